@@ -1,0 +1,1 @@
+"""Pure reading of stored results: tables in, tables out."""

@@ -1,0 +1,187 @@
+"""Stored measurements -> leaderboard, differences to the baseline, storage, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis import stats
+from harness.store import Results
+
+ALPHA = 0.05
+
+LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries")
+"""Mean over queries with its interval, one row a trial and metric."""
+
+DIFFERENCES = (
+    *("dataset", "system", "metric", "gain", "low", "high", "p", "p_holm"),
+    *("wins", "ties", "losses"),
+)
+"""System minus baseline, one row a trial and metric; `p_holm` is corrected within the report."""
+
+STORAGE = (
+    *("dataset", "system", "holder", "dim", "precision", "vectors_per_document"),
+    *("bytes_per_document", "gb_per_million_documents"),
+)
+"""One row a trial and holder of vectors; 1 GB is 10^9 bytes."""
+
+CHANGES = ("dataset", "system", "query_id", "baseline", "value", "change")
+"""One row a query whose value the system changed most."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the results of an experiment say, computed once."""
+
+    leaderboard: pd.DataFrame
+    differences: pd.DataFrame
+    storage: pd.DataFrame
+    notes: Mapping[str, Sequence[str]]
+    """By dataset: what a reader of its numbers must know."""
+    answer: str
+
+
+def analyse(results: Results) -> Analysis:
+    """Everything that a report shows of `results`."""
+    changes = differences(results)
+    storage = storage_per_document(results)
+    return Analysis(
+        leaderboard=leaderboard(results),
+        differences=changes,
+        storage=storage,
+        notes=notes(results),
+        answer=answer(results, changes, storage),
+    )
+
+
+def notes(results: Results) -> dict[str, list[str]]:
+    """By dataset: its own notes, and what its systems left unanswered or answered strangely."""
+    found: dict[str, list[str]] = {}
+    for (dataset, system), facts in results.facts.items():
+        told = found.setdefault(dataset, list(facts["dataset"]["notes"]))
+        first = facts["stages"][0]
+        if first["queries_without_hits"]:
+            count = first["queries_without_hits"]
+            told.append(f"{system}: {count} queries have no hit and count 0 in every mean.")
+        if first["hits_not_in_corpus"]:
+            count = first["hits_not_in_corpus"]
+            told.append(f"{system}: {count} hits are documents that the corpus lacks.")
+    return found
+
+
+def _wide(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
+    """For each dataset its values: a row a query, a column a (system, metric)."""
+    for dataset, group in results.measurements.groupby("dataset", sort=False):
+        yield (
+            str(dataset),
+            group.pivot_table(
+                index="query_id", columns=["system", "metric"], values="value", sort=False
+            ),
+        )
+
+
+def leaderboard(results: Results) -> pd.DataFrame:
+    """Columns LEADERBOARD, in the order of the experiment."""
+    rows = []
+    for dataset, wide in _wide(results):
+        found = stats.mean_intervals(wide.to_numpy(), results.plan["seed"])
+        for (system, metric), *interval in zip(wide.columns, *found, strict=True):
+            rows.append((dataset, system, metric, *interval, len(wide)))
+    return pd.DataFrame(rows, columns=list(LEADERBOARD))
+
+
+def differences(results: Results) -> pd.DataFrame:
+    """Columns DIFFERENCES: the experiment's metrics, for every system but the baseline."""
+    seed, baseline, metrics = (results.plan[key] for key in ("seed", "baseline", "metrics"))
+    rows = []
+    for dataset, wide in _wide(results):
+        names = [
+            (system, metric)
+            for metric in metrics
+            for system in wide.columns.unique("system")
+            if system != baseline and (baseline, metric) in wide and (system, metric) in wide
+        ]
+        if not names:
+            continue
+        change = np.column_stack([wide[name] - wide[baseline, name[1]] for name in names])
+        gains, p_values = stats.mean_intervals(change, seed), stats.randomisation_p(change, seed)
+        signs = [(change > 0).sum(axis=0), (change == 0).sum(axis=0), (change < 0).sum(axis=0)]
+        for name, *values in zip(names, *gains, p_values, *signs, strict=True):
+            rows.append((dataset, *name, *values))
+    table = pd.DataFrame(rows, columns=[name for name in DIFFERENCES if name != "p_holm"])
+    adjusted = stats.holm({str(i): p for i, p in table["p"].items()})
+    table.insert(DIFFERENCES.index("p_holm"), "p_holm", [adjusted[str(i)] for i in table.index])
+    return table
+
+
+def changed_most(results: Results, metric: str, count: int) -> pd.DataFrame:
+    """Columns CHANGES: for each trial the `count` queries that won and lost most, if any did."""
+    baseline = results.plan["baseline"]
+    parts = []
+    for dataset, wide in _wide(results):
+        if (baseline, metric) not in wide:
+            continue
+        for system in wide.columns.unique("system").drop(baseline):
+            pair = pd.DataFrame(
+                {"baseline": wide[baseline, metric], "value": wide[system, metric]}
+            ).reset_index()
+            pair["change"] = pair["value"] - pair["baseline"]
+            pair = pair.sort_values(["change", "query_id"], ascending=[False, True])
+            won, lost = pair[pair["change"] > 0], pair[pair["change"] < 0]
+            ends = pd.concat([won.head(count), lost.tail(count)])
+            parts.append(ends.assign(dataset=dataset, system=system))
+    if not parts:
+        return pd.DataFrame(columns=list(CHANGES))
+    return pd.concat(parts, ignore_index=True)[list(CHANGES)]
+
+
+def storage_per_document(results: Results) -> pd.DataFrame:
+    """Columns STORAGE, counted over the documents whose vectors the holder keeps."""
+    table = results.storage.copy()
+    table["bytes_per_document"] = table["bytes"] / table["documents"]
+    table["vectors_per_document"] = table["vectors"] / table["documents"]
+    table["gb_per_million_documents"] = table["bytes_per_document"] / 1000
+    return table[list(STORAGE)]
+
+
+def answer(results: Results, changes: pd.DataFrame, storage: pd.DataFrame) -> str:
+    """What the results say to the experiment's question, in a sentence a dataset.
+
+    By the first metric: the best system whose gain over the baseline survives Holm's correction,
+    or that none does. What it costs is named, not weighed.
+    """
+    metric, baseline = results.plan["metrics"][0], results.plan["baseline"]
+    main = changes[changes["metric"] == metric].sort_values("gain", ascending=False, kind="stable")
+    sizes = storage.groupby(["dataset", "system"])["bytes_per_document"].sum()
+    return " ".join(
+        _sentence(str(dataset), main[main["dataset"] == dataset], metric, baseline, sizes)
+        for dataset in dict.fromkeys(results.trials["dataset"])
+    )
+
+
+def _sentence(
+    dataset: str, rows: pd.DataFrame, metric: str, baseline: str, sizes: pd.Series
+) -> str:
+    if rows.empty:
+        return f"On {dataset} nothing could be compared with {baseline}."
+    better = rows[(rows["p_holm"] < ALPHA) & (rows["low"] > 0)]
+    best = (rows if better.empty else better).iloc[0]
+    gain = f"{best['gain']:+.3f} {metric} [{best['low']:+.3f}, {best['high']:+.3f}]"
+    if better.empty:
+        return (
+            f"On {dataset} no system is shown to beat {baseline}: the most is {best['system']} "
+            f"with {gain}, which these queries cannot tell from no gain (Holm-corrected "
+            f"p = {best['p_holm']:.3f})."
+        )
+    cost = _storage_clause(dataset, str(best["system"]), baseline, sizes)
+    return f"On {dataset} {best['system']} beats {baseline} by {gain}{cost}."
+
+
+def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) -> str:
+    if (dataset, system) not in sizes.index or (dataset, baseline) not in sizes.index:
+        return ""
+    ratio = sizes[dataset, system] / sizes[dataset, baseline]
+    return f" and keeps {ratio:.1f} times the bytes of vectors"

@@ -1,0 +1,219 @@
+"""The command line: the only file that prints or sets exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.analysis.compare import Analysis
+    from harness.config import Experiment
+
+EXIT_OK, EXIT_MEND, EXIT_FAILED = 0, 2, 3
+
+DESCRIPTION = """\
+Is ColBERT late interaction worth its latency and storage, compared with a cross-encoder on top of
+dense retrieval? An experiment file asks it; `run` answers with a report."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    told = logging.StreamHandler()
+    told.setLevel(logging.DEBUG if arguments.verbose else logging.WARNING)
+    logging.basicConfig(level=told.level, format="%(name)s: %(message)s", handlers=[told])
+    from harness.errors import HarnessError, InputError
+
+    try:
+        code: int = arguments.command(arguments)
+    except InputError as error:
+        return _complain(str(error), EXIT_MEND)
+    except HarnessError as error:
+        return _complain(str(error), EXIT_FAILED)
+    except KeyboardInterrupt:
+        return _complain("Stopped. Run the same command again to go on.", 130)
+    return code
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"harness: {message}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m harness",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, command, summary in COMMANDS:
+        sub = commands.add_parser(name, help=summary, description=summary)
+        sub.set_defaults(command=command)
+        sub.add_argument("--verbose", action="store_true", help="log what the libraries say")
+        OPTIONS[name](sub)
+    return parser
+
+
+def _file_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", metavar="FILE", type=Path, help="the experiment (YAML)")
+    sub.add_argument(
+        "--results", metavar="DIR", type=Path, default=Path("results"), help="default: results"
+    )
+
+
+def _plan_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    sub.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        default=Path(".cache/harness"),
+        help="vectors and finished stages; safe to delete (default: .cache/harness)",
+    )
+    sub.add_argument(
+        "--dataset",
+        metavar="DATASET",
+        action="append",
+        default=[],
+        help="use this instead of the file's datasets: a folder, a dataset's name (pydoc), or "
+        "`{use: ..., ...}`; may be repeated",
+    )
+
+
+def _run_options(sub: argparse.ArgumentParser) -> None:
+    _plan_options(sub)
+    sub.add_argument("--json", action="store_true", help="print the closing summary as JSON")
+
+
+def _list_options(sub: argparse.ArgumentParser) -> None:
+    kinds = ("datasets", "retrievers", "rerankers", "encoders")
+    sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
+
+
+def _no_options(sub: argparse.ArgumentParser) -> None:
+    del sub
+
+
+def _experiment(arguments: argparse.Namespace) -> Experiment:
+    from harness.config import load_experiment
+
+    return load_experiment(arguments.file, [_dataset(text) for text in arguments.dataset])
+
+
+def _dataset(text: str) -> Any:
+    """A dataset's specification from the command line; its paths count from this folder."""
+    if text.startswith("{"):
+        import yaml
+
+        spec = yaml.safe_load(text)
+        here = {"path": str(Path(spec["path"]).resolve())} if "path" in spec else {}
+        return {**spec, **here}
+    if Path(text).is_dir():
+        return {"use": "files", "path": str(Path(text).resolve())}
+    return {"use": text}
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from harness import closing, models
+    from harness.execute import Execution
+    from harness.plan import make_plan
+    from harness.progress import Bars
+    from harness.store import Store
+
+    experiment = _experiment(arguments)
+    plan = make_plan(experiment)
+    absent = {ref: use for ref, use in plan.models().items() if models.find(ref) is None}
+    if absent:
+        for reference, wanted_by in absent.items():
+            models.fetch(reference, wanted_by)
+        plan = make_plan(experiment)
+    store = Store(arguments.results, experiment.name)
+    with Bars(sys.stderr) as progress:
+        execution = Execution(plan, store, arguments.cache, progress)
+        execution.execute()
+    with execution.clock.kind("report"):
+        analysis, report = _write_report(store.folder)
+    say = closing.as_json if arguments.json else closing.as_text
+    print(say(analysis, execution, report))
+    return EXIT_FAILED if execution.failures else EXIT_OK
+
+
+def _write_report(folder: Path) -> tuple[Analysis, Path]:
+    from harness.analysis.compare import analyse
+    from harness.report.render import write_report
+    from harness.store import load_results
+
+    results = load_results(folder)
+    analysis = analyse(results)
+    return analysis, write_report(results, analysis)
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from harness import closing
+    from harness.plan import make_plan
+    from harness.store import Store
+
+    plan = make_plan(_experiment(arguments))
+    store = Store(arguments.results, plan.experiment.name)
+    print(closing.plan_text(plan, store, arguments.cache))
+    return EXIT_OK
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    _, report = _write_report(arguments.results / arguments.file.stem)
+    print(f"Report: {report}")
+    return EXIT_OK
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from harness import closing, registry
+
+    for kind in [arguments.kind] if arguments.kind else registry.KINDS:
+        print(closing.components_text(kind))
+    return EXIT_OK
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    del arguments
+    from harness import closing
+
+    print(closing.doctor_text())
+    return EXIT_OK
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    from harness import models
+    from harness.execute import load_dataset
+    from harness.plan import make_plan
+
+    plan = make_plan(_experiment(arguments))
+    for reference, wanted_by in plan.models().items():
+        print(f"{reference}: {models.fetch(reference, wanted_by).folder}")
+    for trial in {trial.dataset.name: trial for trial in plan.trials}.values():
+        dataset = load_dataset(trial)
+        print(f"{trial.dataset.name}: {len(dataset.docs):,} documents")
+    return EXIT_OK
+
+
+COMMANDS = (
+    ("run", _run, "run what is not done, and write the report"),
+    ("plan", _plan, "show what a run would do; runs nothing"),
+    ("report", _report, "write the report again from stored results"),
+    ("fetch", _fetch, "download the models and datasets of an experiment"),
+    ("list", _list, "list the components and their settings"),
+    ("doctor", _doctor, "show the machine, the packages and what is missing"),
+)
+
+OPTIONS = {
+    "run": _run_options,
+    "plan": _plan_options,
+    "report": _file_options,
+    "fetch": _plan_options,
+    "list": _list_options,
+    "doctor": _no_options,
+}

@@ -1,0 +1,194 @@
+"""What the terminal says, at most 79 columns wide: summaries, plans, lists."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import models, registry
+from harness.clock import Kind
+from harness.errors import ModelError, PackageError
+from harness.provenance import provenance
+
+if TYPE_CHECKING:
+    from harness.analysis.compare import Analysis
+    from harness.execute import Execution
+    from harness.plan import Plan
+    from harness.store import Store
+
+WIDTH = 79
+
+KINDS: dict[Kind, str] = {
+    "model": "in the models",
+    "load": "loading models and their libraries",
+    "search": "indexing and searching",
+    "measure": "measuring",
+    "report": "writing the report",
+    "other": "everything else",
+}
+
+
+def as_text(analysis: Analysis, execution: Execution, report: Path) -> str:
+    """The closing lines of a run."""
+    lines = [
+        *_leaderboard_lines(analysis, execution.plan.experiment.metrics),
+        *_paragraph(analysis.answer),
+        "",
+    ]
+    lines += [
+        line
+        for (dataset, system), reason in execution.failures.items()
+        for line in _paragraph(f"FAILED {system} on {dataset}: {reason}")
+    ]
+    return "\n".join([*lines, _time_line(execution), f"Report: {report}"])
+
+
+def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
+    """The closing lines of a run, for programs."""
+    content = {
+        "answer": analysis.answer,
+        "leaderboard": json.loads(analysis.leaderboard.to_json(orient="records")),
+        "failures": [
+            {"dataset": dataset, "system": system, "reason": reason}
+            for (dataset, system), reason in execution.failures.items()
+        ],
+        "seconds": execution.clock.seconds(),
+        "report": str(report),
+    }
+    return json.dumps(content, indent=1)
+
+
+def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
+    lines: list[str] = []
+    for dataset, group in analysis.leaderboard.groupby("dataset", sort=False):
+        values = group.pivot_table(index="system", columns="metric", values="value", sort=False)
+        count = int(group["queries"].max())
+        rows = [["", *metrics]]
+        rows += [
+            [str(name), *(f"{values.loc[name, m]:.4f}" for m in metrics)] for name in values.index
+        ]
+        lines += ["", *_paragraph(f"{dataset}, {count} queries"), *columns(rows)]
+        lines += [line for note in analysis.notes[str(dataset)] for line in _paragraph(note)]
+    return [*lines, ""]
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows with the first column to the left and cut to fit, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rest = sum(widths[1:]) + 2 * len(widths[1:])
+    first = min(widths[0], max(WIDTH - 2 - rest, 8))
+    return [
+        "  "
+        + _short(row[0], first).ljust(first)
+        + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    ]
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _paragraph(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, break_on_hyphens=False) or [""]
+
+
+def _time_line(execution: Execution) -> str:
+    seconds = execution.clock.seconds()
+    total = sum(seconds.values())
+    shares = [
+        f"{seconds[kind] / total:.1%} {name}"
+        for kind, name in KINDS.items()
+        if seconds.get(kind, 0) >= total / 1000
+    ]
+    return "\n".join(_paragraph(f"Time: {total:.1f} s, of which {', '.join(shares)}."))
+
+
+def plan_text(plan: Plan, store: Store, cache: Path) -> str:
+    """The tree of stages: what is done, what is cached, what must be downloaded."""
+    pending = {trial.folder for trial in store.pending(plan)}
+    lines = [*_paragraph(plan.experiment.question), ""]
+    shown: set[str] = set()
+    for trial in plan.trials:
+        state = "to do" if trial.folder in pending else "done"
+        lines.append(f"{trial.dataset.name} / {trial.system.name}: {state}")
+        for stage in trial.stages:
+            use = registry.config_of(stage.component)["use"]
+            if stage.key in shown:
+                note = "shared with a system above"
+            elif (cache / "runs" / stage.key[:32]).exists():
+                note = "cached"
+            else:
+                note = "to do" if trial.folder in pending else "done"
+            shown.add(stage.key)
+            lines.append(f"  {stage.kind} {use}, depth {stage.depth} [{stage.key[:12]}]: {note}")
+    lines += ["", *_model_lines(plan.models())]
+    return "\n".join([*lines, f"{len(pending)} of {len(plan.trials)} trials to do."])
+
+
+def _model_lines(wanted: Iterable[str]) -> list[str]:
+    lines = []
+    for reference in wanted:
+        try:
+            found = models.find(reference)
+        except (ModelError, PackageError) as error:
+            lines += _paragraph(str(error))
+        else:
+            lines.append(f"model {reference}: {'here' if found else 'must be downloaded'}")
+    return lines
+
+
+def components_text(kind: str) -> str:
+    """The components of a kind with their settings."""
+    lines = [f"{kind}:"]
+    for name in registry.names(kind):
+        cls = registry.component_class(kind, name)
+        summary = (cls.__doc__ or "").strip().splitlines()[0]
+        lines += textwrap.wrap(
+            f"{name}: {summary}", WIDTH, initial_indent="  ", subsequent_indent="    "
+        )
+        settings = [_setting(field) for field in dataclasses.fields(cls)]
+        lines += textwrap.wrap(
+            ", ".join(settings), WIDTH, initial_indent="    ", subsequent_indent="    "
+        )
+    return "\n".join(lines)
+
+
+def _setting(field: dataclasses.Field[Any]) -> str:
+    if field.default is dataclasses.MISSING:
+        return f"{field.name} (required)"
+    return f"{field.name}={field.default!r}"
+
+
+def doctor_text() -> str:
+    """Machine, packages, and what is missing with the way to get it."""
+    known = provenance()
+    machine = known["machine"]
+    lines = [
+        f"harness {known['harness']} ({known['revision'] or 'not a checkout'})",
+        f"Python {known['python']}, {machine['system']}",
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+        f"accelerator: {_accelerator()}",
+        "",
+    ]
+    missing = []
+    for package, extra in registry.EXTRAS.items():
+        there = importlib.util.find_spec(package) is not None
+        lines.append(f"  {package}: {'installed' if there else f'missing (extra {extra})'}")
+        missing += [] if there else [package]
+    return "\n".join([*lines, registry.install_line(missing) if missing else "Nothing is missing."])
+
+
+def _accelerator() -> str:
+    if importlib.util.find_spec("torch") is None:
+        return "not known without torch"
+    import torch
+
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return "mps" if torch.backends.mps.is_available() else "none"

@@ -1,0 +1,287 @@
+"""One YAML file -> one frozen Experiment, or one error that lists every fault of the file."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness import registry
+from harness.errors import ConfigError
+from harness.located import Located, read_yaml
+from harness.protocols import DatasetSource, Reranker, Retriever
+
+METRIC = re.compile(r"(ndcg|mrr|recall|map|precision|hit_rate|judged|ties)@([1-9][0-9]*)")
+"""A metric is a function and its cut-off."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True
+    )
+
+
+class Depth(_Part):
+    """How many documents each stage keeps."""
+
+    retrieve: int = Field(default=100, ge=1)
+    rerank: int = Field(default=100, ge=1)
+
+
+class Subset(_Part):
+    """Part of a dataset: all judged documents, and random others up to `documents`."""
+
+    documents: int = Field(ge=1)
+    queries: int | None = Field(default=None, ge=1)
+    """Keep this many random queries; None keeps all."""
+    seed: int = 42
+
+
+class DatasetChoice(_Part):
+    """A dataset of the experiment: its source, its name, and what part of it is used."""
+
+    name: str
+    source: Any
+    subset: Subset | None = None
+
+
+class System(_Part):
+    """A named pipeline: a retriever, and perhaps a reranker of its candidates."""
+
+    name: str
+    retriever: Any
+    reranker: Any = None
+    depth: Depth
+
+
+class Experiment(_Part):
+    """What is asked, of which data, of which systems, by which metrics."""
+
+    file: Path
+    question: str
+    datasets: tuple[DatasetChoice, ...]
+    systems: tuple[System, ...]
+    baseline: str
+    metrics: tuple[str, ...]
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending; the results lie under it."""
+        return self.file.stem
+
+
+KEYS = ("question", "datasets", "systems", "baseline", "depth", "metrics", "seed")
+"""What may stand at the top of an experiment file."""
+
+REQUIRED = ("question", "datasets", "systems")
+
+
+def load_experiment(file: str | Path, only_datasets: Sequence[Any] = ()) -> Experiment:
+    """The experiment in `file`; `only_datasets` (specs as in the file) replace its datasets.
+
+    Nothing heavy is imported. Paths in the file are relative to its folder. Raises ConfigError
+    that names every fault with file, line and path.
+    """
+    file = Path(file)
+    located = read_yaml(file)
+    if not isinstance(located.value, Mapping):
+        raise ConfigError(f"{file} is not an experiment: expected keys {', '.join(KEYS)}.")
+    top = dict(located.value)
+    if only_datasets:
+        top["datasets"] = tuple(only_datasets)
+    for key in top.keys() - set(KEYS):
+        located.fault(key, f"unknown key{registry.did_you_mean(key, KEYS)}")
+    for key in REQUIRED:
+        if key not in top:
+            located.fault("", f"the key {key!r} is missing")
+    reader = _Reader(located, file.parent)
+    depth = reader.part(Depth, top.get("depth", {}), "depth") or Depth()
+    datasets = reader.datasets(top["datasets"]) if "datasets" in top else ()
+    systems = reader.systems(top["systems"], depth) if "systems" in top else ()
+    metrics = reader.metrics(top.get("metrics", ("ndcg@10", "mrr@10", "recall@100")), systems)
+    values = {
+        "question": reader.value(str, top.get("question", ""), "question"),
+        "seed": reader.value(int, top.get("seed", 42), "seed"),
+        "baseline": reader.baseline(top.get("baseline"), systems),
+    }
+    located.raise_faults()
+    return Experiment(file=file, datasets=datasets, systems=systems, metrics=metrics, **values)
+
+
+class _Reader:
+    """Reads the parts of one file and notes every fault in its Located."""
+
+    def __init__(self, located: Located, folder: Path) -> None:
+        self._fault = located.fault
+        self._folder = folder
+
+    def value(self, hint: Any, value: Any, path: str) -> Any:
+        return registry.validated(hint, value, path, self._fault)
+
+    def part(self, model: type[_Part], value: Any, path: str) -> Any:
+        if not isinstance(value, Mapping):
+            self._fault(path, f"expected keys {', '.join(model.model_fields)}, not {value!r}")
+            return None
+        for key in value.keys() - model.model_fields.keys():
+            self._fault(
+                f"{path}.{key}", f"unknown key{registry.did_you_mean(key, model.model_fields)}"
+            )
+        known = {key: item for key, item in value.items() if key in model.model_fields}
+        return registry.validated(model, known, path, self._fault)
+
+    def component(self, protocol: type, spec: Any, path: str) -> Any:
+        return registry.build((protocol,), self._rebased(spec), path, self._fault)
+
+    def _rebased(self, spec: Any) -> Any:
+        """`spec` with every path in it made absolute, counted from the experiment file's folder."""
+        if isinstance(spec, tuple):
+            return tuple(self._rebased(item) for item in spec)
+        if not isinstance(spec, Mapping):
+            return spec
+        return {
+            key: self._path(key, value) if isinstance(value, str) else self._rebased(value)
+            for key, value in spec.items()
+        }
+
+    def _path(self, key: str, value: str) -> str:
+        local = key == "path" or (key == "model" and value.startswith((".", "/", "~")))
+        return str((self._folder / Path(value).expanduser()).resolve()) if local else value
+
+    def datasets(self, specs: Any) -> tuple[DatasetChoice, ...]:
+        found: list[DatasetChoice] = []
+        for i, spec in enumerate(self._entries(specs, "datasets")):
+            path = f"datasets[{i}]"
+            if not isinstance(spec, Mapping):
+                self._fault(path, f"expected a dataset, such as {{use: pydoc}}, not {spec!r}")
+                continue
+            generic = {key: spec[key] for key in ("name", "subset") if key in spec}
+            rest = {key: value for key, value in spec.items() if key not in generic}
+            source = self.component(DatasetSource, rest, path)
+            subset = (
+                self.part(Subset, spec["subset"], f"{path}.subset") if "subset" in spec else None
+            )
+            name = self.value(
+                str, spec.get("name", source.label() if source else ""), f"{path}.name"
+            )
+            if source is not None and name is not None:
+                found.append(DatasetChoice(name=name, source=source, subset=subset))
+        self._no_repeats([choice.name for choice in found], "datasets", "give one a `name:`")
+        return tuple(found)
+
+    def systems(self, specs: Any, depth: Depth) -> tuple[System, ...]:
+        found: list[System] = []
+        for i, spec in enumerate(self._entries(specs, "systems")):
+            path = f"systems[{i}]"
+            if not isinstance(spec, Mapping):
+                self._fault(path, f"expected a system with name and retriever, not {spec!r}")
+                continue
+            for key in spec.keys() - {"name", "retriever", "reranker", "depth", "vary"}:
+                known = ("name", "retriever", "reranker", "depth", "vary")
+                self._fault(f"{path}.{key}", f"unknown key{registry.did_you_mean(key, known)}")
+            for suffix, varied in self._varied(spec, path):
+                system = self._system(varied, suffix, path, depth)
+                if system is not None:
+                    found.append(system)
+        self._no_repeats([system.name for system in found], "systems", "names must differ")
+        return tuple(found)
+
+    def _system(
+        self, spec: Mapping[str, Any], suffix: str, path: str, depth: Depth
+    ) -> System | None:
+        name = self.value(str, spec.get("name", ""), f"{path}.name")
+        if not name:
+            self._fault(path, "a system needs a name")
+        own = spec.get("depth", {})
+        merged = {**depth.model_dump(), **own} if isinstance(own, Mapping) else own
+        own_depth = self.part(Depth, merged, f"{path}.depth")
+        if "retriever" not in spec:
+            self._fault(path, "a system needs a retriever")
+            return None
+        retriever = self.component(Retriever, spec["retriever"], f"{path}.retriever")
+        reranker = None
+        if spec.get("reranker") is not None:
+            reranker = self.component(Reranker, spec["reranker"], f"{path}.reranker")
+            if reranker is None:
+                return None
+        if retriever is None or own_depth is None or not name:
+            return None
+        return System(name=name + suffix, retriever=retriever, reranker=reranker, depth=own_depth)
+
+    def _varied(
+        self, spec: Mapping[str, Any], path: str
+    ) -> Iterable[tuple[str, Mapping[str, Any]]]:
+        vary = spec.get("vary", {})
+        if not isinstance(vary, Mapping):
+            self._fault(f"{path}.vary", "expected keys such as `reranker.dim` with lists of values")
+            return
+        plain = {key: value for key, value in spec.items() if key != "vary"}
+        for target, values in vary.items():
+            if not (isinstance(values, tuple) and values):
+                self._fault(f"{path}.vary.{target}", f"expected a list of values, not {values!r}")
+                return
+        for chosen in itertools.product(*vary.values()):
+            varied: Mapping[str, Any] = plain
+            for target, value in zip(vary, chosen, strict=True):
+                varied = _with(varied, target.split("."), value)
+            labels = [
+                f"{target.rpartition('.')[2]}={_label(value)}"
+                for target, value in zip(vary, chosen, strict=True)
+            ]
+            yield (f"[{','.join(labels)}]" if labels else ""), varied
+
+    def metrics(self, specs: Any, systems: Sequence[System]) -> tuple[str, ...]:
+        found: list[str] = []
+        for i, metric in enumerate(self._entries(specs, "metrics")):
+            match = METRIC.fullmatch(metric) if isinstance(metric, str) else None
+            if match is None:
+                self._fault(f"metrics[{i}]", f"{metric!r} is not a metric such as ndcg@10")
+                continue
+            cut = int(match[2])
+            shallow = [system for system in systems if system.depth.retrieve < cut]
+            if shallow:
+                self._fault(
+                    f"metrics[{i}]",
+                    f"{metric} looks deeper than the {shallow[0].depth.retrieve} documents that "
+                    f"{shallow[0].name!r} retrieves; raise depth.retrieve or lower the cut-off",
+                )
+            found.append(metric)
+        self._no_repeats(found, "metrics", "say it once")
+        return tuple(found)
+
+    def baseline(self, name: Any, systems: Sequence[System]) -> str:
+        known = [system.name for system in systems]
+        if name is None and known:
+            return known[0]
+        if known and name not in known:
+            self._fault(
+                "baseline", f"{name!r} is not a system{registry.did_you_mean(str(name), known)}"
+            )
+        return str(name)
+
+    def _entries(self, specs: Any, path: str) -> tuple[Any, ...]:
+        if isinstance(specs, tuple) and specs:
+            return specs
+        self._fault(path, "expected a list with at least one entry")
+        return ()
+
+    def _no_repeats(self, values: Sequence[str], path: str, way_out: str) -> None:
+        for value in sorted({value for value in values if values.count(value) > 1}):
+            self._fault(path, f"{value!r} occurs more than once: {way_out}")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _with(spec: Mapping[str, Any], keys: Sequence[str], value: Any) -> Mapping[str, Any]:
+    inner = _with(_mapping(spec.get(keys[0])), keys[1:], value) if len(keys) > 1 else value
+    return {**spec, keys[0]: inner}
+
+
+def _label(value: Any) -> str:
+    return value.rpartition("/")[2] if isinstance(value, str) else str(value)

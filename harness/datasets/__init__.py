@@ -1,0 +1,1 @@
+"""Where documents, queries and judgements come from."""

@@ -1,0 +1,88 @@
+"""Any dataset of ir_datasets, by its id."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from harness.data import Dataset, Doc, Query
+from harness.datasets.files import Judgement, assembled
+from harness.errors import DataError
+
+SELF_HITS = ("beir/arguana", "beir/quora")
+"""Datasets whose queries are documents of the corpus, under the same ids."""
+
+SECONDS_TO_ANSWER = "5"
+
+
+@dataclass(frozen=True)
+class Irds:
+    """Documents, queries and judgements that ir_datasets downloads or has at hand."""
+
+    needs: ClassVar[tuple[str, ...]] = ("ir_datasets",)
+
+    id: str
+    """Such as `beir/scifact/test` or `msmarco-passage/trec-dl-2019/judged`."""
+
+    def label(self) -> str:
+        """The id."""
+        return self.id
+
+    def identity(self) -> Mapping[str, str]:
+        """The id and the version of ir_datasets, which pins the content by checksums."""
+        return {"irds": self.id, "ir_datasets": importlib.metadata.version("ir_datasets")}
+
+    def load(self) -> Dataset:
+        """The dataset, with each document's `default_text()` as its text.
+
+        Raises DataError for an unknown id, and within seconds where the data is neither at hand
+        nor can be downloaded.
+        """
+        import os
+
+        os.environ.setdefault("IR_DATASETS_DL_TRIES", "1")
+        os.environ.setdefault("IR_DATASETS_DL_TIMEOUT", SECONDS_TO_ANSWER)
+        os.environ.setdefault("IR_DATASETS_DL_DISABLE_PBAR", "true")
+        import ir_datasets
+
+        try:
+            source = ir_datasets.load(self.id)
+        except KeyError:
+            raise DataError(
+                f"ir_datasets has no dataset {self.id!r}; its ids are listed by `ir_datasets list`."
+            ) from None
+        for part in ("docs", "queries", "qrels"):
+            if not getattr(source, f"has_{part}")():
+                raise DataError(
+                    f"{self.id!r} has no {part}; name one of its parts, such as {self.id}/test."
+                )
+        try:
+            return self._read(source)
+        except (OSError, RuntimeError) as error:
+            raise DataError(self._absent(ir_datasets, error)) from error
+
+    def _read(self, source: Any) -> Dataset:
+        docs = [Doc(doc.doc_id, doc.default_text()) for doc in source.docs_iter()]
+        queries = [Query(query.query_id, query.default_text()) for query in source.queries_iter()]
+        judged = [
+            (self.id, Judgement(qrel.query_id, qrel.doc_id, qrel.relevance))
+            for qrel in source.qrels_iter()
+        ]
+        return assembled(self.id, docs, queries, judged, self.id, self.id.startswith(SELF_HITS))
+
+    def _absent(self, ir_datasets: Any, error: Exception) -> str:
+        home = ir_datasets.util.home_path()
+        return (
+            f"The dataset {self.id!r} is not on this machine and cannot be downloaded "
+            f"({_first_line(error)}). A copy would be found under {home / self.id.split('/')[0]}: "
+            "run `python -m harness fetch FILE` on a connected machine and copy that folder here, "
+            "or put the collection's files into a folder and name it with `{use: files, path: ...}`."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    causes = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], list) else []
+    shown = str(causes[0] if causes else error).splitlines()
+    return f"{type(error).__name__}: {shown[0][:120] if shown else ''}"

@@ -1,0 +1,115 @@
+"""Single-vector encoders that sentence-transformers can load."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness import forward, models
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+"""The prompt names that sentence-transformers looks for, in this order."""
+
+
+@dataclass(frozen=True)
+class SentenceTransformers:
+    """One vector a text by a SentenceTransformer model."""
+
+    needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
+
+    model: str
+    """Hub id, folder or `package:`."""
+    query_prompt: str | None = None
+    """Put before queries; None is what the model's own configuration says."""
+    doc_prompt: str | None = None
+    """Put before documents; None is what the model's own configuration says."""
+    max_length: int | None = None
+    """Tokens kept of a text; None is the model's own limit."""
+    normalize: bool = True
+    """Vectors of length 1, so that the inner product is the cosine."""
+    device: forward.Device = "auto"
+    dtype: forward.Dtype = "float32"
+    trust_remote_code: bool = False
+    """Run code that comes with the model; allowed only where the model's revision is pinned."""
+
+    def __post_init__(self) -> None:
+        """Refuse remote code without a pinned revision."""
+        models.check_remote_code(self.model, self.trust_remote_code)
+
+    def identity(self) -> Mapping[str, str]:
+        """The model's revision."""
+        return {"model": models.identity(self.model)}
+
+    def load(self) -> None:
+        """Have the model in memory."""
+        _load(self)
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of shape (texts, dim)."""
+        model = _load(self)
+        prompt = self.query_prompt
+        if prompt is None:
+            prompt = model.prompts.get("query", "")
+        encoded: NDArray[np.float32] = model.encode(
+            list(texts), prompt=prompt, normalize_embeddings=self.normalize, show_progress_bar=False
+        )
+        return encoded.astype("float32", copy=False)
+
+    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of shape (texts, dim)."""
+        import numpy as np
+
+        (matrices,) = forward.run([self.document_pass()], texts)
+        return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
+
+    def document_pass(self) -> forward.Pass:
+        """Pooling and whatever modules follow it are the head."""
+        import torch
+
+        model = _load(self)
+        prompt = self.doc_prompt
+        if prompt is None:
+            prompt = next((p for n in DOCUMENT_PROMPTS if (p := model.prompts.get(n))), "")
+        extra = {}
+        if prompt:
+            extra["prompt_length"] = model.tokenize([prompt])["input_ids"].shape[-1] - 1
+
+        def head(features: forward.Features) -> list[NDArray[np.float32]]:
+            for module in list(model)[1:]:
+                features = module(features)
+            vectors = features["sentence_embedding"]
+            if self.normalize:
+                vectors = torch.nn.functional.normalize(vectors, dim=1)
+            return forward.split_rows(vectors[:, None, :])
+
+        return forward.Pass(
+            key=f"{self.identity()} {model.device} {self.dtype} {model.max_seq_length} {prompt!r}",
+            device=str(model.device),
+            tokenize=lambda texts: {**model.tokenize([prompt + text for text in texts]), **extra},
+            body=model[0],
+            head=head,
+        )
+
+
+@functools.lru_cache(maxsize=2)
+def _load(encoder: SentenceTransformers) -> Any:
+    folder = models.folder(encoder.model, wanted_by="an encoder")
+    forward.prepare_libraries()
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(
+        str(folder),
+        device=forward.pick_device(encoder.device, encoder.model),
+        trust_remote_code=encoder.trust_remote_code,
+        local_files_only=True,
+    )
+    if encoder.max_length is not None:
+        model.max_seq_length = encoder.max_length
+    return model.to(getattr(torch, encoder.dtype)).eval()

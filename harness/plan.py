@@ -1,0 +1,154 @@
+"""What an experiment will do: trials (dataset x system) made of stages that trials can share.
+
+A stage's key is a hash of everything that its result depends on: the content of the dataset, the
+component with every default filled in, its models' revisions, and the stage before it. Metrics and
+names are not in it: measuring again, or renaming, runs no model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness import registry
+from harness.config import DatasetChoice, Experiment, System
+from harness.data import digest
+from harness.protocols import Identified
+
+RULES = 1
+"""Raised when the harness itself computes something differently, so that old results are redone."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One shared step: its result is a run."""
+
+    kind: Literal["retrieve", "rerank"]
+    key: str
+    component: Any
+    depth: int
+    candidates: Stage | None = None
+    """The stage whose hits are reranked."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One system on one dataset."""
+
+    dataset: DatasetChoice
+    system: System
+    stages: tuple[Stage, ...]
+
+    @property
+    def key(self) -> str:
+        """The key of the last stage: what the trial's run depends on."""
+        return self.stages[-1].key
+
+    @property
+    def folder(self) -> str:
+        """Where its results lie, below the experiment's folder."""
+        return f"{slug(self.dataset.name)}/{slug(self.system.name)}--{self.key[:12]}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every trial of an experiment, in the order of the file."""
+
+    experiment: Experiment
+    trials: tuple[Trial, ...]
+
+    def components(self) -> Iterator[Any]:
+        """Every component of the systems, parts included."""
+        for system in self.experiment.systems:
+            for component in (system.retriever, system.reranker):
+                if component is not None:
+                    yield from registry.parts(component)
+
+    def models(self) -> Mapping[str, str]:
+        """The model references, and which component wants each."""
+        return {
+            component.model: registry.config_of(component)["use"]
+            for component in self.components()
+            if isinstance(getattr(component, "model", None), str)
+        }
+
+
+def make_plan(experiment: Experiment) -> Plan:
+    """The plan of an experiment; reads the digests of files and loads nothing.
+
+    Raises InputError where a package, file or model folder is missing.
+    """
+    registry.require_packages(
+        component
+        for choice in experiment.datasets
+        for component in (choice.source, *_components(experiment.systems))
+    )
+    trials = tuple(
+        _trial(choice, system, dataset_key)
+        for choice in experiment.datasets
+        for dataset_key in [_dataset_key(choice)]
+        for system in experiment.systems
+    )
+    return Plan(experiment, trials)
+
+
+def _components(systems: tuple[System, ...]) -> Iterator[Any]:
+    for system in systems:
+        yield system.retriever
+        if system.reranker is not None:
+            yield system.reranker
+
+
+def _trial(choice: DatasetChoice, system: System, dataset_key: str) -> Trial:
+    retrieve = Stage(
+        "retrieve",
+        _key(dataset_key, component_key(system.retriever), system.depth.retrieve),
+        system.retriever,
+        system.depth.retrieve,
+    )
+    if system.reranker is None:
+        return Trial(choice, system, (retrieve,))
+    rerank = Stage(
+        "rerank",
+        _key(retrieve.key, component_key(system.reranker), system.depth.rerank),
+        system.reranker,
+        system.depth.rerank,
+        retrieve,
+    )
+    return Trial(choice, system, (retrieve, rerank))
+
+
+def _dataset_key(choice: DatasetChoice) -> str:
+    subset = choice.subset.model_dump() if choice.subset else None
+    return _key(_config(choice.source), dict(choice.source.identity()), subset)
+
+
+def component_key(component: Any) -> str:
+    """A hash of a component's configuration and of the models and files it depends on."""
+    identities = [
+        dict(part.identity()) for part in registry.parts(component) if isinstance(part, Identified)
+    ]
+    return _key(_config(component), identities)
+
+
+def _config(component: Any) -> dict[str, Any]:
+    """The configuration without the `path` of files whose digests are in the identity."""
+
+    def unplaced(part: Any) -> Any:
+        placed = isinstance(part, Identified) and hasattr(part, "path")
+        return dataclasses.replace(part, path="") if placed else part
+
+    return registry.config_of(registry.replaced(component, unplaced))
+
+
+def _key(*parts: Any) -> str:
+    return digest([str(RULES), *(json.dumps(part, sort_keys=True) for part in parts)])
+
+
+def slug(name: str) -> str:
+    """A name for a folder; never an identity, which is the key beside it."""
+    return re.sub(r"[^\w.\[\]=,+-]+", "-", name).strip("-.")[:80] or "unnamed"

@@ -1,0 +1,136 @@
+"""What a component must do. A component is a frozen dataclass whose fields are its configuration.
+
+One class-level fact may stand beside the methods: `needs`, the packages whose absence is reported
+before any work starts. Beyond that a component has no state but its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.data import Dataset, Doc, Hit, Query
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A component whose answers depend on more than its fields: files, models, packages."""
+
+    def identity(self) -> Mapping[str, str]:
+        """Digests or versions of what it depends on, found without loading it.
+
+        Raises InputError where a file or folder is missing.
+        """
+        ...
+
+
+@runtime_checkable
+class DatasetSource(Identified, Protocol):
+    """Where a dataset comes from."""
+
+    def label(self) -> str:
+        """A short name for tables and folders."""
+        ...
+
+    def load(self) -> Dataset:
+        """The dataset; raises DataError naming file and line of what is wrong."""
+        ...
+
+
+@runtime_checkable
+class Searcher(Protocol):
+    """Answers from an index."""
+
+    def search(self, queries: Sequence[Query], depth: int) -> Sequence[Sequence[Hit]]:
+        """At most `depth` hits for each query, in any order, parallel to `queries`.
+
+        Queries come with their ids, so that a run made elsewhere is a searcher like any other.
+        """
+        ...
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Makes an index; nothing can be searched before it is indexed."""
+
+    def index(self, docs: Sequence[Doc]) -> Searcher:
+        """A searcher over `docs`."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Scores given candidates."""
+
+    def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
+        """One score a document, parallel to `docs`; higher is better."""
+        ...
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """A reranker that can do part of its work on the documents before any query comes."""
+
+    def prepare(self, docs: Sequence[Doc]) -> Reranker:
+        """A reranker that scores only documents of `docs`."""
+        ...
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """One vector a text."""
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, shape (texts, dim)."""
+        ...
+
+    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, shape (texts, dim)."""
+        ...
+
+
+@runtime_checkable
+class TokenEncoder(Protocol):
+    """One matrix a text, a unit vector for each kept token."""
+
+    def encode_query_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        """For each text a matrix of shape (tokens, dim)."""
+        ...
+
+    def encode_doc_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        """For each text a matrix of shape (tokens, dim)."""
+        ...
+
+
+class Footprint(NamedTuple):
+    """The bytes that a stage's vectors occupy."""
+
+    holder: str
+    """Who holds them: `retriever` or `reranker`."""
+    documents: int
+    vectors: int
+    dim: int
+    precision: str
+    bytes: int
+
+
+@runtime_checkable
+class HoldsVectors(Protocol):
+    """A searcher or prepared reranker that keeps vectors of the documents."""
+
+    def footprint(self) -> Footprint:
+        """What it keeps, counted and not estimated."""
+        ...
+
+
+@runtime_checkable
+class Loadable(Protocol):
+    """A component whose model takes time to load, so that this can be counted apart."""
+
+    def load(self) -> None:
+        """Have the model in memory; the methods load it themselves if this was not called."""
+        ...

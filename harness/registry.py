@@ -1,0 +1,233 @@
+"""From `{use: bm25, k1: 0.9}` to a component: names, configuration, and the way back.
+
+`use: bm25` is the one public dataclass in `harness/retrievers/bm25.py`; `use: my_module:MyClass`
+is a dataclass elsewhere. A field whose type is a protocol holds a component of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from harness import protocols
+from harness.errors import PackageError
+
+KINDS: Mapping[str, tuple[type, ...]] = {
+    "datasets": (protocols.DatasetSource,),
+    "retrievers": (protocols.Retriever,),
+    "rerankers": (protocols.Reranker,),
+    "encoders": (protocols.Encoder, protocols.TokenEncoder),
+}
+"""The folders that hold components, and what a component in each must be."""
+
+EXTRAS: Mapping[str, str] = {
+    "bm25s": "run",
+    "Stemmer": "run",
+    "ranx": "run",
+    "ir_datasets": "run",
+    "torch": "torch",
+    "sentence_transformers": "torch",
+    "pylate": "torch",
+}
+"""The extra of this project that installs a package."""
+
+Fault = Callable[[str, str], None]
+"""Notes a fault: the path in the experiment file and what is wrong there."""
+
+
+def names(kind: str) -> list[str]:
+    """The components of a kind that this project brings, sorted."""
+    package = importlib.import_module(f"harness.{kind}")
+    modules = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    return sorted(name for name in modules if not name.startswith("_"))
+
+
+def component_class(kind: str, use: str) -> type:
+    """The class that `use` names; raises LookupError saying what there is instead."""
+    if ":" in use:
+        return _class_elsewhere(use)
+    if use not in names(kind):
+        raise LookupError(f"there is no {kind[:-1]} {use!r}{did_you_mean(use, names(kind))}")
+    module = importlib.import_module(f"harness.{kind}.{use}")
+    (found,) = (
+        value
+        for name, value in vars(module).items()
+        if dataclasses.is_dataclass(value) and value.__module__ == module.__name__
+        if not name.startswith("_")
+    )
+    return typing.cast("type", found)
+
+
+def _class_elsewhere(use: str) -> type:
+    module_name, _, class_name = use.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError) as error:
+        raise LookupError(f"{use!r} cannot be imported: {error}") from error
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+        raise LookupError(f"{use!r} is not a dataclass")
+    return found
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` where a known word is close, else the list of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+def build(protocol: Sequence[type], spec: Any, path: str, fault: Fault) -> Any:
+    """The component that `spec` describes, or None after noting every fault in it."""
+    kind = next(kind for kind, allowed in KINDS.items() if set(protocol) <= set(allowed))
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("use"), str):
+        fault(path, f"expected a {kind[:-1]}, such as {{use: {names(kind)[0]}, ...}}")
+        return None
+    try:
+        cls = component_class(kind, spec["use"])
+    except LookupError as error:
+        fault(f"{path}.use", str(error))
+        return None
+    if not issubclass(cls, tuple(protocol)):
+        wanted = " or ".join(p.__name__ for p in protocol)
+        fault(
+            f"{path}.use", f"{spec['use']!r} is not a {wanted}: it lacks {_missing(cls, protocol)}"
+        )
+        return None
+    return _build_fields(cls, spec, path, fault)
+
+
+def _missing(cls: type, protocol: Sequence[type]) -> str:
+    methods = sorted(protocol[0].__protocol_attrs__)  # type: ignore[attr-defined]
+    return ", ".join(f"{name}()" for name in methods if not callable(getattr(cls, name, None)))
+
+
+def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    values: dict[str, Any] = {}
+    faults: list[tuple[str, str]] = []
+
+    def note(where: str, message: str) -> None:
+        faults.append((where, message))
+
+    for name in spec.keys() - fields.keys() - {"use"}:
+        note(f"{path}.{name}", f"unknown key{did_you_mean(name, fields)}")
+    for name, field in fields.items():
+        where = f"{path}.{name}"
+        if name in spec:
+            values[name] = _field_value(hints[name], spec[name], where, note)
+        elif field.default is field.default_factory is dataclasses.MISSING:
+            note(path, f"{spec['use']!r} needs the key {name!r}")
+    for where, message in faults:
+        fault(where, message)
+    if faults:
+        return None
+    try:
+        return cls(**values)
+    except ValueError as error:
+        fault(path, str(error))
+        return None
+
+
+def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:
+    known = {protocol for allowed in KINDS.values() for protocol in allowed}
+    if hint in known:
+        return build((hint,), value, path, fault)
+    item_hint = next(iter(typing.get_args(hint)), None)
+    if item_hint in known and isinstance(value, tuple):
+        return tuple(
+            build((item_hint,), item, f"{path}[{i}]", fault) for i, item in enumerate(value)
+        )
+    return validated(hint, value, path, fault)
+
+
+def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
+    """`value` checked strictly against a type; notes faults and gives None where it does not fit."""
+    strict = None if hasattr(hint, "model_config") else ConfigDict(strict=True)
+    try:
+        return TypeAdapter(hint, config=strict).validate_python(value)
+    except ValidationError as error:
+        for detail in error.errors():
+            fault(path + _suffix(detail["loc"]), f"{_lower(detail['msg'])}, not {detail['input']!r}")
+        return None
+
+
+def _suffix(loc: Sequence[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def config_of(component: Any) -> dict[str, Any]:
+    """The component as a mapping, every default filled in; the inverse of `build`."""
+    cls = type(component)
+    kind = cls.__module__.split(".")
+    local = kind[:1] == ["harness"] and len(kind) == 3 and kind[1] in KINDS
+    config: dict[str, Any] = {"use": kind[2] if local else f"{cls.__module__}:{cls.__qualname__}"}
+    for field in dataclasses.fields(component):
+        config[field.name] = _plain(getattr(component, field.name))
+    return config
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return config_of(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def parts(component: Any) -> Iterator[Any]:
+    """The component and every component inside it, outermost first."""
+    yield component
+    for field in dataclasses.fields(component):
+        value = getattr(component, field.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if dataclasses.is_dataclass(item) and not isinstance(item, type):
+                yield from parts(item)
+
+
+def replaced(component: Any, change: Callable[[Any], Any]) -> Any:
+    """`component` with `change` applied to every component inside it, innermost first."""
+
+    def inner(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(inner(item) for item in value)
+        is_component = dataclasses.is_dataclass(value) and not isinstance(value, type)
+        return replaced(value, change) if is_component else value
+
+    fields = {f.name: inner(getattr(component, f.name)) for f in dataclasses.fields(component)}
+    return change(dataclasses.replace(component, **fields))
+
+
+def require_packages(components: Iterable[Any]) -> None:
+    """Raise PackageError, with the pip line, if a package that a component needs is absent."""
+    missing: dict[str, str] = {}
+    for component in components:
+        for part in parts(component):
+            for package in getattr(type(part), "needs", ()):
+                if importlib.util.find_spec(package) is None:
+                    missing.setdefault(package, config_of(part)["use"])
+    if missing:
+        listed = ", ".join(f"{package} (for {use})" for package, use in sorted(missing.items()))
+        raise PackageError(f"Not installed: {listed}. {install_line(missing)}")
+
+
+def install_line(packages: Iterable[str]) -> str:
+    """How to install `packages`: by this project's extras where it has one."""
+    extras = sorted({EXTRAS[package] for package in packages if package in EXTRAS})
+    others = sorted(package for package in packages if package not in EXTRAS)
+    wanted = ([f"'.[{','.join(extras)}]'"] if extras else []) + others
+    return f"Install with: pip install -c constraints.txt {' '.join(wanted)}"

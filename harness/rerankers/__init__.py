@@ -1,0 +1,1 @@
+"""Second stages: scores for given candidates."""

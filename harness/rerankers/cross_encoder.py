@@ -1,0 +1,157 @@
+"""Reranking by a cross-encoder: query and document read together by one transformer."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from harness import forward, models
+from harness.data import Doc
+from harness.errors import ModelError
+
+UNTRAINED_SEED = 0
+"""Seed of the random head of `head: untrained`."""
+
+
+@dataclass(frozen=True)
+class CrossEncoder:
+    """Raw logits, in float32, of a sentence-transformers CrossEncoder.
+
+    Logits and not probabilities: a sigmoid saturates, and what saturates ties.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
+
+    model: str
+    """Hub id, folder or `package:`."""
+    head: Literal["checkpoint", "untrained"] = "checkpoint"
+    """`untrained` adds a random classification head, as a control; a model without a trained one
+    is refused under `checkpoint`."""
+    max_length: int | None = None
+    """Tokens of query and document together; None is the model's own limit."""
+    batch_size: int = 32
+    """Pairs in one forward pass."""
+    device: forward.Device = "auto"
+    dtype: forward.Dtype = "float32"
+    trust_remote_code: bool = False
+    """Run code that comes with the model; allowed only where the model's revision is pinned."""
+
+    def __post_init__(self) -> None:
+        """Refuse remote code without a pinned revision, and batches of nothing."""
+        models.check_remote_code(self.model, self.trust_remote_code)
+        if self.batch_size < 1:
+            raise ValueError("batch_size must be at least 1")
+
+    def identity(self) -> Mapping[str, str]:
+        """The model's revision; raises ModelError for a head that was never trained."""
+        found = models.find(self.model)
+        if found and self.head == "checkpoint" and not has_trained_head(found.folder):
+            raise ModelError(
+                f"The model {self.model!r} has no classification head in its checkpoint: it is not "
+                "a cross-encoder, and a random head would be added. Name a model that was trained "
+                "as a reranker, or say `head: untrained` for a control."
+            )
+        return {"model": models.identity(self.model)}
+
+    def load(self) -> None:
+        """Have the model in memory."""
+        _load(self)
+
+    def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
+        """One logit a document.
+
+        The query is kept whole and the document truncated; only a query that leaves no room for
+        a document is cut, to half of the limit. Pairs go through in order of length, so that a
+        batch holds little padding.
+        """
+        import torch
+
+        if not docs:
+            return []
+        model = _load(self)
+        rows = _pairs(model.tokenizer, query, [doc.text for doc in docs])
+        order = sorted(range(len(rows)), key=lambda i: -len(rows[i]["input_ids"]))
+        scores = torch.empty(len(rows), dtype=torch.float32)
+        with torch.inference_mode():
+            for start in range(0, len(order), self.batch_size):
+                batch = order[start : start + self.batch_size]
+                features = model.tokenizer.pad([rows[i] for i in batch], return_tensors="pt")
+                logits = model.model(**features.to(model.model.device)).logits
+                scores[batch] = logits[:, 0].float().cpu()
+        found: list[float] = scores.tolist()
+        return found
+
+
+def _pairs(tokenizer: Any, query: str, texts: Sequence[str]) -> list[dict[str, list[int]]]:
+    """Token ids of (query, text) for each text, without padding."""
+    limit = tokenizer.model_max_length
+    room = limit - tokenizer.num_special_tokens_to_add(pair=True)
+    ids = tokenizer(query, add_special_tokens=False, verbose=False)["input_ids"]
+    if len(ids) >= room:
+        query = tokenizer.decode(ids[: room // 2])
+    encoded = tokenizer(
+        [query] * len(texts), list(texts), truncation="only_second", max_length=limit
+    )
+    return [{name: encoded[name][i] for name in encoded} for i in range(len(texts))]
+
+
+def has_trained_head(folder: Path) -> bool:
+    """Whether the checkpoint says that it is a sequence classifier and holds its head."""
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    named = any(
+        name.endswith("ForSequenceClassification") for name in config.get("architectures") or ()
+    )
+    return named and any(_is_head(name) for name in weight_names(folder))
+
+
+def _is_head(name: str) -> bool:
+    return name.partition(".")[0] in ("classifier", "score", "head", "classification_head")
+
+
+def weight_names(folder: Path) -> list[str]:
+    """The names of the tensors in a checkpoint, read from its headers."""
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        return sorted(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    single = folder / "model.safetensors"
+    if single.exists():
+        from safetensors import safe_open
+
+        with safe_open(single, framework="numpy") as weights:
+            return sorted(weights.keys())
+    import torch
+
+    files = sorted(folder.glob("pytorch_model*.bin"))
+    return sorted(name for file in files for name in torch.load(file, mmap=True, weights_only=True))
+
+
+@functools.lru_cache(maxsize=2)
+def _load(reranker: CrossEncoder) -> Any:
+    reranker.identity()
+    folder = models.folder(reranker.model, wanted_by="a cross-encoder")
+    forward.prepare_libraries()
+    import torch
+    from sentence_transformers import CrossEncoder as Loaded
+
+    with torch.random.fork_rng():
+        torch.manual_seed(UNTRAINED_SEED)
+        model = Loaded(
+            str(folder),
+            max_length=reranker.max_length,
+            device=forward.pick_device(reranker.device, reranker.model),
+            activation_fn=torch.nn.Identity(),
+            trust_remote_code=reranker.trust_remote_code,
+            local_files_only=True,
+            num_labels=1 if reranker.head == "untrained" else None,
+        )
+    if model.config.num_labels != 1:
+        raise ModelError(
+            f"The model {reranker.model!r} gives {model.config.num_labels} labels; a reranker "
+            "gives one score."
+        )
+    return model.to(getattr(torch, reranker.dtype)).eval()

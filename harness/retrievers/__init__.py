@@ -1,0 +1,1 @@
+"""First stages: from all documents to candidates."""

@@ -1,0 +1,195 @@
+"""One stage at a time: what goes into a component, and the checks on what comes out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import files, registry, trec
+from harness.clock import Clock
+from harness.data import Dataset, Doc, Hit, Query, Run, digest
+from harness.errors import ComponentError, DataError
+from harness.frames import ranked
+from harness.journal import Journal
+from harness.protocols import (
+    Footprint,
+    HoldsVectors,
+    Loadable,
+    Preparable,
+    Reranker,
+    Retriever,
+)
+
+Progress = Callable[[str, int, int], None]
+"""Told the name of the work, how much is done and how much there is."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage gave, and what it took."""
+
+    run: Run
+    seconds: float
+    finished: str
+    """UTC, ISO 8601."""
+    footprint: Footprint | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write it to a new folder."""
+        noted = {key: value for key, value in asdict(self).items() if key != "run"}
+        noted["footprint"] = self.footprint and self.footprint._asdict()
+        with files.new_folder(folder) as aside:
+            (aside / "run.trec.gz").write_bytes(trec.run_bytes(self.run, folder.name))
+            (aside / "stage.json").write_text(json.dumps(noted), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> StageResult:
+        """Read what `save` wrote."""
+        noted = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+        if noted["footprint"]:
+            noted["footprint"] = Footprint(**noted["footprint"])
+        return cls(run=trec.read_run(folder / "run.trec.gz"), **noted)
+
+
+def load(component: Any, clock: Clock) -> None:
+    """Load the models of a component, with the time counted as loading."""
+    with clock.kind("load"):
+        for part in registry.parts(component):
+            if isinstance(part, Loadable):
+                part.load()
+
+
+def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -> StageResult:
+    """The first `depth` hits of every query, self-hits dropped before the cut.
+
+    Raises ComponentError for a wrong number of answers, a repeated document or a score that is
+    not finite.
+    """
+    start = time.perf_counter()
+    load(retriever, clock)
+    with clock.kind("search"):
+        searcher = retriever.index(dataset.docs)
+        found = searcher.search(dataset.queries, depth + dataset.drop_self_hits)
+    if len(found) != len(dataset.queries):
+        raise ComponentError(
+            f"The retriever answered {len(found)} of {len(dataset.queries)} queries."
+        )
+    run = {
+        query.query_id: _cut(query, hits, depth, dataset.drop_self_hits)
+        for query, hits in zip(dataset.queries, found, strict=True)
+    }
+    facts = {
+        "queries_without_hits": sum(not hits for hits in run.values()),
+        "hits_not_in_corpus": sum(
+            hit.doc_id not in dataset.docs_by_id for hits in run.values() for hit in hits
+        ),
+    }
+    return _result(run, time.perf_counter() - start, searcher, facts)
+
+
+def _cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[Hit]:
+    kept = [hit for hit in hits if not (drop_self and hit.doc_id == query.query_id)]
+    if len({hit.doc_id for hit in kept}) < len(kept):
+        raise ComponentError(f"The retriever gave a document twice for query {query.query_id!r}.")
+    try:
+        return ranked(kept)[:depth]
+    except ValueError as error:
+        raise ComponentError(f"For query {query.query_id!r} {error}.") from error
+
+
+def rerank(
+    reranker: Reranker,
+    candidates: Run,
+    dataset: Dataset,
+    depth: int,
+    journal: Journal,
+    clock: Clock,
+    progress: Progress,
+) -> StageResult:
+    """The first `depth` candidates of every query by their scores, the others below them.
+
+    Raises DataError for a candidate that the dataset lacks, ComponentError for a wrong number of
+    scores or one that is not finite.
+    """
+    start = time.perf_counter()
+    # A run file has no line for a query without hits.
+    candidates = {query.query_id: candidates.get(query.query_id, ()) for query in dataset.queries}
+    docs = {query_id: _docs(dataset, hits[:depth]) for query_id, hits in candidates.items()}
+    load(reranker, clock)
+    if isinstance(reranker, Preparable):
+        union = {doc.doc_id: doc for found in docs.values() for doc in found}
+        with clock.kind("search"):
+            reranker = reranker.prepare(list(union.values()))
+    run: dict[str, list[Hit]] = {}
+    for done, query in enumerate(dataset.queries, start=1):
+        hits = candidates[query.query_id]
+        if query.query_id not in journal.scores:
+            with clock.kind("model"):
+                scores = _scores(reranker, query, docs[query.query_id])
+            journal.add(query.query_id, scores)
+        run[query.query_id] = _reranked(hits, journal.scores[query.query_id])
+        progress("rerank", done, len(dataset.queries))
+    seconds = time.perf_counter() - start + journal.seconds_before
+    return _result(run, seconds, reranker, {"candidates_sha256": order_digest(candidates, depth)})
+
+
+def _docs(dataset: Dataset, hits: Sequence[Hit]) -> list[Doc]:
+    try:
+        return [dataset.docs_by_id[hit.doc_id] for hit in hits]
+    except KeyError as error:
+        raise DataError(
+            f"A candidate is the document {error.args[0]!r}, which {dataset.name!r} does not have, "
+            "so that it cannot be reranked: the run belongs to another version of the dataset."
+        ) from None
+
+
+def _scores(reranker: Reranker, query: Query, docs: Sequence[Doc]) -> list[float]:
+    if not docs:
+        return []
+    scores = [float(np.float32(score)) for score in reranker.score(query.text, docs)]
+    if len(scores) != len(docs):
+        raise ComponentError(
+            f"The reranker gave {len(scores)} scores for the {len(docs)} candidates of query "
+            f"{query.query_id!r}."
+        )
+    if not np.isfinite(scores).all():
+        doc = docs[int(np.flatnonzero(~np.isfinite(scores))[0])]
+        raise ComponentError(
+            f"The reranker gave document {doc.doc_id!r} a score that is not finite for query "
+            f"{query.query_id!r}."
+        )
+    return scores
+
+
+def _reranked(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:
+    """The scored hits in their new order; the rest keep theirs, just below the lowest score."""
+    head = ranked(Hit(hit.doc_id, s) for hit, s in zip(hits, scores, strict=False))
+    floor = np.float32(head[-1].score if head else 0)
+    tail = []
+    for hit in hits[len(scores) :]:
+        floor = np.nextafter(floor, np.float32(-np.inf))
+        tail.append(Hit(hit.doc_id, float(floor)))
+    return head + tail
+
+
+def order_digest(candidates: Run, depth: int) -> str:
+    """A hash of which documents were reranked for which query, in which order."""
+    return digest(
+        f"{query_id}\0{hit.doc_id}"
+        for query_id in sorted(candidates)
+        for hit in candidates[query_id][:depth]
+    )
+
+
+def _result(run: Run, seconds: float, holder: Any, facts: Mapping[str, Any]) -> StageResult:
+    footprint = holder.footprint() if isinstance(holder, HoldsVectors) else None
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return StageResult(run, seconds, now, footprint, facts)

@@ -1,0 +1,212 @@
+"""Results on disk: what is done, and back into tables.
+
+RESULTS/EXPERIMENT/plan.json                       what belongs to the last run
+RESULTS/EXPERIMENT/DATASET/SYSTEM--KEY/
+    run.trec.gz measurements.csv timings.csv storage.csv texts.jsonl.gz
+    trial.json      written last: its presence means that the trial is done
+    failed.json     instead of all of these: why the trial failed
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import files, frames, trec
+from harness.data import Hit, Run
+from harness.errors import StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.plan import Plan, Trial
+
+SNIPPET = 600
+"""Characters of a document that are kept beside the results, for reading."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished trial, ready to be saved."""
+
+    run: Run
+    measurements: pd.DataFrame
+    timings: pd.DataFrame
+    storage: pd.DataFrame
+    texts: Mapping[str, str]
+    """Texts of the queries (`query ID`) and of the documents near the top (`doc ID`)."""
+    facts: Mapping[str, Any]
+    """Everything else that a reader must know, as JSON."""
+
+
+class Store:
+    """The results of one experiment."""
+
+    def __init__(self, results: Path, experiment: str) -> None:
+        """`results` is the folder of all experiments' results."""
+        self.folder = results / experiment
+
+    def pending(self, plan: Plan) -> list[Trial]:
+        """The trials that are not done, or done without a metric that is asked for now."""
+        return [trial for trial in plan.trials if not self._done(trial, plan)]
+
+    def _done(self, trial: Trial, plan: Plan) -> bool:
+        folder = self.folder / trial.folder
+        if not (folder / "trial.json").exists():
+            return False
+        measured = set(_csv(folder / "measurements.csv", frames.MEASUREMENTS)["metric"])
+        return set(plan.experiment.metrics) <= measured
+
+    def save_plan(self, plan: Plan) -> None:
+        """Note what belongs to the experiment as its file stands now."""
+        experiment = plan.experiment
+        content = {
+            "experiment": experiment.name,
+            "question": experiment.question,
+            "baseline": experiment.baseline,
+            "metrics": list(experiment.metrics),
+            "seed": experiment.seed,
+            "file_sha256": files.sha256(experiment.file),
+            "trials": [
+                {
+                    "dataset": trial.dataset.name,
+                    "system": trial.system.name,
+                    "key": trial.key,
+                    "folder": trial.folder,
+                }
+                for trial in plan.trials
+            ],
+        }
+        files.write(self.folder / "plan.json", _json(content))
+
+    def save(self, trial: Trial, record: Record) -> None:
+        """Write a finished trial; raises StoreError, and leaves it undone, if it cannot."""
+        folder = self.folder / trial.folder
+        files.write(folder / "run.trec.gz", trec.run_bytes(record.run, trial.system.name))
+        for name in ("measurements", "timings", "storage"):
+            table: pd.DataFrame = getattr(record, name)
+            files.write(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        lines = [json.dumps({"id": key, "text": text}) for key, text in record.texts.items()]
+        packed = gzip.compress("\n".join(lines).encode(), mtime=0)
+        files.write(folder / "texts.jsonl.gz", packed)
+        files.write(folder / "trial.json", _json(record.facts))
+        (folder / "failed.json").unlink(missing_ok=True)
+
+    def save_failure(self, trial: Trial, reason: str) -> None:
+        """Note why a trial failed."""
+        files.write(self.folder / trial.folder / "failed.json", _json({"reason": reason}))
+
+
+@dataclass(frozen=True)
+class Results:
+    """Stored results as tables; the columns are described in `harness.frames`."""
+
+    folder: Path
+    plan: Mapping[str, Any]
+    """Question, baseline, metrics and seed of the experiment."""
+    trials: pd.DataFrame
+    measurements: pd.DataFrame
+    timings: pd.DataFrame
+    storage: pd.DataFrame
+    facts: Mapping[tuple[str, str], Mapping[str, Any]]
+    """The content of each trial.json, by (dataset, system)."""
+
+    def run(self, dataset: str, system: str) -> dict[str, list[Hit]]:
+        """The stored run of a trial, in ranked order."""
+        return trec.read_run(self._trial_folder(dataset, system) / "run.trec.gz")
+
+    def texts(self, dataset: str, system: str) -> dict[str, str]:
+        """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters."""
+        with files.open_text(self._trial_folder(dataset, system) / "texts.jsonl.gz") as lines:
+            items = [json.loads(line) for line in lines]
+        return {item["id"]: item["text"] for item in items}
+
+    def _trial_folder(self, dataset: str, system: str) -> Path:
+        (folder,) = (
+            str(entry["folder"])
+            for entry in self.plan["trials"]
+            if (entry["dataset"], entry["system"]) == (dataset, system)
+        )
+        return self.folder / folder
+
+
+def load_results(folder: str | Path) -> Results:
+    """The results under an experiment's folder, those of its last run only.
+
+    Raises StoreError if there are none.
+    """
+    import pandas as pd
+
+    folder = Path(folder)
+    plan = _read_json(folder / "plan.json")
+    trials: list[tuple[Any, ...]] = []
+    facts: dict[tuple[str, str], Any] = {}
+    tables: dict[str, list[pd.DataFrame]] = {"measurements": [], "timings": [], "storage": []}
+    for entry in plan["trials"]:
+        place, name = folder / entry["folder"], (entry["dataset"], entry["system"])
+        if not (place / "trial.json").exists():
+            trials.append((*name, entry["key"], *_undone(place)))
+            continue
+        facts[name] = _read_json(place / "trial.json")
+        trials.append((*name, entry["key"], "done", *_components(facts[name]), ""))
+        for table, parts in tables.items():
+            part = _csv(place / f"{table}.csv", getattr(frames, table.upper()))
+            parts.append(part.assign(dataset=name[0], system=name[1]))
+    columns = {table: list(getattr(frames, table.upper())) for table in tables}
+    return Results(
+        folder=folder,
+        plan=plan,
+        trials=pd.DataFrame(trials, columns=list(frames.TRIALS)),
+        facts=facts,
+        **{
+            table: pd.concat(parts, ignore_index=True)[columns[table]]
+            if parts
+            else pd.DataFrame(columns=columns[table])
+            for table, parts in tables.items()
+        },
+    )
+
+
+def _undone(place: Path) -> tuple[str, str, str, str, str]:
+    failed = place / "failed.json"
+    reason = _read_json(failed)["reason"] if failed.exists() else "not run yet"
+    return "failed" if failed.exists() else "pending", "", "", "", reason
+
+
+def _components(facts: Mapping[str, Any]) -> tuple[str, str, str]:
+    system = facts["system"]
+    reranker = system["reranker"]["use"] if system["reranker"] else ""
+    return system["retriever"]["use"], reranker, json.dumps(system, sort_keys=True)
+
+
+def _csv(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    text_columns = {name: str for name in columns if name in ("query_id", "metric", "stage")}
+    try:
+        return pd.read_csv(
+            file, dtype=text_columns, keep_default_na=False, float_precision="round_trip"
+        )
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{file} cannot be read: {error}. Delete its folder and run again."
+        ) from error
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"There are no results in {file.parent}; `python -m harness run FILE` makes them."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{file} cannot be read: {error}. Delete it and run again.") from error
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,0 +1,38 @@
+"""Part of a dataset that still ranks: all judged documents, and random others around them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from harness.data import Dataset
+
+LABEL = "subset: not comparable with published numbers"
+
+
+def subset(dataset: Dataset, documents: int, queries: int | None, seed: int) -> Dataset:
+    """`queries` random queries (None: all), every document judged for them, others at random.
+
+    The order of documents and queries is kept. If more documents are judged than `documents`,
+    all of those are kept. The result is labelled as a subset, since fewer distractors make every
+    system look better.
+    """
+    rng = np.random.default_rng(seed)
+    kept_queries = list(dataset.queries)
+    if queries is not None and queries < len(kept_queries):
+        chosen = rng.choice(len(kept_queries), size=queries, replace=False)
+        kept_queries = [kept_queries[i] for i in sorted(chosen)]
+    qrels = {query.query_id: dataset.qrels[query.query_id] for query in kept_queries}
+    judged = {doc_id for judgements in qrels.values() for doc_id in judgements}
+    others = [i for i, doc in enumerate(dataset.docs) if doc.doc_id not in judged]
+    room = max(documents - (len(dataset.docs) - len(others)), 0)
+    added = set(rng.permutation(others)[:room].tolist())
+    docs = [doc for i, doc in enumerate(dataset.docs) if doc.doc_id in judged or i in added]
+    note = (
+        f"{LABEL} ({len(docs):,} of {len(dataset.docs):,} documents, {len(kept_queries):,} of "
+        f"{len(dataset.queries):,} queries, seed {seed})."
+    )
+    return dataclasses.replace(
+        dataset, docs=docs, queries=kept_queries, qrels=qrels, notes=(*dataset.notes, note)
+    )

@@ -1,0 +1,61 @@
+"""TREC run files, read and written."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from harness.data import Hit, Run
+from harness.errors import DataError
+from harness.files import open_text
+
+
+def read_run(file: Path) -> dict[str, list[Hit]]:
+    """Hits per query id, as they stand in `file`; a name that ends in .gz is unpacked.
+
+    Raises DataError naming file and line of what is malformed, not finite or repeated.
+    """
+    run: dict[str, dict[str, float]] = {}
+    for number, fields in _fields(file):
+        if len(fields) != 6:
+            raise DataError(
+                f"{file}:{number}: expected `query_id Q0 doc_id rank score tag`, "
+                f"found {len(fields)} fields."
+            )
+        query_id, _, doc_id, _, score_text, _ = fields
+        try:
+            score = float(score_text)
+        except ValueError:
+            score = math.nan
+        if not math.isfinite(score):
+            raise DataError(f"{file}:{number}: the score {score_text!r} is not a finite number.")
+        hits = run.setdefault(query_id, {})
+        if doc_id in hits:
+            raise DataError(f"{file}:{number}: {doc_id!r} occurs twice for query {query_id!r}.")
+        hits[doc_id] = score
+    return {query_id: [Hit(*hit) for hit in hits.items()] for query_id, hits in run.items()}
+
+
+def _fields(file: Path) -> Iterator[tuple[int, list[str]]]:
+    with open_text(file) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield number, line.split()
+
+
+def run_bytes(run: Run, tag: str) -> bytes:
+    """`run` as a gzipped TREC run file, the same bytes for the same run.
+
+    Scores are written with as many digits as their float32 value needs.
+    """
+    tag = "".join(tag.split()) or "run"
+    lines = [
+        f"{query_id} Q0 {hit.doc_id} {rank} {np.float32(hit.score)!s} {tag}\n"
+        for query_id in sorted(run)
+        for rank, hit in enumerate(run[query_id], start=1)
+    ]
+    return gzip.compress("".join(lines).encode(), compresslevel=6, mtime=0)

@@ -1,0 +1,69 @@
+"""Shared by all tests: tiny models in a hub cache of their own, and a network that is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+# Two threads over a tiny model mostly wait for each other: ten times slower on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+MODELS: Mapping[str, Callable[[Path], Path]] = {
+    "BAAI/bge-reranker-base": tiny.bge_reranker,
+    "cross-encoder/ms-marco-MiniLM-L6-v2": tiny.ms_marco,
+    "cross-encoder/two-labels": lambda folder: tiny.ms_marco(folder, labels=2),
+    "colbert-ir/colbertv2.0": tiny.colbert,
+    "lightonai/colbert": tiny.pylate,
+    "sentence-transformers/minilm": tiny.sentence_transformers,
+    "sentence-transformers/prompted": lambda folder: tiny.sentence_transformers(
+        folder, prompts=tiny.PROMPTS
+    ),
+    "google-bert/bert": tiny.bare_bert,
+}
+
+
+@pytest.fixture(scope="session")
+def hub_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What HF_HOME would be: every model of MODELS in the hub's cache."""
+    from harness import forward
+
+    forward.prepare_libraries()
+    home = tmp_path_factory.mktemp("hf")
+    for repo_id, build in MODELS.items():
+        folder = build(home / "made" / repo_id)
+        revision = hashlib.sha1(repo_id.encode()).hexdigest()
+        tiny.hub_cache(home, repo_id, folder, revision)
+    return home
+
+
+@pytest.fixture(scope="session")
+def hub(hub_home: Path) -> Iterator[Path]:
+    """The hub cache of this process for the rest of the session, with the network off."""
+    from harness import models
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub_home / "hub"))
+        models._in_hub_cache.cache_clear()
+        yield hub_home / "hub"
+    models._in_hub_cache.cache_clear()
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails the test that looks a host up, even where the error is swallowed."""
+    asked: list[Any] = []
+
+    def refuse(host: Any, *_args: Any, **_kwargs: Any) -> None:
+        asked.append(host)
+        raise OSError(f"{host} was looked up")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    yield
+    assert asked == []

@@ -1,0 +1,228 @@
+"""Components without a model, which count what they are asked, and the files of a tiny experiment.
+
+They are named in experiments as `use: fakes:WordOverlap`.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from harness.data import Doc, Hit, Query
+
+CALLS: list[str] = []
+"""One entry for each time that a fake works: `index`, `search`, `score QUERY`, `encode N`."""
+
+DOCS = {
+    "d1": "red apple",
+    "d2": "red apple pie",
+    "d3": "green pear",
+    "d4": "green apple tart",
+    "d5": "plum",
+}
+QUERIES = {"q1": "red apple", "q2": "green pear", "q3": "plum tart", "q4": "apple pie"}
+QRELS = {"q1": {"d2": 1}, "q2": {"d3": 2, "d4": 1}, "q3": {"d5": 1}, "q4": {"d2": 1, "d1": 0}}
+
+
+@dataclass(frozen=True)
+class WordOverlap:
+    """Scores by the number of words that query and document share."""
+
+    calls: ClassVar[list[str]] = CALLS
+    salt: int = 0
+    """Changes the key and nothing else."""
+
+    def index(self, docs: Sequence[Doc]) -> OverlapIndex:
+        self.calls.append("index")
+        return OverlapIndex(docs)
+
+
+@dataclass(frozen=True)
+class OverlapIndex:
+    docs: Sequence[Doc]
+
+    def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
+        CALLS.append("search")
+        return [self._hits(set(query.text.split()), depth) for query in queries]
+
+    def _hits(self, words: set[str], depth: int) -> list[Hit]:
+        counts = {doc.doc_id: len(words & set(doc.text.split())) for doc in self.docs}
+        found = sorted(counts.items(), key=lambda item: (item[1], item[0]), reverse=True)
+        return [Hit(doc_id, count) for doc_id, count in found if count][:depth]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A retriever that gives every query these (doc_id, score) pairs."""
+
+    hits: tuple[tuple[str, float], ...]
+    left_out: int = 0
+    """Answer this many queries too few."""
+
+    def index(self, docs: Sequence[Doc]) -> Answers:
+        del docs
+        return self
+
+    def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
+        del depth
+        return [[Hit(*hit) for hit in self.hits] for _ in queries[self.left_out :]]
+
+
+class _Counted:
+    calls: ClassVar[list[str]] = CALLS
+
+    def score(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        self.calls.append(f"score {query}")
+        return self._scores(query, docs)
+
+    def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Identity(_Counted):
+    """Keeps the order."""
+
+    def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        del query
+        return [-float(i) for i in range(len(docs))]
+
+
+@dataclass(frozen=True)
+class Reversed(_Counted):
+    """Turns the order around."""
+
+    def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        del query
+        return [float(i) for i in range(len(docs))]
+
+
+@dataclass(frozen=True)
+class Oracle(_Counted):
+    """Knows what is relevant in QRELS."""
+
+    def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        (query_id,) = (query_id for query_id, text in QUERIES.items() if text == query)
+        return [float(QRELS[query_id].get(doc.doc_id, -1)) for doc in docs]
+
+
+@dataclass(frozen=True)
+class Constant(_Counted):
+    """Gives every document the same score."""
+
+    value: float = 0.5
+
+    def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        del query
+        return [self.value] * len(docs)
+
+
+@dataclass(frozen=True)
+class TooFew(_Counted):
+    """Forgets the last document."""
+
+    def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        del query
+        return [1.0] * (len(docs) - 1)
+
+
+@dataclass(frozen=True)
+class Raising(_Counted):
+    """Breaks."""
+
+    def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        raise RuntimeError(f"no score for {query!r} of {len(docs)}")
+
+
+@dataclass(frozen=True)
+class Stoppable(_Counted):
+    """Scores by length; is interrupted, as by Ctrl-C, when `queries_left` has come down to 0."""
+
+    queries_left: ClassVar[list[int]] = []
+
+    def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        del query
+        if self.queries_left:
+            if self.queries_left[0] == 0:
+                raise KeyboardInterrupt
+            self.queries_left[0] -= 1
+        return [float(len(doc.text)) for doc in docs]
+
+
+def _unit(words: Sequence[str], dim: int) -> NDArray[np.float32]:
+    vector = np.zeros(dim, dtype=np.float32)
+    for word in words:
+        vector[zlib.crc32(word.encode()) % dim] += 1
+    norm = np.linalg.norm(vector)
+    return vector / norm if norm else vector
+
+
+@dataclass(frozen=True)
+class HashingEncoder:
+    """One vector a text: counts of its words' hashes, at length 1."""
+
+    dim: int = 16
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        CALLS.append(f"encode {len(texts)}")
+        return np.array([_unit(text.split(), self.dim) for text in texts]).reshape(-1, self.dim)
+
+    encode_docs = encode_queries
+
+
+@dataclass(frozen=True)
+class HashingTokenEncoder:
+    """One unit vector a word."""
+
+    dim: int = 16
+
+    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        CALLS.append(f"encode {len(texts)}")
+        return [np.array([_unit([word], self.dim) for word in text.split()]) for text in texts]
+
+    encode_doc_tokens = encode_query_tokens
+
+
+def write_beir(
+    folder: Path,
+    docs: Mapping[str, str] = DOCS,
+    queries: Mapping[str, str] = QUERIES,
+    qrels: Mapping[str, Mapping[str, int]] = QRELS,
+) -> Path:
+    """A dataset in BEIR's files; returns `folder`."""
+    (folder / "qrels").mkdir(parents=True)
+    for name, texts in (("corpus", docs), ("queries", queries)):
+        lines = [json.dumps({"_id": key, "text": text}) + "\n" for key, text in texts.items()]
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    rows = [f"{q}\t{d}\t{grade}\n" for q, judged in qrels.items() for d, grade in judged.items()]
+    header = "query-id\tcorpus-id\tscore\n"
+    (folder / "qrels" / "test.tsv").write_text(header + "".join(rows), encoding="utf-8")
+    return folder
+
+
+def write_experiment(folder: Path, **changes: Any) -> Path:
+    """experiment.yaml over a BEIR folder `data` beside it; `changes` replace whole keys."""
+    if "datasets" not in changes and not (folder / "data").exists():
+        write_beir(folder / "data")
+    overlap = {"use": "fakes:WordOverlap"}
+    content = {
+        "question": "Does an oracle help?",
+        "datasets": [{"use": "files", "path": "data"}],
+        "systems": [
+            {"name": "overlap", "retriever": overlap},
+            {"name": "oracle", "retriever": overlap, "reranker": {"use": "fakes:Oracle"}},
+        ],
+        "metrics": ["ndcg@3"],
+        **changes,
+    }
+    file = folder / "experiment.yaml"
+    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return file

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fakes import write_experiment
+
+from harness.config import Experiment, load_experiment
+from harness.errors import ConfigError
+
+OVERLAP = {"use": "fakes:WordOverlap"}
+
+
+def faults(file: Path, **arguments: Any) -> list[str]:
+    """The lines of the error but its heading, without the file's name."""
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(file, **arguments)
+    heading, *rows = str(caught.value).splitlines()
+    assert heading.startswith(str(file))
+    return [row.strip().removeprefix(f"{file}:") for row in rows]
+
+
+def system(**changes: Any) -> dict[str, Any]:
+    return {"name": "a", "retriever": OVERLAP, **changes}
+
+
+def loaded(folder: Path, **changes: Any) -> Experiment:
+    return load_experiment(write_experiment(folder, **changes))
+
+
+def test_defaults(tmp_path: Path) -> None:
+    file = write_experiment(tmp_path)
+    content = {**yaml.safe_load(file.read_text())}
+    del content["metrics"]
+    file.write_text(yaml.safe_dump(content))
+    found = load_experiment(file)
+    assert found.name == "experiment"
+    assert found.metrics == ("ndcg@10", "mrr@10", "recall@100")
+    assert (found.baseline, found.seed) == ("overlap", 42)
+    assert found.systems[0].depth.model_dump() == {"retrieve": 100, "rerank": 100}
+    assert found.datasets[0].name == "data"
+
+
+BAD = """\
+question: 3
+question: again
+metricks: [ndcg@10]
+datasets:
+  - {use: files, path: data, splitt: dev}
+  - {use: filez}
+  - {use: irds}
+systems:
+  - name: a
+    retriever: {use: bm25, k1: high, b: true}
+    reranker: {use: fakes:WordOverlap}
+  - name: b
+    retriever: {use: dense, encoder: {use: bm25}}
+    depth: {retrieve: "128", rerank: 0, keep: 3}
+  - retriever: {use: fakes:Nothing}
+    colour: red
+  - 7
+depth: 5
+metrics: [ndcg, recall@0]
+seed: true
+"""
+
+
+def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(BAD)
+    assert faults(file) == [
+        "1: question: input should be a valid string, not 3",
+        "2: question: repeated (first on line 1)",
+        "3: metricks: unknown key; did you mean 'metrics'?",
+        "5: datasets[0].splitt: unknown key; did you mean 'split'?",
+        "6: datasets[1].use: there is no dataset 'filez'; did you mean 'files'?",
+        "7: datasets[2]: 'irds' needs the key 'id'",
+        "10: systems[0].retriever.b: input should be a valid number, not True",
+        "10: systems[0].retriever.k1: input should be a valid number, not 'high'",
+        "11: systems[0].reranker.use: 'fakes:WordOverlap' is not a Reranker: it lacks score()",
+        (
+            "13: systems[1].retriever.encoder.use: there is no encoder 'bm25'; known: pylate, "
+            "sentence_transformers"
+        ),
+        (
+            "14: systems[1].depth.keep: unknown key; known: rerank, retrieve"
+        ),
+        "14: systems[1].depth.rerank: input should be greater than or equal to 1, not 0",
+        "14: systems[1].depth.retrieve: input should be a valid integer, not '128'",
+        "15: systems[2]: a system needs a name",
+        (
+            "15: systems[2].retriever.use: 'fakes:Nothing' cannot be imported: module 'fakes' has "
+            "no attribute 'Nothing'"
+        ),
+        "16: systems[2].colour: unknown key; known: depth, name, reranker, retriever, vary",
+        "17: systems[3]: expected a system with name and retriever, not 7",
+        "18: depth: expected keys retrieve, rerank, not 5",
+        "19: metrics[0]: 'ndcg' is not a metric such as ndcg@10",
+        "19: metrics[1]: 'recall@0' is not a metric such as ndcg@10",
+        "20: seed: input should be a valid integer, not True",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"metrics": []}, "metrics: expected a list with at least one entry"),
+        ({"metrics": ["mrr@1", "mrr@1"]}, "metrics: 'mrr@1' occurs more than once: say it once"),
+        (
+            {"metrics": ["recall@100"], "systems": [system(depth={"retrieve": 20})]},
+            "metrics[0]: recall@100 looks deeper than the 20 documents that 'a' retrieves; raise "
+            "depth.retrieve or lower the cut-off",
+        ),
+        ({"baseline": "orakle"}, "baseline: 'orakle' is not a system; did you mean 'oracle'?"),
+        ({"systems": [system(), system()]}, "systems: 'a' occurs more than once: names must differ"),
+        ({"systems": [{"name": "a"}]}, "systems[0]: a system needs a retriever"),
+        ({"systems": []}, "systems: expected a list with at least one entry"),
+        ({"systems": {"a": 1}}, "systems: expected a list with at least one entry"),
+        (
+            {"systems": [system(retriever="bm25")]},
+            "systems[0].retriever: expected a retriever, such as {use: bm25, ...}",
+        ),
+        (
+            {"systems": [system(depth=5)]},
+            "systems[0].depth: expected keys retrieve, rerank, not 5",
+        ),
+        (
+            {"systems": [system(vary={"retriever.salt": 3})]},
+            "systems[0].vary.retriever.salt: expected a list of values, not 3",
+        ),
+        (
+            {"systems": [system(vary=["retriever.salt"])]},
+            "systems[0].vary: expected keys such as `reranker.dim` with lists of values",
+        ),
+        (
+            {"systems": [system(vary={"retriever.sugar": [1]})]},
+            "systems[0].retriever.sugar: unknown key; known: salt",
+        ),
+        (
+            {"systems": [system(retriever={"use": "fused", "retrievers": []})]},
+            "systems[0].retriever: needs at least one retriever and k of at least 0",
+        ),
+        (
+            {"datasets": [{"use": "files", "path": "data"}] * 2},
+            "datasets: 'data' occurs more than once: give one a `name:`",
+        ),
+        (
+            {"datasets": [{"use": "files", "path": "data", "format": "csv"}]},
+            "datasets[0].format: input should be 'beir', 'tsv' or 'trec', not 'csv'",
+        ),
+        (
+            {"datasets": [{"use": "files", "path": "data", "subset": {"documents": "9"}}]},
+            "datasets[0].subset.documents: input should be a valid integer, not '9'",
+        ),
+        (
+            {"datasets": [{"use": "files", "path": "data", "subset": {}}]},
+            "datasets[0].subset.documents: field required, not {}",
+        ),
+        ({"datasets": ["scifact"]}, "datasets[0]: expected a dataset, such as {use: pydoc}, not 's"),
+        ({"question": None}, "question: input should be a valid string, not None"),
+        ({"seed": 1.0}, "seed: input should be a valid integer, not 1.0"),
+    ],
+)
+def test_fault(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    (row,) = faults(write_experiment(tmp_path, **changes))
+    assert row.partition(": ")[2].startswith(fault)
+
+
+@pytest.mark.parametrize("key", ["question", "datasets", "systems"])
+def test_missing_key_is_one_fault(tmp_path: Path, key: str) -> None:
+    file = write_experiment(tmp_path)
+    content = yaml.safe_load(file.read_text())
+    del content[key]
+    file.write_text(yaml.safe_dump(content))
+    assert faults(file) == [f"1: the key {key!r} is missing"]
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "3"])
+def test_file_that_is_no_mapping(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"x\.yaml is not an experiment: expected keys question"):
+        load_experiment(file)
+
+
+def test_alias_that_contains_itself_is_a_fault(tmp_path: Path) -> None:
+    file = write_experiment(tmp_path)
+    file.write_text(file.read_text().replace("question: ", "depth: &d {rerank: *d}\nquestion: "))
+    assert "1: depth.rerank: an alias that contains itself" in faults(file)
+
+
+VARIED = system(
+    reranker={"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}},
+    vary={"reranker.encoder.dim": [8, 16], "depth.rerank": [10], "retriever": [OVERLAP]},
+)
+
+
+def test_vary_makes_a_system_for_each_combination(tmp_path: Path) -> None:
+    changes = {"reranker.encoder.dim": [8, 16], "reranker.precision": ["float16", "int8"]}
+    found = loaded(tmp_path, systems=[VARIED | {"vary": changes}]).systems
+    assert [system.name for system in found] == [
+        "a[dim=8,precision=float16]",
+        "a[dim=8,precision=int8]",
+        "a[dim=16,precision=float16]",
+        "a[dim=16,precision=int8]",
+    ]
+    made = [(system.reranker.encoder.dim, system.reranker.precision) for system in found]
+    assert made == [(8, "float16"), (8, "int8"), (16, "float16"), (16, "int8")]
+
+
+def test_vary_reaches_depth_and_what_was_not_written(tmp_path: Path) -> None:
+    vary = {"depth.rerank": [5, 9], "retriever.salt": [1]}
+    found = loaded(tmp_path, systems=[system(vary=vary)]).systems
+    assert [(s.name, s.depth.rerank, s.depth.retrieve) for s in found] == [
+        ("a[rerank=5,salt=1]", 5, 100),
+        ("a[rerank=9,salt=1]", 9, 100),
+    ]
+
+
+def test_name_of_a_varied_model_is_its_last_part(tmp_path: Path) -> None:
+    spec = {"use": "cross_encoder", "model": "x/y"}
+    varied = system(reranker=spec, vary={"reranker.model": ["BAAI/small", "BAAI/large"]})
+    found = loaded(tmp_path, systems=[varied]).systems
+    assert [system.name for system in found] == ["a[model=small]", "a[model=large]"]
+
+
+def test_paths_count_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nested = {"use": "fused", "retrievers": [{"use": "saved_run", "path": "../run.trec"}]}
+    local = {"use": "cross_encoder", "model": "./models/mine"}
+    hub = {"use": "cross_encoder", "model": "models/hub"}
+    systems = [system(retriever=nested, reranker=local), system(name="b", reranker=hub)]
+    (tmp_path / "in").mkdir()
+    write_experiment(tmp_path / "in", systems=systems)
+    monkeypatch.chdir(tmp_path / "in")
+    found = load_experiment("experiment.yaml")
+    assert found.datasets[0].source.path == str(tmp_path / "in" / "data")
+    assert found.systems[0].retriever.retrievers[0].path == str(tmp_path / "run.trec")
+    assert found.systems[0].reranker.model == str(tmp_path / "in" / "models" / "mine")
+    assert found.systems[1].reranker.model == "models/hub"
+
+
+def test_only_datasets_replace_those_of_the_file(tmp_path: Path) -> None:
+    file = write_experiment(tmp_path, datasets=[{"use": "nothing"}])
+    chosen = {"use": "irds", "id": "vaswani"}
+    assert [choice.name for choice in load_experiment(file, [chosen]).datasets] == ["vaswani"]
+    (row,) = faults(file, only_datasets=[{"use": "irdz", "id": "vaswani"}])
+    assert row.endswith("there is no dataset 'irdz'; did you mean 'irds'?")
+
+
+def test_baseline_that_was_varied_is_named_in_full(tmp_path: Path) -> None:
+    systems = [system(vary={"retriever.salt": [1, 2]})]
+    assert loaded(tmp_path, systems=systems, baseline="a[salt=2]").baseline == "a[salt=2]"
+    (row,) = faults(write_experiment(tmp_path, systems=systems, baseline="a"))
+    assert "'a' is not a system" in row
