@@ -107,18 +107,22 @@ def _experiment(arguments: argparse.Namespace) -> Experiment:
 
 def _dataset(text: str) -> Any:
     """A dataset's specification from the command line; its paths count from this folder."""
-    if text.startswith("{"):
-        import yaml
-
-        spec = yaml.safe_load(text)
-        here = {"path": str(Path(spec["path"]).resolve())} if "path" in spec else {}
-        return {**spec, **here}
     if Path(text).is_dir():
         return {"use": "files", "path": str(Path(text).resolve())}
-    return {"use": text}
+    if not text.startswith("{"):
+        return {"use": text}
+    from harness.located import parse_yaml
+
+    located = parse_yaml(text, "--dataset")
+    located.raise_faults()
+    paths = {"path": str(Path(located.value["path"]).resolve())} if "path" in located.value else {}
+    return {**located.value, **paths}
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from harness.clock import Clock
+
+    clock = Clock()
     from harness import closing, models
     from harness.execute import Execution
     from harness.plan import make_plan
@@ -134,9 +138,9 @@ def _run(arguments: argparse.Namespace) -> int:
         plan = make_plan(experiment)
     store = Store(arguments.results, experiment.name)
     with Bars(sys.stderr) as progress:
-        execution = Execution(plan, store, arguments.cache, progress)
+        execution = Execution(plan, store, arguments.cache, progress, clock)
         execution.execute()
-    with execution.clock.kind("report"):
+    with clock.kind("report"):
         analysis, report = _write_report(store.folder)
     say = closing.as_json if arguments.json else closing.as_text
     print(say(analysis, execution, report))

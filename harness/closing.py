@@ -26,6 +26,7 @@ WIDTH = 79
 KINDS: dict[Kind, str] = {
     "model": "in the models",
     "load": "loading models and their libraries",
+    "data": "reading the dataset",
     "search": "indexing and searching",
     "measure": "measuring",
     "report": "writing the report",

@@ -50,7 +50,8 @@ class Execution:
         for name in dict.fromkeys(trial.dataset.name for trial in pending):
             trials = [trial for trial in pending if trial.dataset.name == name]
             self.progress(f"load {name}", 0, 1)
-            dataset = load_dataset(trials[0])
+            with self.clock.kind("data"):
+                dataset = load_dataset(trials[0])
             self.progress(f"load {name}", 1, 1)
             work = _Work(self, dataset)
             work.encode_together(trials)

@@ -101,6 +101,14 @@ def pick_device(wanted: Device, model: str) -> str:
     return wanted
 
 
+def transformer(folder: str, trust_remote_code: bool) -> Any:
+    """The transformer of a checkpoint alone, as a sentence-transformers module."""
+    from sentence_transformers import models as modules
+
+    args = {"trust_remote_code": trust_remote_code}
+    return modules.Transformer(folder, model_args=dict(args), config_args=dict(args))
+
+
 def prepare_libraries() -> None:
     """Call before importing a model library: no network, no progress bars, no load reports.
 

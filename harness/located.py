@@ -56,11 +56,16 @@ def read_yaml(file: Path) -> Located:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{file} cannot be read: {why}.") from error
+    return parse_yaml(text, str(file))
+
+
+def parse_yaml(text: str, source: str) -> Located:
+    """The document in `text`, which came from `source`; raises ConfigError if it is not YAML."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{file} is not valid YAML: {_problem(error)}.") from error
-    located = Located(str(file))
+        raise ConfigError(f"{source} is not valid YAML: {_problem(error)}.") from error
+    located = Located(source)
     if node is not None:
         located.value = _Reader(located).read(node, "")
     return located

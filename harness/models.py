@@ -104,7 +104,8 @@ def fetch(reference: str, wanted_by: str) -> ModelFolder:
             name, revision=revision or None, ignore_patterns=list(SKIPPED_DOWNLOADS)
         )
     except HfHubHTTPError as error:
-        raise ModelError(f"The hub does not give the model {reference!r}: {error}.") from error
+        why = " ".join(str(error).split()).rstrip(".")
+        raise ModelError(f"The hub does not give the model {reference!r}: {why}.") from error
     except OSError as error:
         raise absent(reference, wanted_by) from error
     _in_hub_cache.cache_clear()

@@ -36,7 +36,7 @@ def pack(vectors: NDArray[np.float32], precision: Precision) -> Packed:
     none = np.empty(0, dtype=np.float32)
     dim = vectors.shape[1]
     if precision == "float32":
-        return Packed(vectors.astype(np.float32), none, dim)
+        return Packed(vectors.astype(np.float32, copy=False), none, dim)
     if precision == "float16":
         return Packed(vectors.astype(np.float16), none, dim)
     if precision == "binary":

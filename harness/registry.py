@@ -36,6 +36,9 @@ EXTRAS: Mapping[str, str] = {
     "torch": "torch",
     "sentence_transformers": "torch",
     "pylate": "torch",
+    "networkx": "quickstart",
+    "scipy": "quickstart",
+    "sklearn": "quickstart",
 }
 """The extra of this project that installs a package."""
 
@@ -107,7 +110,7 @@ def build(protocol: Sequence[type], spec: Any, path: str, fault: Fault) -> Any:
 
 
 def _missing(cls: type, protocol: Sequence[type]) -> str:
-    methods = sorted(protocol[0].__protocol_attrs__)  # type: ignore[attr-defined]
+    methods = [name for name in dir(protocol[0]) if not name.startswith("_")]
     return ", ".join(f"{name}()" for name in methods if not callable(getattr(cls, name, None)))
 
 
@@ -144,7 +147,10 @@ def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:
     if hint in known:
         return build((hint,), value, path, fault)
     item_hint = next(iter(typing.get_args(hint)), None)
-    if item_hint in known and isinstance(value, tuple):
+    if item_hint in known:
+        if not isinstance(value, tuple):
+            fault(path, f"expected a list, not {value!r}")
+            return None
         return tuple(
             build((item_hint,), item, f"{path}[{i}]", fault) for i, item in enumerate(value)
         )
@@ -158,7 +164,9 @@ def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
         return TypeAdapter(hint, config=strict).validate_python(value)
     except ValidationError as error:
         for detail in error.errors():
-            fault(path + _suffix(detail["loc"]), f"{_lower(detail['msg'])}, not {detail['input']!r}")
+            fault(
+                path + _suffix(detail["loc"]), f"{_lower(detail['msg'])}, not {detail['input']!r}"
+            )
         return None
 
 

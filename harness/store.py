@@ -186,11 +186,11 @@ def _components(facts: Mapping[str, Any]) -> tuple[str, str, str]:
 def _csv(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    text_columns = {name: str for name in columns if name in ("query_id", "metric", "stage")}
+    texts = {name: str for name in columns if name in ("query_id", "metric", "stage")}
+    # pandas' own parser of numbers may be off by the last bit, Python's is not.
+    numbers = {name: float for name in columns if name in ("value", "seconds")}
     try:
-        return pd.read_csv(
-            file, dtype=text_columns, keep_default_na=False, float_precision="round_trip"
-        )
+        return pd.read_csv(file, dtype=texts, converters=numbers, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{file} cannot be read: {error}. Delete its folder and run again."

@@ -81,12 +81,13 @@ class VectorStore:
         try:
             keys, offsets = np.load(shard / "keys.npy"), np.load(shard / "offsets.npy")
             vectors = np.load(shard / "vectors.npy", mmap_mode="r")
+            spans = zip(keys.tolist(), offsets[:-1], offsets[1:], strict=True)
+            places = {key: _Place(vectors, int(start), int(stop)) for key, start, stop in spans}
         except (OSError, EOFError, ValueError) as error:
             log.warning("%s cannot be read and is made again: %s", shard, error)
             shutil.rmtree(shard, ignore_errors=True)
             return
-        for key, start, stop in zip(keys.tolist(), offsets[:-1], offsets[1:], strict=True):
-            self._places[key] = _Place(vectors, int(start), int(stop))
+        self._places.update(places)
 
 
 def text_key(text: str) -> str:

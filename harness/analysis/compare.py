@@ -177,7 +177,8 @@ def _sentence(
             f"p = {best['p_holm']:.3f})."
         )
     cost = _storage_clause(dataset, str(best["system"]), baseline, sizes)
-    return f"On {dataset} {best['system']} beats {baseline} by {gain}{cost}."
+    among = f" (the best of {len(rows)} that were compared)" if len(rows) > 1 else ""
+    return f"On {dataset} {best['system']}{among} beats {baseline} by {gain}{cost}."
 
 
 def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) -> str:

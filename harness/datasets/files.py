@@ -170,7 +170,7 @@ def _objects(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     for place, line in _lines(file):
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{place}: not a JSON object: {error}.") from error
         if not isinstance(value, dict):
             raise DataError(f"{place}: expected a JSON object, found {type(value).__name__}.")
@@ -185,6 +185,10 @@ def _text(place: str, value: Mapping[str, object], key: str, required: bool = Tr
         return str(found)
     if not isinstance(found, str):
         raise DataError(f"{place}: expected text under {key!r}, found {found!r}.")
+    try:
+        found.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{place}: the text under {key!r} is not valid: {error.reason}.") from error
     return found
 
 

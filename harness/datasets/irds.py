@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from zipfile import BadZipFile
 
 from harness.data import Dataset, Doc, Query
 from harness.datasets.files import Judgement, assembled
@@ -44,8 +46,9 @@ class Irds:
 
         os.environ.setdefault("IR_DATASETS_DL_TRIES", "1")
         os.environ.setdefault("IR_DATASETS_DL_TIMEOUT", SECONDS_TO_ANSWER)
-        os.environ.setdefault("IR_DATASETS_DL_DISABLE_PBAR", "true")
         import ir_datasets
+
+        ir_datasets.log.easy().logger().setLevel(logging.ERROR)
 
         try:
             source = ir_datasets.load(self.id)
@@ -62,6 +65,12 @@ class Irds:
             return self._read(source)
         except (OSError, RuntimeError) as error:
             raise DataError(self._absent(ir_datasets, error)) from error
+        except (BadZipFile, KeyError, ValueError) as error:
+            home = ir_datasets.util.home_path() / self.id.split("/")[0]
+            raise DataError(
+                f"The copy of {self.id!r} under {home} cannot be read: {type(error).__name__} "
+                f"{error}. Delete it, or put a whole one there."
+            ) from error
 
     def _read(self, source: Any) -> Dataset:
         docs = [Doc(doc.doc_id, doc.default_text()) for doc in source.docs_iter()]
@@ -76,13 +85,7 @@ class Irds:
         home = ir_datasets.util.home_path()
         return (
             f"The dataset {self.id!r} is not on this machine and cannot be downloaded "
-            f"({_first_line(error)}). A copy would be found under {home / self.id.split('/')[0]}: "
+            f"({type(error).__name__}). A copy would be found under {home / self.id.split('/')[0]}: "
             "run `python -m harness fetch FILE` on a connected machine and copy that folder here, "
             "or put the collection's files into a folder and name it with `{use: files, path: ...}`."
         )
-
-
-def _first_line(error: Exception) -> str:
-    causes = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], list) else []
-    shown = str(causes[0] if causes else error).splitlines()
-    return f"{type(error).__name__}: {shown[0][:120] if shown else ''}"

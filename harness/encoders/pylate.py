@@ -29,9 +29,9 @@ class Pylate:
     model: str
     """Hub id, folder or `package:`."""
     projection: Literal["checkpoint", "identity", "untrained"] = "checkpoint"
-    """`identity` reads a plain encoder's own token vectors, without markers, skipped tokens or, if
-    nothing else is said, query expansion; `untrained` adds a random projection, as a control. A model without a trained projection is
-    refused under `checkpoint`."""
+    """`identity` reads a plain encoder's own token vectors, without markers, query expansion or
+    skipped tokens; `untrained` adds a random projection, as a control. A model without a trained
+    projection is refused under `checkpoint`."""
     query_expansion: bool | None = None
     """Fill queries with [MASK] tokens; None is what the checkpoint says."""
     query_length: int | None = None
@@ -136,20 +136,20 @@ def _load(encoder: Pylate) -> Any:
     source: dict[str, Any] = {"model_name_or_path": str(folder)}
     if plain:
         source = {"modules": _identity_modules(str(folder), encoder.trust_remote_code)}
+
+    def said(value: Any, plainly: Any) -> Any:
+        return plainly if plain and value is None else value
+
     with torch.random.fork_rng():
         torch.manual_seed(UNTRAINED_SEED)
         model = pylate_models.ColBERT(
             **source,
             device=forward.pick_device(encoder.device, encoder.model),
-            do_query_expansion=(
-                False if plain and encoder.query_expansion is None else encoder.query_expansion
-            ),
+            do_query_expansion=said(encoder.query_expansion, plainly=False),
             query_length=encoder.query_length,
             document_length=encoder.document_length,
-            query_prefix="" if plain and encoder.query_prefix is None else encoder.query_prefix,
-            document_prefix=(
-                "" if plain and encoder.document_prefix is None else encoder.document_prefix
-            ),
+            query_prefix=said(encoder.query_prefix, plainly=""),
+            document_prefix=said(encoder.document_prefix, plainly=""),
             skiplist_words=[] if plain else None,
             trust_remote_code=encoder.trust_remote_code,
             local_files_only=True,
@@ -160,10 +160,8 @@ def _load(encoder: Pylate) -> Any:
 def _identity_modules(folder: str, trust_remote_code: bool) -> list[Any]:
     import torch
     from pylate import models as pylate_models
-    from sentence_transformers import models as modules
 
-    args = {"trust_remote_code": trust_remote_code}
-    body = modules.Transformer(folder, model_args=dict(args), config_args=dict(args))
+    body = forward.transformer(folder, trust_remote_code)
     size = body.get_word_embedding_dimension()
     projection = pylate_models.Dense(size, size, bias=False, init_weight=torch.eye(size))
     return [body, projection]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness import forward, models
+from harness.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,9 @@ class SentenceTransformers:
 
     model: str
     """Hub id, folder or `package:`."""
+    pooling: Literal["checkpoint", "mean", "cls"] = "checkpoint"
+    """How token vectors become one. A plain transformer, whose checkpoint does not say, is refused
+    under `checkpoint`: sentence-transformers would take the mean without a word."""
     query_prompt: str | None = None
     """Put before queries; None is what the model's own configuration says."""
     doc_prompt: str | None = None
@@ -43,7 +47,14 @@ class SentenceTransformers:
         models.check_remote_code(self.model, self.trust_remote_code)
 
     def identity(self) -> Mapping[str, str]:
-        """The model's revision."""
+        """The model's revision; raises ModelError where nothing says how it pools."""
+        found = models.find(self.model)
+        if found and self.pooling == "checkpoint" and not (found.folder / "modules.json").exists():
+            raise ModelError(
+                f"The model {self.model!r} is no sentence-transformers model: its checkpoint does "
+                "not say how its token vectors become one. Say `pooling: mean` or `pooling: cls`, "
+                "whichever it was trained with."
+            )
         return {"model": models.identity(self.model)}
 
     def load(self) -> None:
@@ -99,13 +110,20 @@ class SentenceTransformers:
 
 @functools.lru_cache(maxsize=2)
 def _load(encoder: SentenceTransformers) -> Any:
-    folder = models.folder(encoder.model, wanted_by="an encoder")
+    encoder.identity()
+    folder = str(models.folder(encoder.model, wanted_by="an encoder"))
     forward.prepare_libraries()
     import torch
     from sentence_transformers import SentenceTransformer
+    from sentence_transformers import models as modules
 
+    source: dict[str, Any] = {"model_name_or_path": folder}
+    if encoder.pooling != "checkpoint":
+        body = forward.transformer(folder, encoder.trust_remote_code)
+        pooling = modules.Pooling(body.get_word_embedding_dimension(), encoder.pooling)
+        source = {"modules": [body, pooling]}
     model = SentenceTransformer(
-        str(folder),
+        **source,
         device=forward.pick_device(encoder.device, encoder.model),
         trust_remote_code=encoder.trust_remote_code,
         local_files_only=True,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
 from harness.protocols import Searcher
@@ -55,11 +57,10 @@ class _Index:
         """Documents that share no word with a query are no hits."""
         found: list[list[Hit]] = []
         for words in self.system.words([query.text for query in queries]):
-            scores = self.index.get_scores(words) if words else []
-            hits = [
-                Hit(doc_id, float(score))
-                for doc_id, score in zip(self.doc_ids, scores, strict=False)
-                if score > 0
-            ]
+            scores = self.index.get_scores(words) if words else np.zeros(0, dtype=np.float32)
+            kept = np.flatnonzero(scores > 0)
+            if len(kept) > depth:  # every tie at the cut goes on to `ranked`
+                kept = kept[scores[kept] >= np.partition(scores[kept], -depth)[-depth]]
+            hits = [Hit(self.doc_ids[i], float(scores[i])) for i in kept.tolist()]
             found.append(ranked(hits)[:depth])
         return found

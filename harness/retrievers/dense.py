@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.data import Doc, Hit, Query
+from harness.errors import ComponentError
 from harness.frames import ranked
 from harness.precision import sliced
 from harness.protocols import Encoder, Footprint, Searcher
@@ -65,6 +66,8 @@ class _Index:
         for start in range(0, len(self.doc_ids), DOCS_PER_BLOCK):
             block = torch.from_numpy(self.vectors[start : start + DOCS_PER_BLOCK])
             scores = on_device @ block.to(self.system.device).T
+            if not torch.isfinite(scores).all():
+                raise ComponentError("The encoder gave a vector that is not finite.")
             cut = torch.topk(scores, min(depth, len(block))).values[:, -1:]
             rows, columns = torch.nonzero(scores >= cut, as_tuple=True)
             values = scores[rows, columns].tolist()

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness import frames
+from harness.analysis import compare, stats
+from harness.store import Results
+
+BASE = [0.0, 0.5, 1.0, 0.5, 0.0, 0.5, 0.0, 0.5]
+BETTER = [0.5, 1.0, 1.0, 1.0, 0.5, 1.0, 0.5, 1.0]  # 7 wins of 0.5, 1 tie
+WORSE = [0.0, 0.5, 0.5, 0.5, 0.0, 0.5, 0.0, 0.5]  # 1 loss of 0.5
+
+
+def results(systems: Mapping[str, Sequence[float]], **changes: Any) -> Results:
+    """Results on one dataset `x` with the baseline `base` and the metric `m@1`."""
+    rows = [
+        ("x", system, f"q{i}", metric, value)
+        for system, values in systems.items()
+        for i, value in enumerate(values)
+        for metric in ("m@1", "ties@10")
+    ]
+    trials = [("x", name, "k", "done", "r", "", "{}", "") for name in systems]
+    storage = [("x", name, "retriever", 4, 4, 8, "float32", 128) for name in systems]
+    storage += [("x", "better", "reranker", 4, 40, 8, "float16", 640)] * ("better" in systems)
+    tables = {
+        "trials": pd.DataFrame(trials, columns=list(frames.TRIALS)),
+        "measurements": pd.DataFrame(rows, columns=list(frames.MEASUREMENTS)),
+        "timings": pd.DataFrame(columns=list(frames.TIMINGS)),
+        "storage": pd.DataFrame(storage, columns=list(frames.STORAGE)),
+    }
+    plan = {"baseline": "base", "metrics": ["m@1"], "seed": 7, "question": "?"}
+    return Results(folder=Path(), plan=plan, facts={}, **(tables | changes))
+
+
+def test_leaderboard_is_in_the_order_of_the_experiment() -> None:
+    table = compare.leaderboard(results({"worse": WORSE, "base": BASE}))
+    assert tuple(table.columns) == compare.LEADERBOARD
+    rows = table[["system", "metric", "value", "queries"]].to_numpy().tolist()
+    assert rows == [
+        ["worse", "m@1", 0.3125, 8],
+        ["worse", "ties@10", 0.3125, 8],
+        ["base", "m@1", 0.375, 8],
+        ["base", "ties@10", 0.375, 8],
+    ]
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+
+
+def test_differences_are_of_the_experiments_metrics_against_the_baseline() -> None:
+    table = compare.differences(results({"base": BASE, "better": BETTER, "worse": WORSE}))
+    assert tuple(table.columns) == compare.DIFFERENCES
+    shown = table[["system", "metric", "gain", "wins", "ties", "losses"]].to_numpy().tolist()
+    assert shown == [
+        ["better", "m@1", 0.4375, 7, 1, 0],
+        ["worse", "m@1", -0.0625, 0, 7, 1],
+    ]
+    better, worse = table.itertuples(index=False)
+    assert better.p == pytest.approx(2 / 128, abs=0.007)  # 7 flips that all agree, of 2**7
+    assert worse.p == 1.0  # one query that differs: both signs are as extreme
+    assert better.p_holm == 2 * better.p
+    assert worse.p_holm == 1.0
+
+
+def test_queries_are_paired_by_id_and_not_by_place() -> None:
+    found = results({"base": BASE, "better": BETTER})
+    turned = found.measurements.iloc[::-1].reset_index(drop=True)
+    again = compare.differences(results({"base": BASE, "better": BETTER}, measurements=turned))
+    assert again["wins"].tolist() == compare.differences(found)["wins"].tolist() == [7]
+
+
+@pytest.mark.parametrize("systems", [{"base": BASE}, {"better": BETTER}])
+def test_nothing_to_compare(systems: dict[str, list[float]]) -> None:
+    found = results(systems)
+    assert compare.differences(found).empty
+    assert tuple(compare.differences(found).columns) == compare.DIFFERENCES
+    assert compare.analyse(found).answer == "On x nothing could be compared with base."
+
+
+def test_changed_most_names_both_ends() -> None:
+    mixed = [0.25, 0.0, 1.0, 1.0, 0.0, 0.5, 0.0, 0.25]
+    table = compare.changed_most(results({"base": BASE, "mixed": mixed}), "m@1", 1)
+    assert tuple(table.columns) == compare.CHANGES
+    assert table[["query_id", "change"]].to_numpy().tolist() == [["q3", 0.5], ["q1", -0.5]]
+
+
+@pytest.mark.parametrize(
+    "systems", [{"base": BASE}, {"better": BETTER}, {"base": BASE, "same": BASE}]
+)
+def test_changed_most_may_be_nothing(systems: dict[str, list[float]]) -> None:
+    table = compare.changed_most(results(systems), "m@1", 3)
+    assert table.empty
+    assert set(table.columns) == set(compare.CHANGES)
+
+
+def test_storage_per_document() -> None:
+    table = compare.storage_per_document(results({"base": BASE, "better": BETTER}))
+    reranker = table[table["holder"] == "reranker"].iloc[0]
+    assert reranker["bytes_per_document"] == 640 / 4
+    assert reranker["vectors_per_document"] == 40 / 4
+    assert reranker["gb_per_million_documents"] == 0.16  # 160 bytes x 10**6 / 10**9
+
+
+def test_answer_names_the_best_and_what_it_keeps() -> None:
+    said = compare.analyse(results({"base": BASE, "better": BETTER, "worse": WORSE})).answer
+    assert said.startswith(
+        "On x better (the best of 2 that were compared) beats base by +0.438 m@1"
+    )
+    assert "keeps 6.0 times the bytes" in said  # (128 + 640) / 128
+
+
+def test_answer_is_no_where_nothing_survives() -> None:
+    said = compare.analyse(results({"base": BASE, "worse": WORSE})).answer
+    assert said.startswith(
+        "On x no system is shown to beat base: the most is worse with -0.062 m@1"
+    )
+    assert said.endswith("(Holm-corrected p = 1.000).")
+
+
+def test_answer_is_no_where_the_interval_of_a_gain_reaches_0(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stats, "randomisation_p", lambda changes, _: 0.001 + 0 * changes[0])
+    noisy = [0.0, 0.5, 1.0, 0.5, 0.0, 0.5, 0.0, 0.75]
+    assert "no system is shown" in compare.analyse(results({"base": BASE, "noisy": noisy})).answer

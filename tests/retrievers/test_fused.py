@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+from fakes import Answers
+
+from harness.data import Hit, Query
+from harness.retrievers.fused import Fused
+
+FIRST = Answers((("a", 9.0), ("b", 5.0), ("c", 5.0)))  # ranks: a 1, c 2, b 3 (ties by id)
+SECOND = Answers((("d", 0.3), ("b", 0.2)))  # ranks: d 1, b 2
+
+
+def search(fused: Fused, depth: int = 10) -> list[Hit]:
+    (hits,) = fused.index([]).search([Query("q", "")], depth)
+    return list(hits)
+
+
+def test_scores_are_sums_of_reciprocal_ranks() -> None:
+    expected = {"a": 1 / 61, "b": 1 / 63 + 1 / 62, "c": 1 / 62, "d": 1 / 61}
+    found = search(Fused((FIRST, SECOND)))
+    assert [hit.doc_id for hit in found] == ["b", "d", "a", "c"]
+    assert {hit.doc_id: hit.score for hit in found} == pytest.approx(expected, rel=1e-6)
+
+
+def test_k_and_depth() -> None:
+    found = search(Fused((FIRST, SECOND), k=0), depth=2)
+    assert [(hit.doc_id, hit.score) for hit in found] == [("d", 1.0), ("a", 1.0)]
+
+
+def test_one_retriever_keeps_its_order() -> None:
+    assert [hit.doc_id for hit in search(Fused((FIRST,)))] == ["a", "c", "b"]
+
+
+def test_score_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(ValueError, match="'a' has the score nan"):
+        search(Fused((Answers((("a", float("nan")),)),)))
+
+
+@pytest.mark.parametrize(("retrievers", "k"), [((), 60), ((FIRST,), -1)])
+def test_nothing_to_fuse_is_refused(retrievers: tuple[Answers, ...], k: int) -> None:
+    with pytest.raises(ValueError, match="at least one retriever and k of at least 0"):
+        Fused(retrievers, k)

@@ -1,0 +1,151 @@
+"""What holds for the source as a whole: arrows go down only, and little is imported."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "harness").rglob("*.py"))
+FLOORS = (
+    ("harness.cli",),
+    ("harness.closing",),
+    ("harness.execute", "harness.report"),
+    ("harness.analysis",),
+    ("harness.stages", "harness.store"),
+    ("harness.plan",),
+    ("harness.config",),
+    ("harness.registry",),
+)
+"""From the top down; a module imports nothing of a floor above its own."""
+
+
+def module(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module(file): ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
+
+
+def running(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node below but those under `if TYPE_CHECKING:`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from running(child)
+
+
+def imports(name: str) -> set[str]:
+    """What a module imports, at its top or in a function; modules of ours by their full names."""
+    found: set[str] = set()
+    for node in running(MODULES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            source = str(node.module)
+            inner = {f"{source}.{alias.name}" for alias in node.names} & MODULES.keys()
+            found |= inner or {source}
+    return found
+
+
+def reachable(start: str) -> set[str]:
+    seen: set[str] = set()
+    ahead = imports(start) & MODULES.keys()
+    while ahead:
+        seen |= ahead
+        ahead = {name for step in ahead for name in imports(step)} & MODULES.keys() - seen
+    return seen
+
+
+def floor(name: str) -> int:
+    """The place of a module's floor; what is on none lies below all of them."""
+    inside = [i for i, names in enumerate(FLOORS) for n in names if f"{name}.".startswith(f"{n}.")]
+    return inside[0] if inside else len(FLOORS)
+
+
+def test_imports_are_seen() -> None:
+    assert {"harness.store", "harness.stages", "pandas"} <= imports("harness.execute")
+    assert "harness.plan" not in imports("harness.store")  # for type checkers only
+    assert "ranx" in imports("harness.quality")
+    assert "harness.data" in reachable("harness.cli")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_circle(name: str) -> None:
+    assert name not in reachable(name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_arrows_go_down_only(name: str) -> None:
+    if name == "harness.__main__":
+        return
+    above = {other for other in imports(name) & MODULES.keys() if floor(other) < floor(name)}
+    assert not above
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"), [("ranx", "harness.quality"), ("matplotlib", "harness.report")]
+)
+def test_only_one_place_imports(package: str, allowed: str) -> None:
+    users = {name for name in MODULES if any(i.split(".")[0] == package for i in imports(name))}
+    assert all(f"{name}.".startswith(f"{allowed}.") for name in users)
+
+
+def test_only_the_command_line_prints() -> None:
+    printing = {
+        name
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write")
+    }
+    assert printing == {"harness.cli"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=module)
+def test_files_and_functions_are_short(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 320
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    long = [
+        node.name
+        for node in ast.walk(MODULES[module(file)])
+        if isinstance(node, functions) and (node.end_lineno or 0) - node.lineno >= 60
+    ]
+    assert not long
+
+
+def seconds(*arguments: str) -> float:
+    """The best of several goes."""
+    found = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True, cwd=ROOT)
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "aim"),
+    [(("-c", "import harness"), 0.05), (("-m", "harness", "--help"), 0.2)],
+    ids=["import", "help"],
+)
+def test_start_is_quick(arguments: tuple[str, ...], aim: float) -> None:
+    assert seconds(*arguments) - seconds("-c", "pass") < 3 * aim  # 3: for a busy machine
+
+
+MAIN = "from harness.cli import main; import contextlib\nwith contextlib.suppress(SystemExit): "
+
+
+@pytest.mark.parametrize("code", ["import harness", f"{MAIN}main(['--help'])"])
+def test_start_imports_no_numpy(code: str) -> None:
+    code += "\nimport sys; sys.exit(int(bool({'numpy', 'pydantic', 'yaml'} & set(sys.modules))))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.stderr, done.returncode) == ("", 0)

@@ -1,0 +1,251 @@
+"""Whole runs, from an experiment file to stored results."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fakes
+import pandas as pd
+import pytest
+from fakes import CALLS, write_experiment
+
+from harness.config import load_experiment
+from harness.errors import DataError
+from harness.execute import Execution
+from harness.plan import make_plan
+from harness.store import Results, Store, load_results
+
+OVERLAP = {"use": "fakes:WordOverlap"}
+OVERLAP_ONLY = {"name": "overlap", "retriever": OVERLAP}
+
+
+def reranking(name: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": name.lower(),
+        "retriever": OVERLAP,
+        "reranker": {"use": f"fakes:{name}", **fields},
+    }
+
+
+@pytest.fixture(autouse=True)
+def calls() -> Iterator[None]:
+    CALLS.clear()
+    fakes.Stoppable.queries_left.clear()
+    yield
+    fakes.Stoppable.queries_left.clear()
+
+
+def execution(folder: Path, **changes: Any) -> Execution:
+    plan = make_plan(load_experiment(write_experiment(folder, **changes)))
+    store = Store(folder / "results", plan.experiment.name)
+    return Execution(plan, store, folder / "cache", lambda *_: None)
+
+
+def executed(folder: Path, **changes: Any) -> Execution:
+    made = execution(folder, **changes)
+    CALLS.clear()
+    made.execute()
+    return made
+
+
+def results(folder: Path) -> Results:
+    return load_results(folder / "results" / "experiment")
+
+
+def means(folder: Path, metric: str) -> dict[str, float]:
+    table = results(folder).measurements
+    return table[table["metric"] == metric].groupby("system")["value"].mean().to_dict()
+
+
+def test_run_from_file_to_results(tmp_path: Path) -> None:
+    executed(tmp_path, metrics=["ndcg@3", "recall@3"])
+    # By hand. overlap, best first: q1 d2 d1 d4; q2 d3 d4; q3 d5 d4 (tied, the greater id first);
+    # q4 d2 d4 d1. Relevant are d2; d3 above d4; d5; d2: the order is ideal already.
+    assert means(tmp_path, "ndcg@3") == {"overlap": 1.0, "oracle": 1.0}
+    found = results(tmp_path)
+    run = {q: [hit.doc_id for hit in hits] for q, hits in found.run("data", "overlap").items()}
+    assert run == {
+        "q1": ["d2", "d1", "d4"],
+        "q2": ["d3", "d4"],
+        "q3": ["d5", "d4"],
+        "q4": ["d2", "d4", "d1"],
+    }
+    assert found.trials["status"].tolist() == ["done", "done"]
+    assert found.trials["reranker"].tolist() == ["", "fakes:Oracle"]
+    assert found.timings["stage"].tolist() == ["retrieve", "retrieve", "rerank"]
+    assert found.texts("data", "oracle")["doc d2"] == "red apple pie"
+    facts = found.facts["data", "oracle"]
+    assert facts["system"]["reranker"] == {"use": "fakes:Oracle"}
+    assert facts["dataset"]["documents"] == 5
+    assert facts["stages"][1]["candidates_sha256"]
+
+
+def test_a_worse_order_measures_worse(tmp_path: Path) -> None:
+    executed(tmp_path, systems=[OVERLAP_ONLY, reranking("Reversed")], metrics=["mrr@10"])
+    # reversed: q1 d4 d1 d2 -> 1/3; q2 d4 (relevant) -> 1; q3 d4 d5 -> 1/2; q4 d1 d4 d2 -> 1/3
+    assert means(tmp_path, "mrr@10") == pytest.approx({"overlap": 1, "reversed": (1 + 7 / 6) / 4})
+
+
+def test_shared_stage_runs_once(tmp_path: Path) -> None:
+    executed(tmp_path, systems=[OVERLAP_ONLY, reranking("Oracle"), reranking("Identity")])
+    assert [call for call in CALLS if not call.startswith("score")] == ["index", "search"]
+    assert len([call for call in CALLS if call.startswith("score")]) == 8
+
+
+def test_second_run_does_nothing(tmp_path: Path) -> None:
+    executed(tmp_path)
+    before = files(tmp_path / "results")
+    executed(tmp_path)
+    assert CALLS == []
+    assert files(tmp_path / "results") == before
+
+
+def test_new_metric_asks_no_component(tmp_path: Path) -> None:
+    executed(tmp_path, metrics=["ndcg@3"])
+    executed(tmp_path, metrics=["ndcg@3", "mrr@2"])
+    assert CALLS == []
+    assert means(tmp_path, "mrr@2") == {"overlap": 1.0, "oracle": 1.0}
+
+
+def test_new_system_runs_alone(tmp_path: Path) -> None:
+    executed(tmp_path, systems=[OVERLAP_ONLY])
+    executed(tmp_path, systems=[OVERLAP_ONLY, reranking("Identity")])
+    assert [call.split()[0] for call in CALLS] == ["score"] * 4
+
+
+@pytest.mark.parametrize(
+    ("system", "reason"),
+    [
+        (reranking("Raising"), "RuntimeError: no score for 'red apple' of 3"),
+        (reranking("Constant", value=float("inf")), "a score that is not finite for query 'q1'"),
+        (reranking("TooFew"), "gave 2 scores for the 3 candidates of query 'q1'"),
+        (
+            {
+                "name": "x",
+                "retriever": {"use": "fakes:Answers", "hits": [["d1", 1.0], ["d1", 0.0]]},
+            },
+            "gave a document twice",
+        ),
+    ],
+)
+def test_failing_trial_leaves_the_others(
+    tmp_path: Path, system: dict[str, Any], reason: str
+) -> None:
+    made = executed(tmp_path, systems=[system, OVERLAP_ONLY], baseline="overlap")
+    assert list(made.failures) == [("data", system["name"])]
+    assert reason in made.failures["data", system["name"]]
+    found = results(tmp_path)
+    assert found.trials["status"].tolist() == ["failed", "done"]
+    assert reason in found.trials["reason"][0]
+    (folder,) = (tmp_path / "results" / "experiment" / "data").glob(f"{system['name']}--*")
+    assert [file.name for file in folder.iterdir()] == ["failed.json"]
+
+
+def test_failed_trial_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executed(tmp_path, systems=[reranking("Raising")])
+    monkeypatch.setattr(fakes.Raising, "_scores", fakes.Identity._scores)
+    executed(tmp_path, systems=[reranking("Raising")])
+    assert results(tmp_path).trials["status"].tolist() == ["done"]
+    assert not list(tmp_path.rglob("failed.json"))
+
+
+def test_saved_run_of_another_version_stops_the_run(tmp_path: Path) -> None:
+    (tmp_path / "run.trec").write_text("q1 Q0 d1 1 2.0 t\nq1 Q0 gone 2 1.0 t\n")
+    saved = {"use": "saved_run", "path": "run.trec"}
+    system = {"name": "saved", "retriever": saved, "reranker": {"use": "fakes:Identity"}}
+    with pytest.raises(DataError, match="'gone', which 'data' does not have"):
+        executed(tmp_path, systems=[system])
+
+
+def test_query_without_hits_counts_0_also_when_reranked(tmp_path: Path) -> None:
+    (tmp_path / "run.trec").write_text("q1 Q0 d2 1 2.0 t\n")
+    saved = {"use": "saved_run", "path": "run.trec"}
+    system = {"name": "saved", "retriever": saved, "reranker": {"use": "fakes:Identity"}}
+    made = executed(tmp_path, systems=[system], metrics=["mrr@1"])
+    assert made.failures == {}
+    assert means(tmp_path, "mrr@1") == {"saved": 0.25}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def without_times(folder: Path) -> dict[str, bytes]:
+    return {name: content for name, content in files(folder).items() if "timings" not in name}
+
+
+def test_interrupted_rerank_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
+    systems = [OVERLAP_ONLY, reranking("Stoppable")]
+    for folder in (undisturbed, stopped):
+        folder.mkdir()
+    executed(undisturbed, systems=systems)
+    fakes.Stoppable.queries_left.append(3)
+    with pytest.raises(KeyboardInterrupt):
+        executed(stopped, systems=systems)
+    assert results(stopped).trials["status"].tolist() == ["done", "pending"]
+    fakes.Stoppable.queries_left.clear()
+    executed(stopped, systems=systems)
+    assert CALLS == ["score apple pie"]
+    expected = without_times(undisturbed / "results")
+    found = without_times(stopped / "results")
+    here, there = str(undisturbed).encode(), str(stopped).encode()
+    assert {name: content.replace(there, here) for name, content in found.items()} == expected
+    assert not list((stopped / "cache").rglob("*.partial"))
+    assert not list((stopped / "cache").rglob(".writing-*"))
+
+
+def test_encoded_texts_are_encoded_once(tmp_path: Path) -> None:
+    encoder = {"use": "fakes:HashingTokenEncoder", "dim": 8}
+    late = {"use": "late_interaction", "encoder": encoder}
+    system = {
+        "name": "late",
+        "retriever": OVERLAP,
+        "reranker": late,
+        "vary": {"reranker.precision": ["float32", "float16"]},
+    }
+    executed(tmp_path, systems=[system])
+    assert [call for call in CALLS if call.startswith("encode")] == ["encode 4", "encode 5"]
+    storage = results(tmp_path).storage.set_index("system")["bytes"]
+    assert storage["late[precision=float32]"] == 2 * storage["late[precision=float16]"]
+
+
+def test_subset_is_labelled(tmp_path: Path) -> None:
+    part = {"use": "files", "path": "data", "subset": {"documents": 4, "queries": 2}}
+    executed(tmp_path, datasets=[part])
+    dataset = results(tmp_path).facts["data", "oracle"]["dataset"]
+    assert (dataset["queries"], dataset["subset"]["seed"]) == (2, 42)
+    assert any(note.startswith("subset: not comparable") for note in dataset["notes"])
+
+
+def test_two_datasets_stand_apart(tmp_path: Path) -> None:
+    fakes.write_beir(tmp_path / "other", docs={**fakes.DOCS, "d2": "nothing"})
+    data = [{"use": "files", "path": path} for path in ("data", "other")]
+    executed(tmp_path, datasets=data, systems=[OVERLAP_ONLY], metrics=["recall@3"])
+    table = results(tmp_path).measurements
+    found = table[table["metric"] == "recall@3"].groupby("dataset")["value"].mean()
+    assert found.to_dict() == {"data": 1.0, "other": 0.5}  # d2 is what q1 and q4 look for
+
+
+def test_everything_stored_is_plain(tmp_path: Path) -> None:
+    executed(tmp_path)
+    (folder,) = (tmp_path / "results" / "experiment" / "data").glob("oracle--*")
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "measurements.csv",
+        "run.trec.gz",
+        "storage.csv",
+        "texts.jsonl.gz",
+        "timings.csv",
+        "trial.json",
+    ]
+    assert re.fullmatch(r"oracle--[0-9a-f]{12}", folder.name)
+    assert json.loads((folder / "trial.json").read_text())["provenance"]["harness"]
+    assert pd.read_csv(folder / "measurements.csv")["metric"].nunique() == 3

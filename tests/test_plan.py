@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import DOCS, QRELS, QUERIES, write_beir, write_experiment
+
+from harness import models
+from harness.config import load_experiment
+from harness.errors import DataError
+from harness.plan import Plan, make_plan, slug
+
+ROOT = Path(__file__).parents[1]
+OVERLAP = {"use": "fakes:WordOverlap"}
+ORACLE = {"use": "fakes:Oracle"}
+
+
+def plan(folder: Path, **changes: Any) -> Plan:
+    return make_plan(load_experiment(write_experiment(folder, **changes)))
+
+
+def keys(folder: Path, **changes: Any) -> list[str]:
+    return [trial.key for trial in plan(folder, **changes).trials]
+
+
+def systems(**changes: Any) -> list[dict[str, Any]]:
+    return [{"name": "a", "retriever": OVERLAP, "reranker": {"use": "fakes:Constant"}, **changes}]
+
+
+def key(folder: Path, **changes: Any) -> str:
+    (found,) = keys(folder, systems=systems(**changes))
+    return found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"question": "Another?"},
+        {"metrics": ["mrr@5", "recall@2"]},
+        {"baseline": "oracle"},
+        {"seed": 7},
+        {"datasets": [{"use": "files", "path": "data", "name": "renamed"}]},
+        {"datasets": [{"use": "files", "path": "data", "split": "test"}]},  # the default
+    ],
+)
+def test_key_stays(tmp_path: Path, changes: dict[str, Any]) -> None:
+    before = keys(tmp_path)
+    assert keys(tmp_path, **changes) == before
+
+
+def test_key_stays_for_the_same_content_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        write_beir(folder / "data")
+    elsewhere = [{"use": "files", "path": str(there / "data")}]
+    expected = keys(here)
+    assert keys(there) == keys(here, datasets=elsewhere) == expected
+    monkeypatch.chdir(here)
+    assert [trial.key for trial in make_plan(load_experiment("experiment.yaml")).trials] == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"depth": {"retrieve": 99}},
+        {"depth": {"rerank": 99}},
+        {"retriever": {**OVERLAP, "salt": 1}},
+        {"reranker": {"use": "fakes:Constant", "value": 0.25}},
+        {"reranker": {"use": "fakes:Identity"}},
+        {"reranker": None},
+    ],
+)
+def test_key_changes_with_the_system(tmp_path: Path, changes: dict[str, Any]) -> None:
+    assert key(tmp_path, **changes) != key(tmp_path)
+
+
+def test_key_does_not_change_with_the_name(tmp_path: Path) -> None:
+    assert key(tmp_path, name="b") == key(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"docs": {**DOCS, "d1": "blue"}},
+        {"docs": {**DOCS, "d9": "new"}},
+        {"queries": {**QUERIES, "q1": "blue"}},
+        {"qrels": {**QRELS, "q1": {"d2": 2}}},
+    ],
+)
+def test_key_changes_with_the_dataset(tmp_path: Path, content: dict[str, Any]) -> None:
+    write_beir(tmp_path / "other", **content)
+    changed = keys(tmp_path, datasets=[{"use": "files", "path": "other"}])
+    assert not set(changed) & set(keys(tmp_path))
+
+
+def test_key_changes_with_the_subset(tmp_path: Path) -> None:
+    parts = ({}, {"documents": 4}, {"documents": 4, "seed": 1}, {"documents": 4, "queries": 2})
+    data = {"use": "files", "path": "data"}
+    made = [
+        keys(tmp_path, datasets=[data | ({"subset": part} if part else {})])[0] for part in parts
+    ]
+    assert len(set(made)) == len(parts)
+
+
+def test_key_changes_with_the_content_of_a_saved_run(tmp_path: Path) -> None:
+    retriever = {"use": "saved_run", "path": "run.trec"}
+    (tmp_path / "run.trec").write_text("q1 Q0 d1 1 1.0 t\n")
+    before = key(tmp_path, retriever=retriever)
+    (tmp_path / "moved.trec").write_text("q1 Q0 d1 1 1.0 t\n")
+    assert key(tmp_path, retriever={**retriever, "path": "moved.trec"}) == before
+    (tmp_path / "run.trec").write_text("q1 Q0 d2 1 1.0 t\n")
+    assert key(tmp_path, retriever=retriever) != before
+
+
+def test_key_changes_with_the_weights_of_a_model(tmp_path: Path) -> None:
+    encoder = {"use": "sentence_transformers", "model": "./model"}
+    retriever = {"use": "dense", "encoder": encoder}
+    found = []
+    (tmp_path / "model").mkdir()
+    for weights in (b"one", b"two"):
+        (tmp_path / "model" / "model.safetensors").write_bytes(weights)
+        models._in_folder.cache_clear()
+        found.append(key(tmp_path, retriever=retriever))
+    assert found[0] != found[1]
+
+
+def test_shared_stages_have_one_key(tmp_path: Path) -> None:
+    three = [
+        {"name": "first", "retriever": OVERLAP},
+        {"name": "second", "retriever": OVERLAP, "reranker": ORACLE},
+        {"name": "third", "retriever": OVERLAP, "reranker": {"use": "fakes:Identity"}},
+    ]
+    first, second, third = plan(tmp_path, systems=three).trials
+    assert first.stages[0] == second.stages[0] == second.stages[1].candidates == third.stages[0]
+    assert len({trial.key for trial in (first, second, third)}) == 3
+    assert [stage.kind for stage in second.stages] == ["retrieve", "rerank"]
+
+
+def test_trials_stand_in_the_order_of_the_file(tmp_path: Path) -> None:
+    data = {"use": "files", "path": "data"}
+    found = plan(tmp_path, datasets=[{**data, "name": "z"}, {**data, "name": "a"}])
+    assert [(trial.dataset.name, trial.system.name) for trial in found.trials] == [
+        ("z", "overlap"),
+        ("z", "oracle"),
+        ("a", "overlap"),
+        ("a", "oracle"),
+    ]
+
+
+def test_missing_dataset_is_told_by_the_plan(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere does not exist"):
+        plan(tmp_path, datasets=[{"use": "files", "path": "nowhere"}])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a[dim=8,precision=int8]", "a[dim=8,precision=int8]"),
+        ("beir/scifact/test", "beir-scifact-test"),
+        ("../..", "unnamed"),
+        ("ü b", "ü-b"),
+        ("x" * 300, "x" * 80),
+    ],
+)
+def test_slug_is_a_name_for_a_folder(name: str, expected: str) -> None:
+    assert slug(name) == expected
+
+
+def test_systems_with_one_slug_have_folders_of_their_own(tmp_path: Path) -> None:
+    two = [
+        {"name": "a/b", "retriever": OVERLAP},
+        {"name": "a:b", "retriever": {**OVERLAP, "salt": 1}},
+    ]
+    folders = {trial.folder for trial in plan(tmp_path, systems=two).trials}
+    assert len(folders) == 2
+
+
+HEAVY = """
+import sys
+from harness.config import load_experiment
+from harness.plan import make_plan
+make_plan(load_experiment(sys.argv[1]))
+heavy = {"torch", "ranx", "numba", "matplotlib", "pandas", "transformers", "sentence_transformers",
+         "pylate", "bm25s", "ir_datasets", "huggingface_hub"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_plan_imports_nothing_heavy(tmp_path: Path) -> None:
+    late = {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}}
+    fused = {"use": "fused", "retrievers": [{"use": "bm25"}, OVERLAP]}
+    file = write_experiment(tmp_path, systems=systems(retriever=fused, reranker=late))
+    done = subprocess.run(
+        [sys.executable, "-c", HEAVY, str(file)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import fakes
+import numpy as np
+import pytest
+
+from harness import stages
+from harness.clock import Clock
+from harness.data import Dataset, Doc, Hit, Query
+from harness.errors import ComponentError, DataError
+from harness.journal import Journal
+from harness.protocols import Footprint
+from harness.rerankers.late_interaction import LateInteraction
+from harness.stages import StageResult
+
+DATASET = Dataset(
+    name="fruit",
+    docs=[Doc(*item) for item in fakes.DOCS.items()],
+    queries=[Query("q1", "red apple"), Query("d5", "plum tart")],
+    qrels={"q1": {"d2": 1}, "d5": {"d5": 1}},
+)
+RUN = {"q1": [Hit("d3", 9.0), Hit("d1", 8.0), Hit("d2", 7.0)], "d5": [Hit("d5", 1.0)]}
+
+
+def retrieve(*hits: tuple[str, float], depth: int = 2, **changes: Any) -> StageResult:
+    left_out = changes.pop("left_out", 0)
+    dataset = dataclasses.replace(DATASET, **changes)
+    return stages.retrieve(fakes.Answers(hits, left_out), dataset, depth, Clock())
+
+
+def rerank(
+    folder: Path, reranker: Any, depth: int = 100, run: Any = RUN, dataset: Dataset = DATASET
+) -> StageResult:
+    journal = Journal(folder / "journal")
+    return stages.rerank(reranker, run, dataset, depth, journal, Clock(), lambda *_: None)
+
+
+def ids(hits: Sequence[Hit]) -> list[str]:
+    return [hit.doc_id for hit in hits]
+
+
+def test_retrieved_hits_are_ranked_and_cut() -> None:
+    found = retrieve(("d1", 1.0), ("d2", 1.0), ("d3", 2.0))
+    assert {query_id: ids(hits) for query_id, hits in found.run.items()} == {
+        "q1": ["d3", "d2"],
+        "d5": ["d3", "d2"],
+    }
+    assert found.facts == {"queries_without_hits": 0, "hits_not_in_corpus": 0}
+
+
+def test_self_hits_are_dropped_before_the_cut() -> None:
+    hits = (("d5", 3.0), ("d1", 2.0), ("d2", 1.0))
+    assert ids(retrieve(*hits, drop_self_hits=True).run["d5"]) == ["d1", "d2"]
+    assert ids(retrieve(*hits).run["d5"]) == ["d5", "d1"]
+
+
+def test_one_more_hit_is_asked_for_where_self_hits_are_dropped() -> None:
+    dataset = dataclasses.replace(DATASET, drop_self_hits=True, queries=[Query("d5", "plum apple")])
+    found = stages.retrieve(fakes.WordOverlap(), dataset, 2, Clock())
+    assert ids(found.run["d5"]) == ["d4", "d2"]
+
+
+def test_queries_without_hits_and_unknown_hits_are_counted() -> None:
+    assert retrieve().facts["queries_without_hits"] == 2
+    assert retrieve(("nowhere", 1.0)).facts["hits_not_in_corpus"] == 2
+
+
+@pytest.mark.parametrize(
+    ("hits", "left_out", "message"),
+    [
+        ([("d1", 1.0)], 1, "The retriever answered 1 of 2 queries."),
+        ([("d1", 1.0), ("d1", 0.5)], 0, "gave a document twice for query 'q1'"),
+        ([("d1", float("nan"))], 0, "For query 'q1' document 'd1' has the score nan"),
+        ([("d1", 1e39)], 0, "For query 'q1' document 'd1' has the score 1e\\+39"),
+    ],
+)
+def test_retriever_that_breaks_its_contract(
+    hits: list[tuple[str, float]], left_out: int, message: str
+) -> None:
+    with pytest.raises(ComponentError, match=message):
+        retrieve(*hits, left_out=left_out)
+
+
+@pytest.mark.parametrize(
+    ("reranker", "message"),
+    [
+        (
+            fakes.Constant(float("nan")),
+            "gave document 'd3' a score that is not finite for query 'q1'",
+        ),
+        (
+            fakes.Constant(float("inf")),
+            "gave document 'd3' a score that is not finite for query 'q1'",
+        ),
+        (fakes.TooFew(), "gave 2 scores for the 3 candidates of query 'q1'"),
+    ],
+)
+def test_reranker_that_breaks_its_contract(tmp_path: Path, reranker: Any, message: str) -> None:
+    with pytest.raises(ComponentError, match=message):
+        rerank(tmp_path, reranker)
+
+
+def test_candidate_that_the_dataset_lacks(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'d99', which 'fruit' does not have.*another version"):
+        rerank(tmp_path, fakes.Identity(), run={**RUN, "d5": [Hit("d99", 1.0)]})
+
+
+@pytest.mark.parametrize(
+    ("reranker", "depth", "expected"),
+    [
+        (fakes.Identity(), 100, ["d3", "d1", "d2"]),
+        (fakes.Reversed(), 100, ["d2", "d1", "d3"]),
+        (fakes.Reversed(), 2, ["d1", "d3", "d2"]),
+        (fakes.Reversed(), 1, ["d3", "d1", "d2"]),
+        (fakes.Constant(), 100, ["d3", "d2", "d1"]),  # all tied: by doc id, the greater first
+        (fakes.Constant(), 2, ["d3", "d1", "d2"]),
+        (fakes.Constant(1e30), 1, ["d3", "d1", "d2"]),
+    ],
+)
+def test_candidates_below_the_depth_keep_their_order_below(
+    tmp_path: Path, reranker: Any, depth: int, expected: list[str]
+) -> None:
+    hits = rerank(tmp_path, reranker, depth).run["q1"]
+    assert ids(hits) == expected
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert all(scores[i] > scores[i + 1] for i in range(depth - 1, len(scores) - 1))
+    assert [float(np.float32(score)) for score in scores] == scores
+
+
+def test_query_without_candidates(tmp_path: Path) -> None:
+    found = rerank(tmp_path, fakes.Identity(), run={"q1": RUN["q1"]})
+    assert found.run["d5"] == []
+
+
+def test_documents_are_prepared_once_and_counted(tmp_path: Path) -> None:
+    late = LateInteraction(fakes.HashingTokenEncoder(8), precision="float16")
+    found = rerank(tmp_path, late)
+    # d1, d2, d3 and d5 are candidates: 2 + 3 + 2 + 1 words, 8 coordinates of 2 bytes each
+    assert found.footprint == Footprint("reranker", 4, 8, 8, "float16", 8 * 8 * 2)
+    assert found.run["q1"][0].score == pytest.approx(2)  # both words of the query occur
+    assert set(ids(found.run["q1"][:2])) == {"d1", "d2"}
+
+
+def test_digest_of_candidates_is_of_documents_and_order() -> None:
+    digest = stages.order_digest(RUN, 2)
+    rescored = {q: [Hit(h.doc_id, h.score / 2) for h in hits] for q, hits in RUN.items()}
+    assert stages.order_digest(rescored, 2) == digest
+    assert stages.order_digest({**RUN, "q1": RUN["q1"][:2]}, 2) == digest
+    assert stages.order_digest({**RUN, "q1": RUN["q1"][1::-1]}, 2) != digest
+    assert stages.order_digest(RUN, 3) != digest
+
+
+def test_result_comes_back_from_disk(tmp_path: Path) -> None:
+    footprint = Footprint("retriever", 5, 5, 8, "float32", 160)
+    made = StageResult(RUN, 1.5, "2026-01-01T00:00:00+00:00", footprint, {"a": 1})
+    made.save(tmp_path / "key")
+    assert StageResult.load(tmp_path / "key") == made
+    bare = dataclasses.replace(made, footprint=None)
+    bare.save(tmp_path / "bare")
+    assert StageResult.load(tmp_path / "bare") == bare
+
+
+def test_journal_is_read_back(tmp_path: Path) -> None:
+    Journal(tmp_path / "a" / "journal").add("q1", [0.1, -2.0])
+    again = Journal(tmp_path / "a" / "journal")
+    assert again.scores == {"q1": [0.1, -2.0]}
+    assert again.seconds_before > 0
+
+
+@pytest.mark.parametrize("torn", ['["q2", [1.', '["q2", [1.0], 0.', "[", "\0\0\0"])
+def test_torn_last_line_of_the_journal_is_scored_again(tmp_path: Path, torn: str) -> None:
+    file = tmp_path / "journal"
+    Journal(file).add("q1", [9.0, 8.0, 7.0])
+    with file.open("a") as stream:
+        stream.write(torn)
+    fakes.CALLS.clear()
+    assert ids(rerank(tmp_path, fakes.Reversed()).run["q1"]) == ["d3", "d1", "d2"]
+    assert fakes.CALLS == ["score plum tart"]
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line[0] for line in lines] == ["q1", "d5"]

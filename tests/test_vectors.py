@@ -1,0 +1,266 @@
+"""Stored vectors: each text is encoded once, and what is damaged is made again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness import forward, vectors
+from harness.clock import Clock
+from harness.encoders.pylate import Pylate
+from harness.encoders.sentence_transformers import SentenceTransformers
+from harness.vectors import StoredEncoder, VectorStore
+
+TEXTS = ["a", "bb", "ccc", "dddd", "eeeee", "bb"]
+LONGEST_FIRST = ["eeeee", "dddd", "ccc", "bb", "a"]
+
+
+def matrix(text: str) -> NDArray[np.float32]:
+    """As many rows as characters, each telling the text."""
+    return np.array([[len(text), i, ord(text[0])] for i in range(len(text))], dtype=np.float32)
+
+
+@dataclass
+class Encode:
+    """Gives `matrix` for each text and breaks in the call of which it is told."""
+
+    breaks_in_call: int = -1
+    calls: list[list[str]] = field(default_factory=list)
+
+    def __call__(self, texts: Sequence[str]) -> list[list[NDArray[np.float32]]]:
+        if len(self.calls) == self.breaks_in_call:
+            raise RuntimeError("the power went out")
+        self.calls.append(list(texts))
+        return [[matrix(text) for text in texts]]
+
+
+@dataclass(frozen=True)
+class Counting:
+    """An encoder of one vector a text that notes every text it is given."""
+
+    seen: list[str] = field(default_factory=list)
+    loads: list[None] = field(default_factory=list)
+
+    def load(self) -> None:
+        self.loads.append(None)
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return -self.encode_docs(texts)
+
+    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.seen.extend(texts)
+        return np.array([[len(text), ord(text[0])] for text in texts], dtype=np.float32)
+
+
+@pytest.fixture
+def shards_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "TEXTS_PER_SHARD", 2)
+
+
+def ignore(*_progress: object) -> None:
+    pass
+
+
+def stored(folder: Path, encoder: Any) -> StoredEncoder:
+    return StoredEncoder(folder, encoder, Clock(), ignore)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def assert_complete(store: VectorStore) -> None:
+    assert store.missing(TEXTS) == []
+    for text, found in zip(TEXTS, store.get(TEXTS), strict=True):
+        np.testing.assert_array_equal(found, matrix(text))
+
+
+def test_what_is_added_is_found_again(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path / "store")
+    assert store.missing(TEXTS) == LONGEST_FIRST
+    store.add(["a", "ccc"], [matrix("a"), matrix("ccc")])
+    for opened in (store, VectorStore(tmp_path / "store")):
+        assert opened.missing(TEXTS) == ["eeeee", "dddd", "bb"]
+        for text, found in zip(["ccc", "a"], opened.get(["ccc", "a"]), strict=True):
+            np.testing.assert_array_equal(found, matrix(text))
+    with pytest.raises(KeyError):
+        store.get(["bb"])
+
+
+@pytest.mark.usefixtures("shards_of_two")
+def test_fill_goes_by_length_and_tells_its_progress(tmp_path: Path) -> None:
+    encode, told = Encode(), []
+    store = VectorStore(tmp_path)
+    vectors.fill([store], TEXTS, encode, lambda *progress: told.append(progress))
+    assert encode.calls == [["eeeee", "dddd"], ["ccc", "bb"], ["a"]]
+    assert told == [("encode", 9, 15), ("encode", 14, 15), ("encode", 15, 15)]
+    assert_complete(store)
+
+
+def truncate(shard: Path) -> None:
+    file = shard / "vectors.npy"
+    file.write_bytes(file.read_bytes()[:-4])
+
+
+@pytest.mark.usefixtures("shards_of_two")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncate,
+        lambda shard: (shard / "vectors.npy").write_bytes(b""),
+        lambda shard: (shard / "vectors.npy").unlink(),
+        lambda shard: (shard / "offsets.npy").unlink(),
+        lambda shard: (shard / "keys.npy").write_bytes(b"\x93NUMPY"),
+        lambda shard: np.save(shard / "offsets.npy", np.array([0, 5])),
+    ],
+    ids=["truncated", "emptied", "no vectors", "no offsets", "no header", "offsets of another"],
+)
+def test_damaged_shard_is_made_again(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[Path], object],
+) -> None:
+    vectors.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
+    whole = contents(tmp_path)
+    shard = next(path for path in tmp_path.iterdir() if len(np.load(path / "keys.npy")) == 2)
+    damage(shard)
+    with caplog.at_level(logging.WARNING):
+        store = VectorStore(tmp_path)
+    assert f"{shard} cannot be read and is made again" in caplog.text
+    encode = Encode()
+    vectors.fill([store], TEXTS, encode, ignore)
+    assert [len(call) for call in encode.calls] == [2]  # the damaged shard's texts alone
+    assert_complete(store)
+    assert contents(tmp_path) == whole
+    assert_complete(VectorStore(tmp_path))
+
+
+@pytest.mark.usefixtures("shards_of_two")
+def test_what_was_left_half_written_is_ignored(tmp_path: Path) -> None:
+    vectors.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
+    shard = next(tmp_path.iterdir())
+    shard.rename(tmp_path / ".writing-abc")
+    assert len(VectorStore(tmp_path).missing(TEXTS)) in (1, 2)
+
+
+@pytest.mark.usefixtures("shards_of_two")
+def test_interrupted_fill_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
+    vectors.fill([VectorStore(tmp_path / "whole")], TEXTS, Encode(), ignore)
+    interrupted = VectorStore(tmp_path / "interrupted")
+    with pytest.raises(RuntimeError, match="power"):
+        vectors.fill([interrupted], TEXTS, Encode(breaks_in_call=1), ignore)
+    again = Encode()
+    vectors.fill([VectorStore(tmp_path / "interrupted")], TEXTS, again, ignore)
+    assert again.calls == [["ccc", "bb"], ["a"]]
+    assert contents(tmp_path / "interrupted") == contents(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("hub")
+def test_interrupted_fill_of_a_model_is_the_same_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "TEXTS_PER_SHARD", 8)
+    texts = [f"the {'cat ' * (i % 7)} of tree {i}" for i in range(30)]
+    encoder = Pylate("colbert-ir/colbertv2.0", device="cpu")
+    stored(tmp_path / "whole", encoder).encode_doc_tokens(texts)
+    stopping = stored(tmp_path / "stopped", encoder)
+    stopping.progress = lambda _name, done, _total: 1 / (done < 200)  # type: ignore[assignment]
+    with pytest.raises(ZeroDivisionError):
+        stopping.encode_doc_tokens(texts)
+    before = len(contents(tmp_path / "stopped"))
+    stored(tmp_path / "stopped", encoder).encode_doc_tokens(texts)
+    assert 0 < before < len(contents(tmp_path / "stopped"))
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+def test_each_distinct_text_is_encoded_once(tmp_path: Path) -> None:
+    encoder = Counting()
+    first = stored(tmp_path, encoder)
+    expected = Counting().encode_docs(TEXTS)
+    for _ in range(2):
+        np.testing.assert_array_equal(first.encode_docs(TEXTS), expected)
+    np.testing.assert_array_equal(stored(tmp_path, encoder).encode_docs(["bb"]), expected[1:2])
+    assert sorted(encoder.seen) == sorted(set(TEXTS))
+
+
+def test_queries_and_documents_are_kept_apart(tmp_path: Path) -> None:
+    encoder = stored(tmp_path, Counting())
+    np.testing.assert_array_equal(encoder.encode_docs(["a"]), [[1, 97]])
+    np.testing.assert_array_equal(encoder.encode_queries(["a"]), [[-1, -97]])
+
+
+def test_remembered_queries_are_not_encoded_again(tmp_path: Path) -> None:
+    counting = Counting()
+    encoder = stored(tmp_path, counting)
+    encoder.remember_queries(TEXTS)
+    assert sorted(counting.seen) == sorted(set(TEXTS))
+    for text in TEXTS:
+        encoder.encode_queries([text])
+    assert len(counting.seen) == len(set(TEXTS))
+
+
+def test_nothing_to_encode_loads_nothing(tmp_path: Path) -> None:
+    stored(tmp_path, Counting()).encode_docs(TEXTS)
+    counting = Counting()
+    again = stored(tmp_path, counting)
+    again.encode_docs(TEXTS)
+    assert len(again.encode_docs([])) == 0
+    assert counting.loads == counting.seen == []
+
+
+def test_encoder_that_loses_a_text_is_found_out(tmp_path: Path) -> None:
+    class Losing(Counting):
+        def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            return super().encode_docs(texts)[:-1]
+
+    with pytest.raises(ValueError, match="4 results for 5 texts"):
+        stored(tmp_path, Losing()).encode_docs(TEXTS)
+
+
+MINILM = "sentence-transformers/minilm"
+DENSE = SentenceTransformers(MINILM, device="cpu")
+SHARING = Pylate(MINILM, "identity", document_length=32, device="cpu")
+NOT_SHARING = Pylate(MINILM, "identity", document_length=16, device="cpu")
+
+
+@pytest.mark.usefixtures("hub")
+def test_encoders_that_share_a_body_take_one_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[int] = []
+    run = forward.run
+
+    def counted(passes: Sequence[forward.Pass], texts: Sequence[str]) -> Any:
+        ran.append(len(passes))
+        return run(passes, texts)
+
+    dense, tokens = stored(tmp_path / "dense", DENSE), stored(tmp_path / "tokens", SHARING)
+    with monkeypatch.context() as patch:
+        patch.setattr(forward, "run", counted)
+        for _ in range(2):
+            vectors.encode_together([dense, tokens], TEXTS)
+            dense.encode_docs(TEXTS)
+            tokens.encode_doc_tokens(TEXTS)
+    assert ran == [2]
+    np.testing.assert_allclose(dense.encode_docs(TEXTS), DENSE.encode_docs(TEXTS), atol=1e-6)
+    alone = SHARING.encode_doc_tokens(TEXTS)
+    for one, other in zip(tokens.encode_doc_tokens(TEXTS), alone, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.usefixtures("hub")
+def test_encoders_that_share_nothing_are_left_alone(tmp_path: Path) -> None:
+    encoders = [
+        stored(tmp_path / name, encoder)
+        for name, encoder in [("a", DENSE), ("b", NOT_SHARING), ("c", Counting())]
+    ]
+    vectors.encode_together(encoders, TEXTS)
+    assert contents(tmp_path) == {}
