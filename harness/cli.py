@@ -115,8 +115,10 @@ def _dataset(text: str) -> Any:
 
     located = parse_yaml(text, "--dataset")
     located.raise_faults()
-    paths = {"path": str(Path(located.value["path"]).resolve())} if "path" in located.value else {}
-    return {**located.value, **paths}
+    spec = dict(located.value)
+    if isinstance(spec.get("path"), str):
+        spec["path"] = str(Path(spec["path"]).resolve())
+    return spec
 
 
 def _run(arguments: argparse.Namespace) -> int:

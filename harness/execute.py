@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 from harness import frames, quality, registry, stages, vectors
 from harness.clock import Clock
 from harness.data import Dataset, Run
-from harness.errors import HarnessError, InputError, StoreError
+from harness.errors import DataError, HarnessError, InputError, StoreError
 from harness.journal import Journal
 from harness.plan import Plan, Stage, Trial, component_key
 from harness.protocols import Encoder, Identified, TokenEncoder
@@ -54,11 +55,15 @@ class Execution:
                 dataset = load_dataset(trials[0])
             self.progress(f"load {name}", 1, 1)
             work = _Work(self, dataset)
-            work.encode_together(trials)
+            work.encode_together([trial for trial in trials if self.store.run(trial) is None])
             for trial in trials:
                 self._execute_trial(trial, work)
 
     def _execute_trial(self, trial: Trial, work: _Work) -> None:
+        stored = self.store.run(trial)
+        if stored is not None:  # only a metric is missing: no model is needed
+            self.store.save_measurements(trial, work.measurements(trial, stored))
+            return
         try:
             record = work.record(trial)
         except (InputError, StoreError):
@@ -98,7 +103,9 @@ class _Work:
         Only where the candidates could cover the dataset: token vectors of a large one, most of
         which nobody reads, would cost more than a second pass over the candidates.
         """
-        reach = max(trial.stages[-1].depth for trial in trials) * len(self._dataset.queries)
+        reach = max((trial.stages[-1].depth for trial in trials), default=0) * len(
+            self._dataset.queries
+        )
         if reach < len(self._dataset.docs):
             return
         wanted = {
@@ -116,8 +123,6 @@ class _Work:
         """The finished trial, its stages run if they are not in the cache."""
         results = [(stage.kind, self._result(stage)) for stage in trial.stages]
         run = results[-1][1].run
-        with self._clock.kind("measure"):
-            measured = quality.measurements(run, self._dataset.qrels, self._metrics)
         name = {"dataset": trial.dataset.name, "system": trial.system.name}
         timings = [
             {**name, "stage": kind, "seconds": result.seconds, "finished": result.finished}
@@ -128,18 +133,30 @@ class _Work:
         ]
         return Record(
             run=run,
-            measurements=measured.assign(**name)[list(frames.MEASUREMENTS)],
+            measurements=self.measurements(trial, run),
             timings=pd.DataFrame(timings, columns=list(frames.TIMINGS)),
             storage=pd.DataFrame(storage, columns=list(frames.STORAGE)),
             texts=self._texts(run),
             facts=self._facts(trial, results),
         )
 
+    def measurements(self, trial: Trial, run: Run) -> pd.DataFrame:
+        """Columns MEASUREMENTS: the experiment's metrics of a trial's run."""
+        with self._clock.kind("measure"):
+            measured = quality.measurements(run, self._dataset.qrels, self._metrics)
+        named = measured.assign(dataset=trial.dataset.name, system=trial.system.name)
+        return named[list(frames.MEASUREMENTS)]
+
     def _result(self, stage: Stage) -> StageResult:
         folder = self._folder(stage)
-        if not folder.exists():
-            self._run(stage).save(folder)
-            folder.with_suffix(".partial").unlink(missing_ok=True)
+        if folder.exists():
+            try:
+                return StageResult.load(folder)
+            except (DataError, OSError, ValueError, KeyError, TypeError) as error:
+                log.warning("%s cannot be read and is made again: %s", folder, error)
+                shutil.rmtree(folder)
+        self._run(stage).save(folder)
+        folder.with_suffix(".partial").unlink(missing_ok=True)
         return StageResult.load(folder)
 
     def _run(self, stage: Stage) -> StageResult:

@@ -29,6 +29,15 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?|[\w.-]+(@[\w.-]+)?")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.onnx")
 """Files of which at least one must lie in a model's folder."""
 
+TOKENIZERS = (
+    *("tokenizer.json", "vocab.txt", "vocab.json"),
+    *("spiece.model", "tokenizer.model", "sentencepiece.bpe.model"),
+)
+"""Files of which at least one must lie beside a hub model's weights."""
+
+SIZED = ("Pooling", "Dense")
+"""Modules of sentence-transformers that have a configuration of their own."""
+
 SKIPPED_DOWNLOADS = ("*.msgpack", "*.h5", "*.ot", "openvino/*", "onnx/*", "*.onnx", "*.gguf")
 """Weights of other frameworks, never downloaded."""
 
@@ -100,8 +109,11 @@ def fetch(reference: str, wanted_by: str) -> ModelFolder:
 
     name, _, revision = reference.partition("@")
     try:
+        listed = huggingface_hub.model_info(name, revision=revision or "main").siblings or ()
+        safe = any(file.rfilename.endswith(".safetensors") for file in listed)
+        twice = ["*.bin"] if safe else []
         huggingface_hub.snapshot_download(
-            name, revision=revision or None, ignore_patterns=list(SKIPPED_DOWNLOADS)
+            name, revision=revision or None, ignore_patterns=[*SKIPPED_DOWNLOADS, *twice]
         )
     except HfHubHTTPError as error:
         why = " ".join(str(error).split()).rstrip(".")
@@ -180,7 +192,20 @@ def _in_hub_cache(reference: str) -> ModelFolder | None:
     if not isinstance(config, str):
         return None
     path = Path(config).parent
-    return ModelFolder(reference, path, path.name) if _holds_weights(path) else None
+    return ModelFolder(reference, path, path.name) if _is_whole(path) else None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a download was finished: weights, tokenizer, and the modules behind the first."""
+    modules = path / "modules.json"
+    listed = json.loads(modules.read_text(encoding="utf-8")) if modules.exists() else ()
+    kinds = {module["path"]: module["type"].rpartition(".")[2] for module in listed}
+    return (
+        _holds_weights(path)
+        and any((path / name).exists() for name in TOKENIZERS)
+        and all((path / name / "config.json").exists() for name in kinds if kinds[name] in SIZED)
+        and all(_holds_weights(path / name) for name in kinds if kinds[name] == "Dense")
+    )
 
 
 def _holds_weights(path: Path) -> bool:

@@ -98,6 +98,8 @@ OWN = {"judged": _judged, "ties": _ties}
 
 def _keep_compiled_code() -> None:
     """Let numba keep what ranx compiles, once per environment (it takes up to a minute)."""
-    folder = Path(sys.prefix) / "share" / "numba"
-    if "numba" not in sys.modules and os.access(sys.prefix, os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))
+    import numba
+
+    if os.access(sys.prefix, os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "share" / "numba"))
+    numba.config.reload_config()  # type: ignore[no-untyped-call]  # bm25s may have imported numba before

@@ -160,8 +160,9 @@ def _scores(reranker: Reranker, query: Query, docs: Sequence[Doc]) -> list[float
             f"The reranker gave {len(scores)} scores for the {len(docs)} candidates of query "
             f"{query.query_id!r}."
         )
-    if not np.isfinite(scores).all():
-        doc = docs[int(np.flatnonzero(~np.isfinite(scores))[0])]
+    usable = np.abs(scores) < np.finfo(np.float32).max
+    if not usable.all():
+        doc = docs[int(np.flatnonzero(~usable)[0])]
         raise ComponentError(
             f"The reranker gave document {doc.doc_id!r} a score that is not finite for query "
             f"{query.query_id!r}."

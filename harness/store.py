@@ -88,13 +88,22 @@ class Store:
         folder = self.folder / trial.folder
         files.write(folder / "run.trec.gz", trec.run_bytes(record.run, trial.system.name))
         for name in ("measurements", "timings", "storage"):
-            table: pd.DataFrame = getattr(record, name)
-            files.write(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+            _write_table(folder / f"{name}.csv", getattr(record, name))
         lines = [json.dumps({"id": key, "text": text}) for key, text in record.texts.items()]
         packed = gzip.compress("\n".join(lines).encode(), mtime=0)
         files.write(folder / "texts.jsonl.gz", packed)
         files.write(folder / "trial.json", _json(record.facts))
         (folder / "failed.json").unlink(missing_ok=True)
+
+    def run(self, trial: Trial) -> Run | None:
+        """The run of a trial that is done, else None."""
+        folder = self.folder / trial.folder
+        done = (folder / "trial.json").exists()
+        return trec.read_run(folder / "run.trec.gz") if done else None
+
+    def save_measurements(self, trial: Trial, measurements: pd.DataFrame) -> None:
+        """Replace a trial's measurements."""
+        _write_table(self.folder / trial.folder / "measurements.csv", measurements)
 
     def save_failure(self, trial: Trial, reason: str) -> None:
         """Note why a trial failed."""
@@ -181,6 +190,10 @@ def _components(facts: Mapping[str, Any]) -> tuple[str, str, str]:
     system = facts["system"]
     reranker = system["reranker"]["use"] if system["reranker"] else ""
     return system["retriever"]["use"], reranker, json.dumps(system, sort_keys=True)
+
+
+def _write_table(file: Path, table: pd.DataFrame) -> None:
+    files.write(file, table.to_csv(index=False, lineterminator="\n"))
 
 
 def _csv(file: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,20 @@ def test_second_run_does_nothing(tmp_path: Path) -> None:
 
 def test_new_metric_asks_no_component(tmp_path: Path) -> None:
     executed(tmp_path, metrics=["ndcg@3"])
+    shutil.rmtree(tmp_path / "cache")
     executed(tmp_path, metrics=["ndcg@3", "mrr@2"])
     assert CALLS == []
     assert means(tmp_path, "mrr@2") == {"overlap": 1.0, "oracle": 1.0}
+
+
+@pytest.mark.parametrize("name", ["run.trec.gz", "stage.json"])
+def test_damaged_stage_is_made_again(tmp_path: Path, name: str) -> None:
+    executed(tmp_path, systems=[OVERLAP_ONLY])
+    (stage,) = (tmp_path / "cache" / "runs").iterdir()
+    (stage / name).write_bytes(b"{")
+    shutil.rmtree(tmp_path / "results")
+    executed(tmp_path, systems=[OVERLAP_ONLY])
+    assert CALLS == ["index", "search"]
 
 
 def test_new_system_runs_alone(tmp_path: Path) -> None:

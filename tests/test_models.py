@@ -260,7 +260,7 @@ def test_fetch_downloads_what_can_be_loaded(
 ) -> None:
     made = tiny.bare_bert(tmp_path / "made")
     files = {file.name: file.read_bytes() for file in made.iterdir()}
-    monkeypatch.setattr(Hub, "files", {**files, "onnx/model.onnx": b"1", "tf_model.h5": b"2"})
+    monkeypatch.setattr(Hub, "files", {**files, "onnx/model.onnx": b"1", "pytorch_model.bin": b"2"})
     found, _ = fetched_elsewhere(tmp_path, "tiny/bert", HF_ENDPOINT=endpoint)
     assert found == f"{tmp_path}/hub/models--tiny--bert/snapshots/{BERT_REVISION}"
     assert {file.name: file.read_bytes() for file in Path(found).iterdir()} == files

@@ -119,7 +119,7 @@ def test_key_changes_with_the_content_of_a_saved_run(tmp_path: Path) -> None:
 
 
 def test_key_changes_with_the_weights_of_a_model(tmp_path: Path) -> None:
-    encoder = {"use": "sentence_transformers", "model": "./model"}
+    encoder = {"use": "sentence_transformers", "model": "./model", "pooling": "mean"}
     retriever = {"use": "dense", "encoder": encoder}
     found = []
     (tmp_path / "model").mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -42,8 +43,6 @@ class Irds:
         Raises DataError for an unknown id, and within seconds where the data is neither at hand
         nor can be downloaded.
         """
-        import os
-
         os.environ.setdefault("IR_DATASETS_DL_TRIES", "1")
         os.environ.setdefault("IR_DATASETS_DL_TIMEOUT", SECONDS_TO_ANSWER)
         import ir_datasets

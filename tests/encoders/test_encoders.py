@@ -161,3 +161,11 @@ def test_identity_names_the_revision(hub: Path) -> None:
     assert Pylate(COLBERT).identity() == {"model": f"{COLBERT} {snapshot.name}"}
     minilm = models.folder(MINILM, wanted_by="a test").name
     assert SentenceTransformers(MINILM).identity() == {"model": f"{MINILM} {minilm}"}
+
+
+def test_plain_transformer_is_refused_unless_pooling_is_said() -> None:
+    with pytest.raises(ModelError, match=rf"{BERT}.*Say `pooling: mean`"):
+        SentenceTransformers(BERT, device="cpu").identity()
+    mean = SentenceTransformers(BERT, device="cpu", pooling="mean")
+    cls = SentenceTransformers(BERT, device="cpu", pooling="cls")
+    assert not np.allclose(mean.encode_docs(["red apple"]), cls.encode_docs(["red apple"]))
