@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from fakes import CALLS, write_experiment
 
+from harness.analysis.compare import analyse
 from harness.config import load_experiment
 from harness.errors import DataError
 from harness.execute import Execution
@@ -236,6 +237,9 @@ def test_subset_is_labelled(tmp_path: Path) -> None:
     dataset = results(tmp_path).facts["data", "oracle"]["dataset"]
     assert (dataset["queries"], dataset["subset"]["seed"]) == (2, 42)
     assert any(note.startswith("subset: not comparable") for note in dataset["notes"])
+    analysis = analyse(results(tmp_path))
+    assert set(analysis.leaderboard["label"]) == {"subset: not comparable with published numbers"}
+    assert "Subset: not comparable with published numbers" in analysis.answer
 
 
 def test_two_datasets_stand_apart(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ import pandas as pd
 
 from harness.analysis import stats
 from harness.store import Results
+from harness.subset import LABEL
 
 ALPHA = 0.05
 
-LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries")
-"""Mean over queries with its interval, one row a trial and metric."""
+LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries", "label")
+"""Mean over queries with its interval, one row a trial and metric; `label` marks a subset."""
 
 DIFFERENCES = (
     *("dataset", "system", "metric", "gain", "low", "high", "p", "p_holm"),
@@ -85,12 +86,18 @@ def _wide(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def leaderboard(results: Results) -> pd.DataFrame:
     """Columns LEADERBOARD, in the order of the experiment."""
+    subsets = _subsets(results)
     rows = []
     for dataset, wide in _wide(results):
+        label = LABEL if dataset in subsets else ""
         found = stats.mean_intervals(wide.to_numpy(), results.plan["seed"])
         for (system, metric), *interval in zip(wide.columns, *found, strict=True):
-            rows.append((dataset, system, metric, *interval, len(wide)))
+            rows.append((dataset, system, metric, *interval, len(wide), label))
     return pd.DataFrame(rows, columns=list(LEADERBOARD))
+
+
+def _subsets(results: Results) -> set[str]:
+    return {name for (name, _), facts in results.facts.items() if facts["dataset"]["subset"]}
 
 
 def differences(results: Results) -> pd.DataFrame:
@@ -156,8 +163,10 @@ def answer(results: Results, changes: pd.DataFrame, storage: pd.DataFrame) -> st
     metric, baseline = results.plan["metrics"][0], results.plan["baseline"]
     main = changes[changes["metric"] == metric].sort_values("gain", ascending=False, kind="stable")
     sizes = storage.groupby(["dataset", "system"])["bytes_per_document"].sum()
+    subsets = _subsets(results)
     return " ".join(
         _sentence(str(dataset), main[main["dataset"] == dataset], metric, baseline, sizes)
+        + (f" ({LABEL.capitalize()}.)" if dataset in subsets else "")
         for dataset in dict.fromkeys(results.trials["dataset"])
     )
 

@@ -118,6 +118,7 @@ def _dataset_section(
         "facts": facts,
         "notes": analysis.notes[dataset],
         "figures": figure_names,
+        "label": board["label"].iloc[0].capitalize() + "." if board["label"].iloc[0] else "",
         "leaderboard": _leaderboard(board, results.plan["metrics"]),
         "differences": _differences(changes),
         "storage": _storage_table(storage, metric, baseline),
