@@ -55,7 +55,12 @@ class Execution:
                 dataset = load_dataset(trials[0])
             self.progress(f"load {name}", 1, 1)
             work = _Work(self, dataset)
-            work.encode_together([trial for trial in trials if self.store.run(trial) is None])
+            try:
+                work.encode_together([trial for trial in trials if self.store.run(trial) is None])
+            except (InputError, StoreError):
+                raise
+            except Exception:  # the trial whose encoder it is will fail by name
+                log.debug("encoding together failed", exc_info=True)
             for trial in trials:
                 self._execute_trial(trial, work)
 

@@ -7,6 +7,9 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
+PAUSE_ON_TERMINAL = 0.2
+"""Seconds between redraws, and what takes less is not shown."""
+
 SECONDS_BETWEEN_LINES = 10
 """How often a line is written where the output is no terminal, and what takes less is not shown."""
 
@@ -22,9 +25,13 @@ class Bars:
 
     def __call__(self, name: str, done: int, total: int) -> None:
         """Show that `done` of `total` are done; both may be in any unit."""
-        if name != self._name or self._bar is None or done < self._bar.n:
+        if (
+            self._bar is None
+            or (name, total) != (self._name, self._bar.total)
+            or done < self._bar.n
+        ):
             self._close()
-            pause = 0.2 if self._stream.isatty() else SECONDS_BETWEEN_LINES
+            pause = PAUSE_ON_TERMINAL if self._stream.isatty() else SECONDS_BETWEEN_LINES
             self._bar = tqdm(
                 total=total,
                 desc=name,

@@ -112,6 +112,8 @@ def fill(
     )
     total = sum(map(len, missing))
     done = 0
+    if missing:
+        progress("encode", done, total)
     for start in range(0, len(missing), TEXTS_PER_SHARD):
         shard = missing[start : start + TEXTS_PER_SHARD]
         for store, matrices in zip(stores, encode(shard), strict=True):

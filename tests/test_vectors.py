@@ -101,7 +101,7 @@ def test_fill_goes_by_length_and_tells_its_progress(tmp_path: Path) -> None:
     store = VectorStore(tmp_path)
     vectors.fill([store], TEXTS, encode, lambda *progress: told.append(progress))
     assert encode.calls == [["eeeee", "dddd"], ["ccc", "bb"], ["a"]]
-    assert told == [("encode", 9, 15), ("encode", 14, 15), ("encode", 15, 15)]
+    assert told == [("encode", 0, 15), ("encode", 9, 15), ("encode", 14, 15), ("encode", 15, 15)]
     assert_complete(store)
 
 
