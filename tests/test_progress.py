@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import pytest
 
@@ -21,7 +22,8 @@ def test_new_work_gets_a_bar_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None
         for name, done, total in (("encode", 0, 4), ("encode", 4, 4), ("encode", 1, 8)):
             bars(name, done, total)
     shown = [line for line in out.getvalue().split("\r") if "%" in line]
-    assert [line.split(":")[1].split("%")[0].strip() for line in shown] == ["0", "100", "0", "12"]
+    percents = [line.split(":")[1].split("%")[0].strip() for line in shown]
+    assert [percent for percent, _ in itertools.groupby(percents)] == ["0", "100", "0", "12"]
     assert all(len(line) <= 79 for line in shown)
 
 
