@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.data import Hit, Qrels, Run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+UNKNOWN = -1
+"""The number of a document without a judgement."""
 
 DIAGNOSTICS = ("judged@10", "ties@10")
 """Measured always: how far the judgements reach, and how much of a ranking the tie rule made."""
@@ -22,9 +27,9 @@ def measurements(run: Run, qrels: Qrels, metrics: Sequence[str]) -> pd.DataFrame
     """Columns query_id, metric, value: for every query of `qrels`, in order of query id.
 
     A query without hits counts 0. `run` is taken in the order it stands in (see
-    `frames.ranked`): ranx sees minus the rank as the score, since its own order under ties
-    depends on the order of insertion. With that its metrics equal trec_eval's; negative
-    relevance counts as 0, as there.
+    `frames.ranked`), since ranx's own order under ties depends on the order of insertion: it is
+    handed arrays that are ranked already, which also spares it compiling its dictionaries. With
+    that its metrics equal trec_eval's; negative relevance counts as 0, as there.
     """
     import pandas as pd
 
@@ -51,29 +56,48 @@ def _ranx(run: Run, qrels: Qrels, metrics: Sequence[str]) -> dict[str, Mapping[s
     _keep_compiled_code()
     import ranx
 
-    judged = {
-        query_id: {doc_id: max(relevance, 0) for doc_id, relevance in judgements.items()}
-        for query_id, judgements in qrels.items()
+    deepest = max(int(metric.partition("@")[2]) for metric in metrics)
+    found = ranx.evaluate(
+        _judged_array(qrels),
+        _run_array(run, qrels, deepest),
+        [*metrics, metrics[0]],  # ranx fails to name the values of a single metric
+        return_mean=False,
+    )
+    return {
+        metric: dict(zip(qrels, values.tolist(), strict=True)) for metric, values in found.items()
     }
-    ranks = {
-        query_id: {hit.doc_id: -float(rank) for rank, hit in enumerate(run.get(query_id, ()), 1)}
-        for query_id in qrels
-    }
-    answered = {query_id: hits for query_id, hits in ranks.items() if hits}
-    values = {metric: dict.fromkeys(qrels, 0.0) for metric in metrics}
-    if answered:
-        with warnings.catch_warnings():  # numba warns of ranx's own casts
-            warnings.simplefilter("ignore")
-            found = ranx.evaluate(
-                ranx.Qrels({query_id: judged[query_id] for query_id in answered}),
-                ranx.Run(answered),
-                list(metrics),
-                return_mean=False,
-            )
-        per_metric = found if isinstance(found, dict) else {metrics[0]: found}
-        for metric in metrics:
-            values[metric].update(zip(sorted(answered), per_metric[metric].tolist(), strict=True))
-    return dict(values)
+
+
+def _judged_array(qrels: Qrels) -> NDArray[np.int64]:
+    """Shape (queries, judgements, 2): the number of a document and its relevance, best first.
+
+    A query's documents are numbered in the order of its judgements; what is not relevant is left
+    as padding of relevance 0, which ranx passes over.
+    """
+    relevant = [
+        [(i, grade) for i, grade in enumerate(judged.values()) if grade > 0]
+        for judged in qrels.values()
+    ]
+    array = np.full((len(qrels), max(1, *map(len, relevant)), 2), (UNKNOWN, 0), dtype=np.int64)
+    for row, judged in zip(array, relevant, strict=True):
+        if judged:
+            row[: len(judged)] = sorted(judged, key=lambda pair: -pair[1])
+    return array
+
+
+def _run_array(run: Run, qrels: Qrels, deepest: int) -> NDArray[np.int64]:
+    """Shape (queries, hits, 2): the numbers of the documents as ranked, and minus their ranks.
+
+    At least `deepest` hits long, since ranx would lower a cut-off to the length of the run.
+    """
+    width = max([deepest, *(len(run.get(query_id, ())) for query_id in qrels)])
+    array = np.empty((len(qrels), width, 2), dtype=np.int64)
+    array[:] = np.stack([np.full(width, UNKNOWN), -np.arange(1, width + 1)], axis=1)
+    for row, (query_id, judged) in zip(array, qrels.items(), strict=True):
+        numbers = {doc_id: i for i, doc_id in enumerate(judged)}
+        hits = run.get(query_id, ())
+        row[: len(hits), 0] = [numbers.get(hit.doc_id, UNKNOWN) for hit in hits]
+    return array
 
 
 def _judged(hits: Sequence[Hit], judgements: Mapping[str, int], cut: int) -> float:
