@@ -101,6 +101,8 @@ class _Work:
         self._progress = execution.progress
         self._metrics = execution.plan.experiment.metrics
         self._encoders: dict[str, vectors.StoredEncoder] = {}
+        self._retrieved: dict[str, StageResult] = {}
+        """First stages at hand, since several systems rerank the same one."""
 
     def encode_together(self, trials: Sequence[Trial]) -> None:
         """Encode all documents at once for encoders that share a transformer's pass.
@@ -153,16 +155,29 @@ class _Work:
         return named[list(frames.MEASUREMENTS)]
 
     def _result(self, stage: Stage) -> StageResult:
+        if stage.key in self._retrieved:
+            return self._retrieved[stage.key]
+        result = self._stored(stage) or self._made(stage)
+        if stage.candidates is None:
+            self._retrieved[stage.key] = result
+        return result
+
+    def _stored(self, stage: Stage) -> StageResult | None:
         folder = self._folder(stage)
-        if folder.exists():
-            try:
-                return StageResult.load(folder)
-            except (DataError, OSError, ValueError, KeyError, TypeError) as error:
-                log.warning("%s cannot be read and is made again: %s", folder, error)
-                shutil.rmtree(folder)
-        self._run(stage).save(folder)
-        folder.with_suffix(".partial").unlink(missing_ok=True)
-        return StageResult.load(folder)
+        if not folder.exists():
+            return None
+        try:
+            return StageResult.load(folder)
+        except (DataError, OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s cannot be read and is made again: %s", folder, error)
+            shutil.rmtree(folder)
+            return None
+
+    def _made(self, stage: Stage) -> StageResult:
+        result = self._run(stage)
+        result.save(self._folder(stage))
+        self._folder(stage).with_suffix(".partial").unlink(missing_ok=True)
+        return result
 
     def _run(self, stage: Stage) -> StageResult:
         component = registry.replaced(stage.component, self._remembering)

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,12 @@ class StageResult:
 
     def save(self, folder: Path) -> None:
         """Write it to a new folder."""
-        noted = {key: value for key, value in asdict(self).items() if key != "run"}
-        noted["footprint"] = self.footprint and self.footprint._asdict()
+        noted = {
+            "seconds": self.seconds,
+            "finished": self.finished,
+            "footprint": self.footprint and self.footprint._asdict(),
+            "facts": self.facts,
+        }
         with files.new_folder(folder) as aside:
             (aside / "run.trec.gz").write_bytes(trec.run_bytes(self.run, folder.name))
             (aside / "stage.json").write_text(json.dumps(noted), encoding="utf-8")
