@@ -42,6 +42,9 @@ EXTRAS: Mapping[str, str] = {
 }
 """The extra of this project that installs a package."""
 
+TO_MEASURE = ("ranx",)
+"""Packages without which no run can be measured."""
+
 Fault = Callable[[str, str], None]
 """Notes a fault: the path in the experiment file and what is wrong there."""
 
@@ -221,13 +224,16 @@ def replaced(component: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def require_packages(components: Iterable[Any]) -> None:
-    """Raise PackageError, with the pip line, if a package that a component needs is absent."""
-    missing: dict[str, str] = {}
+    """Raise PackageError, with the pip line, if a package that the work needs is absent.
+
+    That is what the components need, and what every run needs to measure.
+    """
+    wanted = dict.fromkeys(TO_MEASURE, "measuring")
     for component in components:
         for part in parts(component):
             for package in getattr(type(part), "needs", ()):
-                if importlib.util.find_spec(package) is None:
-                    missing.setdefault(package, config_of(part)["use"])
+                wanted.setdefault(package, config_of(part)["use"])
+    missing = {name: use for name, use in wanted.items() if importlib.util.find_spec(name) is None}
     if missing:
         listed = ", ".join(f"{package} (for {use})" for package, use in sorted(missing.items()))
         raise PackageError(f"Not installed: {listed}. {install_line(missing)}")
