@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 WIDTH = 79
 
-KINDS: dict[Kind, str] = {
-    "model": "in the models",
+OUTSIDE: dict[Kind, str] = {
     "load": "loading models and their libraries",
     "data": "reading the dataset",
     "search": "indexing and searching",
@@ -104,10 +103,12 @@ def _time_line(execution: Execution) -> str:
     total = sum(seconds.values())
     shares = [
         f"{seconds[kind] / total:.1%} {name}"
-        for kind, name in KINDS.items()
+        for kind, name in OUTSIDE.items()
         if seconds.get(kind, 0) >= total / 1000
     ]
-    return "\n".join(_paragraph(f"Time: {total:.1f} s, of which {', '.join(shares)}."))
+    outside = 1 - seconds.get("model", 0) / total
+    told = f"Time: {total:.1f} s, {outside:.1%} of it outside model calls: {', '.join(shares)}."
+    return "\n".join(_paragraph(told))
 
 
 def plan_text(plan: Plan, store: Store, cache: Path) -> str:
