@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from harness.errors import ModelError
+from harness.protocols import Identified
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,7 @@ class Pass:
 
 
 @runtime_checkable
-class HasPass(Protocol):
+class HasPass(Identified, Protocol):
     """An encoder whose documents go through a transformer of this process."""
 
     def document_pass(self) -> Pass:

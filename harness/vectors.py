@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,18 +179,23 @@ class StoredEncoder:
 def encode_together(encoders: Sequence[StoredEncoder], texts: Sequence[str]) -> None:
     """Store the document vectors of encoders that share a body, in one pass for all of them.
 
-    Encoders that share with no other are left for when they are needed.
+    Encoders that share with no other are left for when they are needed, and those whose model no
+    other encoder has are not even loaded.
     """
-    groups: dict[str, list[tuple[StoredEncoder, forward.Pass]]] = {}
+    by_model: dict[str, list[StoredEncoder]] = defaultdict(list)
     for encoder in encoders:
         inner = encoder.encoder
         if isinstance(inner, forward.HasPass) and _document_store(encoder).missing(texts):
+            by_model[str(inner.identity())].append(encoder)
+    for sharing in by_model.values():
+        groups: dict[str, list[tuple[StoredEncoder, forward.Pass]]] = defaultdict(list)
+        for encoder in sharing if len(sharing) > 1 else ():
             encoder.load()
-            one = inner.document_pass()
-            groups.setdefault(one.key, []).append((encoder, one))
-    for group in groups.values():
-        if len(group) > 1:
-            _encode_group(group, texts)
+            one = encoder.encoder.document_pass()
+            groups[one.key].append((encoder, one))
+        for group in groups.values():
+            if len(group) > 1:
+                _encode_group(group, texts)
 
 
 def _encode_group(
