@@ -17,9 +17,9 @@ from harness.data import Dataset, Run
 from harness.errors import DataError, HarnessError, InputError, StoreError
 from harness.journal import Journal
 from harness.plan import Plan, Stage, Trial, component_key
-from harness.protocols import Encoder, Identified, TokenEncoder
+from harness.protocols import Encoder, Identified, Progress, TokenEncoder
 from harness.provenance import provenance
-from harness.stages import Progress, StageResult
+from harness.stages import StageResult
 from harness.store import SNIPPET, Record, Store
 from harness.subset import subset
 

@@ -6,7 +6,7 @@ before any work starts. Beyond that a component has no state but its fields.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.data import Dataset, Doc, Hit, Query
+
+
+Progress = Callable[[str, int, int], None]
+"""Told the name of the work, how much is done and how much there is."""
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,10 @@ from harness.protocols import (
     HoldsVectors,
     Loadable,
     Preparable,
+    Progress,
     Reranker,
     Retriever,
 )
-
-Progress = Callable[[str, int, int], None]
-"""Told the name of the work, how much is done and how much there is."""
 
 
 @dataclass(frozen=True)

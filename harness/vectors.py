@@ -24,17 +24,18 @@ from numpy.typing import NDArray
 from harness import files, forward
 from harness.clock import Clock
 from harness.data import digest
-from harness.protocols import Encoder, Loadable, TokenEncoder
+from harness.protocols import Encoder, Loadable, Progress, TokenEncoder
 
 log = logging.getLogger(__name__)
 
 TEXTS_PER_SHARD = 256
 """A multiple of every batch size, so that an interruption loses seconds and changes no batch."""
 
-METHODS: Mapping[type, Sequence[str]] = {
+METHODS: Mapping[type, tuple[str, str]] = {
     Encoder: ("encode_queries", "encode_docs"),
     TokenEncoder: ("encode_query_tokens", "encode_doc_tokens"),
 }
+"""By which method each kind of encoder encodes queries, and by which documents."""
 
 Matrices = Sequence[NDArray[np.float32]]
 Encode = Callable[[Sequence[str]], list[list[NDArray[np.float32]]]]
@@ -96,10 +97,6 @@ def text_key(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-Progress = Callable[[str, int, int], None]
-"""Told the name of the work, how much is done and how much there is."""
-
-
 def fill(
     stores: Sequence[VectorStore], texts: Sequence[str], encode: Encode, progress: Progress
 ) -> None:
@@ -156,9 +153,9 @@ class StoredEncoder:
 
     def remember_queries(self, texts: Sequence[str]) -> None:
         """Encode all queries at once, so that asking for them one by one finds them stored."""
-        for method in self.stores:
-            if method.startswith("encode_quer"):
-                self._stored(method, texts)
+        for queries, _ in METHODS.values():
+            if queries in self.stores:
+                self._stored(queries, texts)
 
     def load(self) -> None:
         """Load the encoder's model, counted as loading."""
@@ -211,8 +208,7 @@ def _encode_group(
 
 
 def _document_store(encoder: StoredEncoder) -> VectorStore:
-    single = isinstance(encoder.encoder, Encoder)
-    return encoder.stores["encode_docs" if single else "encode_doc_tokens"]
+    return next(encoder.stores[docs] for _, docs in METHODS.values() if docs in encoder.stores)
 
 
 def _matrices(encoded: Any, texts: int) -> list[NDArray[np.float32]]:
