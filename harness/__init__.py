@@ -9,10 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.config import Experiment, load_experiment
+    from harness.config import load_experiment
     from harness.data import Dataset, Doc, Hit, Query
     from harness.frames import ranked
     from harness.plan import Plan, make_plan
+    from harness.settings import Experiment
     from harness.store import Results, load_results
 
 __version__ = "0.1.0"
@@ -20,7 +21,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Dataset": "data",
     "Doc": "data",
-    "Experiment": "config",
+    "Experiment": "settings",
     "Hit": "data",
     "Plan": "plan",
     "Query": "data",

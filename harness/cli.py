@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Analysis
-    from harness.config import Experiment
+    from harness.settings import Experiment
 
 EXIT_OK, EXIT_MEND, EXIT_FAILED = 0, 2, 3
 

@@ -2,86 +2,48 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from harness import registry
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.protocols import DatasetSource, Reranker, Retriever
+from harness.settings import (
+    DatasetChoice,
+    Decision,
+    Depth,
+    Experiment,
+    Latency,
+    Part,
+    Storage,
+    Subset,
+    System,
+    Weights,
+)
 
 METRIC = re.compile(r"(ndcg|mrr|recall|map|precision|hit_rate|judged|ties)@([1-9][0-9]*)")
 """A metric is a function and its cut-off."""
 
+BLOCKS: Mapping[str, type[Part]] = {"latency": Latency, "storage": Storage, "decision": Decision}
+"""Parts of an experiment that may be left out."""
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True
-    )
-
-
-class Depth(_Part):
-    """How many documents each stage keeps."""
-
-    retrieve: int = Field(default=100, ge=1)
-    rerank: int = Field(default=100, ge=1)
-
-
-class Subset(_Part):
-    """Part of a dataset: all judged documents, and random others up to `documents`."""
-
-    documents: int = Field(ge=1)
-    queries: int | None = Field(default=None, ge=1)
-    """Keep this many random queries; None keeps all."""
-    seed: int = 42
-
-
-class DatasetChoice(_Part):
-    """A dataset of the experiment: its source, its name, and what part of it is used."""
-
-    name: str
-    source: Any
-    subset: Subset | None = None
-
-
-class System(_Part):
-    """A named pipeline: a retriever, and perhaps a reranker of its candidates."""
-
-    name: str
-    retriever: Any
-    reranker: Any = None
-    depth: Depth
-
-
-class Experiment(_Part):
-    """What is asked, of which data, of which systems, by which metrics."""
-
-    file: Path
-    question: str
-    datasets: tuple[DatasetChoice, ...]
-    systems: tuple[System, ...]
-    baseline: str
-    metrics: tuple[str, ...]
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """The file's name without its ending; the results lie under it."""
-        return self.file.stem
-
-
-KEYS = ("question", "datasets", "systems", "baseline", "depth", "metrics", "seed")
+KEYS = ("question", "datasets", "systems", "baseline", "depth", "metrics", "seed", *BLOCKS)
 """What may stand at the top of an experiment file."""
 
 REQUIRED = ("question", "datasets", "systems")
 
+LOCAL = ("package:", "dummy:", ".", "/", "~")
+"""How a model's name begins that is not a hub id."""
 
-def load_experiment(file: str | Path, only_datasets: Sequence[Any] = ()) -> Experiment:
+
+def load_experiment(
+    file: str | Path, only_datasets: Sequence[Any] = (), weights: Weights = "real"
+) -> Experiment:
     """The experiment in `file`; `only_datasets` (specs as in the file) replace its datasets.
 
     Nothing heavy is imported. Paths in the file are relative to its folder. Raises ConfigError
@@ -108,9 +70,40 @@ def load_experiment(file: str | Path, only_datasets: Sequence[Any] = ()) -> Expe
         "question": reader.value(str, top.get("question", ""), "question"),
         "seed": reader.value(int, top.get("seed", 42), "seed"),
         "baseline": reader.baseline(top.get("baseline"), systems),
+        **{name: reader.part(BLOCKS[name], top[name], name) for name in BLOCKS.keys() & top.keys()},
     }
     located.raise_faults()
-    return Experiment(file=file, datasets=datasets, systems=systems, metrics=metrics, **values)
+    if weights == "dummy":
+        systems = tuple(_dummy(system) for system in systems)
+    return Experiment(
+        file=file,
+        weights=weights,
+        datasets=datasets,
+        systems=systems,
+        metrics=metrics,
+        **values,
+    )
+
+
+def _dummy(system: System) -> System:
+    """The system with every hub model's architecture, but random weights.
+
+    Models in folders and packages are on this machine, and stay as they are.
+    """
+
+    def change(part: Any) -> Any:
+        model = getattr(part, "model", None)
+        if not isinstance(model, str) or model.startswith(LOCAL) or Path(model).is_dir():
+            return part
+        dummy = f"dummy:{model.partition('@')[0]}"
+        return dataclasses.replace(part, model=dummy, trust_remote_code=False)
+
+    parts = {
+        name: registry.replaced(part, change)
+        for name in ("retriever", "reranker")
+        if (part := getattr(system, name)) is not None
+    }
+    return system.model_copy(update=parts)
 
 
 class _Reader:
@@ -123,7 +116,7 @@ class _Reader:
     def value(self, hint: Any, value: Any, path: str) -> Any:
         return registry.validated(hint, value, path, self._fault)
 
-    def part(self, model: type[_Part], value: Any, path: str) -> Any:
+    def part(self, model: type[Part], value: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
             self._fault(path, f"expected keys {', '.join(model.model_fields)}, not {value!r}")
             return None

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness import registry
-from harness.config import DatasetChoice, Experiment, System
 from harness.data import digest
 from harness.protocols import Identified
+from harness.settings import DatasetChoice, Experiment, System
 
 RULES = 1
 """Raised when the harness itself computes something differently, so that old results are redone."""

@@ -7,7 +7,8 @@ import pytest
 import yaml
 from fakes import write_experiment
 
-from harness.config import Experiment, load_experiment
+from harness.config import load_experiment
+from harness.settings import Experiment
 from harness.errors import ConfigError
 
 OVERLAP = {"use": "fakes:WordOverlap"}

@@ -1,0 +1,145 @@
+"""What an experiment file can say, as frozen values; `harness.config` reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.precision import Precision
+
+Weights = Literal["real", "dummy"]
+"""The models as they are, or of the same architecture with random weights (`harness.dummy`)."""
+
+
+class Part(BaseModel):
+    """A frozen value whose unknown keys are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True
+    )
+
+
+class Depth(Part):
+    """How many documents each stage keeps."""
+
+    retrieve: int = Field(default=100, ge=1)
+    rerank: int = Field(default=100, ge=1)
+
+
+class Subset(Part):
+    """Part of a dataset: all judged documents, and random others up to `documents`."""
+
+    documents: int = Field(ge=1)
+    queries: int | None = Field(default=None, ge=1)
+    """Keep this many random queries; None keeps all."""
+    seed: int = 42
+
+
+class DatasetChoice(Part):
+    """A dataset of the experiment: its source, its name, and what part of it is used."""
+
+    name: str
+    source: Any
+    subset: Subset | None = None
+
+
+class System(Part):
+    """A named pipeline: a retriever, and perhaps a reranker of its candidates."""
+
+    name: str
+    retriever: Any
+    reranker: Any = None
+    depth: Depth
+
+
+class Latency(Part):
+    """How latency is measured; an experiment without this block measures none."""
+
+    devices: tuple[Literal["cpu", "cuda", "mps"], ...] = ("cpu",)
+    candidates: tuple[Annotated[int, Field(ge=1)], ...] = (10, 50, 100)
+    """Documents a call reranks, each list the beginning of the longer ones."""
+    queries: int = Field(default=200, ge=1)
+    """Distinct queries that are timed, where the dataset has as many."""
+    rounds: int = Field(default=5, ge=5)
+    """How often a query may be timed; the order of systems is drawn anew in each round."""
+    budget_s: float = Field(default=60.0, gt=0)
+    """Seconds for each arm, warm-up and tuning included; a slow arm is called less often."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads of every library; None: one for each core that this process may use."""
+    starts: int = Field(default=1, ge=0)
+    """Fresh processes in which a system's cold start and memory are measured."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.devices or len(set(self.devices)) < len(self.devices):
+            raise ValueError("name at least one device, and each once")
+        if not self.candidates or list(self.candidates) != sorted(set(self.candidates)):
+            raise ValueError("list the numbers of candidates once each, from low to high")
+        return self
+
+
+class Storage(Part):
+    """Which ways of keeping token vectors are compared by size and speed of reading."""
+
+    dims: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """None: the model's own, and of 128, 96 and 64 those that are smaller."""
+    precisions: tuple[Precision, ...] = ("float32", "float16", "int8", "binary")
+    pool_factors: tuple[Annotated[int, Field(ge=1)], ...] = (1, 2, 4)
+    plaid_nbits: tuple[Literal[1, 2, 4], ...] = (1, 2, 4)
+    documents: int = Field(default=1000, ge=1)
+    """Documents of the sample that all are measured on."""
+    plaid_documents: int = Field(default=300, ge=16)
+    """Documents of the PLAID indexes, whose clustering takes long on few cores."""
+
+
+class Workload(Part):
+    """What the system would serve."""
+
+    documents: int = Field(ge=1)
+    queries_per_day: int = Field(ge=1)
+    candidates: int = Field(ge=1)
+    """Documents reranked for a query."""
+
+
+class Prices(Part):
+    """What things cost, in any one currency."""
+
+    ram_gb_month: float = Field(ge=0)
+    disk_gb_month: float = Field(ge=0)
+    cpu_core_hour: float = Field(ge=0)
+    gpu_hour: float | None = Field(default=None, ge=0)
+
+
+class Decision(Part):
+    """What the decision depends on beside the measurements."""
+
+    workload: Workload | None = None
+    prices: Prices | None = None
+
+
+class Experiment(Part):
+    """What is asked, of which data, of which systems, by which metrics."""
+
+    file: Path
+    question: str
+    datasets: tuple[DatasetChoice, ...]
+    systems: tuple[System, ...]
+    baseline: str
+    metrics: tuple[str, ...]
+    seed: int
+    latency: Latency | None = None
+    storage: Storage | None = None
+    decision: Decision = Decision()
+    weights: Weights = "real"
+
+    @property
+    def name(self) -> str:
+        """The name under which the results lie."""
+        return results_name(self.file, self.weights)
+
+
+def results_name(file: Path, weights: Weights) -> str:
+    """The file's name without its ending; what random weights gave lies apart."""
+    return file.stem if weights == "real" else f"{file.stem}-{weights}"
