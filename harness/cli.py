@@ -64,6 +64,13 @@ def _file_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--results", metavar="DIR", type=Path, default=Path("results"), help="default: results"
     )
+    sub.add_argument(
+        "--weights",
+        choices=("real", "dummy"),
+        default="real",
+        help="dummy: hub models by their architecture, with random weights and without a "
+        "download; time, memory and bytes are measured, quality is not",
+    )
 
 
 def _plan_options(sub: argparse.ArgumentParser) -> None:
@@ -83,6 +90,9 @@ def _plan_options(sub: argparse.ArgumentParser) -> None:
         help="use this instead of the file's datasets: a folder, a dataset's name (pydoc), or "
         "`{use: ..., ...}`; may be repeated",
     )
+    sub.add_argument(
+        "--quick", action="store_true", help="less time for latency and storage: a first look"
+    )
 
 
 def _run_options(sub: argparse.ArgumentParser) -> None:
@@ -91,7 +101,7 @@ def _run_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _list_options(sub: argparse.ArgumentParser) -> None:
-    kinds = ("datasets", "retrievers", "rerankers", "encoders")
+    kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
 
 
@@ -101,8 +111,11 @@ def _no_options(sub: argparse.ArgumentParser) -> None:
 
 def _experiment(arguments: argparse.Namespace) -> Experiment:
     from harness.config import load_experiment
+    from harness.settings import quickened
 
-    return load_experiment(arguments.file, [_dataset(text) for text in arguments.dataset])
+    datasets = [_dataset(text) for text in arguments.dataset]
+    experiment = load_experiment(arguments.file, datasets, arguments.weights)
+    return quickened(experiment) if arguments.quick else experiment
 
 
 def _dataset(text: str) -> Any:
@@ -171,7 +184,10 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    _, report = _write_report(arguments.results / arguments.file.stem)
+    from harness.settings import results_name
+
+    folder = arguments.results / results_name(arguments.file, arguments.weights)
+    _, report = _write_report(folder)
     print(f"Report: {report}")
     return EXIT_OK
 
@@ -179,8 +195,8 @@ def _report(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     from harness import closing, registry
 
-    for kind in [arguments.kind] if arguments.kind else registry.KINDS:
-        print(closing.components_text(kind))
+    for kind in [arguments.kind] if arguments.kind else (*registry.KINDS, "models"):
+        print(closing.models_text() if kind == "models" else closing.components_text(kind))
     return EXIT_OK
 
 
@@ -200,9 +216,8 @@ def _fetch(arguments: argparse.Namespace) -> int:
     plan = make_plan(_experiment(arguments))
     for reference, wanted_by in plan.models().items():
         print(f"{reference}: {models.fetch(reference, wanted_by).folder}")
-    for trial in {trial.dataset.name: trial for trial in plan.trials}.values():
-        dataset = load_dataset(trial)
-        print(f"{trial.dataset.name}: {len(dataset.docs):,} documents")
+    for choice in plan.experiment.datasets:
+        print(f"{choice.name}: {len(load_dataset(choice).docs):,} documents")
     return EXIT_OK
 
 

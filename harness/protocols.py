@@ -7,7 +7,7 @@ before any work starts. Beyond that a component has no state but its fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,4 +137,44 @@ class Loadable(Protocol):
 
     def load(self) -> None:
         """Have the model in memory; the methods load it themselves if this was not called."""
+        ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A component whose speed depends on how its work is cut into batches."""
+
+    def policies(self) -> Mapping[str, Self]:
+        """Variants by name that score alike and differ in speed; one is the component itself."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A reranker that can say how much its model reads."""
+
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Tokens that the model reads to score `docs`, padding left out."""
+        ...
+
+
+@runtime_checkable
+class CountsDocTokens(Protocol):
+    """A token encoder that can say, without running its model, what it would read and keep."""
+
+    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens that the model reads of each text."""
+        ...
+
+    def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Vectors that `encode_doc_tokens` gives for each text."""
+        ...
+
+
+@runtime_checkable
+class HasAttention(Protocol):
+    """A component that can say how its model computes attention."""
+
+    def attention(self) -> str:
+        """The implementation's name, such as `sdpa`; loads the model."""
         ...

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -16,13 +19,13 @@ TEXTS = ["cat", "the dog is blue", "", "river " * 50, "dog", *(f"tree {i}" for i
 pytestmark = pytest.mark.usefixtures("hub")
 
 
-def identity(document_length: int | None = 32, **settings: str) -> forward.Pass:
+def identity(document_length: int | None = 32, **settings: Any) -> forward.Pass:
     return Pylate(
         MINILM, "identity", document_length=document_length, device="cpu", **settings
     ).document_pass()
 
 
-def dense(**settings: str) -> forward.Pass:
+def dense(**settings: Any) -> forward.Pass:
     return SentenceTransformers(MINILM, device="cpu", **settings).document_pass()
 
 
@@ -69,6 +72,70 @@ def test_order_and_neighbours_do_not_matter() -> None:
 def test_different_keys_cannot_run_together() -> None:
     with pytest.raises(ValueError, match="one key"):
         forward.run([dense(), identity(31)], TEXTS)
+
+
+@pytest.mark.parametrize(("size", "batches"), [(1, 25), (10, 3), (None, 4), (forward.ONE_BATCH, 1)])
+def test_batches_are_of_the_size_asked(size: int | None, batches: int) -> None:
+    one = dense(batch_size=size)
+    ran: list[int] = []
+
+    def body(features: forward.Features) -> forward.Features:
+        ran.append(len(features["input_ids"]))
+        return one.body(features)
+
+    forward.run([replace(one, body=body)], TEXTS)  # 25 texts; 8 at once suit a CPU
+    assert (len(ran), sum(ran)) == (batches, len(TEXTS))
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """An empty memory for models; what is made is noted here."""
+    monkeypatch.setattr(forward, "_SHELF", forward._Shelf())
+    return []
+
+
+def use(made: list[str], names: str) -> None:
+    for name in names:
+
+        def make(name: str = name) -> str:
+            made.append(name)
+            return name.upper()
+
+        assert forward.loaded(name, make) == name.upper()
+
+
+def test_two_models_are_kept_and_the_unused_one_gives_way(shelf: list[str]) -> None:
+    use(shelf, "abab")
+    assert shelf == ["a", "b"]
+    use(shelf, "acab")  # b was unused for longest when c came
+    assert shelf == ["a", "b", "c", "b"]
+
+
+def test_more_are_kept_for_a_time(shelf: list[str]) -> None:
+    with forward.keep(3), forward.keep(1):  # 1 inside 3 takes nothing away
+        use(shelf, "abcabc")
+        assert shelf == ["a", "b", "c"]
+    use(shelf, "bc")
+    assert shelf == ["a", "b", "c"]
+    use(shelf, "a")
+    assert shelf == ["a", "b", "c", "a"]
+
+
+def test_forgotten_models_are_made_again(shelf: list[str]) -> None:
+    use(shelf, "a")
+    forward.forget()
+    use(shelf, "a")
+    assert shelf == ["a", "a"]
+
+
+def test_model_that_cannot_be_made_leaves_no_trace(shelf: list[str]) -> None:
+    def fail() -> None:
+        raise ModelError("no weights")
+
+    with pytest.raises(ModelError, match="no weights"):
+        forward.loaded("a", fail)
+    use(shelf, "a")
+    assert shelf == ["a"]
 
 
 def test_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from harness import forward, models
+from harness import dummy, forward, models
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
 UNTRAINED_SEED = 0
@@ -24,10 +24,10 @@ UNTRAINED_SEED = 0
 class Pylate:
     """One unit vector a kept token by a ColBERT model."""
 
-    needs: ClassVar[tuple[str, ...]] = ("torch", "pylate")
+    needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers", "pylate")
 
     model: str
-    """Hub id, folder or `package:`."""
+    """Hub id, folder, `package:` or `dummy:`."""
     projection: Literal["checkpoint", "identity", "untrained"] = "checkpoint"
     """`identity` reads a plain encoder's own token vectors, without markers, query expansion or
     skipped tokens; `untrained` adds a random projection, as a control. A model without a trained
@@ -42,19 +42,26 @@ class Pylate:
     """Marker token of queries; None is what the checkpoint says."""
     document_prefix: str | None = None
     """Marker token of documents; None is what the checkpoint says."""
+    batch_size: int | None = None
+    """Documents in one forward pass; None is what suits the device."""
     device: forward.Device = "auto"
     dtype: forward.Dtype = "float32"
     trust_remote_code: bool = False
     """Run code that comes with the model; allowed only where the model's revision is pinned."""
 
     def __post_init__(self) -> None:
-        """Refuse remote code without a pinned revision."""
+        """Refuse remote code without a pinned revision, and batches of nothing."""
         models.check_remote_code(self.model, self.trust_remote_code)
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError("batch_size must be at least 1")
 
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError for a projection that was never trained."""
         found = models.find(self.model)
-        if found and self.projection == "checkpoint" and not has_trained_projection(found.folder):
+        if dummy.is_dummy(self.model):
+            if self.projection == "checkpoint":
+                dummy.check_kind(self.model, "token_encoder")
+        elif found and self.projection == "checkpoint" and not has_trained_projection(found.folder):
             raise ModelError(
                 f"The model {self.model!r} has no token projection in its checkpoint: it is not a "
                 "late-interaction model, and pylate would add a random layer. Say `projection: "
@@ -89,12 +96,8 @@ class Pylate:
         def head(features: forward.Features) -> list[NDArray[np.float32]]:
             for module in list(model.children())[1:]:
                 features = module(features)
-            keep = torch.logical_and(
-                model.skiplist_mask(features["input_ids"], model.skiplist),
-                features["attention_mask"],
-            )
             vectors = torch.nn.functional.normalize(features["token_embeddings"], dim=2)
-            return forward.split_rows(vectors, keep)
+            return forward.split_rows(vectors, _kept(model, features))
 
         marker = f" marker {model.document_prefix_id}" if model.document_prefix else ""
         return forward.Pass(
@@ -103,7 +106,36 @@ class Pylate:
             tokenize=lambda texts: model.tokenize(texts, is_query=False),
             body=model[0],
             head=head,
+            batch_size=self.batch_size,
         )
+
+    def policies(self) -> Mapping[str, Self]:
+        """Sizes of batches; this encoder's own among them."""
+        variants = [replace(self, batch_size=size) for size in forward.BATCH_SIZES]
+        device = forward.pick_device(self.device, self.model)
+        return {forward.policy(one.batch_size, device): one for one in (*variants, self)}
+
+    def attention(self) -> str:
+        """How the model computes attention."""
+        return forward.attention(_load(self)[0].auto_model)
+
+    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
+        """For each text the number of tokens that the model reads."""
+        return forward.count_rows(self.document_pass().tokenize, forward.real_tokens, texts)
+
+    def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
+        """For each text the number of vectors that `encode_doc_tokens` gives."""
+        model = _load(self)
+        return forward.count_rows(
+            self.document_pass().tokenize, lambda features: _kept(model, features), texts
+        )
+
+
+def _kept(model: Any, features: forward.Features) -> torch.Tensor:
+    """The mask of document tokens that get a vector: no padding, and nothing skipped."""
+    skipped = model.skiplist_mask(features["input_ids"], model.skiplist)
+    kept: torch.Tensor = skipped.logical_and(features["attention_mask"])
+    return kept
 
 
 def has_trained_projection(folder: Path) -> bool:
@@ -124,44 +156,73 @@ def _json(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-@functools.lru_cache(maxsize=2)
 def _load(encoder: Pylate) -> Any:
+    """The model in memory, whatever the size of batches."""
+    return forward.loaded(replace(encoder, batch_size=None), lambda: _made(encoder))
+
+
+def _made(encoder: Pylate) -> Any:
     encoder.identity()
-    folder = models.folder(encoder.model, wanted_by="a late-interaction encoder")
     forward.prepare_libraries()
     import torch
     from pylate import models as pylate_models
 
-    plain = encoder.projection == "identity"
-    source: dict[str, Any] = {"model_name_or_path": str(folder)}
-    if plain:
-        source = {"modules": _identity_modules(str(folder), encoder.trust_remote_code)}
-
-    def said(value: Any, plainly: Any) -> Any:
-        return plainly if plain and value is None else value
-
     with torch.random.fork_rng():
         torch.manual_seed(UNTRAINED_SEED)
         model = pylate_models.ColBERT(
-            **source,
+            **_source(encoder),
+            **_settings(encoder),
             device=forward.pick_device(encoder.device, encoder.model),
-            do_query_expansion=said(encoder.query_expansion, plainly=False),
-            query_length=encoder.query_length,
-            document_length=encoder.document_length,
-            query_prefix=said(encoder.query_prefix, plainly=""),
-            document_prefix=said(encoder.document_prefix, plainly=""),
-            skiplist_words=[] if plain else None,
             trust_remote_code=encoder.trust_remote_code,
             local_files_only=True,
         )
     return model.to(getattr(torch, encoder.dtype)).eval()
 
 
-def _identity_modules(folder: str, trust_remote_code: bool) -> list[Any]:
+def _source(encoder: Pylate) -> dict[str, Any]:
+    """What ColBERT is made from: a folder, or modules."""
+    folder = models.folder(encoder.model, wanted_by="a late-interaction encoder")
+    random = dummy.is_dummy(encoder.model)
+    if random and encoder.projection == "checkpoint":
+        return {"modules": dummy.late_interaction(encoder.model, folder)}
+    if not random and encoder.projection != "identity":
+        return {"model_name_or_path": str(folder)}
+    body = forward.transformer(encoder.model, folder, encoder.trust_remote_code)
+    return {"modules": [body, *([_identity(body)] if encoder.projection == "identity" else [])]}
+
+
+def _settings(encoder: Pylate) -> dict[str, Any]:
+    """Markers, lengths and query expansion: what the component says, else the checkpoint."""
+    said = {
+        "query_prefix": encoder.query_prefix,
+        "document_prefix": encoder.document_prefix,
+        "query_length": encoder.query_length,
+        "document_length": encoder.document_length,
+        "do_query_expansion": encoder.query_expansion,
+    }
+    told = {name: value for name, value in said.items() if value is not None}
+    if encoder.projection == "identity":
+        plain = {"query_prefix": "", "document_prefix": "", "do_query_expansion": False}
+        return {**plain, "skiplist_words": [], **told}
+    return {**(_of_catalogue(encoder.model) if dummy.is_dummy(encoder.model) else {}), **told}
+
+
+def _of_catalogue(reference: str) -> dict[str, Any]:
+    """What the checkpoint of a model with random weights says; None is pylate's default."""
+    facts = dummy.facts(reference)
+    return {
+        "query_prefix": facts.markers.query if facts.markers else None,
+        "document_prefix": facts.markers.document if facts.markers else None,
+        "query_length": facts.query_length,
+        "document_length": facts.document_length,
+        "do_query_expansion": facts.query_expansion,
+        "attend_to_expansion_tokens": facts.attend_to_expansion,
+    }
+
+
+def _identity(body: Any) -> Any:
     import torch
     from pylate import models as pylate_models
 
-    body = forward.transformer(folder, trust_remote_code)
     size = body.get_word_embedding_dimension()
-    projection = pylate_models.Dense(size, size, bias=False, init_weight=torch.eye(size))
-    return [body, projection]
+    return pylate_models.Dense(size, size, bias=False, init_weight=torch.eye(size))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from harness import forward, models
+from harness import dummy, forward, models
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class SentenceTransformers:
     needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
 
     model: str
-    """Hub id, folder or `package:`."""
+    """Hub id, folder, `package:` or `dummy:`."""
     pooling: Literal["checkpoint", "mean", "cls"] = "checkpoint"
     """How token vectors become one. A plain transformer, whose checkpoint does not say, is refused
     under `checkpoint`: sentence-transformers would take the mean without a word."""
@@ -37,19 +36,28 @@ class SentenceTransformers:
     """Tokens kept of a text; None is the model's own limit."""
     normalize: bool = True
     """Vectors of length 1, so that the inner product is the cosine."""
+    batch_size: int | None = None
+    """Documents in one forward pass; None is what suits the device."""
     device: forward.Device = "auto"
     dtype: forward.Dtype = "float32"
     trust_remote_code: bool = False
     """Run code that comes with the model; allowed only where the model's revision is pinned."""
 
     def __post_init__(self) -> None:
-        """Refuse remote code without a pinned revision."""
+        """Refuse remote code without a pinned revision, and batches of nothing."""
         models.check_remote_code(self.model, self.trust_remote_code)
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError("batch_size must be at least 1")
 
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError where nothing says how it pools."""
         found = models.find(self.model)
-        if found and self.pooling == "checkpoint" and not (found.folder / "modules.json").exists():
+        if dummy.is_dummy(self.model):
+            if self.pooling == "checkpoint":
+                dummy.check_kind(self.model, "encoder")
+        elif (
+            found and self.pooling == "checkpoint" and not (found.folder / "modules.json").exists()
+        ):
             raise ModelError(
                 f"The model {self.model!r} is no sentence-transformers model: its checkpoint does "
                 "not say how its token vectors become one. Say `pooling: mean` or `pooling: cls`, "
@@ -105,25 +113,38 @@ class SentenceTransformers:
             tokenize=lambda texts: {**model.tokenize([prompt + text for text in texts]), **extra},
             body=model[0],
             head=head,
+            batch_size=self.batch_size,
         )
 
+    def policies(self) -> Mapping[str, Self]:
+        """Sizes of batches; this encoder's own among them."""
+        variants = [replace(self, batch_size=size) for size in forward.BATCH_SIZES]
+        device = forward.pick_device(self.device, self.model)
+        return {forward.policy(one.batch_size, device): one for one in (*variants, self)}
 
-@functools.lru_cache(maxsize=2)
+    def attention(self) -> str:
+        """How the model computes attention."""
+        return forward.attention(_load(self)[0].auto_model)
+
+    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
+        """For each text the number of tokens that the model reads."""
+        return forward.count_rows(self.document_pass().tokenize, forward.real_tokens, texts)
+
+
 def _load(encoder: SentenceTransformers) -> Any:
+    """The model in memory; prompts, length and batches of the vectors are no part of it."""
+    key = replace(encoder, query_prompt=None, doc_prompt=None, normalize=True, batch_size=None)
+    return forward.loaded(key, lambda: _made(encoder))
+
+
+def _made(encoder: SentenceTransformers) -> Any:
     encoder.identity()
-    folder = str(models.folder(encoder.model, wanted_by="an encoder"))
     forward.prepare_libraries()
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers import models as modules
 
-    source: dict[str, Any] = {"model_name_or_path": folder}
-    if encoder.pooling != "checkpoint":
-        body = forward.transformer(folder, encoder.trust_remote_code)
-        pooling = modules.Pooling(body.get_word_embedding_dimension(), encoder.pooling)
-        source = {"modules": [body, pooling]}
     model = SentenceTransformer(
-        **source,
+        **_source(encoder),
         device=forward.pick_device(encoder.device, encoder.model),
         trust_remote_code=encoder.trust_remote_code,
         local_files_only=True,
@@ -131,3 +152,24 @@ def _load(encoder: SentenceTransformers) -> Any:
     if encoder.max_length is not None:
         model.max_seq_length = encoder.max_length
     return model.to(getattr(torch, encoder.dtype)).eval()
+
+
+def _source(encoder: SentenceTransformers) -> dict[str, Any]:
+    """What SentenceTransformer is made from: a folder, or modules and prompts."""
+    folder = models.folder(encoder.model, wanted_by="an encoder")
+    random = dummy.is_dummy(encoder.model)
+    if encoder.pooling == "checkpoint" and not random:
+        return {"model_name_or_path": str(folder)}
+    from sentence_transformers import models as modules
+
+    facts = dummy.facts(encoder.model) if random else None
+    pooling = encoder.pooling
+    prompts = {}
+    if facts and pooling == "checkpoint":
+        pooling = facts.pooling or "mean"
+        prompts = facts.prompts.model_dump() if facts.prompts else {}
+    body = forward.transformer(encoder.model, folder, encoder.trust_remote_code)
+    if facts:
+        dummy.check_size(encoder.model, dummy.parameters(body))
+    pooled = modules.Pooling(body.get_word_embedding_dimension(), pooling)
+    return {"modules": [body, pooled], "prompts": prompts}

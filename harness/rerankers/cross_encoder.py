@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from harness import forward, models
+from harness import dummy, forward, models
 from harness.data import Doc
 from harness.errors import ModelError
 
 UNTRAINED_SEED = 0
 """Seed of the random head of `head: untrained`."""
+
+SERVER_TOKENS = 16_384
+"""Tokens a batch by default in text-embeddings-inference (`--max-batch-tokens`)."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,16 @@ class CrossEncoder:
     needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
 
     model: str
-    """Hub id, folder or `package:`."""
+    """Hub id, folder, `package:` or `dummy:`."""
     head: Literal["checkpoint", "untrained"] = "checkpoint"
     """`untrained` adds a random classification head, as a control; a model without a trained one
     is refused under `checkpoint`."""
     max_length: int | None = None
     """Tokens of query and document together; None is the model's own limit."""
     batch_size: int = 32
-    """Pairs in one forward pass."""
+    """Pairs in one forward pass, at most."""
+    batch_tokens: int | None = None
+    """At most so many tokens, padding included, in one forward pass; None: by batch_size alone."""
     device: forward.Device = "auto"
     dtype: forward.Dtype = "float32"
     trust_remote_code: bool = False
@@ -43,13 +47,16 @@ class CrossEncoder:
     def __post_init__(self) -> None:
         """Refuse remote code without a pinned revision, and batches of nothing."""
         models.check_remote_code(self.model, self.trust_remote_code)
-        if self.batch_size < 1:
-            raise ValueError("batch_size must be at least 1")
+        if self.batch_size < 1 or (self.batch_tokens is not None and self.batch_tokens < 1):
+            raise ValueError("batch_size must be at least 1, and batch_tokens if it is given")
 
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError for a head that was never trained."""
         found = models.find(self.model)
-        if found and self.head == "checkpoint" and not has_trained_head(found.folder):
+        if dummy.is_dummy(self.model):
+            if self.head == "checkpoint":
+                dummy.check_kind(self.model, "cross_encoder")
+        elif found and self.head == "checkpoint" and not has_trained_head(found.folder):
             raise ModelError(
                 f"The model {self.model!r} has no classification head in its checkpoint: it is not "
                 "a cross-encoder, and a random head would be added. Name a model that was trained "
@@ -74,16 +81,48 @@ class CrossEncoder:
             return []
         model = _load(self)
         rows = _pairs(model.tokenizer, query, [doc.text for doc in docs])
-        order = sorted(range(len(rows)), key=lambda i: -len(rows[i]["input_ids"]))
         scores = torch.empty(len(rows), dtype=torch.float32)
         with torch.inference_mode():
-            for start in range(0, len(order), self.batch_size):
-                batch = order[start : start + self.batch_size]
+            for batch in self._batches([len(row["input_ids"]) for row in rows]):
                 features = model.tokenizer.pad([rows[i] for i in batch], return_tensors="pt")
                 logits = model.model(**features.to(model.model.device)).logits
                 scores[batch] = logits[:, 0].float().cpu()
         found: list[float] = scores.tolist()
         return found
+
+    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """The places of the rows of each batch, longest rows first."""
+        order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+        while order:
+            room = (self.batch_tokens or 0) // lengths[order[0]]
+            size = self.batch_size
+            if self.batch_tokens is not None:
+                size = min(size, max(room, 1))  # one pair goes through, however long
+            yield order[:size]
+            order = order[size:]
+
+    def policies(self) -> Mapping[str, Self]:
+        """Sizes of batches, in pairs and in tokens; this reranker's own among them."""
+        by_pairs = [replace(self, batch_size=n, batch_tokens=None) for n in forward.BATCH_SIZES]
+        by_tokens = replace(self, batch_size=forward.ONE_BATCH, batch_tokens=SERVER_TOKENS)
+        return {_policy(one): one for one in (*by_pairs, by_tokens, self)}
+
+    def attention(self) -> str:
+        """How the model computes attention."""
+        return forward.attention(_load(self).model)
+
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Tokens of all pairs, special ones included and padding not."""
+        rows = _pairs(_load(self).tokenizer, query, [doc.text for doc in docs]) if docs else []
+        return sum(len(row["input_ids"]) for row in rows)
+
+
+def _policy(reranker: CrossEncoder) -> str:
+    pairs = forward.policy(reranker.batch_size, reranker.device)
+    if reranker.batch_tokens is None:
+        return pairs
+    tokens = f"{reranker.batch_tokens:,} tokens a batch"
+    return tokens if reranker.batch_size >= forward.ONE_BATCH else f"{pairs}, {tokens}"
 
 
 def _pairs(tokenizer: Any, query: str, texts: Sequence[str]) -> list[dict[str, list[int]]]:
@@ -130,17 +169,23 @@ def weight_names(folder: Path) -> list[str]:
     return sorted(name for file in files for name in torch.load(file, mmap=True, weights_only=True))
 
 
-@functools.lru_cache(maxsize=2)
 def _load(reranker: CrossEncoder) -> Any:
+    """The model in memory, whatever the size of batches."""
+    key = replace(reranker, batch_size=1, batch_tokens=None)
+    return forward.loaded(key, lambda: _made(reranker))
+
+
+def _made(reranker: CrossEncoder) -> Any:
     reranker.identity()
     folder = models.folder(reranker.model, wanted_by="a cross-encoder")
     forward.prepare_libraries()
     import torch
     from sentence_transformers import CrossEncoder as Loaded
 
+    random = dummy.is_dummy(reranker.model)
     with torch.random.fork_rng():
         torch.manual_seed(UNTRAINED_SEED)
-        model = Loaded(
+        model = (dummy.cross_encoder(reranker.model) if random else Loaded)(
             str(folder),
             max_length=reranker.max_length,
             device=forward.pick_device(reranker.device, reranker.model),

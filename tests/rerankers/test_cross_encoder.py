@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
-from harness import models
+from harness import forward, models
 from harness.data import Doc
 from harness.errors import ModelError
 from harness.rerankers import cross_encoder
@@ -50,9 +50,10 @@ def test_batches_do_not_matter(reference: str) -> None:
     np.testing.assert_allclose(one, many, rtol=0, atol=1e-5)
 
 
-def test_batch_of_nothing_is_refused() -> None:
+@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"batch_tokens": 0}])
+def test_batch_of_nothing_is_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
-        CrossEncoder(BGE, batch_size=0)
+        CrossEncoder(BGE, **settings)
 
 
 def test_max_length_cuts_the_document_and_not_the_query() -> None:
@@ -99,7 +100,7 @@ def test_untrained_head_is_the_same_in_every_load(reference: str) -> None:
 
     reranker = CrossEncoder(reference, head="untrained", device="cpu")
     first = reranker.score("cat", DOCS)
-    cross_encoder._load.cache_clear()
+    forward.forget()
     torch.rand(1)  # the generator of the process stands elsewhere at the second load
     assert reranker.score("cat", DOCS) == first
 
