@@ -20,6 +20,58 @@ TIMINGS = ("dataset", "system", "stage", "seconds", "finished")
 STORAGE = ("dataset", "system", "holder", "documents", "vectors", "dim", "precision", "bytes")
 """Bytes of the vectors that a stage keeps, with what they were counted over."""
 
+CALLS = (
+    *("dataset", "device", "system", "mode", "copy", "k", "round", "query_id"),
+    *("seconds", "tokens", "encode_query", "encode_docs", "fetch", "score"),
+)
+"""One row a timed call. `mode` is `retrieve`, `rerank`, `on the fly` or `precomputed`; `copy` is 1
+for the second of two equal arms (A/A), else 0; `k` the candidates, `tokens` those that the arm's
+model reads (empty where it has none). `seconds` is the whole call, the last four are its stages,
+NaN where the arm has no such stage."""
+
+ARMS = (
+    *("dataset", "device", "system", "mode", "k", "status", "reason", "policy", "dtype"),
+    *("attention", "tokens", "queries", "agreement", "tau"),
+)
+"""One row an arm and k, timed or not. `status` is `measured`, `predicted` (one call would not fit in
+the budget: `tokens` is the median that it would have read) or `not measured`, with the `reason`;
+`policy` is the batch policy that tuning chose; `agreement` the share of timed queries whose ranking
+is the one that quality was measured on, NaN where no such ranking is known; `tau` Kendall's tau
+between its rankings and those of the first device, NaN there."""
+
+STARTS = (
+    *("dataset", "device", "system", "mode", "start", "import_seconds", "load_seconds"),
+    *("first_call_seconds", "libraries_bytes", "loaded_bytes", "peak_bytes", "gpu_peak_bytes"),
+    *("candidates", "threads"),
+)
+"""One row a process started for one system alone: what the first answer costs. Bytes are resident
+set: after the imports, after loading, and the highest until the end of a call with `candidates`
+documents; NaN where the system keeps no such count."""
+
+THROUGHPUT = (
+    *("dataset", "device", "system", "mode", "unit", "policy", "count", "tokens", "seconds"),
+)
+"""Offline work, many at once: `unit` is `documents` (encoded) or `pairs` (scored). `mode` is that of
+the arm: `retrieve` for the encoder of a retriever, any other for one that reranks."""
+
+ROUNDS = (
+    *("dataset", "device", "round", "load", "steal", "switches", "mhz", "spin_seconds"),
+    *("gpu_mhz", "gpu_watts", "gpu_celsius", "gpu_throttled"),
+)
+"""The machine's state in each round of timed calls: load average, share of stolen processor time,
+involuntary context switches, clock, and the seconds of a fixed computation."""
+
+GRID = (
+    *("dataset", "system", "model", "trained", "dim", "precision", "pool_factor", "nbits"),
+    *("documents", "vectors", "formula_bytes", "disk_bytes", "payload_bytes"),
+    *("memory_seconds", "mapped_seconds", "cold_seconds", "build_seconds", "remark"),
+)
+"""One row a way to keep a token encoder's vectors, over the same documents. `precision` is one of
+those of `harness.precision`, or `plaid` with `nbits`; `trained` says whether the model was trained
+for this many dimensions. `payload_bytes` are those of the vectors' own files, `disk_bytes` the whole
+folder; the seconds fetch and decompress 100 documents from memory, a memory map, and a memory map
+whose pages were dropped (for PLAID: search restricted to them, `memory_seconds` only)."""
+
 
 def ranked(hits: Iterable[Hit]) -> list[Hit]:
     """`hits` by (score as float32 descending, doc_id descending), as trec_eval orders a run.

@@ -6,6 +6,8 @@ dim / 8 bytes. Queries are never quantised (asymmetric scoring).
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -47,16 +49,64 @@ def pack(vectors: NDArray[np.float32], precision: Precision) -> Packed:
     return Packed(codes, safe, dim)
 
 
-def unpack(packed: Packed, precision: Precision) -> NDArray[np.float32]:
-    """The float32 vectors, shape (vectors, dim), that scoring sees.
+def unpack(
+    packed: Packed, precision: Precision, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """The float32 vectors, shape (vectors, dim), that scoring sees; written to `out` if given.
 
-    Binary vectors come back as +-1 / sqrt(dim), so that they have length 1.
+    `out` must be contiguous. Binary vectors come back as +-1 / sqrt(dim), so that they have
+    length 1; float16 ones must be finite.
     """
-    if precision == "binary":
-        bits = np.unpackbits(packed.codes.view(np.uint8), axis=1, count=packed.dim)
-        return (bits.astype(np.float32) * 2 - 1) / np.float32(np.sqrt(packed.dim))
-    vectors = packed.codes.astype(np.float32)
-    return vectors * packed.scales[:, None] if precision == "int8" else vectors
+    if out is None:
+        out = np.empty((len(packed.codes), packed.dim), dtype=np.float32)
+    _UNPACK[precision](packed, out)
+    return out
+
+
+def _from_float32(packed: Packed, out: NDArray[np.float32]) -> None:
+    out[...] = packed.codes
+
+
+def _from_float16(packed: Packed, out: NDArray[np.float32]) -> None:
+    """Shift the bits to where float32 has them, and make up for the exponent's other bias.
+
+    The exponent counts from 15 in float16 and from 127 in float32. Exact for finite numbers, and
+    three times as fast as numpy's own conversion.
+    """
+    bits = out.view(np.int32)
+    bits[...] = packed.codes.view(np.int16)
+    np.left_shift(bits, 13, out=bits)
+    np.bitwise_and(bits, ~0x70000000, out=bits)  # copies of the sign, from widening it
+    np.multiply(out, np.float32(2.0 ** (127 - 15)), out=out)
+
+
+def _from_int8(packed: Packed, out: NDArray[np.float32]) -> None:
+    out[...] = packed.codes
+    np.multiply(out, packed.scales[:, None], out=out)
+
+
+def _from_binary(packed: Packed, out: NDArray[np.float32]) -> None:
+    count, dim = out.shape
+    codes, table = packed.codes.view(np.uint8), _signs_of_bytes(dim)
+    if dim % 8 == 0:  # `clip` never clips here; only with it numpy writes to `out` without a copy
+        np.take(table, codes, axis=0, out=out.reshape(count, dim // 8, 8), mode="clip")
+    else:
+        out[...] = table[codes].reshape(count, -(-dim // 8) * 8)[:, :dim]
+
+
+_UNPACK: Mapping[Precision, Callable[[Packed, NDArray[np.float32]], None]] = {
+    "float32": _from_float32,
+    "float16": _from_float16,
+    "int8": _from_int8,
+    "binary": _from_binary,
+}
+
+
+@functools.cache
+def _signs_of_bytes(dim: int) -> NDArray[np.float32]:
+    """For each byte the coordinates that its bits stand for, shape (256, 8)."""
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+    return (bits.astype(np.float32) * 2 - 1) / np.float32(np.sqrt(dim))
 
 
 def sliced(vectors: NDArray[np.float32], dim: int | None) -> NDArray[np.float32]:

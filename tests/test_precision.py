@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from harness.precision import Precision, pack, pooled, sliced, unit, unpack
+from harness.precision import Packed, Precision, pack, pooled, sliced, unit, unpack
 
 Matrix = NDArray[np.float32]
 
@@ -48,6 +48,20 @@ def test_float16_is_rounded_and_half_the_size(vectors: Matrix) -> None:
     half = pack(vectors, "float16")
     assert 2 * half.nbytes == pack(vectors, "float32").nbytes
     np.testing.assert_array_equal(unpack(half, "float16"), vectors.astype(np.float16))
+
+
+def test_every_finite_float16_comes_back_as_numpy_has_it() -> None:
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = every[np.isfinite(every)][:, None]
+    found = unpack(Packed(halves, np.empty(0, dtype=np.float32), 1), "float16")
+    np.testing.assert_array_equal(found.view(np.int32), halves.astype(np.float32).view(np.int32))
+
+
+@given(shapes, st.sampled_from(["float32", "float16", "int8", "binary"]))
+def test_unpacks_into_what_it_is_given(vectors: Matrix, precision: Precision) -> None:
+    packed, out = pack(vectors, precision), np.full_like(vectors, np.nan)
+    assert unpack(packed, precision, out=out) is out
+    np.testing.assert_array_equal(out, unpack(packed, precision))
 
 
 @given(shapes, st.sampled_from([1e-3, 1, 50]))
@@ -90,6 +104,7 @@ def test_sliced_is_at_length_1_again() -> None:
         sliced(vectors, 4)
 
 
+@settings(deadline=None)  # the first call imports scipy
 # In one dimension opposite tokens would cancel out, which no real ones do.
 @given(st.builds(random_rows, st.integers(0, 40), st.integers(2, 40)), st.integers(2, 5))
 def test_pooled_has_about_that_much_fewer_vectors(vectors: Matrix, factor: int) -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from harness import forward, token_index
 from harness.data import Doc
-from harness.maxsim import maxsim
-from harness.precision import Packed, Precision, pack, pooled, sliced, unpack
-from harness.protocols import Footprint, Reranker, TokenEncoder
+from harness.maxsim import maxsim, maxsim_on_device
+from harness.precision import Precision, pooled, sliced
+from harness.protocols import CountsDocTokens, Footprint, Reranker, TokenEncoder
+from harness.stopwatch import stage
+from harness.token_index import TokenIndex
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -23,8 +34,11 @@ class LateInteraction:
     """How document vectors are kept; queries stay float32."""
     pool_factor: int = 1
     """Keep about one vector for this many tokens of a document."""
-    documents: Literal["prepared", "on_the_fly"] = "prepared"
-    """Encode documents beforehand, or when a query brings them."""
+    documents: Literal["prepared", "mapped", "on_the_fly"] = "prepared"
+    """Encode documents beforehand, and keep them in memory or in memory-mapped files of a
+    temporary folder; or encode them when a query brings them."""
+    device: forward.Device = "cpu"
+    """Where MaxSim runs."""
 
     def __post_init__(self) -> None:
         """Refuse a factor or dimension below 1."""
@@ -33,20 +47,30 @@ class LateInteraction:
 
     def prepare(self, docs: Sequence[Doc]) -> Reranker:
         """A reranker that has the vectors of `docs` at hand, unless they are made on the fly."""
-        return self if self.documents == "on_the_fly" else self._packed(docs)
+        if self.documents == "on_the_fly":
+            return self
+        texts = _distinct(docs)
+        index = self._index(list(texts))
+        return _Prepared(self, texts, _mapped(index) if self.documents == "mapped" else index)
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """Scores with the documents encoded now."""
-        return self._packed(docs).score(query, docs)
+        texts = _distinct(docs)
+        with stage("encode_docs"):
+            tokens, lengths = _fetched(self, self._index(list(texts)), texts, docs)
+        return _scores(self, query, tokens, lengths)
 
-    def _packed(self, docs: Sequence[Doc]) -> _Prepared:
-        texts = list(dict.fromkeys(doc.text for doc in docs))
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Tokens of `docs` that the encoder's model reads; 0 where the encoder cannot count."""
+        del query
+        if not isinstance(self.encoder, CountsDocTokens):
+            return 0
+        return sum(self.encoder.count_doc_tokens(list(_distinct(docs))))
+
+    def _index(self, texts: Sequence[str]) -> TokenIndex:
         matrices = self.encoder.encode_doc_tokens(texts)
-        packed = {
-            text: pack(pooled(sliced(matrix, self.dim), self.pool_factor), self.precision)
-            for text, matrix in zip(texts, matrices, strict=True)
-        }
-        return _Prepared(self, packed)
+        kept = (pooled(sliced(matrix, self.dim), self.pool_factor) for matrix in matrices)
+        return token_index.build(kept, self.precision)
 
 
 @dataclass(frozen=True)
@@ -54,21 +78,60 @@ class _Prepared:
     """Late interaction with the documents' vectors already made."""
 
     system: LateInteraction
-    packed: Mapping[str, Packed]
+    places: Mapping[str, int]
+    """Where the index has a document's text."""
+    index: TokenIndex
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
-        (matrix,) = self.system.encoder.encode_query_tokens([query])
-        vectors = [unpack(self.packed[doc.text], self.system.precision) for doc in docs]
-        scores: list[float] = maxsim(sliced(matrix, self.system.dim), vectors).tolist()
-        return scores
+        with stage("fetch"):
+            tokens, lengths = _fetched(self.system, self.index, self.places, docs)
+        return _scores(self.system, query, tokens, lengths)
 
     def footprint(self) -> Footprint:
-        kept = list(self.packed.values())
         return Footprint(
             holder="reranker",
-            documents=len(kept),
-            vectors=sum(len(packed.codes) for packed in kept),
-            dim=kept[0].dim if kept else 0,
-            precision=self.system.precision,
-            bytes=sum(packed.nbytes for packed in kept),
+            documents=len(self.index),
+            vectors=self.index.vectors,
+            dim=self.index.packed.dim,
+            precision=self.index.precision,
+            bytes=self.index.payload_bytes,
         )
+
+
+def _fetched(
+    system: LateInteraction, index: TokenIndex, places: Mapping[str, int], docs: Sequence[Doc]
+) -> tuple[Any, NDArray[np.int64]]:
+    """The vectors of `docs` where MaxSim runs, one document after the other, and their lengths."""
+    tokens = index.fetch([places[doc.text] for doc in docs])
+    if system.device == "cpu":
+        return tokens
+    import torch
+
+    device = forward.pick_device(system.device, "MaxSim")
+    return torch.from_numpy(tokens.vectors).to(device), tokens.lengths
+
+
+def _scores(
+    system: LateInteraction, query: str, tokens: Any, lengths: NDArray[np.int64]
+) -> list[float]:
+    with stage("encode_query"):
+        (matrix,) = system.encoder.encode_query_tokens([query])
+    compare = maxsim if system.device == "cpu" else maxsim_on_device
+    with stage("score"):
+        found: list[float] = compare(sliced(matrix, system.dim), tokens, lengths).tolist()
+    return found
+
+
+def _distinct(docs: Sequence[Doc]) -> dict[str, int]:
+    """The distinct texts, each with its place among them."""
+    texts = dict.fromkeys(doc.text for doc in docs)
+    return {text: place for place, text in enumerate(texts)}
+
+
+def _mapped(index: TokenIndex) -> TokenIndex:
+    """The same index in the files of a folder that goes when the index does."""
+    folder = Path(tempfile.mkdtemp(prefix="harness-"))
+    index.save(folder / "index")
+    mapped = token_index.open_index(folder / "index")
+    weakref.finalize(mapped, shutil.rmtree, folder, ignore_errors=True)
+    return mapped

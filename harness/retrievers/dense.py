@@ -11,6 +11,7 @@ from harness.errors import ComponentError
 from harness.frames import ranked
 from harness.precision import sliced
 from harness.protocols import Encoder, Footprint, Searcher
+from harness.stopwatch import stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,11 +47,13 @@ class _Index:
     vectors: NDArray[np.float32]
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
-        vectors = self.system.encoder.encode_queries([query.text for query in queries])
+        with stage("encode_query"):
+            vectors = self.system.encoder.encode_queries([query.text for query in queries])
         found: list[list[Hit]] = []
-        for start in range(0, len(queries), QUERIES_PER_BLOCK):
-            block = sliced(vectors[start : start + QUERIES_PER_BLOCK], self.system.dim)
-            found.extend(self._search_block(block, depth))
+        with stage("score"):
+            for start in range(0, len(queries), QUERIES_PER_BLOCK):
+                block = sliced(vectors[start : start + QUERIES_PER_BLOCK], self.system.dim)
+                found.extend(self._search_block(block, depth))
         return found
 
     def _search_block(self, queries: NDArray[np.float32], depth: int) -> list[list[Hit]]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from harness import forward, stopwatch
 from harness.data import Doc
 from harness.encoders.pylate import Pylate
 from harness.protocols import Footprint, HoldsVectors, Preparable, Reranker
@@ -37,7 +41,7 @@ def docs(*texts: str) -> list[Doc]:
     return [Doc(str(i), text) for i, text in enumerate(texts)]
 
 
-@pytest.mark.parametrize("documents", ["prepared", "on_the_fly"])
+@pytest.mark.parametrize("documents", ["prepared", "mapped", "on_the_fly"])
 def test_scores_by_hand(documents: Any) -> None:
     reranker = LateInteraction(Literal(), documents=documents)
     candidates = docs("right", "up", "both", "between")
@@ -95,10 +99,64 @@ def test_is_a_reranker_that_can_be_prepared() -> None:
 def test_prepared_scores_as_on_the_fly(precision: Any) -> None:
     encoder = Pylate("colbert-ir/colbertv2.0", device="cpu")
     candidates = docs("the cat is blue", "list of stone", "a river, a tree!", "dog " * 9)
-    prepared, on_the_fly = (
+    prepared, mapped, on_the_fly = (
         LateInteraction(encoder, dim=8, precision=precision, pool_factor=2, documents=documents)
         .prepare(candidates)
         .score("sort the list", candidates)
-        for documents in ("prepared", "on_the_fly")
+        for documents in ("prepared", "mapped", "on_the_fly")
     )
-    assert prepared == on_the_fly
+    assert prepared == mapped == on_the_fly
+
+
+def test_mapped_folder_goes_with_the_reranker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    prepared = LateInteraction(Literal(), documents="mapped").prepare(docs("up", "both"))
+    (folder,) = tmp_path.iterdir()
+    assert isinstance(prepared, HoldsVectors)
+    assert prepared.footprint().bytes == 48
+    del prepared
+    gc.collect()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("documents", ["prepared", "mapped", "on_the_fly"])
+def test_on_a_device_as_on_the_cpu(documents: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cpu(wanted: str, model: str) -> str:
+        assert (wanted, model) == ("cuda", "MaxSim")
+        return "cpu"
+
+    monkeypatch.setattr(forward, "pick_device", cpu)
+    candidates = docs("right", "up", "both", "between", "up")
+    reranker = LateInteraction(Literal(), documents=documents, device="cuda")
+    found = reranker.prepare(candidates).score("both", candidates)
+    assert found == pytest.approx([1, 1, 2, 1.4, 1])
+
+
+@pytest.mark.parametrize(
+    ("documents", "stages"),
+    [
+        ("prepared", {"fetch", "encode_query", "score"}),
+        ("mapped", {"fetch", "encode_query", "score"}),
+        ("on_the_fly", {"encode_docs", "encode_query", "score"}),
+    ],
+)
+def test_stages(documents: Any, stages: set[str]) -> None:
+    ready = LateInteraction(Literal(), documents=documents).prepare(docs("up"))
+    with stopwatch.recording() as seconds:
+        ready.score("up", docs("up"))
+    assert set(seconds) == stages
+
+
+def test_counts_the_tokens_of_distinct_texts() -> None:
+    @dataclass(frozen=True)
+    class Counting(Literal):
+        def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
+            return [len(text) for text in texts]
+
+        def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
+            return self.count_doc_tokens(texts)
+
+    assert LateInteraction(Counting()).count_tokens("both", docs("up", "right", "up")) == 7
+    assert LateInteraction(Literal()).count_tokens("both", docs("up")) == 0  # it cannot count

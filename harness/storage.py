@@ -1,0 +1,210 @@
+"""What it takes to keep a token encoder's vectors: bytes by formula and on disk, and reading speed.
+
+Every way is built for real over the same documents: the vectors that are kept are counted, not
+estimated from a length limit, and the folder on disk is measured as a whole. Bytes on disk are the
+sizes of its files; what a file system adds to fill its blocks is left out, since it differs from
+one to another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import frames, plaid, token_index
+from harness.precision import Precision, pooled, sliced
+from harness.protocols import Progress
+from harness.token_index import TokenIndex
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+FETCHED = 100
+"""Documents of one fetch: the candidates of a query."""
+
+REPEATS = 7
+"""Fetches of which the median is taken, each of other documents."""
+
+BYTES_PER_DOCUMENT = 8
+"""Where a document's vectors begin, a 64-bit integer."""
+
+BYTES_PER_VECTOR: dict[Precision, Callable[[int], int]] = {
+    "float32": lambda dim: 4 * dim,
+    "float16": lambda dim: 2 * dim,
+    "int8": lambda dim: dim + 4,
+    "binary": lambda dim: math.ceil(dim / 8),
+}
+"""By dimensions; the 4 of int8 are its scale."""
+
+Matrices = Sequence[NDArray[np.float32]]
+Row = dict[str, Any]
+
+
+def storage_grid(
+    matrices: Matrices,
+    dims: Sequence[int],
+    trained: Collection[int],
+    precisions: Sequence[Precision],
+    pool_factors: Sequence[int],
+    plaid_nbits: Sequence[int],
+    plaid_documents: int,
+    folder: Path,
+    progress: Progress,
+) -> pd.DataFrame:
+    """Columns GRID without dataset, system and model: a row for each way to keep `matrices`.
+
+    `matrices` are those of some documents, each of shape (tokens, dim). PLAID is built on the
+    first `plaid_documents` of them with all dimensions. Indexes are written below `folder`, one at
+    a time, and removed. Raises ValueError for a dim above that of the matrices.
+    """
+    import pandas as pd
+
+    folder.mkdir(parents=True, exist_ok=True)
+    total = len(dims) * len(pool_factors) * len(precisions) + len(plaid_nbits)
+    progress("storage", 0, total)
+    rows = []
+    for row in itertools.chain(
+        _packed_rows(matrices, dims, precisions, pool_factors, folder),
+        _plaid_rows(matrices[:plaid_documents], plaid_nbits, folder),
+    ):
+        rows.append({**row, "trained": row["dim"] in trained})
+        progress("storage", len(rows), total)
+    columns = [name for name in frames.GRID if name not in ("dataset", "system", "model")]
+    return pd.DataFrame(rows, columns=columns).astype({"nbits": "Int64"})
+
+
+def _packed_rows(
+    matrices: Matrices,
+    dims: Sequence[int],
+    precisions: Sequence[Precision],
+    pool_factors: Sequence[int],
+    folder: Path,
+) -> Iterator[Row]:
+    for dim, factor in itertools.product(dims, pool_factors):
+        start = time.perf_counter()
+        kept = [pooled(sliced(matrix, dim), factor) for matrix in matrices]
+        pooling = time.perf_counter() - start
+        for precision in precisions:
+            row = _packed_row(kept, precision, folder)
+            row["build_seconds"] += pooling
+            yield {"dim": dim, "precision": precision, "pool_factor": factor, **row}
+
+
+def _packed_row(kept: Matrices, precision: Precision, folder: Path) -> Row:
+    """Counts, bytes and seconds of one index; it is built from vectors that are pooled already."""
+    with tempfile.TemporaryDirectory(dir=folder) as parent:
+        start = time.perf_counter()
+        index = token_index.build(kept, precision)
+        index.save(Path(parent) / "index")
+        seconds = time.perf_counter() - start
+        place = Path(parent) / "index"
+        return {
+            "documents": len(index),
+            "vectors": index.vectors,
+            "formula_bytes": formula_bytes(index.vectors, len(index), index.packed.dim, precision),
+            "payload_bytes": payload_bytes(place, ("codes.npy", "scales.npy")),
+            "disk_bytes": disk_bytes(place),
+            "memory_seconds": _fetching(index),
+            "mapped_seconds": _fetching(token_index.open_index(place)),
+            "cold_seconds": _fetching_cold(place),
+            "build_seconds": seconds,
+            "remark": "",
+        }
+
+
+def formula_bytes(vectors: int, documents: int, dim: int, precision: Precision) -> int:
+    """Bytes of vectors and of where each document's begin."""
+    return vectors * BYTES_PER_VECTOR[precision](dim) + documents * BYTES_PER_DOCUMENT
+
+
+def payload_bytes(folder: Path, patterns: Sequence[str]) -> int:
+    """Bytes of the arrays in the files that match, read from disk, without the files' headers."""
+    files = [file for pattern in patterns for file in folder.glob(pattern)]
+    return sum(np.load(file, mmap_mode="r").nbytes for file in files)
+
+
+def disk_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _draws(documents: int) -> list[list[int]]:
+    """Places of documents for each fetch."""
+    rng = np.random.default_rng(0)
+    size = min(FETCHED, documents)
+    return [rng.choice(documents, size, replace=False).tolist() for _ in range(REPEATS)]
+
+
+def _fetching(index: TokenIndex) -> float:
+    """Median seconds to fetch and decompress documents; the first fetch is not counted."""
+    index.fetch(_draws(len(index))[0])
+    return statistics.median(_seconds(index, places) for places in _draws(len(index)))
+
+
+def _fetching_cold(place: Path) -> float:
+    """The same from a fresh map of files that are no longer in memory; NaN if they stay there."""
+    if not hasattr(os, "posix_fadvise"):
+        return math.nan
+    found = []
+    for places in _draws(len(token_index.open_index(place))):
+        for file in place.iterdir():
+            _evict(file)
+        found.append(_seconds(token_index.open_index(place), places))
+    return statistics.median(found)
+
+
+def _seconds(index: TokenIndex, places: Sequence[int]) -> float:
+    start = time.perf_counter()
+    index.fetch(places)
+    return time.perf_counter() - start
+
+
+def _evict(file: Path) -> None:
+    """Ask the system to drop a file's pages, which it does to those that are on disk."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
+def _plaid_rows(matrices: Matrices, nbits: Sequence[int], folder: Path) -> Iterator[Row]:
+    filled = [matrix for matrix in matrices if len(matrix)]
+    for bits in nbits:
+        dim = filled[0].shape[1] if filled else 0
+        vectors = sum(map(len, filled))
+        known = {"dim": dim, "precision": "plaid", "pool_factor": 1, "nbits": bits}
+        known |= {"documents": len(filled), "vectors": vectors}
+        known |= {"formula_bytes": vectors * plaid.bytes_per_vector(dim, bits)}
+        with tempfile.TemporaryDirectory(dir=folder) as parent:
+            yield known | _plaid_row(filled, bits, Path(parent))
+
+
+def _plaid_row(matrices: Matrices, nbits: int, folder: Path) -> Row:
+    try:
+        built = plaid.build(matrices, nbits, folder, FETCHED)
+    except Exception as error:  # a library that fails must not cost the rows of the others
+        log.debug("PLAID with %s bits was not built", nbits, exc_info=True)
+        reason = " ".join(str(error).split())
+        return {"remark": f"not measured: {reason}"}
+    return {
+        "payload_bytes": payload_bytes(folder, plaid.PAYLOAD),
+        "disk_bytes": disk_bytes(folder),
+        "memory_seconds": built.search_seconds,
+        "build_seconds": built.build_seconds,
+        "remark": f"{built.remark}; {plaid.beside_payload(folder)}",
+    }
