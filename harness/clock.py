@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-Kind = Literal["data", "load", "model", "search", "measure", "report", "other"]
+Kind = Literal["data", "load", "model", "search", "measure", "cost", "report", "other"]
 
 
 class Clock:

@@ -53,6 +53,26 @@ class Trial:
         """Where its results lie, below the experiment's folder."""
         return f"{slug(self.dataset.name)}/{slug(self.system.name)}--{self.key[:12]}"
 
+    @property
+    def random_weights(self) -> bool:
+        """Whether a model of the system has random weights, so that quality means nothing."""
+        return any(has_random_weights(stage.component) for stage in self.stages)
+
+
+@dataclass(frozen=True)
+class Costing:
+    """One measurement of what the systems cost on a dataset."""
+
+    kind: Literal["latency", "storage"]
+    key: str
+    dataset: DatasetChoice
+    trials: tuple[Trial, ...]
+
+    @property
+    def folder(self) -> str:
+        """Where its results lie, below the experiment's folder."""
+        return f"{slug(self.dataset.name)}/{self.kind}--{self.key[:12]}"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -60,6 +80,17 @@ class Plan:
 
     experiment: Experiment
     trials: tuple[Trial, ...]
+
+    def costings(self) -> Iterator[Costing]:
+        """What is to be measured of cost: on each dataset all systems together."""
+        asked = {"latency": self.experiment.latency, "storage": self.experiment.storage}
+        for choice in self.experiment.datasets:
+            trials = tuple(trial for trial in self.trials if trial.dataset == choice)
+            named = [(trial.system.name, trial.key) for trial in trials]
+            for kind, settings in asked.items():
+                if settings is not None:
+                    key = _key(kind, settings.model_dump(mode="json"), named, self.experiment.seed)
+                    yield Costing(kind, key, choice, trials)  # type: ignore[arg-type]
 
     def components(self) -> Iterator[Any]:
         """Every component of the systems, parts included."""
@@ -69,11 +100,12 @@ class Plan:
                     yield from registry.parts(component)
 
     def models(self) -> Mapping[str, str]:
-        """The model references, and which component wants each."""
+        """The references of models that must be on this machine, and which component wants each."""
         return {
             component.model: registry.config_of(component)["use"]
             for component in self.components()
             if isinstance(getattr(component, "model", None), str)
+            if not component.model.startswith("dummy:")
         }
 
 
@@ -120,6 +152,20 @@ def _trial(choice: DatasetChoice, system: System, dataset_key: str) -> Trial:
         retrieve,
     )
     return Trial(choice, system, (retrieve, rerank))
+
+
+def has_random_weights(component: Any) -> bool:
+    """Whether a part of the component is a model of the catalogue without its weights."""
+    return any(
+        str(getattr(part, "model", "")).startswith("dummy:") for part in registry.parts(component)
+    )
+
+
+def stand_in(first: Stage) -> Stage:
+    """BM25 in place of a first stage that cannot find anything, for its dataset and depth."""
+    from harness.retrievers.bm25 import Bm25
+
+    return Stage("retrieve", _key(first.key, "stand-in"), Bm25(), first.depth)
 
 
 def _dataset_key(choice: DatasetChoice) -> str:

@@ -13,6 +13,13 @@ Weights = Literal["real", "dummy"]
 """The models as they are, or of the same architecture with random weights (`harness.dummy`)."""
 
 
+QUICK_BUDGET_S = 8.0
+"""Seconds for each arm of a quick run, which also starts no process of its own for memory."""
+
+QUICK_DOCUMENTS = 200
+"""Documents of a quick run's storage sample; PLAID, whose clustering takes long, is left out."""
+
+
 class Part(BaseModel):
     """A frozen value whose unknown keys are refused."""
 
@@ -138,6 +145,19 @@ class Experiment(Part):
     def name(self) -> str:
         """The name under which the results lie."""
         return results_name(self.file, self.weights)
+
+
+def quickened(experiment: Experiment) -> Experiment:
+    """The experiment with less time for latency and fewer ways to keep vectors: a first look."""
+    changed: dict[str, Any] = {}
+    if experiment.latency is not None:
+        less = {"budget_s": min(experiment.latency.budget_s, QUICK_BUDGET_S), "starts": 0}
+        changed["latency"] = experiment.latency.model_copy(update=less)
+    if experiment.storage is not None:
+        documents = min(experiment.storage.documents, QUICK_DOCUMENTS)
+        fewer = {"documents": documents, "plaid_nbits": ()}
+        changed["storage"] = experiment.storage.model_copy(update=fewer)
+    return experiment.model_copy(update=changed)
 
 
 def results_name(file: Path, weights: Weights) -> str:

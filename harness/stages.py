@@ -85,7 +85,7 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -
             f"The retriever answered {len(found)} of {len(dataset.queries)} queries."
         )
     run = {
-        query.query_id: _cut(query, hits, depth, dataset.drop_self_hits)
+        query.query_id: cut(query, hits, depth, dataset.drop_self_hits)
         for query, hits in zip(dataset.queries, found, strict=True)
     }
     facts = {
@@ -97,7 +97,11 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -
     return _result(run, time.perf_counter() - start, searcher, facts)
 
 
-def _cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[Hit]:
+def cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[Hit]:
+    """The best `depth` hits of a query, ranked; the query itself may have to be left out.
+
+    Raises ComponentError for a repeated document or a score that is not finite.
+    """
     kept = [hit for hit in hits if not (drop_self and hit.doc_id == query.query_id)]
     if len({hit.doc_id for hit in kept}) < len(kept):
         raise ComponentError(f"The retriever gave a document twice for query {query.query_id!r}.")
@@ -135,8 +139,8 @@ def rerank(
         hits = candidates[query.query_id]
         if query.query_id not in journal.scores:
             with clock.kind("model"):
-                scores = _scores(reranker, query, docs[query.query_id])
-            journal.add(query.query_id, scores)
+                found = scores(reranker, query, docs[query.query_id])
+            journal.add(query.query_id, found)
         run[query.query_id] = _reranked(hits, journal.scores[query.query_id])
         progress("rerank", done, len(dataset.queries))
     seconds = time.perf_counter() - start + journal.seconds_before
@@ -153,23 +157,27 @@ def _docs(dataset: Dataset, hits: Sequence[Hit]) -> list[Doc]:
         ) from None
 
 
-def _scores(reranker: Reranker, query: Query, docs: Sequence[Doc]) -> list[float]:
+def scores(reranker: Reranker, query: Query, docs: Sequence[Doc]) -> list[float]:
+    """The reranker's scores as float32 values.
+
+    Raises ComponentError for a wrong number of scores or one that is not finite.
+    """
     if not docs:
         return []
-    scores = [float(np.float32(score)) for score in reranker.score(query.text, docs)]
-    if len(scores) != len(docs):
+    found = [float(np.float32(score)) for score in reranker.score(query.text, docs)]
+    if len(found) != len(docs):
         raise ComponentError(
-            f"The reranker gave {len(scores)} scores for the {len(docs)} candidates of query "
+            f"The reranker gave {len(found)} scores for the {len(docs)} candidates of query "
             f"{query.query_id!r}."
         )
-    usable = np.abs(scores) < np.finfo(np.float32).max
+    usable = np.abs(found) < np.finfo(np.float32).max
     if not usable.all():
         doc = docs[int(np.flatnonzero(~usable)[0])]
         raise ComponentError(
             f"The reranker gave document {doc.doc_id!r} a score that is not finite for query "
             f"{query.query_id!r}."
         )
-    return scores
+    return found
 
 
 def _reranked(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:

@@ -5,6 +5,9 @@ RESULTS/EXPERIMENT/DATASET/SYSTEM--KEY/
     run.trec.gz measurements.csv timings.csv storage.csv texts.jsonl.gz
     trial.json      written last: its presence means that the trial is done
     failed.json     instead of all of these: why the trial failed
+RESULTS/EXPERIMENT/DATASET/{latency,storage}--KEY/
+    calls.csv arms.csv starts.csv throughput.csv rounds.csv | grid.csv
+    costs.json      written last
 """
 
 from __future__ import annotations
@@ -23,7 +26,20 @@ from harness.errors import StoreError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.plan import Plan, Trial
+    from harness.plan import Costing, Plan, Trial
+
+COSTS = ("calls", "arms", "starts", "throughput", "rounds", "grid")
+"""The tables of cost; those of one dataset and kind lie together."""
+
+TEXTS = (
+    *("dataset", "system", "query_id", "metric", "stage", "finished", "holder", "precision"),
+    *("device", "mode", "status", "reason", "policy", "dtype", "attention", "unit", "model"),
+    "remark",
+)
+"""Columns that hold text, even where it looks like a number."""
+
+DONE_COSTS = "costs.json"
+"""Written last: what a measurement of cost was made with."""
 
 SNIPPET = 600
 """Characters of a document that are kept beside the results, for reading."""
@@ -51,8 +67,18 @@ class Store:
         self.folder = results / experiment
 
     def pending(self, plan: Plan) -> list[Trial]:
-        """The trials that are not done, or done without a metric that is asked for now."""
-        return [trial for trial in plan.trials if not self._done(trial, plan)]
+        """The trials that are not done, or done without a metric that is asked for now.
+
+        With random weights there is nothing to be done: quality would mean nothing.
+        """
+        trials = [trial for trial in plan.trials if not trial.random_weights]
+        return [trial for trial in trials if not self._done(trial, plan)]
+
+    def pending_costings(self, plan: Plan) -> list[Costing]:
+        """The measurements of cost that are not done."""
+        return [
+            one for one in plan.costings() if not (self.folder / one.folder / DONE_COSTS).exists()
+        ]
 
     def _done(self, trial: Trial, plan: Plan) -> bool:
         folder = self.folder / trial.folder
@@ -77,9 +103,16 @@ class Store:
                     "system": trial.system.name,
                     "key": trial.key,
                     "folder": trial.folder,
+                    "random_weights": trial.random_weights,
                 }
                 for trial in plan.trials
             ],
+            "costs": [
+                {"dataset": one.dataset.name, "kind": one.kind, "folder": one.folder}
+                for one in plan.costings()
+            ],
+            "decision": experiment.decision.model_dump(mode="json"),
+            "weights": experiment.weights,
         }
         files.write(self.folder / "plan.json", _json(content))
 
@@ -94,6 +127,15 @@ class Store:
         files.write(folder / "texts.jsonl.gz", packed)
         files.write(folder / "trial.json", _json(record.facts))
         (folder / "failed.json").unlink(missing_ok=True)
+
+    def save_costs(
+        self, costing: Costing, tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]
+    ) -> None:
+        """Write the tables of a measurement of cost, whose names are those of `frames`."""
+        folder = self.folder / costing.folder
+        for name, table in tables.items():
+            _write_table(folder / f"{name}.csv", table)
+        files.write(folder / DONE_COSTS, _json(facts))
 
     def run(self, trial: Trial) -> Run | None:
         """The run of a trial that is done, else None."""
@@ -123,6 +165,10 @@ class Results:
     storage: pd.DataFrame
     facts: Mapping[tuple[str, str], Mapping[str, Any]]
     """The content of each trial.json, by (dataset, system)."""
+    costs: Mapping[str, pd.DataFrame]
+    """The tables of cost by name (COSTS), empty where nothing was measured."""
+    cost_facts: Mapping[tuple[str, str], Mapping[str, Any]]
+    """The content of each costs.json, by (dataset, kind)."""
 
     def run(self, dataset: str, system: str) -> dict[str, list[Hit]]:
         """The stored run of a trial, in ranked order."""
@@ -158,29 +204,55 @@ def load_results(folder: str | Path) -> Results:
     for entry in plan["trials"]:
         place, name = folder / entry["folder"], (entry["dataset"], entry["system"])
         if not (place / "trial.json").exists():
-            trials.append((*name, entry["key"], *_undone(place)))
+            trials.append((*name, entry["key"], *_undone(place, entry)))
             continue
         facts[name] = _read_json(place / "trial.json")
         trials.append((*name, entry["key"], "done", *_components(facts[name]), ""))
         for table, parts in tables.items():
             part = _csv(place / f"{table}.csv", getattr(frames, table.upper()))
             parts.append(part.assign(dataset=name[0], system=name[1]))
-    columns = {table: list(getattr(frames, table.upper())) for table in tables}
+    costs, cost_facts = _costs(folder, plan["costs"])
     return Results(
         folder=folder,
         plan=plan,
         trials=pd.DataFrame(trials, columns=list(frames.TRIALS)),
         facts=facts,
-        **{
-            table: pd.concat(parts, ignore_index=True)[columns[table]]
-            if parts
-            else pd.DataFrame(columns=columns[table])
-            for table, parts in tables.items()
-        },
+        costs=costs,
+        cost_facts=cost_facts,
+        **{table: _joined(table, parts) for table, parts in tables.items()},
     )
 
 
-def _undone(place: Path) -> tuple[str, str, str, str, str]:
+def _costs(
+    folder: Path, entries: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, pd.DataFrame], dict[tuple[str, str], Any]]:
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COSTS}
+    facts: dict[tuple[str, str], Any] = {}
+    for entry in entries:
+        place = folder / entry["folder"]
+        if not (place / DONE_COSTS).exists():
+            continue
+        facts[entry["dataset"], entry["kind"]] = _read_json(place / DONE_COSTS)
+        for name in COSTS:
+            if (place / f"{name}.csv").exists():
+                table = _csv(place / f"{name}.csv", getattr(frames, name.upper()))
+                parts[name].append(table.assign(dataset=entry["dataset"]))
+    return {name: _joined(name, found) for name, found in parts.items()}, facts
+
+
+def _joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = list(getattr(frames, name.upper()))
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(filled, ignore_index=True)[columns]
+
+
+def _undone(place: Path, entry: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+    if entry["random_weights"]:
+        return "not measured", "", "", "", "its weights are random"
     failed = place / "failed.json"
     reason = _read_json(failed)["reason"] if failed.exists() else "not run yet"
     return "failed" if failed.exists() else "pending", "", "", "", reason
@@ -199,15 +271,22 @@ def _write_table(file: Path, table: pd.DataFrame) -> None:
 def _csv(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    texts = {name: str for name in columns if name in ("query_id", "metric", "stage")}
+    texts = {name: str for name in columns if name in TEXTS}
     # pandas' own parser of numbers may be off by the last bit, Python's is not.
-    numbers = {name: float for name in columns if name in ("value", "seconds")}
+    exact = {name: _number for name in columns if name in ("value", "seconds")}
+    missing = {name: [""] for name in columns if name not in (*TEXTS, *exact)}
     try:
-        return pd.read_csv(file, dtype=texts, converters=numbers, keep_default_na=False)
+        return pd.read_csv(
+            file, dtype=texts, converters=exact, keep_default_na=False, na_values=missing
+        )
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{file} cannot be read: {error}. Delete its folder and run again."
         ) from error
+
+
+def _number(text: str) -> float:
+    return float(text) if text else float("nan")
 
 
 def _read_json(file: Path) -> Any:

@@ -8,8 +8,8 @@ import yaml
 from fakes import write_experiment
 
 from harness.config import load_experiment
-from harness.settings import Experiment
 from harness.errors import ConfigError
+from harness.settings import Experiment
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 

@@ -1,0 +1,215 @@
+"""What the systems of an experiment cost: measured latency and storage, read together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+from harness.analysis import cost, kept, latency, ratios
+from harness.analysis.latency import ARM, STATISTICS
+from harness.settings import Prices, Workload
+from harness.store import Results
+
+LATENCIES = (*latency.LATENCIES, "timed_as")
+"""Those of `latency`; `timed_as` names the system whose arm stands for this one's, else it is empty:
+encoding on the fly takes the same however the vectors would be kept."""
+
+END_TO_END = (*ARM, "k", "status", *STATISTICS, "timed_as")
+"""One row a system, mode and k: the whole query, from text to ranked ids. `mode` is `retrieve` for a
+system that does not rerank. A predicted row has only `p50`, the sum of both stages' medians."""
+
+RATIOS = (*ratios.RATIOS, "reference", "reference_mode")
+"""Seconds of an arm over those of the reference: of the first cross-encoder that was timed, else of
+the first system that encodes on the fly."""
+
+
+@dataclass(frozen=True)
+class CostAnalysis:
+    """What the measurements of cost say, computed once; every table has a column `dataset`."""
+
+    latencies: pd.DataFrame
+    end_to_end: pd.DataFrame
+    ratios: pd.DataFrame
+    noise: pd.DataFrame
+    break_even: pd.DataFrame
+    memory: pd.DataFrame
+    throughput: pd.DataFrame
+    choices: pd.DataFrame
+    kept: pd.DataFrame
+    projection: pd.DataFrame
+    """Columns PROJECTION, and with prices CURRENCY; empty without a workload."""
+
+    def of(self, dataset: str) -> CostAnalysis:
+        """The same of one dataset."""
+        parts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return CostAnalysis(
+            **{name: table[table["dataset"] == dataset] for name, table in parts.items()}
+        )
+
+
+def analyse_costs(results: Results, storage: pd.DataFrame) -> CostAnalysis:
+    """Everything that a report shows of cost; `storage` is `compare.storage_per_document`."""
+    parts = [_of_dataset(str(name), results, storage) for name in _datasets(results)]
+    names = [one.name for one in fields(CostAnalysis)]
+    return CostAnalysis(
+        **{name: _joined([getattr(part, name) for part in parts]) for name in names}
+    )
+
+
+def _datasets(results: Results) -> Sequence[str]:
+    return list(dict.fromkeys(results.trials["dataset"])) or [""]
+
+
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else parts[0]
+
+
+def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAnalysis:
+    tables = {
+        name: table[table["dataset"] == dataset].reset_index(drop=True)
+        for name, table in results.costs.items()
+    }
+    calls, arms, seed = tables["calls"], tables["arms"], results.plan["seed"]
+    facts = results.cost_facts.get((dataset, "latency"), {})
+    retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
+    alone = latency.latencies(calls, arms)
+    everyone = _with_shared(alone, fly)[list(LATENCIES)]
+    memory, throughput = cost.memory(tables["starts"]), tables["throughput"]
+    configs, counted = kept.configurations(results), storage[storage["dataset"] == dataset]
+    dense = kept.dense_bytes(counted, results.plan["baseline"], configs)
+    choices = cost.storage_choices(tables["grid"], dense)
+    vectors = kept.kept(counted, choices, configs)
+    return CostAnalysis(
+        latencies=everyone,
+        end_to_end=_end_to_end(calls, everyone, retrieves, fly),
+        ratios=_by_device(arms, RATIOS, lambda device: _ratios(calls, arms, device, seed)),
+        noise=ratios.noise(calls, seed),
+        break_even=latency.break_even(alone, throughput, fly, _documents(results)),
+        memory=memory,
+        throughput=cost.throughput(throughput),
+        choices=choices,
+        kept=vectors.assign(dataset=dataset),
+        projection=_projection(
+            results, facts, everyone, vectors.assign(dataset=dataset), throughput, memory, fly
+        ),
+    )
+
+
+def stand_ins(facts: Mapping[str, Any], mode: str) -> dict[str, str]:
+    """By system the one whose arm of this mode was timed, from the facts of a measurement."""
+    return dict(facts.get("shares", {}).get(mode, {}))
+
+
+def _with_shared(table: pd.DataFrame, stands_in: Mapping[str, str]) -> pd.DataFrame:
+    """`table` with `timed_as`, its rows on the fly again for each system that shares them."""
+    fly = table[table["mode"] == "on the fly"]
+    copies = [
+        fly[fly["system"] == timed].assign(system=system, timed_as=timed)
+        for system, timed in stands_in.items()
+        if system != timed
+    ]
+    filled = [copy for copy in copies if len(copy)]
+    return pd.concat([table.assign(timed_as=""), *filled], ignore_index=True)
+
+
+def _end_to_end(
+    calls: pd.DataFrame,
+    latencies: pd.DataFrame,
+    retrieves: Mapping[str, str],
+    fly: Mapping[str, str],
+) -> pd.DataFrame:
+    """Columns END_TO_END, in the order of the experiment."""
+    measured = latency.totals(_with_shared(calls, fly), retrieves).assign(status="measured")
+    first = latencies[latencies["mode"] == "retrieve"]
+    reranking = {*latencies[latencies["mode"] != "retrieve"]["system"], *fly}
+    parts = [measured, _predicted(latencies, first, retrieves)]
+    for system, timed in retrieves.items():
+        if system not in reranking:
+            parts.append(first[first["system"] == timed].assign(system=system))
+    filled = [part for part in parts if len(part)]
+    table = pd.concat(filled, ignore_index=True) if filled else measured
+    mine = {"retrieve": retrieves, "on the fly": fly}
+    names = [
+        mine.get(mode, {}).get(system, system)
+        for mode, system in zip(table["mode"], table["system"], strict=True)
+    ]
+    timed_as = ["" if a == b else a for a, b in zip(names, table["system"], strict=True)]
+    order = {name: i for i, name in enumerate(retrieves)}
+    table = table.assign(timed_as=timed_as, order=table["system"].map(order))
+    table = table.sort_values(["order", "mode", "k"], kind="stable", ignore_index=True)
+    return table[list(END_TO_END)]
+
+
+def _predicted(
+    latencies: pd.DataFrame, first: pd.DataFrame, retrieves: Mapping[str, str]
+) -> pd.DataFrame:
+    """Predicted medians of rerankers, with that of their retriever."""
+    medians = first.set_index(["device", "system"])["p50"].to_dict()
+    is_predicted = (latencies["status"] == "predicted") & (latencies["mode"] != "retrieve")
+    table = latencies[is_predicted]
+    retrieval = [
+        medians.get((device, retrieves.get(system, "")), math.nan)
+        for device, system in zip(table["device"], table["system"], strict=True)
+    ]
+    total = table["p50"] + pd.Series(retrieval, index=table.index, dtype=float)
+    known = table.reindex(columns=[*ARM, "k", "status", "calls", "queries"]).assign(p50=total)
+    return known[known["p50"].notna()].reindex(columns=list(END_TO_END[:-1]))
+
+
+def _by_device(
+    arms: pd.DataFrame, columns: Sequence[str], table: Callable[[str], pd.DataFrame]
+) -> pd.DataFrame:
+    parts = [table(str(device)) for device in dict.fromkeys(arms["device"])]
+    return _joined([*parts, pd.DataFrame(columns=list(columns))])
+
+
+def _ratios(calls: pd.DataFrame, arms: pd.DataFrame, device: str, seed: int) -> pd.DataFrame:
+    timed = arms[(arms["device"] == device) & (arms["status"] == "measured")]
+    for mode in ("rerank", "on the fly"):
+        names = list(timed[timed["mode"] == mode]["system"])
+        if names:
+            here = calls[calls["device"] == device]
+            found = ratios.ratio_to(here, names[0], mode, seed)
+            return found.assign(reference=names[0], reference_mode=mode)
+    return pd.DataFrame(columns=list(RATIOS))
+
+
+def workload(results: Results) -> Workload | None:
+    """What the systems would serve, if the experiment says so."""
+    found = results.plan["decision"]["workload"]
+    return Workload.model_validate(found) if found else None
+
+
+def prices(results: Results) -> Prices | None:
+    """What things cost, if the experiment says so."""
+    found = results.plan["decision"]["prices"]
+    return Prices.model_validate(found) if found else None
+
+
+def _documents(results: Results) -> int | None:
+    load = workload(results)
+    return load.documents if load else None
+
+
+def _projection(
+    results: Results,
+    facts: Mapping[str, Any],
+    latencies: pd.DataFrame,
+    vectors: pd.DataFrame,
+    throughput: pd.DataFrame,
+    memory: pd.DataFrame,
+    fly: Mapping[str, str],
+) -> pd.DataFrame:
+    load = workload(results)
+    if load is None or "threads" not in facts:
+        return pd.DataFrame(columns=list(cost.PROJECTION))
+    devices = latencies[latencies["status"] == "measured"]["device"]
+    present = latencies[latencies["device"].isin(devices)]
+    return cost.projection(
+        present, vectors, throughput, memory, fly, load, prices(results), facts["threads"]
+    )

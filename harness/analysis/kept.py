@@ -1,0 +1,116 @@
+"""What every system keeps of the documents: counted where it was run, else told from a sample."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from harness import catalogue
+from harness.analysis.cost import GB
+from harness.store import Results
+
+Configs = Mapping[str, Mapping[str, Any]]
+"""By system its full configuration, where it is known."""
+
+KEPT = (
+    *("dataset", "system", "holder", "dim", "precision", "vectors_per_document"),
+    *("bytes_per_document", "gb_per_million_documents", "source"),
+)
+"""As `compare.STORAGE`; `source` is `counted`, or for systems that were not run `sample` (as many
+bytes as the formula gives for the storage sample) or `formula` (one float32 vector)."""
+
+
+def configurations(results: Results) -> dict[str, Mapping[str, Any]]:
+    """By system its full configuration, where it is known."""
+    known = results.trials[results.trials["config"].astype(bool)]
+    return {
+        str(row.system): found
+        for row in known.itertuples()
+        if (found := json.loads(str(row.config)))
+    }
+
+
+def dense_bytes(storage: pd.DataFrame, baseline: str, configs: Configs) -> float:
+    """Bytes of a document's dense vector: the baseline's, else the first system's that keeps one.
+
+    Without any that was counted: of float32 with the dimensions that the catalogue gives the
+    encoder. NaN where that is not known either.
+    """
+    is_dense = (storage["holder"] == "retriever") & (storage["vectors_per_document"] == 1)
+    counted = storage[is_dense]
+    first = [*counted[counted["system"] == baseline]["bytes_per_document"]]
+    by_formula = [_dense_dim(configs.get(baseline, {})), *map(_dense_dim, configs.values())]
+    known = [4.0 * dim for dim in by_formula if dim]
+    return next(iter([*first, *counted["bytes_per_document"], *known]), math.nan)
+
+
+def _dense_dim(config: Mapping[str, Any]) -> int | None:
+    """Dimensions of a dense retriever's vectors, as configured or as the catalogue knows."""
+    retriever = config.get("retriever") or {}
+    if retriever.get("use") != "dense":
+        return None
+    model = catalogue.known(str(retriever["encoder"].get("model", "")))
+    return retriever.get("dim") or (model.dims[0] if model and model.dims else None)
+
+
+def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.DataFrame:
+    """Columns KEPT of one dataset: what was counted, and what can be told of systems not run.
+
+    `storage` is `compare.storage_per_document`, `choices` is `cost.storage_choices`, of the dataset.
+    """
+    counted = storage.assign(source="counted")
+    have = set(zip(counted["system"], counted["holder"], strict=True))
+    found = [
+        {"system": system, **row}
+        for system, config in configs.items()
+        for row in (_dense_row(config), _token_row(config, choices, configs))
+        if row is not None and (system, row["holder"]) not in have
+    ]
+    told = pd.DataFrame(found, columns=list(KEPT))
+    if counted.empty or told.empty:
+        return (told if counted.empty else counted)[list(KEPT)]
+    return pd.concat([counted, told], ignore_index=True)[list(KEPT)]
+
+
+def _dense_row(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    dim = _dense_dim(config)
+    if dim is None:
+        return None
+    row = {"holder": "retriever", "dim": dim, "precision": "float32", "source": "formula"}
+    return row | _sizes(1.0, 4.0 * dim)
+
+
+def _token_row(
+    config: Mapping[str, Any], choices: pd.DataFrame, configs: Configs
+) -> dict[str, Any] | None:
+    """The way of the storage sample in which a late-interaction system keeps its vectors."""
+    reranker = config.get("reranker") or {}
+    if reranker.get("use") != "late_interaction":
+        return None
+    alike = [name for name, other in configs.items() if _encoder(other) == reranker["encoder"]]
+    here = choices[choices["system"].isin(alike) & (choices["precision"] == reranker["precision"])]
+    here = here[here["pool_factor"] == reranker["pool_factor"]]
+    dim = reranker["dim"] or choices[choices["system"].isin(alike)]["dim"].max()
+    here = here[here["dim"] == dim]
+    if here.empty:
+        return None
+    way = here.iloc[0]
+    row = {"holder": "reranker", "dim": dim, "precision": way["precision"], "source": "sample"}
+    return row | _sizes(way["vectors_per_document"], way["formula_bytes_per_document"])
+
+
+def _encoder(config: Mapping[str, Any]) -> Any:
+    return (config.get("reranker") or {}).get("encoder")
+
+
+def _sizes(vectors: float, size: float) -> dict[str, float]:
+    gigabytes = size * 1e6 / GB
+    return {
+        "vectors_per_document": vectors,
+        "bytes_per_document": size,
+        "gb_per_million_documents": gigabytes,
+    }

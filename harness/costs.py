@@ -1,0 +1,84 @@
+"""What the systems of an experiment cost on a dataset: latency, and ways to keep token vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness import catalogue, frames, storage
+from harness.latency import study
+from harness.latency.arms import encoders_of, models_of
+from harness.latency.encoders import RandomVectors
+from harness.plan import Costing, has_random_weights
+from harness.protocols import TokenEncoder
+from harness.provenance import provenance
+from harness.settings import Experiment, Storage
+from harness.store import Store
+from harness.work import Work
+
+Found = tuple[dict[str, pd.DataFrame], dict[str, Any]]
+"""Tables by name, and what they were measured with."""
+
+SLICES = (128, 96, 64)
+"""Dimensions that late-interaction models are published with."""
+
+
+def measure(costing: Costing, experiment: Experiment, work: Work, store: Store) -> Found:
+    """The tables of one costing."""
+    return MEASURES[costing.kind](costing, experiment, work, store)
+
+
+def _storage(costing: Costing, experiment: Experiment, work: Work, store: Store) -> Found:
+    """The grid of ways to keep the vectors of each token encoder, over a sample of documents."""
+    del store
+    settings = experiment.storage or Storage()
+    order = np.random.default_rng(experiment.seed).permutation(len(work.dataset.docs))
+    texts = [work.dataset.docs[i].text for i in order[: settings.documents].tolist()]
+    parts = []
+    for system, encoder in _token_encoders(costing):
+        random = has_random_weights(encoder)
+        documents = RandomVectors(encoder) if random else work.remembering(encoder)
+        matrices = documents.encode_doc_tokens(texts)
+        (model,) = models_of(encoder) or ("",)
+        dims, trained = _dims(matrices, settings, model)
+        grid = storage.storage_grid(
+            matrices,
+            dims,
+            trained,
+            settings.precisions,
+            settings.pool_factors,
+            settings.plaid_nbits,
+            settings.plaid_documents,
+            work.cache,
+            work.progress,
+        )
+        parts.append(grid.assign(system=system, model=model))
+    columns = list(frames.GRID)
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    facts = {"settings": settings.model_dump(mode="json"), "provenance": provenance()}
+    return {"grid": table.reindex(columns=columns)}, {**facts, "documents": len(texts)}
+
+
+def _token_encoders(costing: Costing) -> Iterator[tuple[str, Any]]:
+    """Each token encoder once, with the first system that has it."""
+    seen = set()
+    for trial in costing.trials:
+        for encoder in encoders_of(trial.system.reranker) if trial.system.reranker else ():
+            if isinstance(encoder, TokenEncoder) and encoder not in seen:
+                seen.add(encoder)
+                yield trial.system.name, encoder
+
+
+def _dims(matrices: Any, settings: Storage, model: str) -> tuple[list[int], list[int]]:
+    """The dimensions to keep, and those that the model was trained for."""
+    whole = matrices[0].shape[1]
+    wanted = settings.dims or (whole, *SLICES)
+    known = catalogue.known(model)
+    trained = known.dims if known and known.matryoshka else (whole,)
+    return [dim for dim in dict.fromkeys(wanted) if dim <= whole], list(trained)
+
+
+MEASURES: Mapping[str, Callable[..., Found]] = {"latency": study.measure, "storage": _storage}

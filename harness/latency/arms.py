@@ -1,0 +1,208 @@
+"""From systems to arms: what is called, in which mode, on which device, over which documents."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness import registry, stages
+from harness.data import Doc, Hit, Query
+from harness.frames import ranked
+from harness.latency.course import Arm, Call
+from harness.latency.encoders import LiveQueries, RandomVectors
+from harness.plan import Trial, component_key, has_random_weights
+from harness.protocols import (
+    CountsTokens,
+    Encoder,
+    HasAttention,
+    Preparable,
+    Reranker,
+    TokenEncoder,
+    Tunable,
+)
+from harness.work import Work
+
+Scores = Mapping[str, Mapping[str, float]]
+"""By query id the scores of its documents."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is common to all arms of a measurement."""
+
+    work: Work
+    device: str
+    candidates: tuple[int, ...]
+    docs: Mapping[str, Mapping[str, Sequence[Doc]]]
+    """By retriever (its stage's key) and query id the frozen candidates."""
+    expected: Mapping[str, Scores]
+    """By stage's key the scores that quality was measured on; none with random weights."""
+    shares: dict[str, dict[str, str]]
+    """By mode: the system whose arm stands for another system's, where both would be the same."""
+
+
+def retrieving(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
+    """An arm for each first stage, named for the first system that has it."""
+    seen: dict[str, str] = {}
+    for trial in trials:
+        first = trial.stages[0]
+        retriever = placed(first.component, setting.device)
+        shared = setting.shares.setdefault("retrieve", {})
+        shared[trial.system.name] = seen.setdefault(first.key, trial.system.name)
+        if shared[trial.system.name] != trial.system.name:
+            continue
+        searcher = _live(first.component, setting).index(setting.work.dataset.docs)
+        yield Arm(
+            system=trial.system.name,
+            mode="retrieve",
+            candidates=(first.depth,),
+            policies={"": _searching(searcher, first.depth, setting.work.dataset.drop_self_hits)},
+            docs=setting.docs[first.key],
+            expected=setting.expected.get(first.key),
+            **_named(retriever),
+        )
+
+
+def reranking(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
+    """The arms of every reranker: as it is, or on the fly and precomputed.
+
+    Encoding on the fly costs the same however vectors would be kept, so that one arm stands for
+    all systems with that encoder.
+    """
+    seen: dict[str, str] = {}
+    for trial in trials:
+        if trial.system.reranker is None:
+            continue
+        reranker = placed(trial.system.reranker, setting.device)
+        preparable = isinstance(reranker, Preparable)
+        if not preparable:
+            yield _reranking(trial, "rerank", reranker, reranker, setting)
+            continue
+        live = _live(trial.system.reranker, setting)
+        held = live.prepare(_all_docs(setting.docs[trial.stages[0].key]))
+        if held is not live:
+            yield _reranking(trial, "precomputed", held, reranker, setting)
+        shared = setting.shares.setdefault("on the fly", {})
+        encoders = [component_key(part) for part in encoders_of(reranker)]
+        shared[trial.system.name] = seen.setdefault(str(encoders), trial.system.name)
+        if shared[trial.system.name] == trial.system.name:
+            yield _reranking(trial, "on the fly", reranker, reranker, setting)
+
+
+def _reranking(trial: Trial, mode: str, called: Reranker, reranker: Any, setting: Setting) -> Arm:
+    variants = _variants(reranker) if called is reranker else {"": called}
+    return Arm(
+        system=trial.system.name,
+        mode=mode,
+        candidates=tuple(k for k in setting.candidates if k <= trial.system.depth.rerank),
+        policies={name: _scoring(variant) for name, variant in variants.items()},
+        docs=setting.docs[trial.stages[0].key],
+        tokens=_tokens(called) if isinstance(called, CountsTokens) else None,
+        expected=setting.expected.get(trial.key),
+        **_named(reranker),
+    )
+
+
+def encoders_of(component: Any) -> list[Any]:
+    """The encoders inside a component."""
+    return [p for p in registry.parts(component) if isinstance(p, Encoder | TokenEncoder)]
+
+
+def models_of(component: Any) -> tuple[str, ...]:
+    """The models inside a component."""
+    found = (getattr(part, "model", None) for part in registry.parts(component))
+    return tuple(dict.fromkeys(model for model in found if isinstance(model, str)))
+
+
+def placed(component: Any, device: str) -> Any:
+    """The component with every part that can choose its device on this one."""
+    return registry.replaced(component, lambda part: _placed_part(part, device))
+
+
+def _placed_part(part: Any, device: str) -> Any:
+    """A part with its device changed, if it has one."""
+    return dataclasses.replace(part, device=device) if hasattr(part, "device") else part
+
+
+def with_documents(component: Any, documents_of: Callable[[Any], Any]) -> Any:
+    """The component with every encoder's document vectors from `documents_of` it."""
+
+    def change(part: Any) -> Any:
+        if isinstance(part, Encoder | TokenEncoder):
+            return LiveQueries(documents_of(part), part)
+        return part
+
+    return registry.replaced(component, change)
+
+
+def _live(component: Any, setting: Setting) -> Any:
+    """The component on the device; its document vectors are at hand, its queries are encoded.
+
+    The vectors are those of the component as it stands in the experiment, whatever the device.
+    """
+
+    def change(part: Any) -> Any:
+        if isinstance(part, Encoder | TokenEncoder):
+            here = placed(part, setting.device)
+            return LiveQueries(_documents(part, here, setting.work), here)
+        return _placed_part(part, setting.device)
+
+    return registry.replaced(component, change)
+
+
+def _documents(encoder: Any, here: Any, work: Work) -> Any:
+    """What has the encoder's document vectors at hand."""
+    return RandomVectors(here) if has_random_weights(encoder) else work.remembering(encoder)
+
+
+def _variants(component: Any) -> dict[str, Any]:
+    """The component under each batch policy, its own first."""
+    tunable = next((p for p in registry.parts(component) if isinstance(p, Tunable)), None)
+    if tunable is None:
+        return {"": component}
+    policies = sorted(tunable.policies().items(), key=lambda item: item[1] != tunable)
+
+    def with_part(wanted: Any) -> Any:
+        return registry.replaced(component, lambda part: wanted if part == tunable else part)
+
+    return {name: with_part(variant) for name, variant in policies}
+
+
+def _scoring(reranker: Reranker) -> Call:
+    def call(query: Query, docs: Sequence[Doc]) -> Sequence[Hit]:
+        scores = stages.scores(reranker, query, docs)
+        return ranked(Hit(doc.doc_id, score) for doc, score in zip(docs, scores, strict=True))
+
+    return call
+
+
+def _searching(searcher: Any, depth: int, drop_self: bool) -> Call:
+    def call(query: Query, docs: Sequence[Doc]) -> Sequence[Hit]:
+        del docs
+        (hits,) = searcher.search([query], depth + drop_self)
+        return stages.cut(query, hits, depth, drop_self)
+
+    return call
+
+
+def _tokens(component: CountsTokens) -> Callable[[Query, Sequence[Doc]], int]:
+    return lambda query, docs: component.count_tokens(query.text, docs)
+
+
+def _all_docs(docs: Mapping[str, Sequence[Doc]]) -> list[Doc]:
+    return list({doc.doc_id: doc for found in docs.values() for doc in found}.values())
+
+
+def _named(component: Any) -> dict[str, Any]:
+    """What decides the speed of the component's models: their names, number format, attention."""
+    parts = list(registry.parts(component))
+    dtypes = dict.fromkeys(part.dtype for part in parts if hasattr(part, "dtype"))
+    attention = dict.fromkeys(p.attention() for p in parts if isinstance(p, HasAttention))
+    return {
+        "component": component,
+        "models": models_of(component),
+        "dtype": ", ".join(dtypes),
+        "attention": ", ".join(attention),
+    }

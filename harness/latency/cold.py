@@ -1,0 +1,149 @@
+"""A system alone in a fresh process: what its first answer takes, and what memory it holds.
+
+`start` runs this module in a new interpreter, hands it a description on standard input, and reads
+one line of JSON that it prints.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness import machine, registry
+from harness.data import Doc, Query
+from harness.errors import ComponentError
+from harness.latency.arms import placed, with_documents
+from harness.latency.encoders import RandomVectors
+from harness.protocols import Loadable, Preparable, Reranker, Retriever
+
+PROTOCOLS: Mapping[str, tuple[type, ...]] = {
+    "retrieve": (Retriever,),
+    "rerank": (Reranker,),
+    "on the fly": (Reranker,),
+    "precomputed": (Reranker,),
+}
+"""What a component must be to be started in a mode."""
+
+
+def start(
+    component: Any,
+    mode: str,
+    query: str,
+    docs: Sequence[Doc],
+    sizes: Sequence[int],
+    device: str,
+    threads: int,
+    allowed: float,
+) -> dict[str, float]:
+    """The columns of `frames.STARTS` from `import_seconds` on, of one fresh process.
+
+    The first call reranks `sizes[0]` documents; then the most of `sizes` that should take at most
+    `allowed` seconds. Raises ComponentError if the process fails or is killed, as it is where
+    memory does not suffice.
+    """
+    told = {
+        "component": registry.config_of(component),
+        "mode": mode,
+        "query": query,
+        "docs": list(docs),
+        "sizes": list(sizes),
+        "device": device,
+        "threads": threads,
+        "allowed": allowed,
+        "spawned": time.time(),
+    }
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    environment = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.latency.cold"],
+        input=json.dumps(told),
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        killed = " (killed, as for want of memory)" if done.returncode == -9 else ""
+        raise ComponentError(f"A process of its own ended with {done.returncode}{killed}: {last}")
+    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def main() -> dict[str, float]:
+    """What this process is asked to do on standard input, and what it found."""
+    told = json.load(sys.stdin)
+    faults: list[str] = []
+    spec = _tuples(told["component"])
+    component = registry.build(
+        PROTOCOLS[told["mode"]], spec, told["mode"], lambda *fault: faults.append(": ".join(fault))
+    )
+    if faults:
+        raise ComponentError("; ".join(faults))
+    component = placed(component, told["device"])
+    for package in {name for part in registry.parts(component) for name in _needs(part)}:
+        importlib.import_module(package)
+    with machine.pinned(told["threads"]):
+        return _measured(component, told)
+
+
+def _measured(component: Any, told: Mapping[str, Any]) -> dict[str, float]:
+    imported, libraries = time.time(), machine.resident_bytes()
+    for part in registry.parts(component):
+        if isinstance(part, Loadable):
+            part.load()
+    loaded, held = time.time(), machine.resident_bytes()
+    docs = [Doc(*doc) for doc in told["docs"]]
+    answer = _answering(component, told["mode"], docs)
+    query, sizes = Query("query", told["query"]), told["sizes"]
+    begun = time.time()
+    answer(query, docs[: sizes[0]])
+    first = time.time() - begun
+    most = sizes[0]
+    for size in sizes[1:]:
+        if first * size / sizes[0] <= told["allowed"]:
+            answer(query, docs[:size])
+            most = size
+    return {
+        "import_seconds": imported - told["spawned"],
+        "load_seconds": loaded - imported,
+        "first_call_seconds": first,
+        "libraries_bytes": libraries,
+        "loaded_bytes": held,
+        "peak_bytes": machine.peak_bytes(),
+        "gpu_peak_bytes": machine.gpu_peak_bytes(told["device"]),
+        "candidates": most,
+        "threads": told["threads"],
+    }
+
+
+def _answering(component: Any, mode: str, docs: Sequence[Doc]) -> Any:
+    if mode == "retrieve":
+        searcher = with_documents(component, RandomVectors).index(docs)
+        return lambda query, docs: searcher.search([query], len(docs))
+    if mode == "precomputed" and isinstance(component, Preparable):
+        component = with_documents(component, RandomVectors).prepare(docs)
+    return lambda query, docs: component.score(query.text, docs)
+
+
+def _needs(part: Any) -> tuple[str, ...]:
+    found: tuple[str, ...] = getattr(type(part), "needs", ())
+    return found
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main()) + "\n")

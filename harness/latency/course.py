@@ -1,0 +1,240 @@
+"""One arm of a latency measurement, and how it spends its budget of seconds."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness.data import Doc, Hit, Query
+from harness.settings import Latency
+
+log = logging.getLogger(__name__)
+
+Call = Callable[[Query, Sequence[Doc]], Sequence[Hit]]
+"""From a query and its candidates, in the order of the first stage, to ranked hits."""
+
+WARM_CALLS, WARM_SECONDS = 10, 5.0
+"""A warm-up is at least this many calls, or this long."""
+
+SIZE_CALLS = 3
+"""Calls by which the seconds of a larger number of candidates are learnt."""
+
+STEADY = 0.05
+"""Warm is an arm whose median changes by less between two windows of calls."""
+
+WARM_SHARE, TUNING_SHARE = 0.15, 0.15
+"""The most of the budget that warm-up, and the choice of batch policies, may take."""
+
+HOPELESS = 5
+"""An arm is given up whose call with the fewest candidates takes this many times its budget."""
+
+TUNING_CALLS = 30
+"""The most calls by which one policy is judged."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One system in one mode, ready to be called."""
+
+    system: str
+    mode: str
+    """`retrieve`, `rerank`, `on the fly` or `precomputed`."""
+    candidates: tuple[int, ...]
+    """How many documents a call is given, from few to many."""
+    policies: Mapping[str, Call]
+    """Calls that rank alike, by the name of their batch policy; the first is the system's own."""
+    docs: Mapping[str, Sequence[Doc]]
+    """The frozen candidates by query id."""
+    tokens: Callable[[Query, Sequence[Doc]], int] | None = None
+    """Tokens that its model reads in a call."""
+    expected: Mapping[str, Mapping[str, float]] | None = None
+    """By query id the scores that quality was measured on."""
+    component: Any = None
+    """What is called, as the experiment has it, but on the device."""
+    models: tuple[str, ...] = ()
+    """The models that must be in memory for a call."""
+    dtype: str = ""
+    attention: str = ""
+    copy: int = 0
+    """1 for the second of two equal arms."""
+
+    @property
+    def name(self) -> tuple[str, str, int]:
+        """What tells it from all other arms."""
+        return self.system, self.mode, self.copy
+
+
+@dataclass
+class Course:
+    """An arm with what was learnt of it before it is timed."""
+
+    arm: Arm
+    cost: dict[int, float] = field(default_factory=dict)
+    """Seconds that a call is expected to take, by number of candidates."""
+    chosen: dict[int, str] = field(default_factory=dict)
+    """The batch policy by number of candidates."""
+    tuned: set[int] = field(default_factory=set)
+    """For which numbers of candidates policies were compared."""
+    calls: dict[int, int] = field(default_factory=dict)
+    """How many timed calls it gets, by number of candidates."""
+    failure: str = ""
+    _read: dict[tuple[str, int], float] = field(default_factory=dict)
+
+    def call(self, size: int) -> Call:
+        """The arm's call under the policy chosen for this many candidates."""
+        return self.arm.policies[self.chosen[size]]
+
+    def policy(self, size: int) -> str:
+        """The policy's name, and whether it was chosen or merely kept; empty where there is one."""
+        if len(self.arm.policies) < 2 or size not in self.chosen:
+            return ""
+        return self.chosen[size] + ("" if size in self.tuned else " (not tuned)")
+
+    def takes(self, place: int, size: int, number: int, queries: int, rounds: int) -> bool:
+        """Whether the query at `place` is timed in round `number`.
+
+        Each round begins elsewhere in the list of queries, the same for every arm: an arm with
+        few calls meets many queries, and each of them in company of all arms with more calls.
+        """
+        each, over = divmod(self.calls[size], rounds)
+        start = number * queries // rounds
+        return (place - start) % queries < each + (number < over)
+
+    def status(self, size: int) -> tuple[str, str]:
+        """`measured`, `predicted` or `not measured`, and why not measured."""
+        if self.failure:
+            return "not measured", self.failure
+        if self.calls.get(size):
+            return "measured", ""
+        expected = f"one call takes about {self.cost[size]:,.0f} s, more than the budget has left"
+        return ("predicted" if any(self.calls.values()) else "not measured"), expected
+
+    def tokens(self, query: Query, size: int) -> float:
+        """Tokens that the model reads for a query's first `size` candidates; NaN without a model."""
+        if self.arm.tokens is None:
+            return float("nan")
+        key = query.query_id, size
+        if key not in self._read:
+            self._read[key] = self.arm.tokens(query, self.arm.docs[query.query_id][:size])
+        return self._read[key]
+
+
+def prepared(
+    arm: Arm, tuning: Sequence[Query], wanted: int, settings: Latency, wait: Callable[[], None]
+) -> Course:
+    """The arm warmed up, its policies chosen, and at most `wanted` calls planned for each size.
+
+    `wait` returns when the device has done all that it was given.
+    """
+    course = Course(arm)
+    start = time.perf_counter()
+    try:
+        _warm_up(course, tuning, settings.budget_s, wait)
+        _tune(course, tuning, settings.budget_s, wait)
+    except Exception as error:  # one arm that breaks must not stop the others
+        log.debug("%s failed while it was warmed up", arm.system, exc_info=True)
+        course.failure = f"{type(error).__name__}: {error}"
+        return course
+    spent = time.perf_counter() - start
+    course.calls = allotted(
+        course.cost, max(settings.budget_s - spent, 0.0), wanted, settings.budget_s
+    )
+    return course
+
+
+def seconds_of(
+    course: Course, policy: str, size: int, query: Query, wait: Callable[[], None]
+) -> float:
+    """Seconds of one call that is not kept."""
+    docs = course.arm.docs[query.query_id][:size]
+    wait()
+    start = time.perf_counter()
+    course.arm.policies[policy](query, docs)
+    wait()
+    return time.perf_counter() - start
+
+
+def _warm_up(
+    course: Course, tuning: Sequence[Query], budget: float, wait: Callable[[], None]
+) -> None:
+    own, *_ = course.arm.policies
+    queries = itertools.cycle(tuning)
+    fewest, *more = course.arm.candidates
+    first = seconds_of(course, own, fewest, next(queries), wait)
+    seconds = [first] if first > budget / 2 else []
+    while not seconds or (sum(seconds) < WARM_SHARE * budget and not _steady(seconds)):
+        seconds.append(seconds_of(course, own, fewest, next(queries), wait))
+    course.chosen = dict.fromkeys(course.arm.candidates, own)
+    course.cost[fewest] = float(np.median(seconds[-WARM_CALLS:]))
+    for smaller, size in itertools.pairwise((fewest, *more)):
+        expected = course.cost[smaller] * _ratio(course, tuning, size, smaller)
+        tried: list[float] = []
+        while len(tried) < SIZE_CALLS and sum(tried) + expected < WARM_SHARE * budget:
+            tried.append(seconds_of(course, own, size, next(queries), wait))
+            expected = min(tried)
+        course.cost[size] = float(np.median(tried)) if tried else expected
+
+
+def _steady(seconds: Sequence[float]) -> bool:
+    if len(seconds) < 2 * WARM_CALLS and sum(seconds) < WARM_SECONDS:
+        return False
+    half = min(len(seconds) // 2, 2 * WARM_CALLS)
+    before, after = np.median(seconds[-2 * half : -half]), np.median(seconds[-half:])
+    return half > 0 and bool(abs(after - before) <= STEADY * before)
+
+
+def _ratio(course: Course, tuning: Sequence[Query], size: int, smaller: int) -> float:
+    """How many times the tokens of a call with `smaller` candidates one with `size` has."""
+    if course.arm.tokens is None:
+        return size / smaller
+    many, few = (sum(course.tokens(query, n) for query in tuning[:5]) for n in (size, smaller))
+    return max(many / few, 1.0) if few else size / smaller
+
+
+def _tune(course: Course, tuning: Sequence[Query], budget: float, wait: Callable[[], None]) -> None:
+    """For each size the policy of the least median, where comparing them is affordable."""
+    policies = list(course.arm.policies)
+    if len(policies) < 2:
+        return
+    share = TUNING_SHARE * budget / len(course.arm.candidates)
+    for size in course.arm.candidates:
+        calls = min(int(share / (course.cost[size] * len(policies))), TUNING_CALLS, len(tuning))
+        if calls < 1:
+            continue
+        tried: dict[str, list[float]] = {policy: [] for policy in policies}
+        for query in tuning[:calls]:
+            for policy in policies:
+                tried[policy].append(seconds_of(course, policy, size, query, wait))
+        medians = {policy: float(np.median(seconds)) for policy, seconds in tried.items()}
+        course.chosen[size] = min(medians, key=lambda policy: medians[policy])
+        course.cost[size] = medians[course.chosen[size]]
+        course.tuned.add(size)
+
+
+def allotted(cost: Mapping[int, float], budget: float, wanted: int, whole: float) -> dict[int, int]:
+    """How many calls each size gets of `budget` seconds, left of the `whole`; at most `wanted`.
+
+    From few candidates to many each gets one call as long as it fits, and the fewest one in any
+    case that is not hopeless, so that there is something to predict from; what is left is shared
+    out evenly in seconds, and what a size does not need goes to the larger ones.
+    """
+    calls: dict[int, int] = {}
+    for size, seconds in sorted(cost.items()):
+        if seconds <= budget or (size == min(cost) and seconds <= HOPELESS * whole):
+            calls[size] = 1
+            budget = max(budget - seconds, 0.0)
+    for left, size in _countdown(sorted(calls)):
+        more = min(wanted - 1, int(budget / left / max(cost[size], 1e-9)))
+        calls[size] += more
+        budget -= more * cost[size]
+    return calls
+
+
+def _countdown(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    return ((len(sizes) - i, size) for i, size in enumerate(sizes))

@@ -1,0 +1,119 @@
+"""Offline throughput: many documents or pairs, as fast as they go through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness import machine
+from harness.data import Query
+from harness.latency.arms import encoders_of
+from harness.latency.course import Arm
+from harness.protocols import CountsDocTokens, Encoder, Progress
+
+SHARE = 1 / 6
+"""Of an arm's budget, for its throughput."""
+
+FIRST, MOST = 8, 1024
+"""Documents from which the rate is estimated, and the most that are timed after that."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A piece of work that can be done for any number of documents."""
+
+    system: str
+    mode: str
+    unit: str
+    run: Callable[[int], Any]
+    tokens: Callable[[int], float]
+    most: int
+    policy: str = ""
+
+
+def throughput(
+    everyone: Sequence[Arm],
+    queries: Sequence[Query],
+    texts: Sequence[str],
+    budget: float,
+    device: str,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Rows of `frames.THROUGHPUT`: documents for every encoder, pairs for every cross-encoder.
+
+    `budget` is an arm's, in seconds.
+    """
+    rows = []
+    wait = machine.synchroniser(device)
+    todo = list(_todo(everyone, queries, texts))
+    for done, work in enumerate(todo):
+        progress(f"throughput on {device}", done, len(todo))
+        count, seconds = _timed(work, budget * SHARE, wait)
+        name = {"system": work.system, "mode": work.mode, "unit": work.unit, "policy": work.policy}
+        tokens = work.tokens(count)
+        rows.append(
+            {"device": device, **name, "count": count, "seconds": seconds, "tokens": tokens}
+        )
+    return rows
+
+
+def _todo(
+    everyone: Sequence[Arm], queries: Sequence[Query], texts: Sequence[str]
+) -> Iterator[_Work]:
+    seen = set()
+    for arm in everyone:
+        for encoder in encoders_of(arm.component):
+            use = (encoder, arm.mode == "retrieve")
+            if use not in seen:
+                seen.add(use)
+                yield _documents(arm, encoder, texts)
+        if arm.mode == "rerank":
+            yield _pairs(arm, queries)
+
+
+def _documents(arm: Arm, encoder: Any, texts: Sequence[str]) -> _Work:
+    encode = encoder.encode_docs if isinstance(encoder, Encoder) else encoder.encode_doc_tokens
+
+    def tokens(count: int) -> float:
+        if not isinstance(encoder, CountsDocTokens):
+            return float("nan")
+        return float(sum(encoder.count_doc_tokens(texts[:count])))
+
+    return _Work(
+        arm.system, arm.mode, "documents", lambda count: encode(texts[:count]), tokens, len(texts)
+    )
+
+
+def _pairs(arm: Arm, queries: Sequence[Query]) -> _Work:
+    """Whole queries, one after the other, with all their candidates."""
+    policy, call = next(iter(arm.policies.items()))
+    most = max(arm.candidates)
+    lists = [(query, arm.docs[query.query_id][:most]) for query in queries]
+
+    def run(count: int) -> None:
+        left = count
+        for query, docs in lists:
+            if left > 0:
+                call(query, docs[:left])
+            left -= len(docs)
+
+    total = sum(len(docs) for _, docs in lists)
+    return _Work(arm.system, arm.mode, "pairs", run, lambda _: float("nan"), total, policy)
+
+
+def _timed(work: _Work, budget: float, wait: Callable[[], None]) -> tuple[int, float]:
+    """How many were done, in how many seconds."""
+    first = min(FIRST, work.most)
+    seconds = _seconds(work.run, first, wait)
+    count = min(work.most, MOST, int(budget / seconds * first))
+    return (first, seconds) if count <= first else (count, _seconds(work.run, count, wait))
+
+
+def _seconds(run: Callable[[int], Any], count: int, wait: Callable[[], None]) -> float:
+    wait()
+    start = time.perf_counter()
+    run(count)
+    wait()
+    return time.perf_counter() - start

@@ -1,0 +1,240 @@
+"""How long one query takes: SingleStream, interleaved, on the ranking that quality was measured on.
+
+One call is in flight at a time, from the query's text to ranked ids, tokenisation and transfers
+included. All arms are resident and called in random order on the same queries, so that what the
+machine does meanwhile falls on all of them; one arm runs twice (A/A), and shows how much of a
+difference is noise. Warm-up and the choice of batch sizes happen on other queries than are timed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from harness import machine, stopwatch
+from harness.data import Query
+from harness.latency.course import Arm, Course, prepared
+from harness.protocols import Progress
+from harness.settings import Latency
+
+log = logging.getLogger(__name__)
+
+AGREEMENT = 1e-3
+"""Scores closer than this, times the spread of the query's scores, may change places: batches of
+another size sum in another order."""
+
+
+TOKENS_FROM = 20
+"""Queries over which the tokens of a call are told."""
+
+
+@dataclass
+class Timed:
+    """What was found: rows of `frames.CALLS`, `ARMS` and `ROUNDS` without dataset and device."""
+
+    queries: Sequence[Query]
+    device: str
+    rounds_planned: int
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    arms: list[dict[str, Any]] = field(default_factory=list)
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    rankings: dict[tuple[str, str, int, int, str], list[str]] = field(default_factory=dict)
+    """By system, mode, copy, candidates and query id: the ids as they were ranked first."""
+
+
+def measure(
+    groups: Sequence[Sequence[Arm]],
+    queries: Sequence[Query],
+    tuning: Sequence[Query],
+    settings: Latency,
+    device: str,
+    seed: int,
+    progress: Progress,
+) -> Timed:
+    """Time every arm on `queries`; `tuning` are others, for warm-up and the choice of policies.
+
+    The arms of a group are in memory together; where there are several groups they take turns in
+    every round. An arm that fails is noted, and the others go on.
+    """
+    courses = _courses(groups, tuning, settings, device, len(queries), progress)
+    _double(courses)
+    timed = Timed(queries=queries, device=device, rounds_planned=settings.rounds)
+    everyone = [course for together in courses for course in together]
+    screen = _Screen(progress, f"latency on {device}", everyone)
+    rng = np.random.default_rng(seed)
+    for number in range(settings.rounds):
+        watch = machine.Watch.start(device)
+        for together in courses:
+            if len(courses) > 1:
+                _wake(together, tuning[0])
+            _round(together, number, rng, timed, screen)
+        timed.rounds.append({"round": number, **watch.since()})
+    _drop_failed(timed, everyone)
+    for course in everyone:
+        timed.arms += [] if course.arm.copy else _arm_rows(course, timed)
+    return timed
+
+
+def _courses(
+    groups: Sequence[Sequence[Arm]],
+    tuning: Sequence[Query],
+    settings: Latency,
+    device: str,
+    queries: int,
+    progress: Progress,
+) -> list[list[Course]]:
+    wait = machine.synchroniser(device)
+    wanted = queries * settings.rounds
+    count, done = sum(map(len, groups)), itertools.count(1)
+    courses = []
+    for group in groups:
+        together = []
+        for arm in group:
+            together.append(prepared(arm, tuning, wanted, settings, wait))
+            progress(f"warm up on {device}", next(done), count)
+        courses.append(together)
+    return courses
+
+
+def _double(courses: list[list[Course]]) -> None:
+    """Add the second arm of A/A: of the fastest that reranks, where noise weighs most."""
+    running = [c for group in courses for c in group if c.calls and not c.failure]
+    reranking = [course for course in running if course.arm.mode != "retrieve"] or running
+    if not reranking:
+        return
+    fastest = min(reranking, key=lambda course: course.cost[course.arm.candidates[0]])
+    group = next(group for group in courses if fastest in group)
+    group.append(replace(fastest, arm=replace(fastest.arm, copy=1)))
+
+
+def _wake(courses: Sequence[Course], query: Query) -> None:
+    """One call of each arm that is not timed, after another group had the memory."""
+    for course in courses:
+        if course.calls and not course.failure:
+            size = course.arm.candidates[0]
+            course.call(size)(query, course.arm.docs[query.query_id][:size])
+
+
+def _round(
+    courses: Sequence[Course],
+    number: int,
+    rng: np.random.Generator,
+    timed: Timed,
+    screen: _Screen,
+) -> None:
+    """Each number of candidates in a pass of its own, so that no call finds its documents warm."""
+    sizes = sorted({size for course in courses for size in course.calls})
+    count = len(timed.queries)
+    for size in rng.permutation(sizes).tolist():
+        here = [course for course in courses if course.calls.get(size)]
+        with machine.quiet():
+            for place in rng.permutation(count).tolist():
+                for i in rng.permutation(len(here)).tolist():
+                    course = here[i]
+                    takes = course.takes(place, size, number, count, timed.rounds_planned)
+                    if takes and not course.failure:
+                        screen.add(_one(course, timed.queries[place], size, number, timed))
+
+
+def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> float:
+    """One timed call; its seconds."""
+    arm, call = course.arm, course.call(size)
+    docs = arm.docs[query.query_id][:size]
+    wait = machine.synchroniser(timed.device)
+    try:
+        with stopwatch.recording(wait) as stages:
+            wait()
+            start = time.perf_counter_ns()
+            hits = call(query, docs)
+            wait()
+            seconds = (time.perf_counter_ns() - start) / 1e9
+    except Exception as error:  # one arm that breaks must not stop the others
+        log.debug("%s failed while it was timed", arm.system, exc_info=True)
+        course.failure = f"{type(error).__name__}: {error}"
+        return 0.0
+    timed.rankings.setdefault((*arm.name, size, query.query_id), [hit.doc_id for hit in hits])
+    timed.calls.append(
+        {
+            "system": arm.system,
+            "mode": arm.mode,
+            "copy": arm.copy,
+            "k": size,
+            "round": number,
+            "query_id": query.query_id,
+            "seconds": seconds,
+            "tokens": course.tokens(query, size),
+            **{str(name): spent for name, spent in stages.items()},
+        }
+    )
+    return seconds
+
+
+def _drop_failed(timed: Timed, courses: Sequence[Course]) -> None:
+    failed = {course.arm.name for course in courses if course.failure}
+    timed.calls = [
+        call for call in timed.calls if (call["system"], call["mode"], call["copy"]) not in failed
+    ]
+
+
+def _arm_rows(course: Course, timed: Timed) -> Iterator[dict[str, Any]]:
+    arm = course.arm
+    sample = timed.queries[:TOKENS_FROM]
+    for size in arm.candidates:
+        status, reason = course.status(size)
+        yield {
+            "system": arm.system,
+            "mode": arm.mode,
+            "k": size,
+            "status": status,
+            "reason": reason,
+            "policy": course.policy(size),
+            "dtype": arm.dtype,
+            "attention": arm.attention,
+            "queries": len(timed.queries),
+            "tokens": float(np.median([course.tokens(query, size) for query in sample])),
+            "agreement": _agreement(arm, size, timed),
+        }
+
+
+def _agreement(arm: Arm, size: int, timed: Timed) -> float:
+    """Share of the arm's timed queries that came out in the order of the expected scores."""
+    if arm.expected is None:
+        return float("nan")
+    agree = [
+        same_order(ids, arm.expected[query_id])
+        for (*name, k, query_id), ids in timed.rankings.items()
+        if (tuple(name), k) == (arm.name, size)
+    ]
+    return float(np.mean(agree)) if agree else float("nan")
+
+
+def same_order(ids: Sequence[str], scores: Mapping[str, float]) -> bool:
+    """Whether `ids` stand in descending order of `scores`, but for scores all but equal."""
+    if any(doc_id not in scores for doc_id in ids):
+        return False
+    values = np.array([scores[doc_id] for doc_id in ids])
+    if len(values) < 2:
+        return True
+    best_later = np.maximum.accumulate(values[::-1])[::-1]
+    return bool((best_later - values <= AGREEMENT * max(np.ptp(values), 1e-6)).all())
+
+
+class _Screen:
+    """Progress in seconds, so that what is left can be told."""
+
+    def __init__(self, progress: Progress, name: str, courses: Sequence[Course]) -> None:
+        planned = (calls * c.cost[size] for c in courses for size, calls in c.calls.items())
+        self._progress = progress
+        self._name = name
+        self._total = max(1, round(sum(planned)))
+        self._spent = 0.0
+
+    def add(self, seconds: float) -> None:
+        self._spent += seconds
+        self._progress(self._name, min(round(self._spent), self._total), self._total)

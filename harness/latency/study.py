@@ -1,0 +1,296 @@
+"""Latency, memory and throughput of all systems on one dataset: from a costing to its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness import forward, frames, machine, registry
+from harness.data import Doc, Query, Run
+from harness.errors import ComponentError
+from harness.latency import arms, cold, memory, offline, rounds
+from harness.latency.arms import Scores, Setting
+from harness.latency.course import Arm
+from harness.plan import Costing, Stage, Trial, component_key, has_random_weights, stand_in
+from harness.protocols import Loadable
+from harness.provenance import provenance
+from harness.settings import Experiment, Latency
+from harness.store import Store
+from harness.work import Work
+
+Rows = list[dict[str, Any]]
+
+TUNING_QUERIES = 30
+"""Queries for warm-up and the choice of batch policies; they are not timed."""
+
+TABLES = ("calls", "arms", "starts", "throughput", "rounds")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which queries are timed, with how many candidates."""
+
+    timed: Sequence[Query]
+    tuning: Sequence[Query]
+    candidates: tuple[int, ...]
+
+
+@dataclass
+class Tables:
+    """Rows of the tables of latency, as they come."""
+
+    rows: dict[str, Rows] = field(default_factory=lambda: {name: [] for name in TABLES})
+    rankings: dict[str, Mapping[Any, Sequence[str]]] = field(default_factory=dict)
+    """By device: what the arms ranked."""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def measure(
+    costing: Costing, experiment: Experiment, work: Work, store: Store
+) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """The tables of latency, memory and throughput, and what they were measured with."""
+    settings = experiment.latency or Latency()
+    found = Tables()
+    trials = list(_measurable(costing.trials, store, found, settings))
+    runs = {trial.stages[0].key: work.run(_source(trial, costing.trials)) for trial in trials}
+    chosen = choose(runs, work.dataset.queries, settings, experiment.seed)
+    _note_unusable(trials, settings, chosen, found)
+    for device in settings.devices:
+        reason = machine.unavailable(device)
+        if reason:
+            found.rows["arms"] += _absent(trials, chosen.candidates, device, reason)
+        elif chosen.candidates:
+            with machine.pinned(settings.threads) as threads:
+                found.facts["threads"] = threads
+                _on_device(device, trials, runs, chosen, experiment, work, store, found)
+    _compare_devices(found, settings.devices)
+    facts = {
+        **found.facts,
+        "settings": settings.model_dump(mode="json"),
+        "queries": len(chosen.timed),
+        "tuning_queries": len(chosen.tuning),
+        "candidates_from": {
+            trial.system.name: registry.config_of(_source(trial, costing.trials).component)["use"]
+            for trial in trials
+            if _source(trial, costing.trials) != trial.stages[0]
+        },
+        "provenance": provenance(),
+    }
+    return {name: _table(name, rows) for name, rows in found.rows.items()}, facts
+
+
+def _measurable(
+    trials: Sequence[Trial], store: Store, found: Tables, settings: Latency
+) -> Iterator[Trial]:
+    for trial in trials:
+        if trial.random_weights or store.run(trial) is not None:
+            yield trial
+        else:
+            for device in settings.devices:
+                reason = "its ranking failed"
+                found.rows["arms"] += _absent([trial], settings.candidates, device, reason)
+
+
+def _source(trial: Trial, trials: Sequence[Trial]) -> Stage:
+    """The first stage whose hits are the trial's candidates.
+
+    One with random weights would find arbitrary texts; a first stage without any stands in.
+    """
+    first = trial.stages[0]
+    if not has_random_weights(first.component):
+        return first
+    real = (t.stages[0] for t in trials if not has_random_weights(t.stages[0].component))
+    return next(real, stand_in(first))
+
+
+def choose(
+    runs: Mapping[str, Run], queries: Sequence[Query], settings: Latency, seed: int
+) -> Chosen:
+    """Random queries that have as many candidates as asked for in every run, and others to tune on.
+
+    A number of candidates that fewer than two queries have is left out.
+    """
+    counts = np.array(
+        [min((len(run.get(q.query_id, ())) for run in runs.values()), default=0) for q in queries]
+    )
+    usable = tuple(k for k in settings.candidates if (counts >= k).sum() >= 2)
+    fitting = np.flatnonzero(counts >= max(usable, default=1))
+    order = np.random.default_rng(seed).permutation(fitting).tolist()
+    tuning = min(TUNING_QUERIES, len(order) // 2)
+    return Chosen(
+        timed=[queries[i] for i in order[tuning:][: settings.queries]],
+        tuning=[queries[i] for i in order[:tuning]],
+        candidates=usable,
+    )
+
+
+def _note_unusable(
+    trials: Sequence[Trial], settings: Latency, chosen: Chosen, found: Tables
+) -> None:
+    for device in settings.devices:
+        for k in sorted(set(settings.candidates) - set(chosen.candidates)):
+            reason = f"fewer than two queries have {k} candidates"
+            found.rows["arms"] += _absent(trials, (k,), device, reason)
+
+
+def _absent(
+    trials: Sequence[Trial], sizes: Sequence[int], device: str, reason: str
+) -> Iterator[dict[str, Any]]:
+    for trial in trials:
+        mode, wanted = "rerank", sizes
+        if trial.system.reranker is None:
+            mode, wanted = "retrieve", [trial.system.depth.retrieve]
+        for k in wanted:
+            row = {"system": trial.system.name, "mode": mode, "k": k}
+            yield {**row, "device": device, "status": "not measured", "reason": reason}
+
+
+def _on_device(
+    device: str,
+    trials: Sequence[Trial],
+    runs: Mapping[str, Run],
+    chosen: Chosen,
+    experiment: Experiment,
+    work: Work,
+    store: Store,
+    found: Tables,
+) -> None:
+    settings = experiment.latency or Latency()
+    setting = Setting(
+        work=work,
+        device=device,
+        candidates=chosen.candidates,
+        docs={key: _docs(run, chosen, work) for key, run in runs.items()},
+        expected=_expected(trials, runs, store),
+        shares=found.facts.setdefault("shares", {}),
+    )
+    with forward.keep(len(trials) + 1):
+        everyone = [*arms.retrieving(trials, setting), *arms.reranking(trials, setting)]
+        sizes, killed = _starts(everyone, chosen, settings, device, work, found)
+        fitting = [arm for arm in everyone if not killed.keys() & set(arm.models)]
+        for arm in everyone:
+            for model in killed.keys() & set(arm.models):
+                found.rows["arms"] += _lost(arm, device, killed[model])
+        timed = rounds.measure(
+            memory.in_groups(fitting, memory.published_sizes(fitting) | sizes, memory.free()),
+            chosen.timed,
+            chosen.tuning,
+            settings,
+            device,
+            experiment.seed,
+            work.progress,
+        )
+        texts = [doc.text for doc in work.dataset.docs]
+        found.rows["throughput"] += offline.throughput(
+            fitting, chosen.timed, texts, settings.budget_s, device, work.progress
+        )
+    for name in ("calls", "arms", "rounds"):
+        found.rows[name] += [{**row, "device": device} for row in getattr(timed, name)]
+    found.rankings[device] = timed.rankings
+
+
+def _docs(run: Run, chosen: Chosen, work: Work) -> dict[str, list[Doc]]:
+    most = max(chosen.candidates)
+    return {
+        query.query_id: [work.dataset.docs_by_id[hit.doc_id] for hit in run[query.query_id][:most]]
+        for query in (*chosen.timed, *chosen.tuning)
+    }
+
+
+def _expected(trials: Sequence[Trial], runs: Mapping[str, Run], store: Store) -> dict[str, Scores]:
+    """By stage's key the scores of the stages that quality was measured on."""
+    found: dict[str, Run] = {}
+    for trial in trials:
+        if not has_random_weights(trial.stages[0].component):
+            found[trial.stages[0].key] = runs[trial.stages[0].key]
+        run = None if trial.random_weights else store.run(trial)
+        if run is not None:
+            found[trial.key] = run
+    return {
+        key: {query_id: {hit.doc_id: hit.score for hit in hits} for query_id, hits in run.items()}
+        for key, run in found.items()
+    }
+
+
+def _starts(
+    everyone: Sequence[Arm],
+    chosen: Chosen,
+    settings: Latency,
+    device: str,
+    work: Work,
+    found: Tables,
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Start each system with models alone; bytes by model, and why a model cannot be had."""
+    query = chosen.tuning[0]
+    alike: dict[Any, Arm] = {}
+    for arm in everyone:
+        if any(isinstance(part, Loadable) for part in registry.parts(arm.component)):
+            alike.setdefault((arm.mode, _loading(arm)), arm)
+    sizes: dict[str, float] = {}
+    killed: dict[str, str] = {}
+    for done, arm in enumerate(alike.values()):
+        work.progress(f"cold starts on {device}", done, len(alike))
+        for number in range(settings.starts):
+            if killed.keys() & set(arm.models):
+                continue
+            try:
+                row = cold.start(
+                    arm.component,
+                    arm.mode,
+                    query.text,
+                    arm.docs[query.query_id],
+                    arm.candidates,
+                    device,
+                    found.facts["threads"],
+                    settings.budget_s / 4,
+                )
+            except ComponentError as error:
+                killed |= dict.fromkeys(arm.models, str(error))
+                continue
+            name = {"device": device, "system": arm.system, "mode": arm.mode, "start": number}
+            found.rows["starts"].append({**name, **row})
+            for model in arm.models:
+                sizes[model] = max(
+                    sizes.get(model, 0), row["loaded_bytes"] - row["libraries_bytes"]
+                )
+    return sizes, killed
+
+
+def _loading(arm: Arm) -> tuple[str, ...]:
+    """What an arm loads: arms that load the same are started once."""
+    parts = registry.parts(arm.component)
+    return tuple(component_key(part) for part in parts if isinstance(part, Loadable))
+
+
+def _lost(arm: Arm, device: str, reason: str) -> Iterator[dict[str, Any]]:
+    for k in arm.candidates:
+        row = {"system": arm.system, "mode": arm.mode, "k": k, "device": device}
+        yield {**row, "status": "not measured", "reason": reason}
+
+
+def _compare_devices(found: Tables, devices: Sequence[str]) -> None:
+    """Fill `tau`: how alike the rankings of another device are to those of the first."""
+    from scipy.stats import kendalltau
+
+    first = found.rankings.get(devices[0], {})
+    for row in found.rows["arms"]:
+        if row["device"] == devices[0] or row["device"] not in found.rankings:
+            continue
+        wanted = (row["system"], row["mode"], 0, row["k"])
+        taus = []
+        for (*arm, query_id), ids in found.rankings[row["device"]].items():
+            other = first.get((*arm, query_id))
+            if tuple(arm) == wanted and other is not None and len(ids) > 1:
+                place = {doc_id: i for i, doc_id in enumerate(other)}
+                order = [place.get(doc_id, len(place)) for doc_id in ids]
+                taus.append(kendalltau(range(len(order)), order).statistic)
+        row["tau"] = float(np.mean(taus)) if taus else float("nan")
+
+
+def _table(name: str, rows: Rows) -> pd.DataFrame:
+    columns = list(getattr(frames, name.upper()))
+    return pd.DataFrame(rows).reindex(columns=columns)

@@ -1,0 +1,211 @@
+"""The machine while it is measured: its threads, its memory, and what else goes on in it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SPIN_SIZE = 512
+SPINS = 20
+"""A fixed computation of some hundredths of a second: 20 products of 512 x 512 matrices."""
+
+
+@contextlib.contextmanager
+def pinned(threads: int | None) -> Iterator[int]:
+    """Every library limited to `threads` (None: one a core that this process may use).
+
+    Gives the number, and sets what was before on leaving.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    wanted = threads or usable_cores()
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted)
+    with threadpool_limits(limits=wanted):
+        try:
+            yield wanted
+        finally:
+            torch.set_num_threads(before)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No garbage collection inside: what lives is set aside, and the collector waits."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def synchroniser(device: str) -> Callable[[], None]:
+    """What waits until a device has done all that it was given; nothing on the CPU."""
+    if device == "cpu":
+        return _nothing
+    import torch
+
+    found: Callable[[], None] = getattr(torch, device).synchronize
+    return found
+
+
+def _nothing() -> None:
+    pass
+
+
+def unavailable(device: str) -> str:
+    """Why nothing can be measured on a device; empty if it is there."""
+    if device == "cpu":
+        return ""
+    import torch
+
+    there = torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()
+    return "" if there else f"no {'CUDA' if device == 'cuda' else 'MPS'} device"
+
+
+def resident_bytes() -> float:
+    """Memory that this process holds now; NaN where the system does not say."""
+    status = Path("/proc/self/statm")
+    if not status.exists():
+        return float("nan")
+    return float(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak_bytes() -> float:
+    """The most memory that this process ever held.
+
+    Linux keeps it anew for each program (VmHWM, proc(5)); getrusage there also counts what the
+    process was before, a copy of its parent.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return float(fields["VmHWM"].split()[0]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
+
+
+def free_bytes() -> float:
+    """Memory that can still be had without swapping; infinite where the system does not say."""
+    info = Path("/proc/meminfo")
+    if not info.exists():
+        return float("inf")
+    fields = dict(line.split(":", 1) for line in info.read_text().splitlines())
+    return float(fields["MemAvailable"].split()[0]) * 1024
+
+
+def gpu_peak_bytes(device: str) -> float:
+    """The most memory that torch held on a CUDA device; NaN elsewhere."""
+    if device != "cuda":
+        return float("nan")
+    import torch
+
+    return float(torch.cuda.max_memory_allocated())
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The machine's counters at one moment, against which `since` counts."""
+
+    device: str
+    steal: tuple[float, float]
+    switches: int
+
+    @classmethod
+    def start(cls, device: str) -> Watch:
+        """Begin to count."""
+        return cls(device, _stolen(), _switches())
+
+    def since(self) -> dict[str, float]:
+        """The columns of `frames.ROUNDS` from `load` on; NaN for what cannot be known here."""
+        stolen, total = (now - then for now, then in zip(_stolen(), self.steal, strict=True))
+        return {
+            "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
+            "steal": stolen / total if total else float("nan"),
+            "switches": _switches() - self.switches,
+            "mhz": _mhz(),
+            "spin_seconds": spin(),
+            **_gpu(self.device),
+        }
+
+
+def spin() -> float:
+    """Seconds of the fixed computation: how fast the machine is now."""
+    matrix = np.ones((SPIN_SIZE, SPIN_SIZE), dtype=np.float32)
+    start = time.perf_counter()
+    for _ in range(SPINS):
+        matrix @ matrix
+    return time.perf_counter() - start
+
+
+def _stolen() -> tuple[float, float]:
+    """Processor time taken by other guests of the host, and all processor time (proc(5))."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return float("nan"), float("nan")
+    ticks = [float(field) for field in stat.read_text().splitlines()[0].split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
+def _switches() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def _mhz() -> float:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    clocks = [float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")]
+    return float(np.mean(clocks)) if clocks else float("nan")
+
+
+def _gpu(device: str) -> dict[str, float]:
+    """Clock, power, temperature and throttling, read and never set; NaN without nvidia-ml-py."""
+    names = ("gpu_mhz", "gpu_watts", "gpu_celsius", "gpu_throttled")
+    if device != "cuda":
+        return dict.fromkeys(names, float("nan"))
+    try:
+        return dict(zip(names, _nvml(), strict=True))
+    except ImportError:
+        return dict.fromkeys(names, float("nan"))
+
+
+def _nvml() -> tuple[float, ...]:
+    import pynvml as nvml
+    import torch
+
+    nvml.nvmlInit()
+    try:
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        handle: Any = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{properties.uuid}")
+        slowed = (
+            nvml.nvmlClocksThrottleReasonHwSlowdown | nvml.nvmlClocksThrottleReasonSwThermalSlowdown
+        )
+        return (
+            float(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
+            nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+            float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+            float(bool(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle) & slowed)),
+        )
+    except nvml.NVMLError:
+        return (float("nan"),) * 4
+    finally:
+        nvml.nvmlShutdown()

@@ -1,0 +1,206 @@
+"""The stages of an experiment over one dataset; their results are kept in the cache."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness import frames, quality, registry, stages, vectors
+from harness.clock import Clock
+from harness.data import Dataset, Run
+from harness.errors import DataError
+from harness.journal import Journal
+from harness.plan import Stage, Trial, component_key
+from harness.protocols import Encoder, Identified, Progress, TokenEncoder
+from harness.provenance import provenance
+from harness.stages import StageResult
+from harness.store import SNIPPET, Record
+
+log = logging.getLogger(__name__)
+
+TEXTS_KEPT = 10
+"""Documents from the top of a run whose texts are kept for reading."""
+
+
+class Work:
+    """The stages over one dataset; their results are kept in the cache by their keys."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        metrics: Sequence[str],
+        cache: Path,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        """`metrics` are those of the experiment."""
+        self.dataset = dataset
+        self._metrics = metrics
+        self.cache = cache
+        self._clock = clock
+        self.progress = progress
+        self._encoders: dict[str, vectors.StoredEncoder] = {}
+        self._retrieved: dict[str, StageResult] = {}
+        """First stages at hand, since several systems rerank the same one."""
+
+    def encode_together(self, trials: Sequence[Trial]) -> None:
+        """Encode all documents at once for encoders that share a transformer's pass.
+
+        Only where the candidates could cover the dataset: token vectors of a large one, most of
+        which nobody reads, would cost more than a second pass over the candidates.
+        """
+        reach = max((trial.stages[-1].depth for trial in trials), default=0) * len(
+            self.dataset.queries
+        )
+        if reach < len(self.dataset.docs):
+            return
+        wanted = {
+            stage.key: stage
+            for trial in trials
+            for stage in trial.stages
+            if not self._folder(stage).exists()
+        }
+        for stage in wanted.values():
+            registry.replaced(stage.component, self.remembering)
+        texts = [doc.text for doc in self.dataset.docs]
+        vectors.encode_together(list(self._encoders.values()), texts)
+
+    def record(self, trial: Trial) -> Record:
+        """The finished trial, its stages run if they are not in the cache."""
+        results = [(stage.kind, self._result(stage)) for stage in trial.stages]
+        run = results[-1][1].run
+        name = {"dataset": trial.dataset.name, "system": trial.system.name}
+        timings = [
+            {**name, "stage": kind, "seconds": result.seconds, "finished": result.finished}
+            for kind, result in results
+        ]
+        storage = [
+            {**name, **result.footprint._asdict()} for _, result in results if result.footprint
+        ]
+        return Record(
+            run=run,
+            measurements=self.measurements(trial, run),
+            timings=pd.DataFrame(timings, columns=list(frames.TIMINGS)),
+            storage=pd.DataFrame(storage, columns=list(frames.STORAGE)),
+            texts=self._texts(run),
+            facts=self._facts(trial, results),
+        )
+
+    def measurements(self, trial: Trial, run: Run) -> pd.DataFrame:
+        """Columns MEASUREMENTS: the experiment's metrics of a trial's run."""
+        with self._clock.kind("measure"):
+            measured = quality.measurements(run, self.dataset.qrels, self._metrics)
+        named = measured.assign(dataset=trial.dataset.name, system=trial.system.name)
+        return named[list(frames.MEASUREMENTS)]
+
+    def run(self, stage: Stage) -> Run:
+        """The run that a stage gives."""
+        return self._result(stage).run
+
+    def _result(self, stage: Stage) -> StageResult:
+        if stage.key in self._retrieved:
+            return self._retrieved[stage.key]
+        result = self._stored(stage) or self._made(stage)
+        if stage.candidates is None:
+            self._retrieved[stage.key] = result
+        return result
+
+    def _stored(self, stage: Stage) -> StageResult | None:
+        folder = self._folder(stage)
+        if not folder.exists():
+            return None
+        try:
+            return StageResult.load(folder)
+        except (DataError, OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s cannot be read and is made again: %s", folder, error)
+            shutil.rmtree(folder)
+            return None
+
+    def _made(self, stage: Stage) -> StageResult:
+        result = self._run(stage)
+        result.save(self._folder(stage))
+        self._folder(stage).with_suffix(".partial").unlink(missing_ok=True)
+        return result
+
+    def _run(self, stage: Stage) -> StageResult:
+        component = registry.replaced(stage.component, self.remembering)
+        if stage.candidates is None:
+            return stages.retrieve(component, self.dataset, stage.depth, self._clock)
+        for part in registry.parts(stage.component):
+            if isinstance(encoder := self.remembering(part), vectors.StoredEncoder):
+                encoder.remember_queries([query.text for query in self.dataset.queries])
+        return stages.rerank(
+            component,
+            self._result(stage.candidates).run,
+            self.dataset,
+            stage.depth,
+            Journal(self._folder(stage).with_suffix(".partial")),
+            self._clock,
+            self.progress,
+        )
+
+    def _folder(self, stage: Stage) -> Path:
+        return self.cache / "runs" / stage.key[:32]
+
+    def remembering(self, component: Any) -> Any:
+        """An encoder with a memory; everything else stays as it is."""
+        if not isinstance(component, Encoder | TokenEncoder):
+            return component
+        key = component_key(component)[:32]
+        if key not in self._encoders:
+            self._encoders[key] = vectors.StoredEncoder(
+                self.cache / "vectors" / key, component, self._clock, self.progress
+            )
+        return self._encoders[key]
+
+    def _texts(self, run: Run) -> dict[str, str]:
+        dataset = self.dataset
+        wanted = {hit.doc_id for hits in run.values() for hit in hits[:TEXTS_KEPT]}
+        wanted |= {
+            doc_id for judged in dataset.qrels.values() for doc_id, grade in judged.items() if grade
+        }
+        texts = {f"query {query.query_id}": query.text for query in dataset.queries}
+        for doc in dataset.docs:
+            if doc.doc_id in wanted:
+                texts[f"doc {doc.doc_id}"] = doc.text[:SNIPPET]
+        return texts
+
+    def _facts(self, trial: Trial, results: Sequence[tuple[str, StageResult]]) -> dict[str, Any]:
+        dataset, choice, system = self.dataset, trial.dataset, trial.system
+        components = [part for part in (system.retriever, system.reranker) if part is not None]
+        return {
+            "dataset": {
+                "name": choice.name,
+                "source": registry.config_of(choice.source),
+                "identity": dict(choice.source.identity()),
+                "subset": choice.subset.model_dump() if choice.subset else None,
+                "fingerprint": dataset.fingerprint,
+                "documents": len(dataset.docs),
+                "queries": len(dataset.queries),
+                "judgements": sum(map(len, dataset.qrels.values())),
+                "description": dataset.description,
+                "notes": list(dataset.notes),
+            },
+            "system": {
+                "name": system.name,
+                "retriever": registry.config_of(system.retriever),
+                "reranker": registry.config_of(system.reranker) if system.reranker else None,
+                "depth": system.depth.model_dump(),
+            },
+            "identities": [
+                dict(part.identity())
+                for component in components
+                for part in registry.parts(component)
+                if isinstance(part, Identified)
+            ],
+            "stages": [
+                {"kind": stage.kind, "key": stage.key, **result.facts}
+                for stage, (_, result) in zip(trial.stages, results, strict=True)
+            ],
+            "provenance": provenance(),
+        }

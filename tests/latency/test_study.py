@@ -1,0 +1,172 @@
+"""From an experiment to its tables of cost, with components that need no model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from fakes import write_experiment
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import load_results
+from harness.clock import Clock
+from harness.config import load_experiment
+from harness.data import Hit, Query
+from harness.execute import Execution
+from harness.latency.course import Arm
+from harness.latency.memory import in_groups
+from harness.latency.study import choose
+from harness.plan import make_plan
+from harness.settings import Latency
+from harness.store import Results, Store
+
+OVERLAP = {"use": "fakes:WordOverlap"}
+MAXSIM = {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}}
+SYSTEMS = [
+    {"name": "overlap", "retriever": OVERLAP},
+    {"name": "oracle", "retriever": OVERLAP, "reranker": {"use": "fakes:Oracle"}},
+    {"name": "maxsim", "retriever": OVERLAP, "reranker": MAXSIM},
+    {"name": "small", "retriever": OVERLAP, "reranker": {**MAXSIM, "dim": 8}},
+]
+LATENCY = {"candidates": [1, 2], "budget_s": 0.3, "devices": ["cpu", "cuda"]}
+
+
+def run(folder: Path, **changes: Any) -> Results:
+    content = {"systems": SYSTEMS, "latency": LATENCY, **changes}
+    experiment = load_experiment(write_experiment(folder, **content))
+    store = Store(folder / "results", experiment.name)
+    Execution(make_plan(experiment), store, folder / "cache", lambda *_: None, Clock()).execute()
+    return load_results(store.folder)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return run(tmp_path_factory.mktemp("study"))
+
+
+def names(table: pd.DataFrame, *columns: str) -> set[tuple[Any, ...]]:
+    return set(table[list(columns)].itertuples(index=False, name=None))
+
+
+def test_modes_are_arms_of_their_own(results: Results) -> None:
+    measured = results.costs["arms"].query("status == 'measured'")
+    assert names(measured, "system", "mode", "k") == {
+        ("overlap", "retrieve", 100),
+        *(("oracle", "rerank", k) for k in (1, 2)),
+        *(("maxsim", mode, k) for mode in ("on the fly", "precomputed") for k in (1, 2)),
+        *(("small", "precomputed", k) for k in (1, 2)),
+    }
+
+
+def test_arms_that_would_be_the_same_are_timed_once(results: Results) -> None:
+    shares = results.cost_facts["data", "latency"]["shares"]
+    assert shares["on the fly"] == {"maxsim": "maxsim", "small": "maxsim"}
+    assert set(shares["retrieve"].values()) == {"overlap"}
+
+
+def test_what_was_timed_is_what_was_judged(results: Results) -> None:
+    measured = results.costs["arms"].query("status == 'measured'")
+    assert (measured["agreement"] == 1).all()
+
+
+def test_stages_are_those_of_the_mode(results: Results) -> None:
+    calls = results.costs["calls"].set_index("mode")
+    stages = ["encode_query", "encode_docs", "fetch", "score"]
+    known = {mode: calls.loc[mode, stages].notna().all().to_dict() for mode in set(calls.index)}
+    assert [stage for stage, there in known["on the fly"].items() if there] == [
+        "encode_query",
+        "encode_docs",
+        "score",
+    ]
+    assert [stage for stage, there in known["precomputed"].items() if there] == [
+        "encode_query",
+        "fetch",
+        "score",
+    ]
+    assert not any(known["rerank"].values())
+
+
+def test_a_device_that_is_not_there_is_not_measured(results: Results) -> None:
+    absent = results.costs["arms"].query("device == 'cuda'")
+    assert set(absent["status"]) == {"not measured"}
+    assert set(absent["reason"]) == {"no CUDA device"}
+    assert set(absent["system"]) == {"overlap", "oracle", "maxsim", "small"}
+    assert set(results.costs["calls"]["device"]) == {"cpu"}
+
+
+def test_work_that_can_be_done_beforehand_has_a_row_of_its_own(results: Results) -> None:
+    rows = names(results.costs["throughput"], "system", "unit")
+    assert rows == {("maxsim", "documents"), ("oracle", "pairs")}
+
+
+def test_what_is_done_is_not_measured_again(tmp_path: Path) -> None:
+    first = run(tmp_path)
+    again = run(tmp_path)
+    pd.testing.assert_frame_equal(first.costs["calls"], again.costs["calls"])
+
+
+def test_a_system_whose_ranking_failed_is_not_timed(tmp_path: Path) -> None:
+    raising = {"name": "raising", "retriever": OVERLAP, "reranker": {"use": "fakes:Raising"}}
+    found = run(tmp_path, systems=[SYSTEMS[0], SYSTEMS[1], raising]).costs["arms"]
+    assert set(found.query("system == 'raising'")["reason"]) == {"its ranking failed"}
+    assert set(found.query("system == 'oracle' and device == 'cpu'")["status"]) == {"measured"}
+
+
+def test_more_candidates_than_there_are_is_not_measured(tmp_path: Path) -> None:
+    latency = {"candidates": [2, 50], "budget_s": 0.3}
+    found = run(tmp_path, latency=latency).costs["arms"].query("k == 50")
+    assert set(found["reason"]) == {"fewer than two queries have 50 candidates"}
+
+
+def test_without_the_block_nothing_is_timed(tmp_path: Path) -> None:
+    found = run(tmp_path, latency={"candidates": [1], "budget_s": 0.1}, systems=SYSTEMS[:1])
+    assert set(found.costs["calls"]["system"]) == {"overlap"}
+    (tmp_path / "none").mkdir()
+    content = {"systems": SYSTEMS[:2]}
+    experiment = load_experiment(write_experiment(tmp_path / "none", **content))
+    assert list(make_plan(experiment).costings()) == []
+
+
+def queries(count: int) -> list[Query]:
+    return [Query(f"q{i}", "text") for i in range(count)]
+
+
+def hits(count: int) -> list[Hit]:
+    return [Hit(f"d{i}", -float(i)) for i in range(count)]
+
+
+def test_only_queries_with_all_candidates_in_every_run_are_timed() -> None:
+    runs = {
+        "one": {f"q{i}": hits(10) for i in range(8)},
+        "two": {f"q{i}": hits(10 if i < 6 else 3) for i in range(8)},
+    }
+    chosen = choose(runs, queries(9), Latency(candidates=(5, 10, 50)), seed=1)
+    assert chosen.candidates == (5, 10)
+    both = [query.query_id for query in (*chosen.timed, *chosen.tuning)]
+    assert sorted(both) == [f"q{i}" for i in range(6)]
+
+
+@given(st.integers(0, 80), st.integers(1, 40))
+def test_no_query_is_both_tuned_on_and_timed(count: int, wanted: int) -> None:
+    runs = {"run": {f"q{i}": hits(2) for i in range(count)}}
+    settings = Latency(candidates=(2,), queries=wanted)
+    chosen = choose(runs, queries(count), settings, seed=3)
+    timed, tuning = set(chosen.timed), set(chosen.tuning)
+    assert not timed & tuning
+    assert len(timed) == min(wanted, count - len(tuning))
+    assert bool(tuning) == (count > 1)
+
+
+def arm(system: str, *models: str) -> Arm:
+    return Arm(system, "rerank", (1,), {}, {}, models=models)
+
+
+def test_arms_whose_models_do_not_fit_together_take_turns() -> None:
+    arms = [arm("a", "x"), arm("b", "x", "y"), arm("c", "z"), arm("d")]
+    groups = in_groups(arms, {"x": 4.0, "y": 3.0, "z": 4.0}, most=8.0)
+    assert [[a.system for a in group] for group in groups] == [["a", "b"], ["c", "d"]]
+    assert len(in_groups(arms, {"x": 4.0, "y": 3.0, "z": 4.0}, most=math.inf)) == 1
