@@ -9,7 +9,7 @@ from fakes import write_experiment
 
 from harness.config import load_experiment
 from harness.errors import ConfigError
-from harness.settings import Experiment
+from harness.settings import Experiment, quickened
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 
@@ -261,3 +261,68 @@ def test_baseline_that_was_varied_is_named_in_full(tmp_path: Path) -> None:
     assert loaded(tmp_path, systems=systems, baseline="a[salt=2]").baseline == "a[salt=2]"
     (row,) = faults(write_experiment(tmp_path, systems=systems, baseline="a"))
     assert "'a' is not a system" in row
+
+
+def test_blocks_that_are_left_out_measure_nothing(tmp_path: Path) -> None:
+    found = loaded(tmp_path)
+    assert (found.latency, found.storage) == (None, None)
+    assert found.decision.workload is None
+
+
+def test_an_empty_block_takes_its_defaults(tmp_path: Path) -> None:
+    found = loaded(tmp_path, latency={}, storage={})
+    assert found.latency is not None
+    assert found.storage is not None
+    assert found.latency.candidates == (10, 50, 100)
+    assert (found.latency.queries, found.latency.rounds, found.latency.budget_s) == (200, 5, 60)
+    assert found.storage.plaid_nbits == (1, 2, 4)
+
+
+def test_workload_and_prices_are_read(tmp_path: Path) -> None:
+    workload = {"documents": 10, "queries_per_day": 5, "candidates": 3}
+    prices = {"ram_gb_month": 3, "disk_gb_month": 0.1, "cpu_core_hour": 0.04}
+    found = loaded(tmp_path, decision={"workload": workload, "prices": prices}).decision
+    assert found.workload is not None
+    assert found.workload.queries_per_day == 5
+    assert found.prices is not None
+    assert found.prices.gpu_hour is None
+
+
+@pytest.mark.parametrize(
+    ("block", "fault"),
+    [
+        ({"latency": {"rounds": 3}}, "latency.rounds: input should be greater than or equal to 5"),
+        ({"latency": {"candidates": [50, 10]}}, "from low to high"),
+        ({"latency": {"devices": ["tpu"]}}, "latency.devices[0]: input should be 'cpu', 'cuda'"),
+        ({"latency": {"device": ["cpu"]}}, "unknown key; did you mean 'devices'?"),
+        ({"storage": {"plaid_nbits": [3]}}, "storage.plaid_nbits[0]"),
+        ({"decision": {"workload": {"documents": 1}}}, "decision.workload.queries_per_day"),
+        ({"latency": 5}, "latency: expected keys devices"),
+    ],
+)
+def test_fault_in_a_block(tmp_path: Path, block: dict[str, Any], fault: str) -> None:
+    assert fault in "\n".join(faults(write_experiment(tmp_path, **block)))
+
+
+def test_random_weights_take_the_place_of_hub_models_alone(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    models = ("BAAI/bge-reranker-base@abc", "package:some/model", "./own")
+    systems = [
+        system(name=str(i), reranker={"use": "cross_encoder", "model": model})
+        for i, model in enumerate(models)
+    ]
+    file = write_experiment(tmp_path, systems=systems)
+    found = load_experiment(file, weights="dummy")
+    wanted = ["dummy:BAAI/bge-reranker-base", "package:some/model", str(tmp_path / "own")]
+    assert [each.reranker.model for each in found.systems] == wanted
+    assert found.name == "experiment-dummy"
+    assert load_experiment(file).systems[0].reranker.model == models[0]
+
+
+def test_a_quick_run_takes_less_time_and_never_more(tmp_path: Path) -> None:
+    found = quickened(loaded(tmp_path, latency={"budget_s": 2}, storage={"documents": 5000}))
+    assert found.latency is not None
+    assert found.storage is not None
+    assert (found.latency.budget_s, found.latency.starts) == (2, 0)
+    assert (found.storage.documents, found.storage.plaid_nbits) == (200, ())
+    assert quickened(loaded(tmp_path)).latency is None

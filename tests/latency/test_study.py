@@ -21,7 +21,7 @@ from harness.latency.course import Arm
 from harness.latency.memory import in_groups
 from harness.latency.study import choose
 from harness.plan import make_plan
-from harness.settings import Latency
+from harness.settings import Latency, Weights
 from harness.store import Results, Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}
@@ -35,9 +35,9 @@ SYSTEMS = [
 LATENCY = {"candidates": [1, 2], "budget_s": 0.3, "devices": ["cpu", "cuda"]}
 
 
-def run(folder: Path, **changes: Any) -> Results:
+def run(folder: Path, weights: Weights = "real", **changes: Any) -> Results:
     content = {"systems": SYSTEMS, "latency": LATENCY, **changes}
-    experiment = load_experiment(write_experiment(folder, **content))
+    experiment = load_experiment(write_experiment(folder, **content), weights=weights)
     store = Store(folder / "results", experiment.name)
     Execution(make_plan(experiment), store, folder / "cache", lambda *_: None, Clock()).execute()
     return load_results(store.folder)
@@ -129,6 +129,45 @@ def test_without_the_block_nothing_is_timed(tmp_path: Path) -> None:
     content = {"systems": SYSTEMS[:2]}
     experiment = load_experiment(write_experiment(tmp_path / "none", **content))
     assert list(make_plan(experiment).costings()) == []
+
+
+def test_random_weights_have_a_cost_and_no_quality(tmp_path: Path) -> None:
+    encoder = {"use": "sentence_transformers", "model": "BAAI/bge-small-en-v1.5"}
+    dense = {"use": "dense", "encoder": encoder}
+    minilm = {"use": "cross_encoder", "model": "cross-encoder/ms-marco-MiniLM-L6-v2"}
+    answerai = {"use": "pylate", "model": "answerdotai/answerai-colbert-small-v1"}
+    late = {"use": "late_interaction", "encoder": answerai}
+    found = run(
+        tmp_path,
+        weights="dummy",
+        systems=[
+            {"name": "dense", "retriever": dense},
+            {"name": "overlap", "retriever": OVERLAP},
+            {"name": "minilm", "retriever": dense, "reranker": minilm},
+            {"name": "answerai", "retriever": dense, "reranker": late},
+        ],
+        latency={"candidates": [1, 2], "budget_s": 0.5, "starts": 0},
+        storage={"documents": 5, "plaid_nbits": [], "pool_factors": [1], "dims": [96, 64]},
+    )
+    status = dict(zip(found.trials["system"], found.trials["status"], strict=True))
+    assert status == dict.fromkeys(("dense", "minilm", "answerai"), "not measured") | {
+        "overlap": "done"
+    }
+    assert set(found.measurements["system"]) == {"overlap"}
+    facts = found.cost_facts["data", "latency"]
+    assert facts["candidates_from"] == dict.fromkeys(
+        ("dense", "minilm", "answerai"), "fakes:WordOverlap"
+    )
+    measured = found.costs["arms"].query("status == 'measured' and k == 1")
+    assert names(measured, "system", "mode") == {
+        ("minilm", "rerank"),
+        ("answerai", "on the fly"),
+        ("answerai", "precomputed"),
+    }
+    assert found.costs["arms"].query("mode == 'rerank'")["tokens"].between(5, 50).all()
+    grid = found.costs["grid"].set_index(["dim", "precision"])["payload_bytes"]
+    assert grid[96, "float16"] * 2 == grid[96, "float32"]
+    assert grid[64, "float32"] * 3 == grid[96, "float32"] * 2
 
 
 def queries(count: int) -> list[Query]:
