@@ -7,16 +7,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harness import registry
 from harness.precision import Precision
 
 Weights = Literal["real", "dummy"]
 """The models as they are, or of the same architecture with random weights (`harness.dummy`)."""
 
 
-QUICK_BUDGET_S = 8.0
-"""Seconds for each arm of a quick run, which also starts no process of its own for memory."""
+QUICK_BUDGET_S, QUICK_QUERIES = 5.0, 50
+"""Seconds for each arm of a quick run, which also starts no process of its own for memory, and the
+most queries that are timed."""
 
-QUICK_DOCUMENTS = 200
+QUICK_DOCUMENTS = 100
 """Documents of a quick run's storage sample; PLAID, whose clustering takes long, is left out."""
 
 
@@ -59,6 +61,15 @@ class System(Part):
     retriever: Any
     reranker: Any = None
     depth: Depth
+
+    def configuration(self) -> dict[str, Any]:
+        """The system as plain values, every default of its components filled in."""
+        return {
+            "name": self.name,
+            "retriever": registry.config_of(self.retriever),
+            "reranker": registry.config_of(self.reranker) if self.reranker else None,
+            "depth": self.depth.model_dump(),
+        }
 
 
 class Latency(Part):
@@ -151,7 +162,11 @@ def quickened(experiment: Experiment) -> Experiment:
     """The experiment with less time for latency and fewer ways to keep vectors: a first look."""
     changed: dict[str, Any] = {}
     if experiment.latency is not None:
-        less = {"budget_s": min(experiment.latency.budget_s, QUICK_BUDGET_S), "starts": 0}
+        less = {
+            "budget_s": min(experiment.latency.budget_s, QUICK_BUDGET_S),
+            "queries": min(experiment.latency.queries, QUICK_QUERIES),
+            "starts": 0,
+        }
         changed["latency"] = experiment.latency.model_copy(update=less)
     if experiment.storage is not None:
         documents = min(experiment.storage.documents, QUICK_DOCUMENTS)

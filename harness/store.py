@@ -104,6 +104,7 @@ class Store:
                     "key": trial.key,
                     "folder": trial.folder,
                     "random_weights": trial.random_weights,
+                    "system_config": trial.system.configuration(),
                 }
                 for trial in plan.trials
             ],
@@ -252,7 +253,8 @@ def _joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _undone(place: Path, entry: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
     if entry["random_weights"]:
-        return "not measured", "", "", "", "its weights are random"
+        config = json.dumps(entry["system_config"], sort_keys=True)
+        return "not measured", "", "", config, "its weights are random"
     failed = place / "failed.json"
     reason = _read_json(failed)["reason"] if failed.exists() else "not run yet"
     return "failed" if failed.exists() else "pending", "", "", "", reason

@@ -186,12 +186,7 @@ class Work:
                 "description": dataset.description,
                 "notes": list(dataset.notes),
             },
-            "system": {
-                "name": system.name,
-                "retriever": registry.config_of(system.retriever),
-                "reranker": registry.config_of(system.reranker) if system.reranker else None,
-                "depth": system.depth.model_dump(),
-            },
+            "system": system.configuration(),
             "identities": [
                 dict(part.identity())
                 for component in components

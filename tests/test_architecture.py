@@ -25,6 +25,7 @@ FLOORS = (
     ("harness.stages", "harness.store"),
     ("harness.plan",),
     ("harness.config",),
+    ("harness.settings",),
     ("harness.registry",),
 )
 """From the top down; a module imports nothing of a floor above its own."""

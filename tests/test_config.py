@@ -324,5 +324,5 @@ def test_a_quick_run_takes_less_time_and_never_more(tmp_path: Path) -> None:
     assert found.latency is not None
     assert found.storage is not None
     assert (found.latency.budget_s, found.latency.starts) == (2, 0)
-    assert (found.storage.documents, found.storage.plaid_nbits) == (200, ())
+    assert (found.storage.documents, found.storage.plaid_nbits) == (100, ())
     assert quickened(loaded(tmp_path)).latency is None

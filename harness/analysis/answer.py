@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.costs import CostAnalysis
+from harness.analysis.costs import CostAnalysis, common_k
 from harness.store import Results
 from harness.subset import LABEL
 
@@ -86,8 +86,7 @@ def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) 
 
 
 def _cost(costs: CostAnalysis, system: str, baseline: str) -> Iterator[str]:
-    """How long the system's whole query takes on each device, at the most candidates it was timed
-    with, beside the baseline's."""
+    """How long the whole query takes with most candidates on each device, beside the baseline's."""
     whole = costs.end_to_end
     for device in dict.fromkeys(whole["device"]):
         mine = whole[(whole["device"] == device) & (whole["system"] == system)]
@@ -128,11 +127,12 @@ def _carried(row: Any, name: str) -> bool:
 
 
 def _fastest(costs: CostAnalysis) -> Iterator[str]:
-    """The fastest reranker on each device by the median, at the most candidates that were timed."""
+    """The fastest reranker on each device by the median, at the k that most were timed with."""
     table = costs.latencies
-    timed = table[(table["status"] == "measured") & (table["mode"] != "retrieve")]
+    is_own = (table["mode"] != "retrieve") & (table["timed_as"] == "")
+    timed = table[is_own & (table["status"] == "measured")]
     for device, rows in timed.groupby("device", sort=False):
-        most = rows[rows["k"] == rows["k"].max()].sort_values("p50", kind="stable")
+        most = rows[rows["k"] == common_k(rows)].sort_values("p50", kind="stable")
         if len(most) > 1:
             first, last = most.iloc[0], most.iloc[-1]
             yield (

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.analysis import stats
+from harness.analysis import costs, stats
+from harness.analysis.answer import answer, subsets
+from harness.analysis.costs import CostAnalysis
 from harness.store import Results
 from harness.subset import LABEL
-
-ALPHA = 0.05
 
 LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries", "label")
 """Mean over queries with its interval, one row a trial and metric; `label` marks a subset."""
@@ -40,6 +40,7 @@ class Analysis:
     leaderboard: pd.DataFrame
     differences: pd.DataFrame
     storage: pd.DataFrame
+    costs: CostAnalysis
     notes: Mapping[str, Sequence[str]]
     """By dataset: what a reader of its numbers must know."""
     answer: str
@@ -49,12 +50,14 @@ def analyse(results: Results) -> Analysis:
     """Everything that a report shows of `results`."""
     changes = differences(results)
     storage = storage_per_document(results)
+    cost = costs.analyse_costs(results, storage)
     return Analysis(
         leaderboard=leaderboard(results),
         differences=changes,
         storage=storage,
+        costs=cost,
         notes=notes(results),
-        answer=answer(results, changes, storage),
+        answer=answer(results, changes, storage, cost),
     )
 
 
@@ -86,18 +89,14 @@ def _wide(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def leaderboard(results: Results) -> pd.DataFrame:
     """Columns LEADERBOARD, in the order of the experiment."""
-    subsets = _subsets(results)
+    parts = subsets(results)
     rows = []
     for dataset, wide in _wide(results):
-        label = LABEL if dataset in subsets else ""
+        label = LABEL if dataset in parts else ""
         found = stats.mean_intervals(wide.to_numpy(), results.plan["seed"])
         for (system, metric), *interval in zip(wide.columns, *found, strict=True):
             rows.append((dataset, system, metric, *interval, len(wide), label))
     return pd.DataFrame(rows, columns=list(LEADERBOARD))
-
-
-def _subsets(results: Results) -> set[str]:
-    return {name for (name, _), facts in results.facts.items() if facts["dataset"]["subset"]}
 
 
 def differences(results: Results) -> pd.DataFrame:
@@ -152,46 +151,3 @@ def storage_per_document(results: Results) -> pd.DataFrame:
     table["vectors_per_document"] = table["vectors"] / table["documents"]
     table["gb_per_million_documents"] = table["bytes_per_document"] / 1000
     return table[list(STORAGE)]
-
-
-def answer(results: Results, changes: pd.DataFrame, storage: pd.DataFrame) -> str:
-    """What the results say to the experiment's question, in a sentence a dataset.
-
-    By the first metric: the best system whose gain over the baseline survives Holm's correction,
-    or that none does. What it costs is named, not weighed.
-    """
-    metric, baseline = results.plan["metrics"][0], results.plan["baseline"]
-    main = changes[changes["metric"] == metric].sort_values("gain", ascending=False, kind="stable")
-    sizes = storage.groupby(["dataset", "system"])["bytes_per_document"].sum()
-    subsets = _subsets(results)
-    return " ".join(
-        _sentence(str(dataset), main[main["dataset"] == dataset], metric, baseline, sizes)
-        + (f" ({LABEL.capitalize()}.)" if dataset in subsets else "")
-        for dataset in dict.fromkeys(results.trials["dataset"])
-    )
-
-
-def _sentence(
-    dataset: str, rows: pd.DataFrame, metric: str, baseline: str, sizes: pd.Series
-) -> str:
-    if rows.empty:
-        return f"On {dataset} nothing could be compared with {baseline}."
-    better = rows[(rows["p_holm"] < ALPHA) & (rows["low"] > 0)]
-    best = (rows if better.empty else better).iloc[0]
-    gain = f"{best['gain']:+.3f} {metric} [{best['low']:+.3f}, {best['high']:+.3f}]"
-    if better.empty:
-        return (
-            f"On {dataset} no system is shown to beat {baseline}: the most is {best['system']} "
-            f"with {gain}, which these queries cannot tell from no gain (Holm-corrected "
-            f"p = {best['p_holm']:.3f})."
-        )
-    cost = _storage_clause(dataset, str(best["system"]), baseline, sizes)
-    among = f" (the best of {len(rows)} that were compared)" if len(rows) > 1 else ""
-    return f"On {dataset} {best['system']}{among} beats {baseline} by {gain}{cost}."
-
-
-def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) -> str:
-    if (dataset, system) not in sizes.index or (dataset, baseline) not in sizes.index:
-        return ""
-    ratio = sizes[dataset, system] / sizes[dataset, baseline]
-    return f" and keeps {ratio:.1f} times the bytes of vectors"

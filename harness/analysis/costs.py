@@ -78,7 +78,8 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     facts = results.cost_facts.get((dataset, "latency"), {})
     retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
     alone = latency.latencies(calls, arms)
-    everyone = _with_shared(alone, fly)[list(LATENCIES)]
+    systems = list(dict.fromkeys(results.trials["system"]))
+    everyone = _ordered(_with_shared(alone, fly)[list(LATENCIES)], systems)
     memory, throughput = cost.memory(tables["starts"]), tables["throughput"]
     configs, counted = kept.configurations(results), storage[storage["dataset"] == dataset]
     dense = kept.dense_bytes(counted, results.plan["baseline"], configs)
@@ -86,7 +87,7 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     vectors = kept.kept(counted, choices, configs)
     return CostAnalysis(
         latencies=everyone,
-        end_to_end=_end_to_end(calls, everyone, retrieves, fly),
+        end_to_end=_ordered(_end_to_end(calls, everyone, retrieves, fly), systems),
         ratios=_by_device(arms, RATIOS, lambda device: _ratios(calls, arms, device, seed)),
         noise=ratios.noise(calls, seed),
         break_even=latency.break_even(alone, throughput, fly, _documents(results)),
@@ -123,9 +124,12 @@ def _end_to_end(
     retrieves: Mapping[str, str],
     fly: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Columns END_TO_END, in the order of the experiment."""
-    measured = latency.totals(_with_shared(calls, fly), retrieves).assign(status="measured")
-    first = latencies[latencies["mode"] == "retrieve"]
+    """Columns END_TO_END."""
+    alike = {a: b for a, b in fly.items() if retrieves.get(a) == retrieves.get(b)}
+    others = {a: b for a, b in fly.items() if a not in alike}
+    totals = latency.totals(_with_shared(calls, others), retrieves).assign(status="measured")
+    measured = _with_shared(totals, alike)
+    first = latencies[(latencies["mode"] == "retrieve") & (latencies["status"] == "measured")]
     reranking = {*latencies[latencies["mode"] != "retrieve"]["system"], *fly}
     parts = [measured, _predicted(latencies, first, retrieves)]
     for system, timed in retrieves.items():
@@ -139,10 +143,22 @@ def _end_to_end(
         for mode, system in zip(table["mode"], table["system"], strict=True)
     ]
     timed_as = ["" if a == b else a for a, b in zip(names, table["system"], strict=True)]
-    order = {name: i for i, name in enumerate(retrieves)}
-    table = table.assign(timed_as=timed_as, order=table["system"].map(order))
-    table = table.sort_values(["order", "mode", "k"], kind="stable", ignore_index=True)
-    return table[list(END_TO_END)]
+    return table.assign(timed_as=timed_as)[list(END_TO_END)]
+
+
+def _ordered(table: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
+    """`table` with the systems in the order of the experiment."""
+    order = {name: i for i, name in enumerate(systems)}
+    table = table.assign(order=table["system"].map(order))
+    table = table.sort_values(["device", "order", "mode", "k"], kind="stable", ignore_index=True)
+    return table.drop(columns="order")
+
+
+def common_k(latencies: pd.DataFrame) -> int | None:
+    """The number of candidates that most arms were timed with, of several the greatest."""
+    is_timed = (latencies["status"] == "measured") & (latencies["mode"] != "retrieve")
+    arms = latencies[is_timed].groupby("k").size()
+    return int(arms[arms == arms.max()].index.max()) if len(arms) else None
 
 
 def _predicted(

@@ -31,7 +31,7 @@ STEADY = 0.05
 WARM_SHARE, TUNING_SHARE = 0.15, 0.15
 """The most of the budget that warm-up, and the choice of batch policies, may take."""
 
-HOPELESS = 5
+HOPELESS = 10
 """An arm is given up whose call with the fewest candidates takes this many times its budget."""
 
 TUNING_CALLS = 30

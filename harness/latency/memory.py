@@ -1,23 +1,40 @@
-"""Which arms can be in memory together."""
+"""Which models can be in memory together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from harness import catalogue, machine
+from harness import catalogue, forward, machine
+from harness.latency.arms import models_of
 from harness.latency.course import Arm
+from harness.plan import Trial
 
-MEMORY_SHARE = 0.8
-"""How much of the free memory models may fill."""
+SHARE = 0.8
+"""How much of the free memory models may fill; the rest is for vectors and the work itself."""
 
 BYTES_PER_PARAMETER = 4
 """In float32."""
 
 
+def free() -> float:
+    """Bytes that models may fill: most of what can be had without swapping."""
+    return SHARE * machine.free_bytes()
+
+
+def count_together(trials: Sequence[Trial], room: float) -> int:
+    """How many models to keep before anything is measured: all if they fit into `room` bytes."""
+    names = {name for t in trials for stage in t.stages for name in models_of(stage.component)}
+    fit = sum(_published(names).values()) <= room
+    return len(names) if fit else forward.MODELS_KEPT
+
+
 def published_sizes(everyone: Sequence[Arm]) -> dict[str, float]:
-    """Bytes of the models whose number of parameters is known, in float32."""
-    models = {model for arm in everyone for model in arm.models}
-    known = {model: catalogue.known(model) for model in models}
+    """Bytes of the arms' models whose number of parameters is known."""
+    return _published({model for arm in everyone for model in arm.models})
+
+
+def _published(names: Iterable[str]) -> dict[str, float]:
+    known = {name: catalogue.known(name) for name in names}
     return {
         name: float(BYTES_PER_PARAMETER * model.parameters)
         for name, model in known.items()
@@ -25,23 +42,23 @@ def published_sizes(everyone: Sequence[Arm]) -> dict[str, float]:
     }
 
 
-def free() -> float:
-    """Bytes that models may fill: most of what can be had without swapping."""
-    return MEMORY_SHARE * machine.free_bytes()
-
-
 def in_groups(
-    everyone: Sequence[Arm], bytes_of: Mapping[str, float], most: float
+    everyone: Sequence[Arm], bytes_of: Mapping[str, float], room: float
 ) -> list[list[Arm]]:
-    """The arms in their order, in groups whose models fit into memory together."""
+    """The arms in their order, in groups whose models fit into `room` bytes together."""
     groups: list[list[Arm]] = []
     held: dict[str, float] = {}
     for arm in everyone:
         wanted = {model: bytes_of.get(model, 0.0) for model in arm.models}
-        if groups and sum((held | wanted).values()) <= most:
+        if groups and sum((held | wanted).values()) <= room:
             groups[-1].append(arm)
             held |= wanted
         else:
             groups.append([arm])
             held = wanted
     return groups
+
+
+def most_at_once(groups: Sequence[Sequence[Arm]]) -> int:
+    """Models of the group that has most."""
+    return max((len({m for arm in group for m in arm.models}) for group in groups), default=0)

@@ -16,7 +16,7 @@ from harness.protocols import CountsDocTokens, Encoder, Progress
 SHARE = 1 / 6
 """Of an arm's budget, for its throughput."""
 
-FIRST, MOST = 8, 1024
+FIRST, MOST = 4, 1024
 """Documents from which the rate is estimated, and the most that are timed after that."""
 
 

@@ -168,22 +168,25 @@ def _on_device(
         expected=_expected(trials, runs, store),
         shares=found.facts.setdefault("shares", {}),
     )
-    with forward.keep(len(trials) + 1):
+    room = memory.free()
+    with forward.keep(memory.count_together(trials, room)):
         everyone = [*arms.retrieving(trials, setting), *arms.reranking(trials, setting)]
         sizes, killed = _starts(everyone, chosen, settings, device, work, found)
         fitting = [arm for arm in everyone if not killed.keys() & set(arm.models)]
         for arm in everyone:
             for model in killed.keys() & set(arm.models):
                 found.rows["arms"] += _lost(arm, device, killed[model])
-        timed = rounds.measure(
-            memory.in_groups(fitting, memory.published_sizes(fitting) | sizes, memory.free()),
-            chosen.timed,
-            chosen.tuning,
-            settings,
-            device,
-            experiment.seed,
-            work.progress,
-        )
+        groups = memory.in_groups(fitting, memory.published_sizes(fitting) | sizes, room)
+        with forward.keep(memory.most_at_once(groups)):
+            timed = rounds.measure(
+                groups,
+                chosen.timed,
+                chosen.tuning,
+                settings,
+                device,
+                experiment.seed,
+                work.progress,
+            )
         texts = [doc.text for doc in work.dataset.docs]
         found.rows["throughput"] += offline.throughput(
             fitting, chosen.timed, texts, settings.budget_s, device, work.progress

@@ -9,7 +9,7 @@ import pytest
 
 from harness import frames
 from harness.analysis import compare, stats
-from harness.store import Results
+from harness.store import COSTS, Results
 
 BASE = [0.0, 0.5, 1.0, 0.5, 0.0, 0.5, 0.0, 0.5]
 BETTER = [0.5, 1.0, 1.0, 1.0, 0.5, 1.0, 0.5, 1.0]  # 7 wins of 0.5, 1 tie
@@ -33,8 +33,11 @@ def results(systems: Mapping[str, Sequence[float]], **changes: Any) -> Results:
         "timings": pd.DataFrame(columns=list(frames.TIMINGS)),
         "storage": pd.DataFrame(storage, columns=list(frames.STORAGE)),
     }
-    plan = {"baseline": "base", "metrics": ["m@1"], "seed": 7, "question": "?"}
-    return Results(folder=Path(), plan=plan, facts={}, **(tables | changes))
+    plan = {"baseline": "base", "metrics": ["m@1"], "seed": 7, "question": "?", "weights": "real"}
+    plan["decision"] = {"workload": None, "prices": None}
+    costs = {name: pd.DataFrame(columns=list(getattr(frames, name.upper()))) for name in COSTS}
+    parts = tables | {"plan": plan, "costs": costs, "cost_facts": {}, "facts": {}} | changes
+    return Results(folder=Path(), **parts)
 
 
 def test_leaderboard_is_in_the_order_of_the_experiment() -> None:

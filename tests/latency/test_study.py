@@ -206,6 +206,6 @@ def arm(system: str, *models: str) -> Arm:
 
 def test_arms_whose_models_do_not_fit_together_take_turns() -> None:
     arms = [arm("a", "x"), arm("b", "x", "y"), arm("c", "z"), arm("d")]
-    groups = in_groups(arms, {"x": 4.0, "y": 3.0, "z": 4.0}, most=8.0)
+    groups = in_groups(arms, {"x": 4.0, "y": 3.0, "z": 4.0}, room=8.0)
     assert [[a.system for a in group] for group in groups] == [["a", "b"], ["c", "d"]]
-    assert len(in_groups(arms, {"x": 4.0, "y": 3.0, "z": 4.0}, most=math.inf)) == 1
+    assert len(in_groups(arms, {"x": 4.0, "y": 3.0, "z": 4.0}, room=math.inf)) == 1

@@ -1,0 +1,140 @@
+"""What the numbers of cost were measured on and with, and how far they may be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness.settings import Prices, Workload
+
+SAME = 0.99
+"""Kendall's tau below which another device ranks otherwise than the first."""
+
+
+def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]:
+    """Machine, queries, budgets, and the number formats that the arms say."""
+    machine, settings = facts["provenance"]["machine"], facts["settings"]
+    threads = facts.get("threads")
+    yield (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"{machine['system']}; {threads or 'not known how many'} threads for every library."
+    )
+    yield (
+        f"{facts['queries']} queries, each timed up to {settings['rounds']} times by every arm in "
+        f"an order drawn anew in each round; {facts['tuning_queries']} other queries for warm-up and "
+        f"the choice of batches; {settings['budget_s']:g} s for each arm."
+    )
+    timed = arms[arms["status"] == "measured"]
+    for device, rows in timed.groupby("device", sort=False):
+        formats = ", ".join(name for name in dict.fromkeys(rows["dtype"]) if name)
+        attention = ", ".join(name for name in dict.fromkeys(rows["attention"]) if name)
+        if formats:
+            yield f"{device}: numbers as {formats}; attention: {attention or 'not known'}."
+    for source, systems in _grouped(facts.get("candidates_from", {})).items():
+        yield (
+            f"{', '.join(systems)}: the candidates are those of {source}, for a first stage with "
+            "random weights finds arbitrary texts."
+        )
+
+
+def _grouped(named: Mapping[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in named.items():
+        found.setdefault(value, []).append(name)
+    return found
+
+
+def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """What two equal arms say of each device: lines, and warnings."""
+    lines, warnings = [], []
+    for (device, noisy), rows in noise.groupby(["device", "noisy"], sort=False):
+        system, mode = rows[["system", "mode"]].iloc[0]
+        seen = ", ".join(f"{_factor(row)} at k = {row.k}" for row in rows.itertuples())
+        said = f"two equal arms ({system}, {mode}) on {device} differed by a factor of {seen}"
+        if noisy:
+            warnings.append(f"NOISY: {said}. Smaller differences there are not to be trusted.")
+        else:
+            least = max(100 * rows["half_width"].max(), 0.1)
+            lines.append(f"A/A: {said}: differences below about {least:.2g} % are not seen.")
+    return lines, warnings
+
+
+def _factor(row: Any) -> str:
+    if math.isnan(row.low):
+        return f"{row.ratio:.3f} [no interval; queries: {row.queries}]"
+    return f"{row.ratio:.3f} [{row.low:.3f}, {row.high:.3f}]"
+
+
+def machine_lines(rounds: pd.DataFrame) -> Iterator[str]:
+    """What else went on in the machine, from its state in each round."""
+    for device, rows in rounds.groupby("device", sort=False):
+        spin = rows["spin_seconds"].astype(float)
+        parts = [
+            f"load {rows['load'].min():.1f} to {rows['load'].max():.1f}",
+            f"at most {_percent(rows['steal'].max())} of processor time stolen",
+        ]
+        if len(spin) > 1:
+            parts.append(f"a fixed computation varied by {_percent(spin.std() / spin.mean())} (CV)")
+        if rows["gpu_mhz"].notna().any():
+            parts.append(f"GPU at {rows['gpu_mhz'].min():,.0f} to {rows['gpu_mhz'].max():,.0f} MHz")
+            parts.append(f"throttled in {(rows['gpu_throttled'] > 0).sum()} rounds")
+        yield f"{device}, over {len(rows)} rounds: {'; '.join(parts)}."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def ranking_lines(arms: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Whether what was timed ranks as what quality was measured on: lines, and warnings."""
+    lines, warnings = [], []
+    known = arms[(arms["status"] == "measured") & arms["agreement"].notna()]
+    worse = known[known["agreement"] < 1]
+    if len(known) > len(worse):
+        lines.append(
+            f"{len(known) - len(worse)} of {len(known)} arms and k ranked every timed query as in "
+            "the run that quality was measured on."
+        )
+    for (device, system, mode), rows in worse.groupby(["device", "system", "mode"], sort=False):
+        low = rows["agreement"].min()
+        warnings.append(
+            f"{system} ({mode}, {device}) ranked only {_percent(low)} of the timed queries as in the run "
+            "that quality was measured on: its quality is that of another ranking."
+        )
+    taus = arms[arms["tau"].notna()]
+    for device, rows in taus.groupby("device", sort=False):
+        least = rows.loc[rows["tau"].idxmin()]
+        said = (
+            f"Rankings on {device} agree with those on {arms['device'].iloc[0]} by Kendall's tau of "
+            f"{least['tau']:.3f} or more (least: {least['system']}, {least['mode']}, k = {least['k']})"
+        )
+        (warnings if least["tau"] < SAME else lines).append(said + ".")
+    return lines, warnings
+
+
+def workload_words(workload: Workload, prices: Prices | None, threads: int) -> Sequence[str]:
+    """What a projection assumes."""
+    served = (
+        f"{workload.documents:,} documents, {workload.queries_per_day:,} queries a day, "
+        f"{workload.candidates} candidates reranked."
+    )
+    bound = (
+        "A lower bound: processors are paid for the seconds of calls one at a time, as if they were "
+        f"busy at 100 % (all {threads} threads of a CPU, or one GPU); vectors are held once in "
+        "memory and once on disk; texts and the models' files are not counted. A reranker's row "
+        "comes on top of its retriever's."
+    )
+    return [served, bound, _prices(prices)]
+
+
+def _prices(prices: Prices | None) -> str:
+    if prices is None:
+        return "No prices are given, so that nothing is said in money."
+    gpu = "no price of a GPU" if prices.gpu_hour is None else f"{prices.gpu_hour:g} a GPU hour"
+    return (
+        f"Prices, in one currency: {prices.ram_gb_month:g} a month for 1 GB of RAM, "
+        f"{prices.disk_gb_month:g} for 1 GB of disk, {prices.cpu_core_hour:g} a core hour, {gpu}."
+    )

@@ -1,0 +1,264 @@
+"""The sections on cost of one dataset, as blocks that both templates show alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from harness.analysis.compare import Analysis
+from harness.analysis.costs import CostAnalysis, common_k, prices, workload
+from harness.analysis.kept import configurations, dense_bytes
+from harness.catalogue import DUMMY
+from harness.plan import slug
+from harness.report import cost_figures, cost_tables, cost_words
+from harness.report.cost_tables import MODES
+from harness.report.tables import Table
+from harness.store import Results
+
+
+class Captioned(NamedTuple):
+    """A table with what is said of it."""
+
+    caption: str
+    table: Table
+    folded: bool = False
+    """Whether the reader opens it."""
+
+
+class Shown(NamedTuple):
+    """A figure by its file's name."""
+
+    name: str
+    alt: str
+
+
+class Block(NamedTuple):
+    """A titled part of the report."""
+
+    title: str
+    lines: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    tables: Sequence[Captioned] = ()
+    figures: Sequence[Shown] = ()
+
+
+LONG = 15
+"""Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""
+
+PERCENTILES = (
+    "Milliseconds, from text to ranked ids. A percentile stands where enough independent calls "
+    "carry it, else n/a; columns of stages are medians. Rows in italics are predicted from calls "
+    "with fewer candidates."
+)
+
+
+def cost_blocks(
+    results: Results, analysis: Analysis, dataset: str, shown: dict[str, str]
+) -> list[Block]:
+    """What was measured of cost on the dataset; figures are added to `shown`."""
+    costs = analysis.costs.of(dataset)
+    board = analysis.leaderboard
+    board = board[board["dataset"] == dataset]
+    quality = board[board["metric"] == results.plan["metrics"][0]]
+    blocks: list[Block] = []
+    if (dataset, "latency") in results.cost_facts:
+        blocks.append(_measured_on(results, costs, dataset))
+    blocks += _decide(results, costs, quality, analysis.storage, dataset)
+    for device in _devices(costs):
+        blocks += _on_device(results, costs, quality, dataset, device, shown)
+    blocks += [*_ways(costs), *_offline(results, costs, dataset)]
+    return blocks
+
+
+def _devices(costs: CostAnalysis) -> list[str]:
+    timed = costs.latencies[costs.latencies["status"] != "not measured"]
+    return [str(device) for device in dict.fromkeys(timed["device"])]
+
+
+def _of(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    return table[table["dataset"] == dataset]
+
+
+def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
+    facts = results.cost_facts[dataset, "latency"]
+    arms, rounds = _of(results.costs["arms"], dataset), _of(results.costs["rounds"], dataset)
+    noise, noisy = cost_words.noise_lines(costs.noise)
+    rankings, different = cost_words.ranking_lines(arms)
+    lines = [*cost_words.setting_lines(facts, arms), *cost_words.machine_lines(rounds)]
+    unseen = [] if len(costs.noise) else ["NOISY? No two equal arms were timed."]
+    return Block(
+        "What the numbers of cost were measured on",
+        [*lines, *noise, *rankings],
+        [*noisy, *different, *unseen],
+    )
+
+
+def _decide(
+    results: Results,
+    costs: CostAnalysis,
+    quality: pd.DataFrame,
+    storage: pd.DataFrame,
+    dataset: str,
+) -> Iterator[Block]:
+    device = next(iter(_devices(costs)), "")
+    here = costs.latencies[costs.latencies["device"] == device]
+    k = common_k(here)
+    vectors = costs.kept[costs.kept["holder"] == "reranker"]
+    if vectors.empty:
+        return
+    dense = dense_bytes(_of(storage, dataset), results.plan["baseline"], configurations(results))
+    values = {
+        row.system: f"{row.value:.4f} [{row.low:.3f}, {row.high:.3f}]"
+        for row in quality.itertuples()
+    }
+    metric = results.plan["metrics"][0]
+    table = cost_tables.decision_table(vectors, here, values, metric, dense, k)
+    caption = (
+        f"Token vectors of each system, beside the dense vector's {dense:,.0f} bytes. "
+        f"Milliseconds: reranking {k} candidates by precomputed vectors on {device}."
+        if k
+        else f"Token vectors of each system, beside the dense vector's {dense:,.0f} bytes."
+    )
+    told = vectors[vectors["source"] == "sample"]["system"]
+    lines = [f"Sizes by formula from the storage sample: {', '.join(told)}."] if len(told) else []
+    yield Block("One table to decide from", lines, (), [Captioned(caption, table)])
+
+
+def _on_device(
+    results: Results,
+    costs: CostAnalysis,
+    quality: pd.DataFrame,
+    dataset: str,
+    device: str,
+    shown: dict[str, str],
+) -> Iterator[Block]:
+    here = costs.latencies[costs.latencies["device"] == device]
+    calls = _of(results.costs["calls"], dataset)
+    calls = calls[(calls["device"] == device) & (calls["copy"] == 0)]
+    tables = [
+        _timed(here[here["mode"] == mode], said)
+        for mode, said in MODES.items()
+        if (here["mode"] == mode).any()
+    ]
+    whole = costs.end_to_end[costs.end_to_end["device"] == device]
+    if len(whole):
+        yield _whole(results, whole, quality, dataset, device, shown)
+    ratios = costs.ratios[costs.ratios["device"] == device]
+    if len(ratios):
+        name, mode = ratios[["reference", "reference_mode"]].iloc[0]
+        caption = (
+            f"Geometric means over calls of the same query and round, with 95 % intervals: 2 is "
+            f"twice as fast as {name} ({mode}), 0.5 half as fast."
+        )
+        table = Captioned(caption, cost_tables.ratio_table(ratios))
+        yield Block(f"How many times as fast as {name} on {device}", tables=[table])
+    drawn = _latency_figures(here, calls, dataset, device, shown)
+    yield Block(f"Latency on {device}", [PERCENTILES], (), tables, list(drawn))
+
+
+def _timed(rows: pd.DataFrame, said: str) -> Captioned:
+    """The table of one mode; what is long the reader opens."""
+    table = cost_tables.latency_table(rows)
+    shared = cost_tables.sharing_words(rows)
+    return Captioned(f"{said.capitalize()}. {shared}".strip(), table, len(table.rows) > LONG)
+
+
+def _latency_figures(
+    here: pd.DataFrame, calls: pd.DataFrame, dataset: str, device: str, shown: dict[str, str]
+) -> Iterator[Shown]:
+    k = common_k(here)
+    if k is None:
+        return
+    own = here[here["timed_as"] == ""]
+    name = f"latency-{slug(dataset)}-{device}"
+    shown[name] = cost_figures.distributions(own, calls, k, f"{dataset} {device}")
+    yield Shown(name, f"Distribution of each arm's calls at {k} candidates on {device}")
+    if len(set(own[own["mode"] != "retrieve"]["k"])) > 1:
+        name = f"candidates-{slug(dataset)}-{device}"
+        shown[name] = cost_figures.against_k(own, f"{dataset} {device}")
+        yield Shown(name, f"Median latency against the number of candidates on {device}")
+
+
+def _whole(
+    results: Results,
+    whole: pd.DataFrame,
+    quality: pd.DataFrame,
+    dataset: str,
+    device: str,
+    shown: dict[str, str],
+) -> Block:
+    caption = (
+        "Milliseconds of retrieval and reranking of the same query: median / 95th percentile, n/a "
+        "where the calls do not carry it. Systems that share an arm show the figures of the one "
+        "that was timed."
+    )
+    metric = results.plan["metrics"][0]
+    points = cost_figures.points(whole, quality)
+    figures = []
+    if len(points) > 1:
+        name = f"quality-latency-{slug(dataset)}-{device}"
+        shown[name] = cost_figures.quality_against_latency(points, metric, f"{dataset} {device}")
+        figures = [Shown(name, f"{metric} against the latency of the whole query on {device}")]
+    table = Captioned(caption, cost_tables.whole_table(whole))
+    return Block(f"The whole query on {device}", (), (), [table], figures)
+
+
+def _ways(costs: CostAnalysis) -> Iterator[Block]:
+    if costs.choices.empty:
+        return
+    tables, lines = [], []
+    for model, rows in costs.choices.groupby("model", sort=False, dropna=False):
+        known = "" if pd.isna(model) else str(model).removeprefix(DUMMY)
+        name = known or rows["system"].iloc[0]
+        documents = " and ".join(f"{count:,}" for count in dict.fromkeys(rows["documents"]))
+        caption = f"{name}: {len(rows)} ways, over {documents} documents."
+        tables.append(Captioned(caption, cost_tables.ways_table(rows), folded=True))
+        lines += [
+            f"{name}, {row.precision} with {row.nbits:.0f} bits: {row.remark}."
+            for row in rows.itertuples()
+            if row.remark
+        ]
+    said = (
+        "Bytes by formula, and what the files take on disk with the difference; milliseconds to "
+        "fetch and decompress 100 documents from memory, from a memory map, and from one whose "
+        "pages were dropped. For PLAID: a search restricted to 100 documents, in memory."
+    )
+    yield Block("Ways to keep token vectors", [said, *lines], (), tables)
+
+
+def _offline(results: Results, costs: CostAnalysis, dataset: str) -> Iterator[Block]:
+    facts = results.cost_facts.get((dataset, "latency"), {})
+    load, price = workload(results), prices(results)
+    for device in _devices(costs):
+        memory, throughput, pays, needs = (
+            table[table["device"] == device]
+            for table in (costs.memory, costs.throughput, costs.break_even, costs.projection)
+        )
+        if len(memory):
+            said = (
+                "Medians over fresh processes; the model is what loading added to the resident set."
+            )
+            table = Captioned(said, cost_tables.memory_table(memory))
+            yield Block(f"Memory and cold start on {device}", tables=[table])
+        if len(throughput):
+            said = "Many documents or pairs, as fast as they go through."
+            table = Captioned(said, cost_tables.throughput_table(throughput))
+            yield Block(f"Offline throughput on {device}", tables=[table])
+        if len(pays):
+            documents = load.documents if load else None
+            said = (
+                f"Queries until the time to encode {documents or 1000:,} documents beforehand is "
+                "saved, by the medians of k candidates. Keeping the vectors is not counted."
+            )
+            table = Captioned(said, cost_tables.break_even_table(pays, documents))
+            yield Block(f"When encoding beforehand pays on {device}", tables=[table])
+        if len(needs) and load:
+            lines = cost_words.workload_words(load, price, facts["threads"])
+            here = costs.latencies[costs.latencies["device"] == device]
+            shared = set(here[here["timed_as"] != ""]["system"])
+            own = needs[(needs["mode"] != "on the fly") | ~needs["system"].isin(shared)]
+            said = cost_tables.sharing_words(here)
+            table = Captioned(said, cost_tables.projection_table(own, price))
+            yield Block(f"What the workload would need on {device}", lines, tables=[table])

@@ -1,0 +1,140 @@
+"""What was not measured and why, and what random weights leave of the numbers' meaning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness import catalogue, dummy
+from harness.analysis.kept import configurations
+from harness.errors import ModelError
+from harness.store import Results
+
+QUALITY_ONLY = (
+    "Latency, memory and cost: this experiment measures quality and the bytes of vectors."
+)
+"""Said where an experiment asks for no latency."""
+
+LEXICAL = "The bytes of lexical indexes: only vectors are counted."
+
+NAMED = 6
+"""Systems that a line names; of more it gives the number."""
+
+CARRIES_OVER = (
+    "The weights of the models are random. What carries over to the real models: time, memory and "
+    "bytes, for the architecture decides them, not the weights. What does not: quality, which was "
+    "not measured; how many vectors remain where tokens are pruned or clustered by what they mean; "
+    "and token counts of models whose own tokenizer is not that of BERT uncased, which stands in "
+    "for all."
+)
+
+
+def random_weights(results: Results) -> list[str]:
+    """What a reader must know first where weights are random: a statement, then a line a model."""
+    if results.plan["weights"] != "dummy":
+        return []
+    configs = configurations(results).values()
+    grid = [str(model) for model in results.costs["grid"]["model"]]
+    models = dict.fromkeys([*(m for config in configs for m in _models(config)), *grid])
+    return [CARRIES_OVER, *(line for model in models for line in _remark(model))]
+
+
+def _models(config: Any) -> Iterator[str]:
+    """Every model that a configuration names."""
+    if isinstance(config, Mapping):
+        if isinstance(config.get("model"), str):
+            yield config["model"]
+        for part in config.values():
+            yield from _models(part)
+    elif isinstance(config, list):
+        for part in config:
+            yield from _models(part)
+
+
+def _remark(model: str) -> Iterator[str]:
+    """What is said of a model that the catalogue builds, without the marker of random weights."""
+    if model.startswith(catalogue.DUMMY):
+        try:
+            yield dummy.remark(model).removeprefix(catalogue.DUMMY)
+        except ModelError:  # results of a catalogue that has changed since
+            yield f"{model.removeprefix(catalogue.DUMMY)}: the catalogue no longer knows it."
+
+
+def not_measured(results: Results) -> list[str]:
+    """Each thing that was not measured with its reason, alike ones together."""
+    asked = {kind for _, kind in results.cost_facts}
+    lines = [*_undone(results), *_arms(results.costs["arms"]), *_ways(results.costs["grid"])]
+    if "latency" not in asked:
+        lines.append(QUALITY_ONLY)
+    elif "storage" not in asked:
+        lines.append("Ways to keep token vectors: the experiment has no block `storage`.")
+    if asked and not results.plan["decision"]["workload"]:
+        lines.append("Needs of a workload: the experiment names none.")
+    return [*lines, LEXICAL]
+
+
+def _undone(results: Results) -> Iterator[str]:
+    undone = results.trials[results.trials["status"] != "done"]
+    rows = [(f"{row.system} on {row.dataset}", str(row.reason)) for row in undone.itertuples()]
+    for reason, names in _together(rows).items():
+        yield (
+            f"Quality of {_listed(names)}: {reason}"
+            if len(names) > 1
+            else (f"{names[0]}: {reason}")
+        )
+
+
+def _arms(arms: pd.DataFrame) -> Iterator[str]:
+    """Arms that were not timed or only predicted, by device and reason."""
+    timed = set(arms[arms["status"] == "measured"]["device"])
+    missing = arms[arms["status"] != "measured"]
+    for (device, status), rows in missing.groupby(["device", "status"], sort=False):
+        found = [
+            (_arm(row), re.sub(r"\d[\d,.]*", "…", str(row.reason))) for row in rows.itertuples()
+        ]
+        exact = {_arm(row): str(row.reason) for row in rows.itertuples()}
+        for reason, names in _together(found).items():
+            reasons = {exact[name] for name in names}
+            said = reasons.pop() if len(reasons) == 1 else reason
+            where = f"{device}, predicted where possible" if status == "predicted" else device
+            everyone = device not in timed
+            yield f"{where}: {said} ({_counted(names, everyone=everyone)})."
+
+
+def _arm(row: Any) -> tuple[str, str, int]:
+    return str(row.system), str(row.mode), int(row.k)
+
+
+def _counted(arms: Sequence[tuple[str, str, int]], *, everyone: bool) -> str:
+    """Systems with mode and k; of many, or where it is `everyone`, how many there are."""
+    sizes: dict[tuple[str, str], list[str]] = {}
+    for system, mode, k in arms:
+        sizes.setdefault((system, mode), []).append(str(k))
+    systems = list(dict.fromkeys(system for system, _ in sizes))
+    if everyone or len(sizes) > NAMED:
+        return f"systems: {len(systems)}"
+    return "; ".join(
+        f"{system}, {mode}, k = {', '.join(ks)}" for (system, mode), ks in sizes.items()
+    )
+
+
+def _ways(grid: pd.DataFrame) -> Iterator[str]:
+    for row in grid[grid["disk_bytes"].isna()].itertuples():
+        bits = "" if pd.isna(row.nbits) else f" with {int(row.nbits)} bits"
+        model = str(row.model).removeprefix(catalogue.DUMMY) or row.system
+        yield f"{model}, {row.precision}{bits}: {row.remark}."
+
+
+def _together(rows: Sequence[tuple[Any, str]]) -> dict[str, list[Any]]:
+    """Names by reason, in order."""
+    found: dict[str, list[Any]] = {}
+    for name, reason in rows:
+        found.setdefault(reason, []).append(name)
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} systems"

@@ -1,0 +1,165 @@
+"""Results of cost as literal tables: one dataset, hostile names, a predicted and an absent arm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness import frames
+from harness.store import COSTS, Results
+
+EVIL = "la|te<b>&`$x$"
+"""A late-interaction system; `twin` shares its arm on the fly."""
+
+QUERIES = [f"q{i}" for i in range(20)]
+DENSE = {"use": "dense", "encoder": {"use": "x", "model": "unknown"}, "dim": None}
+FLY = {EVIL: EVIL, "twin": EVIL}
+RETRIEVES = {"base": "base", "cross": "base", EVIL: "base", "twin": "base"}
+MACHINE = {"processor": "<cpu>", "cores": 2, "memory_gib": 4.0, "system": "Linux"}
+PROVENANCE = {"harness": "0", "revision": None, "python": "3", "packages": {}, "machine": MACHINE}
+
+
+def frame(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """One of the stored tables, NaN where a row says nothing."""
+    columns = list(getattr(frames, name.upper()))
+    return pd.DataFrame(rows).reindex(columns=columns).assign(dataset="x")
+
+
+def arm(system: str, mode: str, k: int, status: str = "measured", **more: Any) -> dict[str, Any]:
+    texts = dict.fromkeys(("reason", "policy", "dtype", "attention"), "")
+    return texts | {
+        "device": "cpu",
+        "system": system,
+        "mode": mode,
+        "k": k,
+        "status": status,
+        **more,
+    }
+
+
+def calls(system: str, mode: str, k: int, seconds: float, copy: int = 0) -> list[dict[str, Any]]:
+    """A call of each query, the later ones slower by 1 % each."""
+    return [
+        {"device": "cpu", "system": system, "mode": mode, "copy": copy, "k": k, "round": 0}
+        | {"query_id": query, "seconds": seconds * (1 + i / 100), "tokens": 100.0 * k}
+        for i, query in enumerate(QUERIES)
+    ]
+
+
+def costly(weights: str = "real", **changes: pd.DataFrame) -> Results:
+    """The results; `changes` replace tables of cost."""
+    arms = [
+        arm("base", "retrieve", 9, agreement=1.0),
+        arm("cross", "rerank", 2, policy="batches of 2", agreement=0.5),
+        arm("cross", "rerank", 4, "predicted", tokens=400.0, reason="one call takes 7 s"),
+        arm(EVIL, "precomputed", 2),
+        arm(EVIL, "precomputed", 4),
+        arm(EVIL, "on the fly", 2),
+        arm("twin", "precomputed", 2),
+        arm("twin", "precomputed", 4, "not measured", reason="it broke"),
+        *(arm(name, "rerank", 2, "not measured", device="cuda", reason="no GPU") for name in FLY),
+    ]
+    timed = [
+        *calls("base", "retrieve", 9, 0.01),
+        *calls("cross", "rerank", 2, 1.0),
+        *(row for k in (2, 4) for row in calls(EVIL, "precomputed", k, 0.1)),
+        *calls(EVIL, "on the fly", 2, 0.5),
+        *calls("twin", "precomputed", 2, 0.2),
+        *calls("twin", "precomputed", 2, 0.2, copy=1),
+    ]
+    ways = {"documents": 10, "vectors": 100, "dim": 8, "pool_factor": 1, "remark": ""}
+    grid = [
+        ways | {"system": EVIL, "model": "dummy:<m>", "trained": True, "precision": "int8"},
+        ways | {"system": EVIL, "model": "dummy:<m>", "trained": True, "precision": "plaid"},
+    ]
+    grid[0] |= {"formula_bytes": 1280, "disk_bytes": 1600, "memory_seconds": 0.002}
+    grid[1] |= {"formula_bytes": 900, "nbits": 2, "remark": "not measured: <no>"}
+    rounds = [{"device": "cpu", "round": i, "load": 1.0, "steal": 0.0} for i in range(2)]
+    start = {"device": "cpu", "system": "cross", "mode": "rerank", "import_seconds": 2.0}
+    work = {"device": "cpu", "system": EVIL, "mode": "precomputed", "unit": "documents"}
+    tables = {
+        "arms": frame("arms", arms),
+        "calls": frame("calls", timed),
+        "grid": frame("grid", grid),
+        "rounds": frame("rounds", rounds).assign(spin_seconds=[0.5, 0.6]),
+        "starts": frame("starts", [start]),
+        "throughput": frame("throughput", [work | {"policy": "", "count": 10, "seconds": 5.0}]),
+    }
+    assert set(tables) == set(COSTS)
+    decision = {"workload": {"documents": 1000, "queries_per_day": 10, "candidates": 2}}
+    facts = {
+        "settings": {"rounds": 5, "budget_s": 9.0},
+        "threads": 2,
+        "queries": 20,
+        "tuning_queries": 3,
+        "candidates_from": {"cross": "bm25"},
+        "provenance": PROVENANCE,
+        "shares": {"retrieve": RETRIEVES, "on the fly": FLY},
+    }
+    return Results(
+        folder=Path(),
+        plan={
+            "experiment": "e",
+            "question": "?",
+            "baseline": "base",
+            "metrics": ["m@1"],
+            "seed": 1,
+            "weights": weights,
+            "decision": decision | {"prices": None},
+        },
+        **_trials(weights),
+        costs=tables | changes,
+        cost_facts={("x", "latency"): facts, ("x", "storage"): facts},
+    )
+
+
+def _trials(weights: str) -> dict[str, Any]:
+    """The tables of quality: empty with random weights."""
+    encoder = {"use": "pylate", "model": "dummy:<m>"}
+    late = {"use": "late_interaction", "encoder": encoder, "dim": None, "pool_factor": 1}
+    rerankers = {"base": None, "cross": {"use": "cross_encoder", "model": "c"}}
+    rerankers |= {EVIL: late | {"precision": "int8"}, "twin": late | {"precision": "float16"}}
+    configs = {
+        name: {"name": name, "retriever": DENSE, "reranker": reranker}
+        for name, reranker in rerankers.items()
+    }
+    done = weights == "real"
+    status = ("done", "dense", "") if done else ("not measured", "", "")
+    trials = [
+        ("x", name, "k", *status, json.dumps(config), "" if done else "its weights are random")
+        for name, config in configs.items()
+    ]
+    values = [
+        ("x", name, query, metric, (i % 2) / (2 if name == "base" else 1))
+        for name in configs
+        for i, query in enumerate(QUERIES)
+        for metric in ("m@1", "judged@10", "ties@10")
+    ]
+    kept = [("x", name, "retriever", 10, 10, 4, "float32", 160) for name in configs]
+    kept.append(("x", EVIL, "reranker", 10, 100, 8, "int8", 1200))
+    dataset = {"notes": [], "subset": None, "description": "d", "documents": 10, "queries": 20}
+    dataset |= {"judgements": 20, "fingerprint": "f"}
+    stage = {"queries_without_hits": 0, "hits_not_in_corpus": 0}
+    facts = {
+        ("x", name): {"system": config, "dataset": dataset, "stages": [stage]}
+        | {"provenance": PROVENANCE}
+        for name, config in configs.items()
+    }
+    return {
+        "trials": pd.DataFrame(trials, columns=list(frames.TRIALS)),
+        "measurements": pd.DataFrame(values if done else [], columns=list(frames.MEASUREMENTS)),
+        "timings": pd.DataFrame(columns=list(frames.TIMINGS)),
+        "storage": pd.DataFrame(kept if done else [], columns=list(frames.STORAGE)),
+        "facts": facts if done else {},
+    }
+
+
+@pytest.fixture
+def make_results() -> Callable[..., Results]:
+    """Makes results of cost."""
+    return costly
