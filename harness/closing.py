@@ -40,6 +40,7 @@ def as_text(analysis: Analysis, execution: Execution, report: Path) -> str:
     """The closing lines of a run."""
     lines = [
         *_leaderboard_lines(analysis, execution.plan.experiment.metrics),
+        *_cost_lines(analysis),
         *_paragraph(analysis.answer),
         "",
     ]
@@ -56,6 +57,7 @@ def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
     content = {
         "answer": analysis.answer,
         "leaderboard": json.loads(analysis.leaderboard.to_json(orient="records")),
+        "seconds_per_query": json.loads(analysis.costs.end_to_end.to_json(orient="records")),
         "failures": [
             {"dataset": dataset, "system": system, "reason": reason}
             for (dataset, system), reason in execution.failures.items()
@@ -78,6 +80,33 @@ def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
         lines += ["", *_paragraph(f"{dataset}, {count} queries"), *columns(rows)]
         lines += [line for note in analysis.notes[str(dataset)] for line in _paragraph(note)]
     return [*lines, ""]
+
+
+def _cost_lines(analysis: Analysis) -> list[str]:
+    """The whole query's latency: a row a system and mode, a column for each k."""
+    from harness.analysis.answer import milliseconds
+
+    lines: list[str] = []
+    table = analysis.costs.end_to_end
+    table = table[
+        table["p50"].notna() & ((table["timed_as"] == "") | (table["mode"] == "retrieve"))
+    ]
+    for (dataset, device), group in table.groupby(["dataset", "device"], sort=False):
+        sizes = sorted(set(group.loc[group["mode"] != "retrieve", "k"]))
+        rows = [["", *(f"k={size}" for size in sizes or ["any"])]]
+        for (system, mode), arm in group.groupby(["system", "mode"], sort=False):
+            cells = {
+                row.k: f"~{milliseconds(row.p50)}"
+                if row.status == "predicted"
+                else f"{milliseconds(row.p50)} / {milliseconds(row.p95)}"
+                for row in arm.itertuples()
+            }
+            if mode == "retrieve":
+                cells = dict.fromkeys(sizes or ["any"], next(iter(cells.values())))
+            rows.append([f"{system}, {mode}", *(cells.get(k, "-") for k in sizes or ["any"])])
+        told = f"{dataset} on {device}: ms of a whole query, median / p95 (~ predicted)"
+        lines += [*_paragraph(told), *columns(rows), ""]
+    return lines
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -33,23 +34,24 @@ PROTOCOLS: Mapping[str, tuple[type, ...]] = {
 
 def start(
     component: Any,
-    mode: str,
+    modes: Sequence[str],
     query: str,
     docs: Sequence[Doc],
     sizes: Sequence[int],
     device: str,
     threads: int,
     allowed: float,
-) -> dict[str, float]:
-    """The columns of `frames.STARTS` from `import_seconds` on, of one fresh process.
+) -> list[dict[str, float]]:
+    """For each mode the columns of `frames.STARTS` from `import_seconds` on, of one fresh process.
 
-    The first call reranks `sizes[0]` documents; then the most of `sizes` that should take at most
-    `allowed` seconds. Raises ComponentError if the process fails or is killed, as it is where
+    The first call reranks `sizes[0]` documents; then come those of `sizes` that should take at most
+    `allowed` seconds. Peaks only rise, so the mode that needs less memory goes first; a later mode
+    has no first call of its own (NaN). Raises ComponentError if the process fails or is killed, as it is where
     memory does not suffice.
     """
     told = {
         "component": registry.config_of(component),
-        "mode": mode,
+        "modes": list(modes),
         "query": query,
         "docs": list(docs),
         "sizes": list(sizes),
@@ -73,17 +75,18 @@ def start(
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         killed = " (killed, as for want of memory)" if done.returncode == -9 else ""
         raise ComponentError(f"A process of its own ended with {done.returncode}{killed}: {last}")
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    found: list[dict[str, float]] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 
 
-def main() -> dict[str, float]:
+def main() -> list[dict[str, float]]:
     """What this process is asked to do on standard input, and what it found."""
     told = json.load(sys.stdin)
     faults: list[str] = []
     spec = _tuples(told["component"])
+    kind = PROTOCOLS[told["modes"][0]]
     component = registry.build(
-        PROTOCOLS[told["mode"]], spec, told["mode"], lambda *fault: faults.append(": ".join(fault))
+        kind, spec, "component", lambda *fault: faults.append(": ".join(fault))
     )
     if faults:
         raise ComponentError("; ".join(faults))
@@ -94,33 +97,41 @@ def main() -> dict[str, float]:
         return _measured(component, told)
 
 
-def _measured(component: Any, told: Mapping[str, Any]) -> dict[str, float]:
+def _measured(component: Any, told: Mapping[str, Any]) -> list[dict[str, float]]:
     imported, libraries = time.time(), machine.resident_bytes()
     for part in registry.parts(component):
         if isinstance(part, Loadable):
             part.load()
     loaded, held = time.time(), machine.resident_bytes()
+    common = {
+        "import_seconds": imported - told["spawned"],
+        "load_seconds": loaded - imported,
+        "libraries_bytes": libraries,
+        "loaded_bytes": held,
+        "threads": told["threads"],
+    }
+    rows = [{**common, **_called(component, mode, told)} for mode in told["modes"]]
+    return [rows[0], *({**row, "first_call_seconds": math.nan} for row in rows[1:])]
+
+
+def _called(component: Any, mode: str, told: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds of the first call, and the peaks after as large a call as is allowed."""
     docs = [Doc(*doc) for doc in told["docs"]]
-    answer = _answering(component, told["mode"], docs)
-    query, sizes = Query("query", told["query"]), told["sizes"]
+    answer = _answering(component, mode, docs)
+    query, (fewest, *more) = Query("query", told["query"]), told["sizes"]
     begun = time.time()
-    answer(query, docs[: sizes[0]])
+    answer(query, docs[:fewest])
     first = time.time() - begun
-    most = sizes[0]
-    for size in sizes[1:]:
-        if first * size / sizes[0] <= told["allowed"]:
+    most = fewest
+    for size in more:
+        if first * size / fewest <= told["allowed"]:
             answer(query, docs[:size])
             most = size
     return {
-        "import_seconds": imported - told["spawned"],
-        "load_seconds": loaded - imported,
         "first_call_seconds": first,
-        "libraries_bytes": libraries,
-        "loaded_bytes": held,
         "peak_bytes": machine.peak_bytes(),
         "gpu_peak_bytes": machine.gpu_peak_bytes(told["device"]),
         "candidates": most,
-        "threads": told["threads"],
     }
 
 

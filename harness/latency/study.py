@@ -228,39 +228,54 @@ def _starts(
     found: Tables,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Start each system with models alone; bytes by model, and why a model cannot be had."""
-    query = chosen.tuning[0]
-    alike: dict[Any, Arm] = {}
+    alike: dict[Any, list[Arm]] = {}
     for arm in everyone:
         if any(isinstance(part, Loadable) for part in registry.parts(arm.component)):
-            alike.setdefault((arm.mode, _loading(arm)), arm)
+            alike.setdefault(_loading(arm), []).append(arm)
     sizes: dict[str, float] = {}
     killed: dict[str, str] = {}
-    for done, arm in enumerate(alike.values()):
+    for done, loading in enumerate(alike.values()):
         work.progress(f"cold starts on {device}", done, len(alike))
         for number in range(settings.starts):
-            if killed.keys() & set(arm.models):
-                continue
             try:
-                row = cold.start(
-                    arm.component,
-                    arm.mode,
-                    query.text,
-                    arm.docs[query.query_id],
-                    arm.candidates,
-                    device,
-                    found.facts["threads"],
-                    settings.budget_s / 4,
-                )
+                rows = _start(loading, number, chosen.tuning[0], settings, device, found)
             except ComponentError as error:
-                killed |= dict.fromkeys(arm.models, str(error))
-                continue
-            name = {"device": device, "system": arm.system, "mode": arm.mode, "start": number}
-            found.rows["starts"].append({**name, **row})
-            for model in arm.models:
-                sizes[model] = max(
-                    sizes.get(model, 0), row["loaded_bytes"] - row["libraries_bytes"]
-                )
+                killed |= dict.fromkeys(loading[0].models, str(error))
+                break
+            found.rows["starts"] += rows
+            (model, *_) = loading[0].models
+            sizes[model] = rows[0]["loaded_bytes"] - rows[0]["libraries_bytes"]
     return sizes, killed
+
+
+def _start(
+    loading: Sequence[Arm],
+    number: int,
+    query: Query,
+    settings: Latency,
+    device: str,
+    found: Tables,
+) -> Rows:
+    """Rows of `frames.STARTS` of one process, for the first arm of each mode."""
+    by_mode = {arm.mode: arm for arm in reversed(loading)}
+    modes = sorted(
+        by_mode, key=lambda mode: mode == "on the fly"
+    )  # needs more memory than the rest
+    first = by_mode[modes[0]]
+    rows = cold.start(
+        first.component,
+        modes,
+        query.text,
+        first.docs[query.query_id],
+        first.candidates,
+        device,
+        found.facts["threads"],
+        settings.budget_s / 4,
+    )
+    return [
+        {"device": device, "system": by_mode[mode].system, "mode": mode, "start": number, **row}
+        for mode, row in zip(modes, rows, strict=True)
+    ]
 
 
 def _loading(arm: Arm) -> tuple[str, ...]:

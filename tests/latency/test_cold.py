@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,12 @@ from harness.rerankers.late_interaction import LateInteraction
 DOCS = [Doc(f"d{i}", "the cat is blue") for i in range(4)]
 
 
-def start(component: object, mode: str) -> dict[str, float]:
-    return cold.start(component, mode, "sort the list", DOCS, (2, 4), "cpu", 1, allowed=60)
+def start(component: object, *modes: str) -> list[dict[str, float]]:
+    return cold.start(component, modes, "sort the list", DOCS, (2, 4), "cpu", 1, allowed=60)
 
 
 def test_a_cross_encoder_is_imported_loaded_and_called(tmp_path: Path) -> None:
-    found = start(CrossEncoder(str(ms_marco(tmp_path / "model"))), "rerank")
+    (found,) = start(CrossEncoder(str(ms_marco(tmp_path / "model"))), "rerank")
     assert found["import_seconds"] > 0
     assert found["load_seconds"] > 0
     assert found["first_call_seconds"] > 0
@@ -32,10 +33,13 @@ def test_a_cross_encoder_is_imported_loaded_and_called(tmp_path: Path) -> None:
     assert 1e8 < found["libraries_bytes"] <= found["loaded_bytes"] <= found["peak_bytes"] < 4e9
 
 
-def test_vectors_can_be_at_hand(tmp_path: Path) -> None:
+def test_modes_that_load_the_same_share_a_process(tmp_path: Path) -> None:
     encoder = Pylate(str(colbert(tmp_path / "model")))
-    found = start(LateInteraction(encoder), "precomputed")
-    assert found["candidates"] == 4
+    first, second = start(LateInteraction(encoder), "precomputed", "on the fly")
+    assert first["candidates"] == second["candidates"] == 4
+    assert first["first_call_seconds"] > 0
+    assert math.isnan(second["first_call_seconds"])
+    assert first["peak_bytes"] <= second["peak_bytes"]
 
 
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
