@@ -26,7 +26,7 @@ CALLS = (
 )
 """One row a timed call. `mode` is `retrieve`, `rerank`, `on the fly` or `precomputed`; `copy` is 1
 for the second of two equal arms (A/A), else 0; `k` the candidates, `tokens` those that the arm's
-model reads (empty where it has none). `seconds` is the whole call, the last four are its stages,
+model reads, or whose vectors are compared where they are precomputed (NaN without a model). `seconds` is the whole call, the last four are its stages,
 NaN where the arm has no such stage."""
 
 ARMS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import os
 import resource
 import sys
@@ -18,6 +19,9 @@ import numpy as np
 SPIN_SIZE = 512
 SPINS = 20
 """A fixed computation of some hundredths of a second: 20 products of 512 x 512 matrices."""
+
+UNKNOWN = (float("nan"),) * 4
+"""What stands where a GPU's state cannot be read."""
 
 
 @contextlib.contextmanager
@@ -180,19 +184,18 @@ def _mhz() -> float:
 def _gpu(device: str) -> dict[str, float]:
     """Clock, power, temperature and throttling, read and never set; NaN without nvidia-ml-py."""
     names = ("gpu_mhz", "gpu_watts", "gpu_celsius", "gpu_throttled")
-    if device != "cuda":
-        return dict.fromkeys(names, float("nan"))
-    try:
-        return dict(zip(names, _nvml(), strict=True))
-    except ImportError:
-        return dict.fromkeys(names, float("nan"))
+    known = device == "cuda" and importlib.util.find_spec("pynvml") is not None
+    return dict(zip(names, _nvml() if known else UNKNOWN, strict=True))
 
 
 def _nvml() -> tuple[float, ...]:
     import pynvml as nvml
     import torch
 
-    nvml.nvmlInit()
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return UNKNOWN
     try:
         properties = torch.cuda.get_device_properties(torch.cuda.current_device())
         handle: Any = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{properties.uuid}")
@@ -206,6 +209,6 @@ def _nvml() -> tuple[float, ...]:
             float(bool(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle) & slowed)),
         )
     except nvml.NVMLError:
-        return (float("nan"),) * 4
+        return UNKNOWN
     finally:
         nvml.nvmlShutdown()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -221,20 +221,18 @@ def allotted(cost: Mapping[int, float], budget: float, wanted: int, whole: float
     """How many calls each size gets of `budget` seconds, left of the `whole`; at most `wanted`.
 
     From few candidates to many each gets one call as long as it fits, and the fewest one in any
-    case that is not hopeless, so that there is something to predict from; what is left is shared
-    out evenly in seconds, and what a size does not need goes to the larger ones.
+    case that is not hopeless, so that there is something to predict from. What is left buys equally
+    many more of each, on the same queries, and the rest some more of the fewest.
     """
     calls: dict[int, int] = {}
     for size, seconds in sorted(cost.items()):
         if seconds <= budget or (size == min(cost) and seconds <= HOPELESS * whole):
             calls[size] = 1
             budget = max(budget - seconds, 0.0)
-    for left, size in _countdown(sorted(calls)):
-        more = min(wanted - 1, int(budget / left / max(cost[size], 1e-9)))
-        calls[size] += more
-        budget -= more * cost[size]
+    together = sum(cost[size] for size in calls)
+    more = min(wanted - 1, int(budget / together)) if calls else 0
+    calls = {size: count + more for size, count in calls.items()}
+    for size in sorted(calls)[:1]:
+        left = max(budget - more * together, 0.0)
+        calls[size] += min(wanted - calls[size], int(left / cost[size]))
     return calls
-
-
-def _countdown(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    return ((len(sizes) - i, size) for i, size in enumerate(sizes))

@@ -87,6 +87,13 @@ class _Prepared:
             tokens, lengths = _fetched(self.system, self.index, self.places, docs)
         return _scores(self.system, query, tokens, lengths)
 
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Vectors of `docs` that are compared: tokens that were read beforehand."""
+        del query
+        places = [self.places[doc.text] for doc in docs]
+        offsets = self.index.offsets
+        return int((offsets[1:][places] - offsets[:-1][places]).sum())
+
     def footprint(self) -> Footprint:
         return Footprint(
             holder="reranker",

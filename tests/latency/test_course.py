@@ -37,9 +37,9 @@ def arm(**changes: object) -> Arm:
 @pytest.mark.parametrize(
     ("cost", "budget", "expected"),
     [
-        ({10: 0.01, 100: 0.1}, 60.0, {10: 1000, 100: 500}),  # what 10 does not need goes to 100
+        ({10: 0.01, 100: 0.1}, 60.0, {10: 545, 100: 545}),  # 60 / 0.11
         ({10: 11.0, 50: 56.0}, 60.0, {10: 5}),  # after one call of 10, none of 50 fits
-        ({10: 5.0, 50: 25.0}, 60.0, {10: 4, 50: 1}),  # 30 s left: 15 for each, 3 x 5 s and 0 x 25 s
+        ({10: 5.0, 50: 25.0}, 65.0, {10: 3, 50: 2}),  # twice both, and 5 s are left
         ({10: 70.0, 50: 300.0}, 60.0, {10: 1}),  # something must be there to predict from
         ({10: 60.1 * HOPELESS}, 60.0, {}),
     ],

@@ -90,6 +90,11 @@ def test_stages_are_those_of_the_mode(results: Results) -> None:
     assert not any(known["rerank"].values())
 
 
+def test_tokens_of_precomputed_documents_are_the_vectors_compared(results: Results) -> None:
+    calls = results.costs["calls"].query("mode == 'precomputed' and k == 1 and query_id == 'q1'")
+    assert set(calls["tokens"]) == {3}  # its first candidate is d2, "red apple pie"
+
+
 def test_a_device_that_is_not_there_is_not_measured(results: Results) -> None:
     absent = results.costs["arms"].query("device == 'cuda'")
     assert set(absent["status"]) == {"not measured"}
