@@ -35,7 +35,7 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
             yield f"{device}: numbers as {formats}; attention: {attention or 'not known'}."
     for source, systems in _grouped(facts.get("candidates_from", {})).items():
         yield (
-            f"{', '.join(systems)}: the candidates are those of {source}, for a first stage with "
+            f"The candidates of {len(systems)} systems are those of {source}: a first stage with "
             "random weights finds arbitrary texts."
         )
 

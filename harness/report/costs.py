@@ -104,7 +104,7 @@ def _decide(
 ) -> Iterator[Block]:
     device = next(iter(_devices(costs)), "")
     here = costs.latencies[costs.latencies["device"] == device]
-    k = common_k(here)
+    k = common_k(here[here["mode"] == "precomputed"])
     vectors = costs.kept[costs.kept["holder"] == "reranker"]
     if vectors.empty:
         return

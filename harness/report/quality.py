@@ -65,8 +65,10 @@ def quality_section(
 
 
 def _line(system: str, configs: Configs) -> str:
-    """What a curve joins: the systems of one `vary`, else those that have the same model."""
+    """What a curve joins: the systems of one name and its `vary`, else those of the same model."""
     varied, bracket, _ = system.partition("[")
+    if any(other.startswith(f"{system}[") for other in configs):
+        return system
     encoder = (configs.get(system, {}).get("reranker") or {}).get("encoder") or {}
     return varied if bracket else str(encoder.get("model", system))
 
