@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 WIDTH = 79
 
+NAME = 33
+"""Characters of a system's name that are shown beside its mode."""
+
 OUTSIDE: dict[Kind, str] = {
     "load": "loading models and their libraries",
     "data": "reading the dataset",
@@ -103,7 +106,12 @@ def _cost_lines(analysis: Analysis) -> list[str]:
             }
             if mode == "retrieve":
                 cells = dict.fromkeys(sizes or ["any"], next(iter(cells.values())))
-            rows.append([f"{system}, {mode}", *(cells.get(k, "-") for k in sizes or ["any"])])
+            rows.append(
+                [
+                    f"{_short(str(system), NAME)}, {mode}",
+                    *(cells.get(k, "-") for k in sizes or ["any"]),
+                ]
+            )
         told = f"{dataset} on {device}: ms of a whole query, median / p95 (~ predicted)"
         lines += [*_paragraph(told), *columns(rows), ""]
     return lines
@@ -123,7 +131,9 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+    """`text` without its middle where it is too long: names made by `vary` differ at the end."""
+    end = (width - 1) // 2
+    return text if len(text) <= width else f"{text[: width - 1 - end]}…{text[-end:]}"
 
 
 def _paragraph(text: str) -> list[str]:

@@ -29,6 +29,8 @@ TOLERANCE = 0.01
 """Share by which the parameters may differ from the published count, which is often rounded to
 three digits; where ModernBERT stands in, it has other biases, norms and poolers, below 0.3 %."""
 
+DEVIATION = 0.02
+
 SPECIAL = {"bos": 101, "cls": 101, "eos": 102, "sep": 102, "pad": 0}
 """Ids of the tokenizer's special tokens; a configuration with others would mask real tokens."""
 
@@ -221,6 +223,25 @@ def parameters(module: Any) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def _drawn(kind: Any, config: Any) -> Any:
+    """A model whose weights are drawn once; transformers and torch would both draw all of them.
+
+    Matrices are normal with BERT's deviation of 0.02, norms 1 and biases 0 (Devlin et al. 2019).
+    """
+    import torch
+    from transformers.initialization import no_init_weights
+
+    with no_init_weights():
+        model = kind.from_config(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=DEVIATION)
+            else:
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    return model
+
+
 def transformer(reference: str, folder: Path) -> Any:
     """The body with random weights, as a sentence-transformers module."""
     import torch
@@ -230,7 +251,7 @@ def transformer(reference: str, folder: Path) -> Any:
     class Random(modules.Transformer):  # type: ignore[misc]
         def _load_model(self, name: str, config: Any, *_: Any, **__: Any) -> None:
             del name
-            self.auto_model = AutoModel.from_config(config)
+            self.auto_model = _drawn(AutoModel, config)
 
     with torch.random.fork_rng():
         torch.manual_seed(seed(reference))
@@ -265,7 +286,7 @@ def cross_encoder(reference: str) -> type:
             del name
             with torch.random.fork_rng():
                 torch.manual_seed(seed(reference))
-                self.model = AutoModelForSequenceClassification.from_config(config)
+                self.model = _drawn(AutoModelForSequenceClassification, config)
             check_size(reference, parameters(self.model))
 
     return Random
