@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,10 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         code: int = arguments.command(arguments)
+        sys.stdout.flush()
     except InputError as error:
         return _complain(str(error), EXIT_MEND)
     except HarnessError as error:
         return _complain(str(error), EXIT_FAILED)
+    except BrokenPipeError:  # the reader, such as `head`, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
     except KeyboardInterrupt:
         return _complain("Stopped. Run the same command again to go on.", 130)
     return code

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 from fakes import write_beir, write_experiment
 
+import harness
 from harness.cli import main
 
 OVERLAP = {"use": "fakes:WordOverlap"}
@@ -19,6 +23,17 @@ def system(name: str, **fields: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = [sys.executable, "-m", "harness", "list", "models"]
+    root = Path(harness.__file__).parents[1]
+    with subprocess.Popen(command, cwd=root, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 def write(name: str, text: str | bytes) -> None:
