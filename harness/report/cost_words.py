@@ -35,8 +35,8 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
             yield f"{device}: numbers as {formats}; attention: {attention or 'not known'}."
     for source, systems in _grouped(facts.get("candidates_from", {})).items():
         yield (
-            f"The candidates of {len(systems)} systems are those of {source}: a first stage with "
-            "random weights finds arbitrary texts."
+            f"Candidates are those of {source} for {_listed(systems)}: a first stage with random "
+            "weights finds arbitrary texts."
         )
 
 
@@ -45,6 +45,10 @@ def _grouped(named: Mapping[str, str]) -> dict[str, list[str]]:
     for name, value in named.items():
         found.setdefault(value, []).append(name)
     return found
+
+
+def _listed(systems: Sequence[str]) -> str:
+    return f"{len(systems)} systems" if len(systems) > 1 else systems[0]
 
 
 def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:

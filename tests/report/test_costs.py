@@ -35,7 +35,7 @@ def test_what_was_measured_on(make_results: Make) -> None:
     text = " ".join(block.lines)
     assert "2 threads" in text
     assert "20 queries, each timed up to 5 times" in text
-    assert "cross: the candidates are those of bm25" in text
+    assert "Candidates are those of bm25 for cross: a first stage with random weights" in text
     # standard deviation of 0.5 and 0.6 over their mean: 0.0707 / 0.55
     assert "varied by 12.9 % (CV)" in text
     # both copies have the same seconds: their ratio is 1 without any spread
