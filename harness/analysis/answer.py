@@ -9,10 +9,9 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.costs import CostAnalysis, common_k
+from harness.analysis.stats import ALPHA
 from harness.store import Results
 from harness.subset import LABEL
-
-ALPHA = 0.05
 
 RANDOM = "was not measured, for weights are random"
 

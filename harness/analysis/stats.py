@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +12,9 @@ from numpy.typing import NDArray
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
+ALPHA = 0.05
+POWER = 0.8
+"""The chance of finding a difference that `detectable` and `queries_needed` are about."""
 BLOCK = 1_000
 """Resamples drawn at once, so that memory stays flat."""
 
@@ -25,41 +30,103 @@ class Intervals(NamedTuple):
     high: Columns
 
 
-def mean_intervals(values: Columns, seed: int) -> Intervals:
+def mean_intervals(values: Columns, seed: int, confidence: float = CONFIDENCE) -> Intervals:
     """The mean of each column with its percentile bootstrap interval over queries (Efron 1979).
 
     All columns see the same resamples. A single query has no interval: its bounds are NaN.
     """
-    count = len(values)
-    mean = values.mean(axis=0)
-    if count < 2:
+    return macro_intervals([values], seed, confidence)
+
+
+def macro_intervals(
+    parts: Sequence[Columns], seed: int, confidence: float = CONFIDENCE
+) -> Intervals:
+    """The mean over datasets of their means over queries, with a bootstrap interval.
+
+    Each of `parts` holds the queries of one dataset; queries are resampled inside their dataset,
+    so that a large one counts no more than a small one. The datasets themselves are taken as
+    given: the interval speaks of other queries on these datasets. NaN bounds where one has a
+    single query.
+    """
+    mean = np.mean([part.mean(axis=0) for part in parts], axis=0)
+    if min(len(part) for part in parts) < 2:
         return Intervals(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-    rng = np.random.default_rng(seed)
-    shares = np.full(count, 1 / count)
-    means = np.concatenate(
-        [rng.multinomial(count, shares, size=size) @ values / count for size in _blocks()]
-    )
-    tail = (1 - CONFIDENCE) / 2
+    means = np.mean([resampled_means(part, seed + i) for i, part in enumerate(parts)], axis=0)
+    tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=0)
     return Intervals(mean, low, high)
 
 
-def randomisation_p(changes: Columns, seed: int) -> Columns:
-    """Two-sided p of the paired randomisation test over per-query differences, a column each.
+def resampled_means(values: Columns, seed: int) -> Columns:
+    """Means of RESAMPLES draws of the queries, shape (RESAMPLES, columns); a draw is one for all."""
+    count = len(values)
+    rng = np.random.default_rng(seed)
+    shares = np.full(count, 1 / count)
+    return np.concatenate(
+        [rng.multinomial(count, shares, size=size) @ values / count for size in _blocks()]
+    )
+
+
+def randomisation_p(changes: Columns, seed: int, *, one_sided: bool = False) -> Columns:
+    """The p of the paired randomisation test over per-query differences, a column each.
 
     The sign of each query's difference is flipped at random; p = (b + 1) / (B + 1), where b of B
     flips give a mean at least as far from 0 (Smucker, Allan and Carterette 2007; the + 1 counts
-    the order that was seen, so that p is never 0).
+    the order that was seen, so that p is never 0). With `one_sided` only a mean at least as great
+    counts: a small p speaks for a mean above 0.
     """
-    observed = np.abs(changes.mean(axis=0))
+    mean = changes.mean(axis=0)
+    observed = mean if one_sided else np.abs(mean)
     rng = np.random.default_rng(seed)
     rounding = 1e-12 * np.maximum(1.0, np.abs(changes).max(axis=0, initial=0))
     extreme = np.zeros(changes.shape[1], dtype=np.int64)
     for size in _blocks():
         signs = rng.integers(2, size=(size, len(changes)), dtype=np.int8) * 2.0 - 1
-        extreme += (np.abs(signs @ changes) / len(changes) >= observed - rounding).sum(axis=0)
+        means = signs @ changes / len(changes)
+        extreme += ((means if one_sided else np.abs(means)) >= observed - rounding).sum(axis=0)
     p: Columns = (extreme + 1) / (RESAMPLES + 1)
     return p
+
+
+def effect_sizes(changes: Columns) -> Columns:
+    """Cohen's d of paired differences, a column each: their mean over their standard deviation.
+
+    0 where nothing changed, inf where every query changed by the same.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        d: Columns = changes.mean(axis=0) / _deviations(changes)
+    return np.where(np.isnan(d) & (changes == 0).all(axis=0), 0.0, d)
+
+
+def detectable(changes: Columns, alpha: float = ALPHA) -> Columns:
+    """The smallest true difference that as many queries find with probability POWER, a column each.
+
+    (z(1 - alpha / 2) + z(POWER)) s / sqrt(n) of a two-sided paired test at level `alpha`, in the
+    normal approximation (Sakai 2018, Laboratory Experiments in Information Retrieval, chapter 6).
+    NaN for a single query.
+    """
+    found: Columns = _quantiles(alpha) * _deviations(changes) / math.sqrt(len(changes))
+    return found
+
+
+def queries_needed(changes: Columns, difference: float, alpha: float = ALPHA) -> Columns:
+    """How many queries like these find a true `difference` with probability POWER, a column each.
+
+    The inverse of `detectable`. NaN for a single query.
+    """
+    found: Columns = np.ceil((_quantiles(alpha) * _deviations(changes) / difference) ** 2)
+    return found
+
+
+def _quantiles(alpha: float) -> float:
+    return NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(POWER)
+
+
+def _deviations(changes: Columns) -> Columns:
+    if len(changes) < 2:
+        return np.full(changes.shape[1], np.nan)
+    found: Columns = changes.std(axis=0, ddof=1)
+    return found
 
 
 def _blocks() -> Iterator[int]:

@@ -124,3 +124,93 @@ def test_holm_raises_and_keeps_the_order(p_values: dict[str, float]) -> None:
     assert all(p_values[name] <= p <= 1 for name, p in adjusted.items())
     order = sorted(p_values, key=p_values.__getitem__)
     assert [adjusted[name] for name in order] == sorted(adjusted.values())
+
+
+def test_one_sided_p_is_that_of_full_enumeration() -> None:
+    change = np.random.default_rng(7).normal(0.4, 1, 10).round(2)
+    signs = np.array(list(itertools.product([1, -1], repeat=len(change))))
+    p = float((signs @ change >= change.sum() - 1e-12).mean())
+    (found,) = stats.randomisation_p(change[:, None], 0, one_sided=True).tolist()
+    assert found == pytest.approx(p, abs=0.02)
+    (opposite,) = stats.randomisation_p(-change[:, None], 0, one_sided=True).tolist()
+    assert opposite == pytest.approx(1 - p, abs=0.02)
+
+
+def test_p_is_that_of_scipy() -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    change = np.random.default_rng(11).normal(0.25, 1, 40)
+    found = scipy_stats.permutation_test(
+        (change,), np.mean, permutation_type="samples", n_resamples=20_000, rng=1
+    )
+    # 5 standard errors of the difference of two shares, of 10,000 and of 20,000 draws
+    noise = 5 * math.sqrt(found.pvalue * (1 - found.pvalue) * (1 / 10_000 + 1 / 20_000))
+    assert p_of(change, 0) == pytest.approx(found.pvalue, abs=noise)
+
+
+def test_interval_is_that_of_scipy() -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    values = np.random.default_rng(12).normal(0.5, 0.3, 50)
+    found = scipy_stats.bootstrap((values,), np.mean, method="percentile", rng=1)
+    _, low, high = interval(values, 0)
+    # both ends are quantiles of 10,000 draws: their standard error is about 3 % of the half width
+    half = (high - low) / 2
+    assert low == pytest.approx(found.confidence_interval.low, abs=0.15 * half)
+    assert high == pytest.approx(found.confidence_interval.high, abs=0.15 * half)
+
+
+def test_effect_size_by_hand() -> None:
+    # mean 2, standard deviation of 1, 2, 3 with n - 1: 1
+    changes = np.array([[1.0, 0.0, 0.5], [2.0, 0.0, 0.5], [3.0, 0.0, 0.5]])
+    assert stats.effect_sizes(changes).tolist() == [2.0, 0.0, math.inf]
+
+
+def test_detectable_difference_by_hand() -> None:
+    # z(.975) + z(.8) = 1.95996 + 0.84162 = 2.80158; s = 1, n = 3
+    changes = np.array([[1.0], [2.0], [3.0]])
+    assert stats.detectable(changes)[0] == pytest.approx(2.80158 / math.sqrt(3), abs=1e-4)
+    # (2.80158 / 0.5)^2 = 31.4
+    assert stats.queries_needed(changes, 0.5).tolist() == [32]
+    assert math.isnan(stats.detectable(changes[:1])[0])
+
+
+def test_macro_interval_weighs_datasets_alike() -> None:
+    rng = np.random.default_rng(2)
+    large, small = rng.normal(0.2, 1, (900, 1)), rng.normal(0.6, 1, (100, 1))
+    value, low, high = (part.item() for part in stats.macro_intervals([large, small], 0))
+    assert value == pytest.approx((large.mean() + small.mean()) / 2)
+    # independent datasets: the variances of the two means add up, over 2^2
+    half = 1.96 * math.sqrt(large.var() / 900 + small.var() / 100) / 2
+    assert low == pytest.approx(value - half, abs=0.1 * half)
+    assert high == pytest.approx(value + half, abs=0.1 * half)
+    single = stats.macro_intervals([large, small[:1]], 0)
+    assert math.isnan(single.low[0])
+
+
+def graded(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Values as nDCG has them: many 0 and 1, others between."""
+    return np.clip(rng.normal(0.5, 0.45, shape), 0, 1)
+
+
+def test_a_seeded_null_is_called_different_as_often_as_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stats, "RESAMPLES", 1000)
+    rng = np.random.default_rng(0)
+    queries, experiments = 100, 1000
+    changes = graded(rng, (queries, experiments)) - graded(rng, (queries, experiments))
+    called = int((stats.randomisation_p(changes, 1) <= stats.ALPHA).sum())
+    # 50 are expected, with a standard deviation of 6.9; 3 of them are allowed
+    assert 29 <= called <= 71
+
+
+def test_the_detectable_difference_is_found_in_four_of_five(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stats, "RESAMPLES", 1000)
+    rng = np.random.default_rng(1)
+    queries, experiments = 100, 1000
+    noise = graded(rng, (queries, experiments)) - graded(rng, (queries, experiments))
+    least = float(np.median(stats.detectable(noise)))
+    found = int((stats.randomisation_p(noise + least, 1) <= stats.ALPHA).sum())
+    # 800 are expected, with a standard deviation of 12.6; 4 of them are allowed
+    assert 750 <= found <= 850
