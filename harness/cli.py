@@ -105,6 +105,20 @@ def _run_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="print the closing summary as JSON")
 
 
+def _why_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    sub.add_argument("query_id", metavar="QUERY_ID", help="as it stands in the dataset")
+    sub.add_argument("--dataset", metavar="NAME", help="where several datasets have the query")
+    sub.add_argument(
+        "--system",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="show this system; may be repeated (default: all)",
+    )
+    sub.add_argument("--top", metavar="N", type=int, default=3, help="documents (default: 3)")
+
+
 def _list_options(sub: argparse.ArgumentParser) -> None:
     kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
@@ -197,6 +211,19 @@ def _report(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _why(arguments: argparse.Namespace) -> int:
+    from harness.analysis.why import why
+    from harness.settings import results_name
+    from harness.side_by_side import why_text
+    from harness.store import load_results
+
+    folder = arguments.results / results_name(arguments.file, arguments.weights)
+    results = load_results(folder)
+    found = why(results, arguments.query_id, arguments.dataset, arguments.system)
+    print(why_text(found, results.plan["metrics"], arguments.top))
+    return EXIT_OK
+
+
 def _list(arguments: argparse.Namespace) -> int:
     from harness import closing, registry
 
@@ -230,6 +257,7 @@ COMMANDS = (
     ("run", _run, "run what is not done, and write the report"),
     ("plan", _plan, "show what a run would do; runs nothing"),
     ("report", _report, "write the report again from stored results"),
+    ("why", _why, "show one query side by side: ranks, scores, judgements, what was cut"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
     ("list", _list, "list the components and their settings"),
     ("doctor", _doctor, "show the machine, the packages and what is missing"),
@@ -239,6 +267,7 @@ OPTIONS = {
     "run": _run_options,
     "plan": _plan_options,
     "report": _file_options,
+    "why": _why_options,
     "fetch": _plan_options,
     "list": _list_options,
     "doctor": _no_options,

@@ -108,7 +108,7 @@ def _cost_lines(analysis: Analysis) -> list[str]:
                 cells = dict.fromkeys(sizes or ["any"], next(iter(cells.values())))
             rows.append(
                 [
-                    f"{_short(str(system), NAME)}, {mode}",
+                    f"{short(str(system), NAME)}, {mode}",
                     *(cells.get(k, "-") for k in sizes or ["any"]),
                 ]
             )
@@ -124,13 +124,13 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     first = min(widths[0], max(WIDTH - 2 - rest, 8))
     return [
         "  "
-        + _short(row[0], first).ljust(first)
+        + short(row[0], first).ljust(first)
         + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
         for row in rows
     ]
 
 
-def _short(text: str, width: int) -> str:
+def short(text: str, width: int) -> str:
     """`text` without its middle where it is too long: names made by `vary` differ at the end."""
     end = (width - 1) // 2
     return text if len(text) <= width else f"{text[: width - 1 - end]}…{text[-end:]}"

@@ -72,7 +72,11 @@ class Execution:
     def _execute_trial(self, trial: Trial, work: Work) -> None:
         stored = self.store.run(trial)
         if stored is not None:  # only a metric is missing: no model is needed
-            self.store.save_measurements(trial, work.measurements(trial, stored))
+            candidates, lengths = self.store.candidates(trial), self.store.lengths(trial)
+            if candidates is None and trial.system.reranker is not None:
+                candidates = work.run(trial.stages[0])
+            measured = work.measured(trial, stored, candidates, lengths)
+            self.store.save_measured(trial, measured, candidates)
             return
         try:
             record = work.record(trial)

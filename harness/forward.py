@@ -162,6 +162,16 @@ def count_rows(
     return counts
 
 
+def lengths(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """For each text the number of its tokens, nothing cut and no special ones added."""
+    counts: list[int] = []
+    for start in range(0, len(texts), TEXTS_COUNTED):
+        batch = list(texts[start : start + TEXTS_COUNTED])
+        ids = tokenizer(batch, add_special_tokens=False, truncation=False, verbose=False)
+        counts += map(len, ids["input_ids"])
+    return counts
+
+
 def real_tokens(features: Features) -> torch.Tensor:
     """The mask of tokens that are no padding."""
     mask: torch.Tensor = features["attention_mask"]

@@ -14,6 +14,16 @@ TRIALS = ("dataset", "system", "key", "status", "retriever", "reranker", "config
 MEASUREMENTS = ("dataset", "system", "query_id", "metric", "value")
 """One row a trial, query and metric."""
 
+READINGS = ("dataset", "system", "reading", "depth", "query_id", "metric", "value")
+"""One row a trial, query, metric and other ranking made of the trial's run (`harness.readings`):
+`depth`, had only so many candidates been reranked; `ceiling`, the candidates in the order of their
+judgements; `condensed`, the run without unjudged documents; and of `order` what the reranker made of
+the first stage's order: `tau`, `distinct`, `truncated`."""
+
+LENGTHS = ("kind", "id", "tokens")
+"""Of one trial that reranked: `doc`, the tokens of a document; `room`, the most of them that are read
+beside a query."""
+
 TIMINGS = ("dataset", "system", "stage", "seconds", "finished")
 """Wall-clock seconds of a stage as it was run; `finished` is UTC, ISO 8601."""
 

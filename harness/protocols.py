@@ -159,6 +159,19 @@ class CountsTokens(Protocol):
 
 
 @runtime_checkable
+class LimitsLength(Protocol):
+    """A component whose model reads only the beginning of a long document."""
+
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, however many of them are read."""
+        ...
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read beside `query`."""
+        ...
+
+
+@runtime_checkable
 class CountsDocTokens(Protocol):
     """A token encoder that can say, without running its model, what it would read and keep."""
 

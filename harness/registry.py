@@ -83,13 +83,17 @@ def _class_elsewhere(use: str) -> type:
     return found
 
 
+LISTED = 40
+"""Known words that are listed; of more a list helps nobody."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` where a known word is close, else the list of them."""
+    """`; did you mean 'x'?` where a known word is close, else the list of them if it is short."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+    return f"; known: {', '.join(known)}" if 0 < len(known) <= LISTED else ""
 
 
 def build(protocol: Sequence[type], spec: Any, path: str, fault: Fault) -> Any:

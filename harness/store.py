@@ -2,7 +2,8 @@
 
 RESULTS/EXPERIMENT/plan.json                       what belongs to the last run
 RESULTS/EXPERIMENT/DATASET/SYSTEM--KEY/
-    run.trec.gz measurements.csv timings.csv storage.csv texts.jsonl.gz
+    run.trec.gz qrels.trec.gz candidates.trec.gz lengths.csv texts.jsonl.gz
+    measurements.csv readings.csv timings.csv storage.csv
     trial.json      written last: its presence means that the trial is done
     failed.json     instead of all of these: why the trial failed
 RESULTS/EXPERIMENT/DATASET/{latency,storage}--KEY/
@@ -15,13 +16,21 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import files, frames, trec
-from harness.data import Hit, Run
-from harness.errors import StoreError
+from harness.data import Hit, Qrels, Run
+from harness.readings import Lengths
+from harness.stored_tables import (
+    json_text,
+    lengths_table,
+    read_json,
+    read_lengths,
+    read_table,
+    write_table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,13 +40,6 @@ if TYPE_CHECKING:
 COSTS = ("calls", "arms", "starts", "throughput", "rounds", "grid")
 """The tables of cost; those of one dataset and kind lie together."""
 
-TEXTS = (
-    *("dataset", "system", "query_id", "metric", "stage", "finished", "holder", "precision"),
-    *("device", "mode", "status", "reason", "policy", "dtype", "attention", "unit", "model"),
-    "remark",
-)
-"""Columns that hold text, even where it looks like a number."""
-
 DONE_COSTS = "costs.json"
 """Written last: what a measurement of cost was made with."""
 
@@ -45,12 +47,29 @@ SNIPPET = 600
 """Characters of a document that are kept beside the results, for reading."""
 
 
+TABLES = ("measurements", "readings", "timings", "storage")
+"""The tables of a trial."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a trial's rankings say by the judgements."""
+
+    measurements: pd.DataFrame
+    readings: pd.DataFrame
+    qrels: Qrels
+    lengths: Lengths | None = None
+    """None where nothing was reranked, or the reranker cannot say."""
+
+
 @dataclass(frozen=True)
 class Record:
     """A finished trial, ready to be saved."""
 
     run: Run
-    measurements: pd.DataFrame
+    candidates: Run | None
+    """What was reranked; None where nothing was."""
+    measured: Measured
     timings: pd.DataFrame
     storage: pd.DataFrame
     texts: Mapping[str, str]
@@ -84,7 +103,9 @@ class Store:
         folder = self.folder / trial.folder
         if not (folder / "trial.json").exists():
             return False
-        measured = set(_csv(folder / "measurements.csv", frames.MEASUREMENTS)["metric"])
+        if not (folder / "readings.csv").exists():  # of a version that made none
+            return False
+        measured = set(read_table(folder / "measurements.csv", frames.MEASUREMENTS)["metric"])
         return set(plan.experiment.metrics) <= measured
 
     def save_plan(self, plan: Plan) -> None:
@@ -115,18 +136,19 @@ class Store:
             "decision": experiment.decision.model_dump(mode="json"),
             "weights": experiment.weights,
         }
-        files.write(self.folder / "plan.json", _json(content))
+        files.write(self.folder / "plan.json", json_text(content))
 
     def save(self, trial: Trial, record: Record) -> None:
         """Write a finished trial; raises StoreError, and leaves it undone, if it cannot."""
         folder = self.folder / trial.folder
         files.write(folder / "run.trec.gz", trec.run_bytes(record.run, trial.system.name))
-        for name in ("measurements", "timings", "storage"):
-            _write_table(folder / f"{name}.csv", getattr(record, name))
+        for name in ("timings", "storage"):
+            write_table(folder / f"{name}.csv", getattr(record, name))
+        self.save_measured(trial, record.measured, record.candidates)
         lines = [json.dumps({"id": key, "text": text}) for key, text in record.texts.items()]
         packed = gzip.compress("\n".join(lines).encode(), mtime=0)
         files.write(folder / "texts.jsonl.gz", packed)
-        files.write(folder / "trial.json", _json(record.facts))
+        files.write(folder / "trial.json", json_text(record.facts))
         (folder / "failed.json").unlink(missing_ok=True)
 
     def save_costs(
@@ -135,8 +157,8 @@ class Store:
         """Write the tables of a measurement of cost, whose names are those of `frames`."""
         folder = self.folder / costing.folder
         for name, table in tables.items():
-            _write_table(folder / f"{name}.csv", table)
-        files.write(folder / DONE_COSTS, _json(facts))
+            write_table(folder / f"{name}.csv", table)
+        files.write(folder / DONE_COSTS, json_text(facts))
 
     def run(self, trial: Trial) -> Run | None:
         """The run of a trial that is done, else None."""
@@ -144,13 +166,29 @@ class Store:
         done = (folder / "trial.json").exists()
         return trec.read_run(folder / "run.trec.gz") if done else None
 
-    def save_measurements(self, trial: Trial, measurements: pd.DataFrame) -> None:
-        """Replace a trial's measurements."""
-        _write_table(self.folder / trial.folder / "measurements.csv", measurements)
+    def candidates(self, trial: Trial) -> Run | None:
+        """What a stored trial reranked, if that is kept."""
+        file = self.folder / trial.folder / "candidates.trec.gz"
+        return trec.read_run(file) if file.exists() else None
+
+    def lengths(self, trial: Trial) -> Lengths | None:
+        """How long the documents were that a stored trial reranked, if that is known."""
+        return read_lengths(self.folder / trial.folder / "lengths.csv")
+
+    def save_measured(self, trial: Trial, measured: Measured, candidates: Run | None) -> None:
+        """Replace what a trial's rankings say; raises StoreError if it cannot be written."""
+        folder = self.folder / trial.folder
+        files.write(folder / "qrels.trec.gz", trec.qrels_bytes(measured.qrels))
+        if candidates is not None:
+            files.write(folder / "candidates.trec.gz", trec.run_bytes(candidates, "candidates"))
+        if measured.lengths is not None:
+            write_table(folder / "lengths.csv", lengths_table(measured.lengths))
+        write_table(folder / "measurements.csv", measured.measurements)
+        write_table(folder / "readings.csv", measured.readings)
 
     def save_failure(self, trial: Trial, reason: str) -> None:
         """Note why a trial failed."""
-        files.write(self.folder / trial.folder / "failed.json", _json({"reason": reason}))
+        files.write(self.folder / trial.folder / "failed.json", json_text({"reason": reason}))
 
 
 @dataclass(frozen=True)
@@ -170,10 +208,24 @@ class Results:
     """The tables of cost by name (COSTS), empty where nothing was measured."""
     cost_facts: Mapping[tuple[str, str], Mapping[str, Any]]
     """The content of each costs.json, by (dataset, kind)."""
+    readings: pd.DataFrame = field(default_factory=lambda: _joined("readings", ()))
 
     def run(self, dataset: str, system: str) -> dict[str, list[Hit]]:
         """The stored run of a trial, in ranked order."""
         return trec.read_run(self._trial_folder(dataset, system) / "run.trec.gz")
+
+    def candidates(self, dataset: str, system: str) -> dict[str, list[Hit]] | None:
+        """What a trial reranked, in the order of the first stage; None where nothing was."""
+        file = self._trial_folder(dataset, system) / "candidates.trec.gz"
+        return trec.read_run(file) if file.exists() else None
+
+    def qrels(self, dataset: str, system: str) -> dict[str, dict[str, int]]:
+        """The judgements by which a trial was measured."""
+        return trec.read_qrels(self._trial_folder(dataset, system) / "qrels.trec.gz")
+
+    def lengths(self, dataset: str, system: str) -> Lengths | None:
+        """How long the reranked documents are; None where that is not known."""
+        return read_lengths(self._trial_folder(dataset, system) / "lengths.csv")
 
     def texts(self, dataset: str, system: str) -> dict[str, str]:
         """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters."""
@@ -198,19 +250,21 @@ def load_results(folder: str | Path) -> Results:
     import pandas as pd
 
     folder = Path(folder)
-    plan = _read_json(folder / "plan.json")
+    plan = read_json(folder / "plan.json")
     trials: list[tuple[Any, ...]] = []
     facts: dict[tuple[str, str], Any] = {}
-    tables: dict[str, list[pd.DataFrame]] = {"measurements": [], "timings": [], "storage": []}
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for entry in plan["trials"]:
         place, name = folder / entry["folder"], (entry["dataset"], entry["system"])
         if not (place / "trial.json").exists():
             trials.append((*name, entry["key"], *_undone(place, entry)))
             continue
-        facts[name] = _read_json(place / "trial.json")
+        facts[name] = read_json(place / "trial.json")
         trials.append((*name, entry["key"], "done", *_components(facts[name]), ""))
         for table, parts in tables.items():
-            part = _csv(place / f"{table}.csv", getattr(frames, table.upper()))
+            if not (place / f"{table}.csv").exists():  # of a version that made none
+                continue
+            part = read_table(place / f"{table}.csv", getattr(frames, table.upper()))
             parts.append(part.assign(dataset=name[0], system=name[1]))
     costs, cost_facts = _costs(folder, plan["costs"])
     return Results(
@@ -233,10 +287,10 @@ def _costs(
         place = folder / entry["folder"]
         if not (place / DONE_COSTS).exists():
             continue
-        facts[entry["dataset"], entry["kind"]] = _read_json(place / DONE_COSTS)
+        facts[entry["dataset"], entry["kind"]] = read_json(place / DONE_COSTS)
         for name in COSTS:
             if (place / f"{name}.csv").exists():
-                table = _csv(place / f"{name}.csv", getattr(frames, name.upper()))
+                table = read_table(place / f"{name}.csv", getattr(frames, name.upper()))
                 parts[name].append(table.assign(dataset=entry["dataset"]))
     return {name: _joined(name, found) for name, found in parts.items()}, facts
 
@@ -256,7 +310,7 @@ def _undone(place: Path, entry: Mapping[str, Any]) -> tuple[str, str, str, str, 
         config = json.dumps(entry["system_config"], sort_keys=True)
         return "not measured", "", "", config, "its weights are random"
     failed = place / "failed.json"
-    reason = _read_json(failed)["reason"] if failed.exists() else "not run yet"
+    reason = read_json(failed)["reason"] if failed.exists() else "not run yet"
     return "failed" if failed.exists() else "pending", "", "", "", reason
 
 
@@ -264,43 +318,3 @@ def _components(facts: Mapping[str, Any]) -> tuple[str, str, str]:
     system = facts["system"]
     reranker = system["reranker"]["use"] if system["reranker"] else ""
     return system["retriever"]["use"], reranker, json.dumps(system, sort_keys=True)
-
-
-def _write_table(file: Path, table: pd.DataFrame) -> None:
-    files.write(file, table.to_csv(index=False, lineterminator="\n"))
-
-
-def _csv(file: Path, columns: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    texts = {name: str for name in columns if name in TEXTS}
-    # pandas' own parser of numbers may be off by the last bit, Python's is not.
-    exact = {name: _number for name in columns if name in ("value", "seconds")}
-    missing = {name: [""] for name in columns if name not in (*TEXTS, *exact)}
-    try:
-        return pd.read_csv(
-            file, dtype=texts, converters=exact, keep_default_na=False, na_values=missing
-        )
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{file} cannot be read: {error}. Delete its folder and run again."
-        ) from error
-
-
-def _number(text: str) -> float:
-    return float(text) if text else float("nan")
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise StoreError(
-            f"There are no results in {file.parent}; `python -m harness run FILE` makes them."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{file} cannot be read: {error}. Delete it and run again.") from error
-
-
-def _json(content: Any) -> str:
-    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

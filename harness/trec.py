@@ -1,4 +1,4 @@
-"""TREC run files, read and written."""
+"""TREC run and qrels files, read and written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data import Hit, Run
+from harness.data import Hit, Qrels, Run
 from harness.errors import DataError
 from harness.files import open_text
 
@@ -59,3 +59,30 @@ def run_bytes(run: Run, tag: str) -> bytes:
         for rank, hit in enumerate(run[query_id], start=1)
     ]
     return gzip.compress("".join(lines).encode(), compresslevel=6, mtime=0)
+
+
+def qrels_bytes(qrels: Qrels) -> bytes:
+    """`qrels` as a gzipped TREC qrels file, the same bytes for the same judgements."""
+    lines = [
+        f"{query_id} 0 {doc_id} {relevance}\n"
+        for query_id in sorted(qrels)
+        for doc_id, relevance in sorted(qrels[query_id].items())
+    ]
+    return gzip.compress("".join(lines).encode(), compresslevel=6, mtime=0)
+
+
+def read_qrels(file: Path) -> dict[str, dict[str, int]]:
+    """What `qrels_bytes` gave: relevance per query id and doc id.
+
+    Raises DataError naming file and line of what is malformed.
+    """
+    qrels: dict[str, dict[str, int]] = {}
+    for number, fields in _fields(file):
+        try:
+            query_id, _, doc_id, relevance = fields
+            qrels.setdefault(query_id, {})[doc_id] = int(relevance)
+        except ValueError:
+            raise DataError(
+                f"{file}:{number}: expected `query_id 0 doc_id relevance`, found {fields!r}."
+            ) from None
+    return qrels

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from harness import frames, quality, registry, stages, vectors
+from harness import frames, quality, readings, registry, stages, vectors
 from harness.clock import Clock
 from harness.data import Dataset, Run
 from harness.errors import DataError
 from harness.journal import Journal
 from harness.plan import Stage, Trial, component_key
-from harness.protocols import Encoder, Identified, Progress, TokenEncoder
+from harness.protocols import Encoder, Identified, LimitsLength, Progress, TokenEncoder
 from harness.provenance import provenance
+from harness.readings import Lengths
 from harness.stages import StageResult
-from harness.store import SNIPPET, Record
+from harness.store import SNIPPET, Measured, Record
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ class Work:
         self._encoders: dict[str, vectors.StoredEncoder] = {}
         self._retrieved: dict[str, StageResult] = {}
         """First stages at hand, since several systems rerank the same one."""
+        self._lengths: dict[str, dict[str, int]] = {}
+        """By component and text how many tokens it has."""
 
     def encode_together(self, trials: Sequence[Trial]) -> None:
         """Encode all documents at once for encoders that share a transformer's pass.
@@ -82,21 +86,33 @@ class Work:
         storage = [
             {**name, **result.footprint._asdict()} for _, result in results if result.footprint
         ]
+        lengths = results[-1][1].facts.get("lengths")
+        candidates = results[0][1].run if len(results) > 1 else None
         return Record(
             run=run,
-            measurements=self.measurements(trial, run),
+            candidates=candidates,
+            measured=self.measured(trial, run, candidates, lengths and Lengths(**lengths)),
             timings=pd.DataFrame(timings, columns=list(frames.TIMINGS)),
             storage=pd.DataFrame(storage, columns=list(frames.STORAGE)),
             texts=self._texts(run),
             facts=self._facts(trial, results),
         )
 
-    def measurements(self, trial: Trial, run: Run) -> pd.DataFrame:
-        """Columns MEASUREMENTS: the experiment's metrics of a trial's run."""
+    def measured(
+        self, trial: Trial, run: Run, candidates: Run | None, lengths: Lengths | None
+    ) -> Measured:
+        """The experiment's metrics of a trial's run, and what else its rankings tell."""
+        qrels, depth = self.dataset.qrels, trial.system.depth.rerank
+        names = {"dataset": trial.dataset.name, "system": trial.system.name}
         with self._clock.kind("measure"):
-            measured = quality.measurements(run, self.dataset.qrels, self._metrics)
-        named = measured.assign(dataset=trial.dataset.name, system=trial.system.name)
-        return named[list(frames.MEASUREMENTS)]
+            values = quality.measurements(run, qrels, self._metrics)
+            others = readings.readings(run, candidates, qrels, self._metrics, depth, lengths)
+        return Measured(
+            measurements=values.assign(**names)[list(frames.MEASUREMENTS)],
+            readings=others.assign(**names)[list(frames.READINGS)],
+            qrels=qrels,
+            lengths=lengths,
+        )
 
     def run(self, stage: Stage) -> Run:
         """The run that a stage gives."""
@@ -134,14 +150,36 @@ class Work:
         for part in registry.parts(stage.component):
             if isinstance(encoder := self.remembering(part), vectors.StoredEncoder):
                 encoder.remember_queries([query.text for query in self.dataset.queries])
-        return stages.rerank(
+        candidates = self._result(stage.candidates).run
+        result = stages.rerank(
             component,
-            self._result(stage.candidates).run,
+            candidates,
             self.dataset,
             stage.depth,
             Journal(self._folder(stage).with_suffix(".partial")),
             self._clock,
             self.progress,
+        )
+        lengths = self._measure_lengths(stage, candidates)
+        if lengths is None:
+            return result
+        facts = {**result.facts, "lengths": dataclasses.asdict(lengths)}
+        return dataclasses.replace(result, facts=facts)
+
+    def _measure_lengths(self, stage: Stage, candidates: Run) -> Lengths | None:
+        """How long the reranked documents are; None where no part of the reranker can say."""
+        able = (p for p in registry.parts(stage.component) if isinstance(p, LimitsLength))
+        reader = next(able, None)
+        if reader is None:
+            return None
+        ids = dict.fromkeys(h.doc_id for hits in candidates.values() for h in hits[: stage.depth])
+        texts = {doc_id: self.dataset.docs_by_id[doc_id].text for doc_id in ids}
+        known = self._lengths.setdefault(component_key(reader), {})
+        missing = list({text for text in texts.values() if text not in known})
+        known |= zip(missing, reader.doc_lengths(missing), strict=True)
+        return Lengths(
+            docs={doc_id: known[text] for doc_id, text in texts.items()},
+            room={query.query_id: reader.room(query.text) for query in self.dataset.queries},
         )
 
     def _folder(self, stage: Stage) -> Path:
@@ -194,8 +232,13 @@ class Work:
                 if isinstance(part, Identified)
             ],
             "stages": [
-                {"kind": stage.kind, "key": stage.key, **result.facts}
+                {"kind": stage.kind, "key": stage.key, **_told(result.facts)}
                 for stage, (_, result) in zip(trial.stages, results, strict=True)
             ],
             "provenance": provenance(),
         }
+
+
+def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of a stage for a reader; the lengths of its documents are a table of their own."""
+    return {name: value for name, value in facts.items() if name != "lengths"}

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "harness").rglob("*.py"))
 FLOORS = (
     ("harness.cli",),
+    ("harness.side_by_side",),
     ("harness.closing",),
     ("harness.execute", "harness.report"),
     ("harness.costs",),

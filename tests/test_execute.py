@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from fakes import CALLS, write_experiment
 
+from harness.analysis import alarms
 from harness.analysis.compare import analyse
 from harness.config import load_experiment
 from harness.errors import DataError
@@ -255,7 +256,10 @@ def test_everything_stored_is_plain(tmp_path: Path) -> None:
     executed(tmp_path)
     (folder,) = (tmp_path / "results" / "experiment" / "data").glob("oracle--*")
     assert sorted(file.name for file in folder.iterdir()) == [
+        "candidates.trec.gz",
         "measurements.csv",
+        "qrels.trec.gz",
+        "readings.csv",
         "run.trec.gz",
         "storage.csv",
         "texts.jsonl.gz",
@@ -265,3 +269,37 @@ def test_everything_stored_is_plain(tmp_path: Path) -> None:
     assert re.fullmatch(r"oracle--[0-9a-f]{12}", folder.name)
     assert json.loads((folder / "trial.json").read_text())["provenance"]["harness"]
     assert pd.read_csv(folder / "measurements.csv")["metric"].nunique() == 3
+
+
+def test_other_readings_of_a_rerank_are_stored(tmp_path: Path) -> None:
+    systems = [OVERLAP_ONLY, reranking("Identity"), reranking("Constant")]
+    executed(tmp_path, systems=systems, metrics=["ndcg@3"])
+    found = results(tmp_path)
+    assert set(found.readings["system"]) == {"overlap", "identity", "constant"}
+    assert found.readings[found.readings["system"] == "overlap"]["reading"].unique() == [
+        "condensed"
+    ]
+    table = alarms.alarms(found)
+    named = {(row.system, row.alarm, row.severity) for row in table.itertuples()}
+    assert ("identity", "null reranker", "INVALID") in named
+    assert ("constant", "constant scores", "INVALID") in named
+    assert found.qrels("data", "identity") == fakes.QRELS
+    (first,) = (found.candidates("data", "identity"),)
+    assert first is not None
+    assert [hit.doc_id for hit in first["q1"]] == ["d2", "d1", "d4"]
+    assert found.candidates("data", "overlap") is None
+    assert found.lengths("data", "identity") is None  # no model that could say
+
+
+def test_results_of_a_version_without_readings_are_measured_again(tmp_path: Path) -> None:
+    executed(tmp_path)
+    whole = results(tmp_path).readings
+    for file in (tmp_path / "results" / "experiment" / "data").glob("*/*"):
+        if file.name in ("readings.csv", "qrels.trec.gz", "candidates.trec.gz"):
+            file.unlink()
+    old = results(tmp_path)
+    assert old.readings.empty
+    assert not old.measurements.empty
+    executed(tmp_path)
+    assert CALLS == []  # no component had to work
+    pd.testing.assert_frame_equal(results(tmp_path).readings, whole)

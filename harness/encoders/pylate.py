@@ -123,6 +123,18 @@ class Pylate:
         """For each text the number of tokens that the model reads."""
         return forward.count_rows(self.document_pass().tokenize, forward.real_tokens, texts)
 
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones and markers."""
+        return forward.lengths(_load(self).tokenizer, texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read, whatever the query."""
+        del query
+        model = _load(self)
+        special = model.tokenizer.num_special_tokens_to_add(pair=False)
+        room: int = model.document_length - special - bool(model.document_prefix)
+        return room
+
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of vectors that `encode_doc_tokens` gives."""
         model = _load(self)

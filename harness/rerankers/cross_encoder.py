@@ -111,6 +111,17 @@ class CrossEncoder:
         """How the model computes attention."""
         return forward.attention(_load(self).model)
 
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones."""
+        return forward.lengths(_load(self).tokenizer, texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read beside `query`."""
+        tokenizer = _load(self).tokenizer
+        (asked,) = forward.lengths(tokenizer, [query])
+        free = _room(tokenizer)
+        return free - (free // 2 if asked >= free else asked)
+
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Tokens of all pairs, special ones included and padding not."""
         rows = _pairs(_load(self).tokenizer, query, [doc.text for doc in docs]) if docs else []
@@ -127,8 +138,7 @@ def _policy(reranker: CrossEncoder) -> str:
 
 def _pairs(tokenizer: Any, query: str, texts: Sequence[str]) -> list[dict[str, list[int]]]:
     """Token ids of (query, text) for each text, without padding."""
-    limit = tokenizer.model_max_length
-    room = limit - tokenizer.num_special_tokens_to_add(pair=True)
+    limit, room = tokenizer.model_max_length, _room(tokenizer)
     ids = tokenizer(query, add_special_tokens=False, verbose=False)["input_ids"]
     if len(ids) >= room:
         query = tokenizer.decode(ids[: room // 2])
@@ -136,6 +146,12 @@ def _pairs(tokenizer: Any, query: str, texts: Sequence[str]) -> list[dict[str, l
         [query] * len(texts), list(texts), truncation="only_second", max_length=limit
     )
     return [{name: encoded[name][i] for name in encoded} for i in range(len(texts))]
+
+
+def _room(tokenizer: Any) -> int:
+    """Tokens of query and document together that fit beside the special ones."""
+    room: int = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add(pair=True)
+    return room
 
 
 def has_trained_head(folder: Path) -> bool:

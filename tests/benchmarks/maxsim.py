@@ -117,6 +117,9 @@ def report(dim: int, took: dict[str, list[float]], tokens: float, machine: Rates
             line += f"  ratio {statistics.median(ratios):.2f}"
             line += f" (min {min(ratios):.2f}, max {max(ratios):.2f})"
         print(line + share(name, dim, tokens, middle, machine))
+    least = 2 * QUERY_TOKENS * dim * tokens / machine.flops
+    most = statistics.median(took["pylate"]) / least
+    print(f"  At the machine's full rate of products the ratio would be {most:.2f}.")
 
 
 def share(name: str, dim: int, tokens: float, took: float, machine: Rates) -> str:

@@ -1,0 +1,158 @@
+"""What is wrong with a result, or may be, as data: a reader of numbers must not have to suspect it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import pandas as pd
+
+from harness.readings import DISTINCT, ORDER, TAU, TRUNCATED
+from harness.store import Results
+
+ALARMS = ("dataset", "system", "alarm", "severity", "evidence")
+"""One row an alarm; those that block a recommendation first."""
+
+INFO, CAUTION, INVALID = "INFO", "CAUTION", "INVALID"
+"""To be known; to be weighed; the result says nothing about the system."""
+
+SEVERITIES = (INVALID, CAUTION, INFO)
+
+SAME_ORDER, OTHER_ORDER = 0.999, -0.9
+"""Kendall's tau to the first stage from which on a reranker changed nothing, or turned it around."""
+
+CONSTANT_INVALID = 0.5
+"""Share of the queries with one score for all candidates that makes a rerank invalid."""
+
+TIES = 0.1
+"""Share of the first ten whose place the tie rule decided."""
+
+CUT_CAUTION, CUT_INFO = 0.25, 0.05
+"""Share of the candidates that the model read only in part."""
+
+FEWER_JUDGED = 0.05
+"""How much smaller than the baseline's the share of judged documents among the first ten is."""
+
+APART, FAR_APART = 0.99, 0.9
+"""Kendall's tau between the rankings of two devices below which they are apart."""
+
+JUDGED, TIED = "judged@10", "ties@10"
+
+
+class Alarm(NamedTuple):
+    """One alarm of a system on a dataset."""
+
+    alarm: str
+    severity: str
+    evidence: str
+
+
+def alarms(results: Results) -> pd.DataFrame:
+    """Columns ALARMS, from stored readings, measurements and timed rankings."""
+    facts, baseline = _facts(results), results.plan["baseline"]
+    rows = [
+        (dataset, system, *alarm)
+        for (dataset, system), mine in facts.items()
+        for check in CHECKS
+        for alarm in check(mine, facts.get((dataset, baseline), {}))
+    ]
+    table = pd.DataFrame([*rows, *_timed(results)], columns=list(ALARMS))
+    order = table["severity"].map({severity: i for i, severity in enumerate(SEVERITIES)})
+    return table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)[
+        list(ALARMS)
+    ]
+
+
+Facts = Mapping[str, "pd.Series[float]"]
+"""By metric a system's values, one a query."""
+
+
+def _facts(results: Results) -> dict[tuple[str, str], dict[str, pd.Series[float]]]:
+    measured = results.measurements
+    order = results.readings[results.readings["reading"] == ORDER]
+    found: dict[tuple[str, str], dict[str, pd.Series[float]]] = {}
+    for table in (measured[measured["metric"].isin((JUDGED, TIED))], order):
+        for (dataset, system, metric), rows in table.groupby(
+            ["dataset", "system", "metric"], sort=False
+        ):
+            found.setdefault((dataset, system), {})[metric] = rows["value"]
+    return found
+
+
+def _order(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
+    del baseline
+    if TAU not in facts:
+        return
+    tau = facts[TAU].mean()
+    said = f"Kendall's tau to the order of the first stage is {tau:.3f} on average"
+    if tau >= SAME_ORDER:
+        yield Alarm("null reranker", INVALID, f"{said}: it changed nothing.")
+    elif tau <= OTHER_ORDER:
+        yield Alarm("reversed order", INVALID, f"{said}: it turned the order around.")
+
+
+def _constant(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
+    del baseline
+    share = (facts[DISTINCT] == 1).mean() if DISTINCT in facts else 0.0
+    if share > 0:
+        severity = INVALID if share >= CONSTANT_INVALID else CAUTION
+        said = f"{share:.0%} of the queries have one score for all candidates."
+        yield Alarm("constant scores", severity, said)
+
+
+def _ties(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
+    del baseline
+    share = facts[TIED].mean() if TIED in facts else 0.0
+    if share > TIES:
+        said = f"{share:.0%} of the first ten documents share their score with another."
+        yield Alarm("tie-heavy", CAUTION, said)
+
+
+def _truncated(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
+    del baseline
+    share = facts[TRUNCATED].mean() if TRUNCATED in facts else 0.0
+    if share > CUT_INFO:
+        severity = CAUTION if share > CUT_CAUTION else INFO
+        said = f"{share:.0%} of the candidates are longer than what the model reads of them."
+        yield Alarm("truncation-heavy", severity, said)
+
+
+def _unjudged(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
+    if JUDGED not in facts or JUDGED not in baseline:
+        return
+    mine, theirs = facts[JUDGED].mean(), baseline[JUDGED].mean()
+    if theirs - mine > FEWER_JUDGED:
+        said = (
+            f"{mine:.0%} of its first ten documents have a judgement, {theirs:.0%} of the "
+            "baseline's: what nobody judged counts as not relevant."
+        )
+        yield Alarm("unjudged-heavy", CAUTION, said)
+
+
+CHECKS: tuple[Callable[[Facts, Facts], Iterator[Alarm]], ...] = (
+    _order,
+    _constant,
+    _ties,
+    _truncated,
+    _unjudged,
+)
+
+
+def _timed(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """Alarms of the rankings that were timed: on another device, or not those of quality."""
+    arms = results.costs["arms"]
+    for (dataset, system), rows in arms[arms["tau"].notna()].groupby(
+        ["dataset", "system"], sort=False
+    ):
+        least = rows.loc[rows["tau"].idxmin()]
+        if least["tau"] < APART:
+            severity = INVALID if least["tau"] < FAR_APART else CAUTION
+            said = f"Kendall's tau to the first device is {least['tau']:.3f} on {least['device']}."
+            yield str(dataset), str(system), "devices apart", severity, said
+    known = arms[(arms["status"] == "measured") & (arms["agreement"] < 1)]
+    for (dataset, system), rows in known.groupby(["dataset", "system"], sort=False):
+        said = (
+            f"{rows['agreement'].min():.0%} of the timed queries were ranked as in the run that "
+            "quality was measured on: latency and quality are not of the same ranking."
+        )
+        yield str(dataset), str(system), "timed ranking differs", CAUTION, said

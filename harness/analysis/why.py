@@ -1,0 +1,107 @@
+"""One query side by side: what each system ranked, with scores, judgements and what was cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness.errors import DataError
+from harness.registry import did_you_mean
+from harness.store import Results
+
+RANKED = ("doc_id", "relevance", "system", "rank", "score", "truncated")
+"""One row a document and system that ranked it; `relevance` is NaN where nobody judged it,
+`truncated` whether the system's model read only part of it (None where that is not known)."""
+
+
+@dataclass(frozen=True)
+class Why:
+    """What is known of one query on one dataset."""
+
+    dataset: str
+    query_id: str
+    text: str
+    metrics: pd.DataFrame
+    """By system the query's metrics."""
+    ranked: pd.DataFrame
+    """Columns RANKED, in the order of the systems and their ranks."""
+    judged: Mapping[str, int]
+    texts: Mapping[str, str]
+    """Beginnings of documents, as far as they were kept."""
+
+
+def why(
+    results: Results, query_id: str, dataset: str | None = None, systems: Sequence[str] = ()
+) -> Why:
+    """The query's rankings in `systems` (all by default).
+
+    Raises DataError for a query, dataset or system that the results do not have, and for a query
+    of several datasets where none is named.
+    """
+    measured = results.measurements
+    found = measured[measured["query_id"] == query_id]
+    names = list(dict.fromkeys(found["dataset"]))
+    if dataset is None and len(names) > 1:
+        raise DataError(
+            f"Query {query_id!r} stands in {', '.join(map(str, names))}: name one by --dataset."
+        )
+    chosen = found[found["dataset"] == (dataset or names[0])] if names else found
+    if chosen.empty:
+        raise DataError(_unknown(measured, query_id, dataset))
+    place = str(chosen["dataset"].iloc[0])
+    known = [str(name) for name in dict.fromkeys(chosen["system"])]
+    for name in systems:
+        if name not in known:
+            raise DataError(f"No system {name!r} has results{did_you_mean(name, known)}.")
+    wanted = list(systems) or known
+    texts = {key: text for name in wanted for key, text in results.texts(place, name).items()}
+    judged = results.qrels(place, wanted[0]).get(query_id, {})
+    parts = [_of_system(results, place, name, query_id, judged) for name in wanted]
+    values = chosen.pivot_table(index="system", columns="metric", values="value", sort=False)
+    return Why(
+        dataset=place,
+        query_id=query_id,
+        text=texts.get(f"query {query_id}", ""),
+        metrics=values.loc[wanted],
+        ranked=pd.concat(parts, ignore_index=True)[list(RANKED)],
+        judged=judged,
+        texts={key.removeprefix("doc "): text for key, text in texts.items() if key[:4] == "doc "},
+    )
+
+
+def _unknown(measured: pd.DataFrame, query_id: str, dataset: str | None) -> str:
+    datasets = list(map(str, dict.fromkeys(measured["dataset"])))
+    if dataset is not None and dataset not in datasets:
+        return f"There are no results on a dataset {dataset!r}{did_you_mean(dataset, datasets)}."
+    queries = list(map(str, dict.fromkeys(measured["query_id"])))
+    where = f" on {dataset!r}" if dataset else ""
+    if not queries:
+        return "There are no results of any query: `python -m harness run FILE` makes them."
+    return (
+        f"No query {query_id!r} has results{where}{did_you_mean(query_id, queries)}. "
+        f"{len(queries):,} have, such as {queries[0]!r}."
+    )
+
+
+def _of_system(
+    results: Results, dataset: str, system: str, query_id: str, judged: Mapping[str, int]
+) -> pd.DataFrame:
+    hits = results.run(dataset, system).get(query_id, ())
+    lengths = results.lengths(dataset, system)
+    reached = lengths is not None and query_id in lengths.room
+    rows = [
+        (
+            hit.doc_id,
+            judged.get(hit.doc_id),
+            system,
+            rank,
+            hit.score,
+            lengths.truncated(query_id, hit.doc_id)
+            if lengths is not None and reached and hit.doc_id in lengths.docs
+            else None,
+        )
+        for rank, hit in enumerate(hits, start=1)
+    ]
+    return pd.DataFrame(rows, columns=list(RANKED)).astype({"relevance": float})

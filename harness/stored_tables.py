@@ -1,0 +1,91 @@
+"""Tables and JSON in files, written whole and read back with the same values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import files, frames
+from harness.errors import StoreError
+from harness.readings import Lengths
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXTS = (
+    *("dataset", "system", "query_id", "metric", "stage", "finished", "holder", "precision"),
+    *("reading", "kind", "id"),
+    *("device", "mode", "status", "reason", "policy", "dtype", "attention", "unit", "model"),
+    "remark",
+)
+"""Columns that hold text, even where it looks like a number."""
+
+
+def write_table(file: Path, table: pd.DataFrame) -> None:
+    """Put a table into a CSV file; raises StoreError if it cannot."""
+    files.write(file, table.to_csv(index=False, lineterminator="\n"))
+
+
+def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """What `write_table` gave, to the last bit; `columns` are those it may have.
+
+    Raises StoreError for a file that cannot be read.
+    """
+    import pandas as pd
+
+    texts = {name: str for name in columns if name in TEXTS}
+    # pandas' own parser of numbers may be off by the last bit, Python's is not.
+    exact = {name: _number for name in columns if name in ("value", "seconds")}
+    missing = {name: [""] for name in columns if name not in (*TEXTS, *exact)}
+    try:
+        return pd.read_csv(
+            file, dtype=texts, converters=exact, keep_default_na=False, na_values=missing
+        )
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{file} cannot be read: {error}. Delete its folder and run again."
+        ) from error
+
+
+def _number(text: str) -> float:
+    return float(text) if text else float("nan")
+
+
+def read_json(file: Path) -> Any:
+    """The content of a JSON file; raises StoreError for one that is not there or not whole."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"There are no results in {file.parent}; `python -m harness run FILE` makes them."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{file} cannot be read: {error}. Delete it and run again.") from error
+
+
+def json_text(content: Any) -> str:
+    """`content` as text, the same for the same content."""
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def lengths_table(lengths: Lengths) -> pd.DataFrame:
+    """Columns LENGTHS."""
+    import pandas as pd
+
+    rows = [("doc", *item) for item in lengths.docs.items()]
+    rows += [("room", *item) for item in lengths.room.items()]
+    return pd.DataFrame(rows, columns=list(frames.LENGTHS))
+
+
+def read_lengths(file: Path) -> Lengths | None:
+    """What `lengths_table` gave, from its file; None without one."""
+    if not file.exists():
+        return None
+    table = read_table(file, frames.LENGTHS)
+    by_kind = {
+        kind: dict(zip(rows["id"], rows["tokens"].tolist(), strict=True))
+        for kind, rows in table.groupby("kind")
+    }
+    return Lengths(docs=by_kind.get("doc", {}), room=by_kind.get("room", {}))
