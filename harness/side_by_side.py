@@ -12,8 +12,11 @@ from harness.analysis.answer import significant
 from harness.analysis.why import Why
 from harness.closing import WIDTH, columns, short
 
-NAME = 16
+NAME = 13
 """Characters of a system's name above its column."""
+
+SIDE_BY_SIDE = 3
+"""Systems in one table."""
 
 SNIPPET_LINES = 3
 
@@ -39,9 +42,9 @@ def why_text(found: Why, metrics: Sequence[str], top: int) -> str:
         *columns([["", *metrics], *_values(found, metrics)]),
         "",
     ]
-    systems = list(dict.fromkeys(rows["system"]))
-    for start in range(0, len(systems), 3):
-        lines += [*_documents(shown, order, found, systems[start : start + 3]), ""]
+    systems = list(enumerate(found.metrics.index, start=1))
+    for start in range(0, len(systems), SIDE_BY_SIDE):
+        lines += [*_documents(shown, order, found, systems[start : start + SIDE_BY_SIDE]), ""]
     lines += _wrapped(
         "Rank (score) in each system, - where it did not rank the document; rel: its relevance, "
         "? where nobody judged it; *: the model read only the beginning."
@@ -54,25 +57,25 @@ def why_text(found: Why, metrics: Sequence[str], top: int) -> str:
 
 def _values(found: Why, metrics: Sequence[str]) -> list[list[str]]:
     return [
-        [str(system), *(f"{row[metric]:.4f}" for metric in metrics)]
-        for system, row in found.metrics.iterrows()
+        [f"{number}: {system}", *(f"{row[metric]:.4f}" for metric in metrics)]
+        for number, (system, row) in enumerate(found.metrics.iterrows(), start=1)
     ]
 
 
 def _documents(
-    shown: pd.DataFrame, order: Sequence[str], found: Why, systems: Sequence[str]
+    shown: pd.DataFrame, order: Sequence[str], found: Why, systems: Sequence[tuple[int, str]]
 ) -> list[str]:
-    """A row a document, a column each of a few systems."""
+    """A row a document, a column each of a few numbered systems."""
     cells = {
         (row.doc_id, row.system): _cell(row.rank, row.score, row.truncated)
         for row in shown.itertuples()
     }
-    rows = [["", "rel", *(short(name, NAME) for name in systems)]]
+    rows = [["", "rel", *(f"{number}: {short(name, NAME)}" for number, name in systems)]]
     rows += [
         [
             doc_id,
             str(found.judged.get(doc_id, "?")),
-            *(cells.get((doc_id, system), "-") for system in systems),
+            *(cells.get((doc_id, system), "-") for _, system in systems),
         ]
         for doc_id in order
     ]

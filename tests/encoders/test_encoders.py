@@ -169,3 +169,13 @@ def test_plain_transformer_is_refused_unless_pooling_is_said() -> None:
     mean = SentenceTransformers(BERT, device="cpu", pooling="mean")
     cls = SentenceTransformers(BERT, device="cpu", pooling="cls")
     assert not np.allclose(mean.encode_docs(["red apple"]), cls.encode_docs(["red apple"]))
+
+
+def test_what_is_longer_than_its_room_is_cut_and_nothing_else() -> None:
+    encoder = Pylate(COLBERT, device="cpu", document_length=10)
+    texts = ["cat", "the cat is blue", "the cat is blue and the dog is blue and sorts the list"]
+    room, read = encoder.room("any query"), encoder.count_doc_tokens(texts)
+    lengths = encoder.doc_lengths(texts)
+    assert [length > room for length in lengths] == [False, False, True]
+    special = 10 - room  # [CLS], the marker, [SEP]
+    assert [min(length, room) + special for length in lengths] == read

@@ -119,3 +119,14 @@ def test_weight_names_in_other_formats(tmp_path: Path, sharded: bool) -> None:
     else:
         torch.save({"score.w": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
     assert cross_encoder.weight_names(tmp_path) == ["score.w"]
+
+
+@pytest.mark.parametrize("query", ["cat", "sort the list", "river " * 40])
+def test_what_is_longer_than_its_room_is_cut_and_nothing_else(query: str) -> None:
+    reranker = CrossEncoder(MS_MARCO, max_length=16, device="cpu")
+    lengths, room = reranker.doc_lengths(TEXTS), reranker.room(query)
+    tokenizer = cross_encoder._load(reranker).tokenizer
+    for text, length in zip(TEXTS, lengths, strict=True):
+        (row,) = cross_encoder._pairs(tokenizer, query, [text])
+        kept = sum(row["token_type_ids"]) - 1  # of the second text, without its [SEP]
+        assert kept == min(length, room)
