@@ -221,6 +221,9 @@ class Work:
                 "documents": len(dataset.docs),
                 "queries": len(dataset.queries),
                 "judgements": sum(map(len, dataset.qrels.values())),
+                "judged_not_relevant": sum(
+                    grade <= 0 for judged in dataset.qrels.values() for grade in judged.values()
+                ),
                 "description": dataset.description,
                 "notes": list(dataset.notes),
             },

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.analysis import costs, stats
+from harness.analysis import costs, reranking, stats
+from harness.analysis.alarms import alarms
 from harness.analysis.answer import answer, subsets
 from harness.analysis.costs import CostAnalysis
 from harness.store import Results
@@ -43,6 +44,10 @@ class Analysis:
     costs: CostAnalysis
     notes: Mapping[str, Sequence[str]]
     """By dataset: what a reader of its numbers must know."""
+    ceilings: pd.DataFrame
+    sweep: pd.DataFrame
+    unjudged: pd.DataFrame
+    alarms: pd.DataFrame
     answer: str
 
 
@@ -57,6 +62,10 @@ def analyse(results: Results) -> Analysis:
         storage=storage,
         costs=cost,
         notes=notes(results),
+        ceilings=reranking.ceilings(results),
+        sweep=reranking.sweep(results),
+        unjudged=reranking.unjudged(results),
+        alarms=alarms(results),
         answer=answer(results, changes, storage, cost),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -52,84 +52,119 @@ def _by_dataset(results: Results) -> Iterator[tuple[str, pd.DataFrame, pd.DataFr
 
 def ceilings(results: Results) -> pd.DataFrame:
     """Columns CEILINGS, of the experiment's metrics."""
-    seed, rows = results.plan["seed"], []
+    parts = []
     for dataset, values, readings in _by_dataset(results):
         best = readings[readings["reading"] == CEILING]
+        depths = best.groupby("system")["depth"].first()
         none = wide(readings[(readings["reading"] == DEPTH) & (readings["depth"] == 0)])
-        for (system, metric), group in best.groupby(["system", "metric"], sort=False):
-            if metric not in results.plan["metrics"]:
-                continue
-            columns = pd.concat(
-                [
-                    none[system, metric],
-                    values[system, metric],
-                    group.set_index("query_id")["value"],
-                ],
-                axis=1,
-            ).to_numpy()
-            first, value, ceiling = columns.mean(axis=0).tolist()
-            before, behind = 1 - ceiling, ceiling - value
-            limit = FIRST_STAGE if before > behind else RERANKER
-            name = (dataset, system, metric, int(group["depth"].iloc[0]))
-            rows.append(
-                (*name, first, value, ceiling, *_closed(columns, seed), before, behind, limit)
-            )
-    return pd.DataFrame(rows, columns=list(CEILINGS))
+        ceiling = wide(best[best["metric"].isin(results.plan["metrics"])])
+        names = ceiling.columns
+        if names.empty:
+            continue
+        columns = np.stack([part[names].to_numpy() for part in (none, values, ceiling)], axis=2)
+        means = columns.mean(axis=0).T
+        table = pd.DataFrame(list(names), columns=["system", "metric"])
+        table[["first", "value", "ceiling"]] = means.T
+        table[["closed", "closed_low", "closed_high"]] = _closed(columns, results.plan["seed"])
+        table["lost_before"], table["left_behind"] = 1 - means[2], means[2] - means[1]
+        before = table["lost_before"] > table["left_behind"]
+        table["limit"] = np.where(before, FIRST_STAGE, RERANKER)
+        parts.append(table.assign(dataset=dataset, depth=table["system"].map(depths)))
+    return _joined(parts, CEILINGS)
 
 
-def _closed(columns: stats.Columns, seed: int) -> tuple[float, float, float]:
-    """The share of the gap that was closed, with its interval; NaN where there is no gap.
+def _closed(columns: stats.Columns, seed: int) -> stats.Columns:
+    """Share of the gap that each system closed, with its interval: shape (systems, 3).
 
-    `columns` are first stage, rerank and ceiling. The interval is the bootstrap's over queries of
-    the ratio of means.
+    `columns` of shape (queries, systems, 3) are first stage, rerank and ceiling; the interval is
+    that of the bootstrap of the ratio of means over queries. NaN where there is no gap.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        means = columns.mean(axis=0)
-        share = (means[1] - means[0]) / (means[2] - means[0])
-        if len(columns) < 2 or not np.isfinite(share):
-            return float(share) if np.isfinite(share) else np.nan, np.nan, np.nan
-        drawn = stats.resampled_means(columns, seed)
-        shares = (drawn[:, 1] - drawn[:, 0]) / (drawn[:, 2] - drawn[:, 0])
+    queries, systems, _ = columns.shape
+    shares = _share(columns.mean(axis=0))
+    if queries < 2:
+        return np.column_stack([shares, np.full((systems, 2), np.nan)])
+    drawn = stats.resampled_means(columns.reshape(queries, -1), seed).reshape(-1, systems, 3)
     tail = (1 - stats.CONFIDENCE) / 2
-    low, high = np.nanquantile(shares[np.isfinite(shares)], [tail, 1 - tail])
-    return float(share), float(low), float(high)
+    bounds = np.full((2, systems), np.nan)
+    known = np.isfinite(shares)
+    bounds[:, known] = np.nanquantile(_share(drawn)[:, known], [tail, 1 - tail], axis=0)
+    return np.column_stack([shares, *bounds])
+
+
+def _share(means: stats.Columns) -> stats.Columns:
+    """(value - first) / (ceiling - first) over the last axis; NaN without a gap."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share: stats.Columns = (means[..., 1] - means[..., 0]) / (means[..., 2] - means[..., 0])
+    return np.where(np.isfinite(share), share, np.nan)
 
 
 def sweep(results: Results) -> pd.DataFrame:
     """Columns SWEEP: what reranking fewer candidates would have given, from the one pass."""
-    seed, parts = results.plan["seed"], []
+    parts, names = [], ["system", "metric", "depth"]
     for dataset, values, readings in _by_dataset(results):
+        depths = readings[readings["reading"] == CEILING].groupby("system")["depth"].first()
+        full = {
+            (system, metric, depth): values[system, metric]
+            for system, depth in depths.items()
+            for metric in results.plan["metrics"]
+        }
+        if not full:
+            continue
         smaller = readings[readings["reading"] == DEPTH]
-        deepest = readings[readings["reading"] == CEILING].groupby("system")["depth"].first()
-        for system, group in smaller.groupby("system", sort=False):
-            for metric in results.plan["metrics"]:
-                by_depth = group[group["metric"] == metric].pivot_table(
-                    index="query_id", columns="depth", values="value"
-                )
-                if system in deepest.index:
-                    by_depth[deepest[system]] = values[system, metric]
-                found = stats.mean_intervals(by_depth.to_numpy(), seed)
-                table = pd.DataFrame(found._asdict()).assign(depth=list(by_depth.columns))
-                table["change"] = table["value"] - table["value"].iloc[-1]
-                parts.append(table.assign(dataset=dataset, system=system, metric=metric))
+        smaller = smaller[smaller["metric"].isin(results.plan["metrics"])]
+        columns = smaller.pivot_table(index="query_id", columns=names, values="value", sort=False)
+        columns = pd.concat([columns, pd.DataFrame(full)], axis=1)
+        table = pd.DataFrame(list(columns.columns), columns=names)
+        found = stats.mean_intervals(columns.to_numpy(), results.plan["seed"])
+        together = table.groupby(names[:2], sort=False).ngroup()
+        table = table.assign(**found._asdict(), together=together)
+        table = table.sort_values("together", kind="stable")
+        table["change"] = table["value"] - table.groupby(names[:2])["value"].transform("last")
+        parts.append(table.assign(dataset=dataset))
+    return _joined(parts, SWEEP)
+
+
+def _joined(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     if not parts:
-        return pd.DataFrame(columns=list(SWEEP))
-    return pd.concat(parts, ignore_index=True)[list(SWEEP)]
+        return pd.DataFrame(columns=list(columns))
+    return pd.concat(parts, ignore_index=True)[list(columns)]
 
 
 def unjudged(results: Results) -> pd.DataFrame:
-    """Columns UNJUDGED, of the experiment's metrics."""
-    baseline, seed, rows = results.plan["baseline"], results.plan["seed"], []
+    """Columns UNJUDGED, of the experiment's metrics.
+
+    Empty for a dataset that has judgements of relevant documents alone: without unjudged documents
+    every ranking of it would be all but perfect.
+    """
+    baseline, parts = results.plan["baseline"], []
     for dataset, values, readings in _by_dataset(results):
+        if not _some_judged_not_relevant(results, dataset):
+            continue
         condensed = wide(readings[readings["reading"] == CONDENSED])
-        for system in values.columns.unique("system").drop(baseline, errors="ignore"):
-            for metric in results.plan["metrics"]:
-                pair = [(system, metric), (baseline, metric)]
-                if not all(name in condensed and name in values for name in pair):
-                    continue
-                change = (condensed[pair[0]] - condensed[pair[1]]).to_numpy()[:, None]
-                gain, low, high = (part.item() for part in stats.mean_intervals(change, seed))
-                judged = [values[name, JUDGED].mean() for name in (system, baseline)]
-                whole = (values[pair[0]] - values[pair[1]]).mean()
-                rows.append((dataset, system, metric, *judged, whole, gain, low, high))
-    return pd.DataFrame(rows, columns=list(UNJUDGED))
+        names = [
+            (system, metric)
+            for system, metric in condensed.columns
+            if system != baseline and metric in results.plan["metrics"]
+            if (baseline, metric) in condensed and (baseline, metric) in values
+        ]
+        if not names:
+            continue
+        theirs = [(baseline, metric) for _, metric in names]
+        change = condensed[names].to_numpy() - condensed[theirs].to_numpy()
+        gain, low, high = stats.mean_intervals(change, results.plan["seed"])
+        judged = values.xs(JUDGED, axis=1, level="metric").mean()
+        table = pd.DataFrame(names, columns=["system", "metric"]).assign(
+            dataset=dataset,
+            gain=(values[names].to_numpy() - values[theirs].to_numpy()).mean(axis=0),
+            condensed_gain=gain,
+            condensed_low=low,
+            condensed_high=high,
+            judged_baseline=judged[baseline],
+        )
+        parts.append(table.assign(judged=table["system"].map(judged)))
+    return _joined(parts, UNJUDGED)
+
+
+def _some_judged_not_relevant(results: Results, dataset: str) -> bool:
+    known = [facts["dataset"] for (name, _), facts in results.facts.items() if name == dataset]
+    return any(facts.get("judged_not_relevant", 1) for facts in known) or not known

@@ -14,6 +14,7 @@ from harness.analysis.compare import Analysis
 from harness.report.costs import cost_blocks
 from harness.report.missing import not_measured, random_weights
 from harness.report.quality import quality_section
+from harness.report.reranking import alarm_blocks, reranking_blocks
 from harness.report.tables import Table, apart, markdown
 from harness.store import Results
 
@@ -46,7 +47,13 @@ def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     shown: dict[str, str] = {}
     sections = [
         quality_section(results, analysis, name, shown)
-        | {"blocks": cost_blocks(results, analysis, name, shown)}
+        | {
+            "alarms": list(alarm_blocks(analysis, name)),
+            "blocks": [
+                *reranking_blocks(results, analysis, name),
+                *cost_blocks(results, analysis, name, shown),
+            ],
+        }
         for name in _datasets(results)
     ]
     facts = [*results.facts.values(), *results.cost_facts.values()]
