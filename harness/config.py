@@ -12,7 +12,7 @@ from typing import Any
 from harness import registry
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
-from harness.protocols import DatasetSource, Reranker, Retriever
+from harness.protocols import DatasetSource, Reranker, Retriever, Served
 from harness.settings import (
     DatasetChoice,
     Decision,
@@ -88,12 +88,14 @@ def load_experiment(
 def _dummy(system: System) -> System:
     """The system with every hub model's architecture, but random weights.
 
-    Models in folders and packages are on this machine, and stay as they are.
+    Models in folders and packages are on this machine, and stay as they are; so do those on servers.
     """
 
     def change(part: Any) -> Any:
         model = getattr(part, "model", None)
-        if not isinstance(model, str) or model.startswith(LOCAL) or Path(model).is_dir():
+        if not isinstance(model, str) or isinstance(part, Served):
+            return part
+        if model.startswith(LOCAL) or Path(model).is_dir():
             return part
         dummy = f"dummy:{model.partition('@')[0]}"
         return dataclasses.replace(part, model=dummy, trust_remote_code=False)
@@ -137,12 +139,13 @@ class _Reader:
         if not isinstance(spec, Mapping):
             return spec
         return {
-            key: self._path(key, value) if isinstance(value, str) else self._rebased(value)
+            key: self._path(key, value, spec) if isinstance(value, str) else self._rebased(value)
             for key, value in spec.items()
         }
 
-    def _path(self, key: str, value: str) -> str:
-        local = key == "path" or (key == "model" and value.startswith((".", "/", "~")))
+    def _path(self, key: str, value: str, spec: Mapping[str, Any]) -> str:
+        here = key == "model" and "url" not in spec  # a server's model lies where the server is
+        local = key == "path" or (here and value.startswith((".", "/", "~")))
         return str((self._folder / Path(value).expanduser()).resolve()) if local else value
 
     def datasets(self, specs: Any) -> tuple[DatasetChoice, ...]:

@@ -7,7 +7,7 @@ before any work starts. Beyond that a component has no state but its fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,6 +107,22 @@ class TokenEncoder(Protocol):
 
     def encode_doc_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
         """For each text a matrix of shape (tokens, dim)."""
+        ...
+
+
+@runtime_checkable
+class Served(Protocol):
+    """A component whose model runs on a server; nothing of it need be on this machine."""
+
+    def for_key(self) -> Self:
+        """The component without what changes none of its answers, such as a time limit."""
+        ...
+
+    def server(self) -> Mapping[str, Any]:
+        """What the server says of itself, and how it is asked; no secrets.
+
+        Raises ComponentError if it serves something else than when the work was planned.
+        """
         ...
 
 

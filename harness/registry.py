@@ -33,6 +33,8 @@ EXTRAS: Mapping[str, str] = {
     "Stemmer": "run",
     "ranx": "run",
     "ir_datasets": "run",
+    "httpx": "endpoints",
+    "tenacity": "endpoints",
     "torch": "torch",
     "sentence_transformers": "torch",
     "pylate": "torch",

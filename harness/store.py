@@ -302,7 +302,8 @@ def _joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     filled = [part for part in parts if len(part)]
     if not filled:
         return pd.DataFrame(columns=columns)
-    return pd.concat(filled, ignore_index=True)[columns]
+    # Results of an older version may lack a column.
+    return pd.concat(filled, ignore_index=True).reindex(columns=columns)
 
 
 def _undone(place: Path, entry: Mapping[str, Any]) -> tuple[str, str, str, str, str]:

@@ -15,7 +15,7 @@ ARM = ["dataset", "device", "system", "mode"]
 
 CALL = ["dataset", "device", "round", "query_id"]
 
-STAGES = ("encode_query", "encode_docs", "fetch", "score")
+STAGES = ("encode_query", "encode_docs", "fetch", "score", "server")
 
 STATISTICS = (
     *("calls", "queries", "effective", "mean"),

@@ -19,6 +19,7 @@ from harness.protocols import (
     HasAttention,
     Preparable,
     Reranker,
+    Served,
     TokenEncoder,
     Tunable,
 )
@@ -111,8 +112,9 @@ def encoders_of(component: Any) -> list[Any]:
 
 
 def models_of(component: Any) -> tuple[str, ...]:
-    """The models inside a component."""
-    found = (getattr(part, "model", None) for part in registry.parts(component))
+    """The models inside a component that are loaded here, not on a server."""
+    local = (part for part in registry.parts(component) if not isinstance(part, Served))
+    found = (getattr(part, "model", None) for part in local)
     return tuple(dict.fromkeys(model for model in found if isinstance(model, str)))
 
 

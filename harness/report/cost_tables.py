@@ -30,6 +30,7 @@ STAGE_NAMES = {
     "encode_docs": "documents",
     "fetch": "fetch",
     "score": "score",
+    "server": "of it server",
 }
 
 
