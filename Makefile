@@ -2,16 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow lint types benchmark clean
+# Tests marked `servers` start real servers from environments of their own: see CONTRIBUTING.md.
+.PHONY: run test test-slow test-servers lint types benchmark clean
 
 run: .venv/run
 	$(BIN)/python -m harness run experiments/quickstart.yaml
 
 test: .venv/test lint types
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not servers"
 
 test-slow: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not servers"
+
+test-servers: .venv/test
+	$(BIN)/python -m pytest -m servers
 
 lint: .venv/test
 	$(BIN)/ruff check .

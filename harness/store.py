@@ -302,8 +302,7 @@ def _joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     filled = [part for part in parts if len(part)]
     if not filled:
         return pd.DataFrame(columns=columns)
-    # Results of an older version may lack a column.
-    return pd.concat(filled, ignore_index=True).reindex(columns=columns)
+    return pd.concat(filled, ignore_index=True).reindex(columns=columns)  # old ones may lack some
 
 
 def _undone(place: Path, entry: Mapping[str, Any]) -> tuple[str, str, str, str, str]:

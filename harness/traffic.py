@@ -8,8 +8,8 @@ from contextvars import ContextVar
 from typing import Literal
 
 Count = Literal["requests", "retries", "waited_seconds", "client_seconds", "server_seconds"]
-"""`requests` that were answered, `retries` of those that were not and the seconds waited before
-them; of the answered ones the seconds that passed here, and those that servers reported."""
+"""`requests` that were answered, be it with a refusal, and the seconds until they were; the seconds
+that servers reported of them; `retries` after what may pass, and the seconds waited before them."""
 
 _counts: ContextVar[dict[str, float] | None] = ContextVar("traffic", default=None)
 

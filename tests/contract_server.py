@@ -56,6 +56,8 @@ class Answer:
     """Under which name an item has its value; None where the item is the value."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    bytes_at_once: int | None = None
+    """With a pause of 10 ms between them."""
 
 
 def refusal(status: int, **content: Any) -> Answer:
@@ -337,9 +339,10 @@ ROUTES: dict[str, dict[tuple[str, str], Callable[[Any], Answer]]] = {
     "ollama": {("GET", "/api/tags"): ollama_tags, ("POST", "/api/embed"): ollama_embed},
     "colbert": {("GET", "/api/search"): stanford_search},
 }
+ROUTES["tei and pylate"] = {**ROUTES["tei"], **ROUTES["pylate"]}
 
 
-class Cut(Exception):
+class CutError(Exception):
     """The connection ends here."""
 
 
@@ -406,7 +409,7 @@ def _handler(server: ContractServer) -> type[BaseHTTPRequestHandler]:
             try:
                 answer = server.answer(method, path, body)
                 self._send(answer)
-            except (Cut, BrokenPipeError, ConnectionResetError):
+            except (CutError, BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
 
         def _send(self, answer: Answer) -> None:
@@ -417,9 +420,11 @@ def _handler(server: ContractServer) -> type[BaseHTTPRequestHandler]:
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(sent)
+            for start in range(0, len(sent), answer.bytes_at_once or len(sent) or 1):
+                self.wfile.write(sent[start:][: answer.bytes_at_once])
+                time.sleep(0.01 if answer.bytes_at_once else 0)
             if len(sent) < int(headers["Content-Length"]):
-                raise Cut
+                raise CutError
 
         def log_message(self, *_: Any) -> None:
             pass

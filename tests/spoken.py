@@ -89,8 +89,14 @@ CASES = [
     Case("openai", "vectors", "openai", encoder.Endpoint, "/embeddings"),
     Case("tei embed", "vectors", "tei", encoder.Endpoint, "/embed", has_index=False),
     Case("infinity tokens", "matrices", "infinity", token_endpoint.TokenEndpoint, "/embeddings"),
-    Case("plaid tokens", "matrices", "next_plaid", token_endpoint.TokenEndpoint, "/encode",
-         has_index=False),  # fmt: skip
+    Case(
+        "plaid tokens",
+        "matrices",
+        "next_plaid",
+        token_endpoint.TokenEndpoint,
+        "/encode",
+        has_index=False,
+    ),
     Case("pylate", "matrices", "pylate", token_endpoint.TokenEndpoint, "/v1/embeddings"),
     Case("vllm tokens", "matrices", "vllm", token_endpoint.TokenEndpoint, "/pooling"),
     Case("colbert", "hits", "colbert", retriever.Endpoint, "/api/search"),

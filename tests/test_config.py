@@ -7,6 +7,7 @@ import pytest
 import yaml
 from fakes import write_experiment
 
+from harness import registry
 from harness.config import load_experiment
 from harness.errors import ConfigError
 from harness.settings import Experiment, quickened
@@ -82,8 +83,8 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
         "10: systems[0].retriever.k1: input should be a valid number, not 'high'",
         "11: systems[0].reranker.use: 'fakes:WordOverlap' is not a Reranker: it lacks score()",
         (
-            "13: systems[1].retriever.encoder.use: there is no encoder 'bm25'; known: pylate, "
-            "sentence_transformers"
+            "13: systems[1].retriever.encoder.use: there is no encoder 'bm25'; known: "
+            f"{', '.join(registry.names('encoders'))}"
         ),
         ("14: systems[1].depth.keep: unknown key; known: rerank, retrieve"),
         "14: systems[1].depth.rerank: input should be greater than or equal to 1, not 0",

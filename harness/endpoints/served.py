@@ -116,22 +116,18 @@ class Server:
 
         Raises ComponentError naming server, request and fault.
         """
-        size = self._texts_a_request() or max(len(asked.texts), 1)
         found: list[Any] = []
+
+        def read(placed: Iterable[Placed]) -> list[Any]:
+            values = joined(placed, len(part.texts), value)
+            check([*found[:1], *values])
+            return values
+
+        size = self._texts_a_request() or max(len(asked.texts), 1)
         for start in range(0, len(asked.texts), size):
             part = replace(asked, texts=asked.texts[start : start + size], model=self.model)
-            found += self._values(part, value, check)
+            found += self.answer(part, f"{len(part.texts)} texts", read)
         return found
-
-    def _values(
-        self, asked: Asked, value: Callable[[Any], Any], check: Callable[[list[Any]], None]
-    ) -> list[Any]:
-        def read(placed: Iterable[Placed]) -> list[Any]:
-            found = joined(placed, len(asked.texts), value)
-            check(found)
-            return found
-
-        return self.answer(asked, f"{len(asked.texts)} texts", read)
 
     def answer(
         self, asked: Asked, what: str, read: Callable[[Iterable[Placed]], list[Any]]
@@ -160,7 +156,7 @@ def unchecked(values: Sequence[Any]) -> None:
 def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         fine = False
     if not fine or "@" in parts.netloc or parts.query or parts.fragment:

@@ -14,6 +14,7 @@ from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
 from harness.plan import Trial, component_key, has_random_weights
 from harness.protocols import (
+    CountsDocTokens,
     CountsTokens,
     Encoder,
     HasAttention,
@@ -100,7 +101,7 @@ def _reranking(trial: Trial, mode: str, called: Reranker, reranker: Any, setting
         candidates=tuple(k for k in setting.candidates if k <= trial.system.depth.rerank),
         policies={name: _scoring(variant) for name, variant in variants.items()},
         docs=setting.docs[trial.stages[0].key],
-        tokens=_tokens(called) if isinstance(called, CountsTokens) else None,
+        tokens=_tokens(called, mode),
         expected=setting.expected.get(trial.key),
         **_named(reranker),
     )
@@ -189,8 +190,12 @@ def _searching(searcher: Any, depth: int, drop_self: bool) -> Call:
     return call
 
 
-def _tokens(component: CountsTokens) -> Callable[[Query, Sequence[Doc]], int]:
-    return lambda query, docs: component.count_tokens(query.text, docs)
+def _tokens(called: Any, mode: str) -> Callable[[Query, Sequence[Doc]], int] | None:
+    """Counts tokens; None where nobody can: late interaction on the fly has to ask its encoder."""
+    askable = all(isinstance(encoder, CountsDocTokens) for encoder in encoders_of(called))
+    if not isinstance(called, CountsTokens) or not (askable or mode == "precomputed"):
+        return None
+    return lambda query, docs: called.count_tokens(query.text, docs)
 
 
 def _all_docs(docs: Mapping[str, Sequence[Doc]]) -> list[Doc]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract_server import Answer, ContractServer, Cut, texts
+from contract_server import Answer, ContractServer, CutError, texts
 from spoken import CASES, Case
 
 from harness.errors import ComponentError
@@ -73,12 +73,12 @@ def sent(content: bytes, **headers: str) -> Any:
 
 
 def cut(*_: object) -> Answer:
-    raise Cut
+    raise CutError
 
 
 def late(*_: object) -> Answer:
     time.sleep(0.5)
-    raise Cut
+    raise CutError
 
 
 def half(_: ContractServer, answer: Answer) -> Answer:
