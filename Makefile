@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Tests marked `servers` start real servers from environments of their own: see CONTRIBUTING.md.
 .PHONY: run test test-slow test-servers lint types benchmark clean
 
 run: .venv/run
@@ -14,8 +13,15 @@ test: .venv/test lint types
 test-slow: .venv/test
 	$(BIN)/python -m pytest -m "not servers"
 
-test-servers: .venv/test
-	$(BIN)/python -m pytest -m servers
+# Real servers, each in an environment of its own; those of WITH_TORCH see the packages of .venv.
+# Triton's own Python is older than 3.11.7, and needs a standard library that is, such as Debian's.
+SERVERS := bentoml infinity pylate torchserve triton
+WITH_TORCH := infinity pylate torchserve
+TRITON_PYTHON ?= /usr/bin/python3
+
+test-servers: .venv/test $(SERVERS:%=.venv-servers/%/ready)
+	HARNESS_SERVER_PYTHON=$$(ls -d $(CURDIR)/.venv-servers/*/bin/python | paste -sd:) \
+		$(BIN)/python -m pytest -m servers
 
 lint: .venv/test
 	$(BIN)/ruff check .
@@ -39,5 +45,11 @@ benchmark: .venv/test
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+.venv-servers/%/ready: tests/servers/environments/%.txt
+	$(if $(filter triton,$*),$(TRITON_PYTHON),$(PYTHON)) -m venv --clear --without-pip $(@D)
+	$(if $(filter $*,$(WITH_TORCH)),ls -d $(CURDIR)/.venv/lib/*/site-packages > $$(ls -d $(@D)/lib/*/site-packages)/venv.pth)
+	$(BIN)/python -m pip --python $(@D)/bin/python install --quiet $(if $(filter infinity,$*),--no-deps) -r $<
+	touch $@
+
 clean:
-	rm -rf .venv .cache
+	rm -rf .venv .venv-servers .cache

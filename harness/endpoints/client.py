@@ -7,6 +7,7 @@ jitter; a server that says how long to wait is obeyed. Everything else is told a
 
 from __future__ import annotations
 
+import atexit
 import datetime as dt
 import email.utils
 import functools
@@ -209,7 +210,9 @@ def _http(url: str) -> httpx.Client:
     import httpx
 
     here = (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
-    return httpx.Client(trust_env=not here)
+    made = httpx.Client(trust_env=not here)
+    atexit.register(made.close)
+    return made
 
 
 @contextmanager
