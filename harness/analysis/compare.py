@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.analysis import costs, reranking, stats
+from harness.analysis import costs, reranking, servers, stats
 from harness.analysis.alarms import alarms
 from harness.analysis.answer import answer, subsets
 from harness.analysis.costs import CostAnalysis
@@ -71,7 +71,7 @@ def analyse(results: Results) -> Analysis:
 
 
 def notes(results: Results) -> dict[str, list[str]]:
-    """By dataset: its own notes, and what its systems left unanswered or answered strangely."""
+    """By dataset: its own notes, what its systems left unanswered, and what servers answered."""
     found: dict[str, list[str]] = {}
     for (dataset, system), facts in results.facts.items():
         told = found.setdefault(dataset, list(facts["dataset"]["notes"]))
@@ -82,6 +82,7 @@ def notes(results: Results) -> dict[str, list[str]]:
         if first["hits_not_in_corpus"]:
             count = first["hits_not_in_corpus"]
             told.append(f"{system}: {count} hits are documents that the corpus lacks.")
+        told += servers.sentences(system, facts)
     return found
 
 

@@ -188,7 +188,7 @@ def _found(asking: Client, spoken: Dialect, model: str) -> Known:
         for pattern in spoken.about or ("/",):
             path = pattern.format(model=quote(model, safe=""))
             reply = asking.look(path)
-            if reply.status in (401, 403):
+            if reply.status == 401:  # 403 is also said where there is no such path
                 raise asking.fault(Request("GET", path), "it refuses", client.REFUSED)
             if reply.status == 200 and path != "/":
                 told[path] = reply.content

@@ -15,6 +15,7 @@ from fakes import write_experiment
 from spoken import CASES, QUERY, Case
 
 from harness import load_results, registry
+from harness.analysis.compare import analyse
 from harness.analysis.latency import latencies
 from harness.cli import main
 from harness.config import load_experiment
@@ -475,6 +476,7 @@ def test_a_run_over_servers(server: ContractServer, tmp_path: Path) -> None:
     assert {hit.doc_id: hit.score for hit in ranked["q1"]} == pytest.approx(
         {doc_id: score(query, text) for doc_id, text in expected.items()}
     )
+    assert any("served by" in note for note in analyse(results).notes["data"])
     calls = results.costs["calls"]
     reranked = calls[calls["system"] == "served"]
     assert set(reranked.query("k == 1")["server"].round(6)) == {0.012}
