@@ -29,9 +29,9 @@ class Endpoint(Server):
     }
 
     query_prompt: str = ""
-    """Put before queries; servers put none."""
+    """Put before queries here; whether the server puts something too is its own affair."""
     doc_prompt: str = ""
-    """Put before documents; servers put none."""
+    """Put before documents here."""
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""

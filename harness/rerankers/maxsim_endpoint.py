@@ -10,7 +10,7 @@ from harness.data import Doc
 from harness.endpoints import joined, next_plaid
 from harness.endpoints.dialect import Asked, Dialect
 from harness.endpoints.served import Server, unchecked
-from harness.protocols import Reranker, TokenEncoder
+from harness.protocols import Footprint, Reranker, TokenEncoder
 from harness.stopwatch import stage
 
 if TYPE_CHECKING:
@@ -54,6 +54,17 @@ class _Prepared:
         """Vectors of `docs` that are compared."""
         del query
         return sum(len(self.matrices[doc.text]) for doc in docs)
+
+    def footprint(self) -> Footprint:
+        kept = list(self.matrices.values())
+        return Footprint(
+            holder="reranker",
+            documents=len(kept),
+            vectors=sum(map(len, kept)),
+            dim=kept[0].shape[1] if kept else 0,
+            precision="float32",
+            bytes=sum(matrix.nbytes for matrix in kept),
+        )
 
 
 def _scores(

@@ -26,6 +26,7 @@ from harness.endpoints import colbert, served
 from harness.errors import ComponentError, ServerError
 from harness.execute import Execution
 from harness.plan import Plan, component_key, make_plan
+from harness.protocols import HoldsVectors
 from harness.rerankers.endpoint import Endpoint
 from harness.retrievers.endpoint import Endpoint as Search
 from harness.store import Store
@@ -117,6 +118,18 @@ def test_late_interaction_says_who_is_a_query(server: ContractServer) -> None:
         )
         assert query.shape == doc.shape == (2, 4)
         assert not np.allclose(query, doc)
+
+
+def test_maxsim_of_vectors_made_beforehand(server: ContractServer) -> None:
+    (case,) = (case for case in CASES if case.name == "maxsim")
+    server.reset(case.dialect)
+    reranker = case.component(server.url)
+    ready = reranker.prepare([*docs(9), *docs(9)])
+    assert ready.score(QUERY, docs(5)) == pytest.approx(case.expected(texts(5)))
+    assert isinstance(ready, HoldsVectors)
+    words = sum(len(text.split()) for text in texts(9))
+    assert ready.footprint()[1:] == (9, words, 8, "float32", words * 8 * 4)
+    assert ready.count_tokens(QUERY, docs(2)) == sum(len(text.split()) for text in texts(2))
 
 
 def test_prompts_are_put_before_texts(server: ContractServer) -> None:
