@@ -111,7 +111,7 @@ def projection(
     models = memory.set_index(ARM)["model_bytes"].to_dict()
     encoding = {kind: document_seconds(throughput, retrieval=kind) for kind in (True, False)}
     rows = []
-    for arm, group in latencies.groupby(ARM, sort=False):
+    for arm, by_k in _timed(latencies).items():
         dataset, device, system, mode = arm
         retrieval = mode == "retrieve"
         source = system if retrieval else encodes.get(system, system)
@@ -120,7 +120,7 @@ def projection(
         each = known if _keeps(mode) else 0.0
         rows.append(
             dict(zip(ARM, arm, strict=True))
-            | _timed(group, mode, workload)
+            | _served(by_k, mode, workload)
             | {"vectors_gb": _share(mode, held, dataset, system) * workload.documents / GB}
             | {"model_gb": model / GB, "index_hours": each * workload.documents / 3600}
         )
@@ -139,13 +139,20 @@ def _share(mode: str, held: Mapping[tuple[str, ...], float], dataset: str, syste
     return held.get((dataset, system, holder), math.nan) if _keeps(mode) else 0.0
 
 
-def _timed(rows: pd.DataFrame, mode: str, workload: Workload) -> dict[str, Any]:
+def _timed(latencies: pd.DataFrame) -> dict[tuple[str, ...], dict[int, tuple[str, float]]]:
+    """By arm and k, its status and mean seconds."""
+    found: dict[tuple[str, ...], dict[int, tuple[str, float]]] = {}
+    columns = [latencies[name] for name in (*ARM, "k", "status", "mean")]
+    for *arm, k, status, mean in zip(*columns, strict=True):
+        found.setdefault(tuple(arm), {}).setdefault(k, (status, float(mean)))
+    return found
+
+
+def _served(by_k: Mapping[int, tuple[str, float]], mode: str, workload: Workload) -> dict[str, Any]:
     """Mean seconds at the workload's candidates; of retrieval at its greatest depth."""
-    k = rows["k"].max() if mode == "retrieve" else workload.candidates
-    at = rows[rows["k"] == k]
-    if at.empty:
-        return {"k": k, "status": "not measured", "seconds": math.nan}
-    return {"k": k, "status": at["status"].iloc[0], "seconds": float(at["mean"].iloc[0])}
+    k = max(by_k) if mode == "retrieve" else workload.candidates
+    status, seconds = by_k.get(k, ("not measured", math.nan))
+    return {"k": k, "status": status, "seconds": seconds}
 
 
 def _needs(table: pd.DataFrame, workload: Workload) -> pd.DataFrame:
