@@ -51,10 +51,16 @@ def macro_intervals(
     mean = np.mean([part.mean(axis=0) for part in parts], axis=0)
     if min(len(part) for part in parts) < 2:
         return Intervals(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-    means = np.mean([resampled_means(part, seed + i) for i, part in enumerate(parts)], axis=0)
     tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
+    low, high = np.quantile(resampled_macro_means(parts, seed), [tail, 1 - tail], axis=0)
     return Intervals(mean, low, high)
+
+
+def resampled_macro_means(parts: Sequence[Columns], seed: int) -> Columns:
+    """What the intervals of `macro_intervals` are quantiles of, shape (RESAMPLES, columns)."""
+    means = [resampled_means(part, seed + i) for i, part in enumerate(parts)]
+    found: Columns = np.mean(means, axis=0)
+    return found
 
 
 def resampled_means(values: Columns, seed: int) -> Columns:
