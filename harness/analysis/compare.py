@@ -11,6 +11,8 @@ import pandas as pd
 from harness.analysis import costs, stats
 from harness.analysis.answer import answer, subsets
 from harness.analysis.costs import CostAnalysis
+from harness.analysis.decision import Recommendation, decide
+from harness.analysis.frontier import frontier
 from harness.store import Results
 from harness.subset import LABEL
 
@@ -44,6 +46,9 @@ class Analysis:
     notes: Mapping[str, Sequence[str]]
     """By dataset: what a reader of its numbers must know."""
     answer: str
+    frontier: pd.DataFrame
+    """Columns `frontier.FRONTIER`."""
+    decision: Recommendation
 
 
 def analyse(results: Results) -> Analysis:
@@ -51,13 +56,16 @@ def analyse(results: Results) -> Analysis:
     changes = differences(results)
     storage = storage_per_document(results)
     cost = costs.analyse_costs(results, storage)
+    board = leaderboard(results)
     return Analysis(
-        leaderboard=leaderboard(results),
+        leaderboard=board,
         differences=changes,
         storage=storage,
         costs=cost,
         notes=notes(results),
         answer=answer(results, changes, storage, cost),
+        frontier=frontier(results, board, cost),
+        decision=decide(results, cost),
     )
 
 

@@ -16,6 +16,7 @@ from harness.analysis.flips import flips
 from harness.analysis.gains import GAINS, Gains, gains
 from harness.analysis.needs import Kind, Stock, needs, stock
 from harness.analysis.options import Option, encoding_on_the_fly, options
+from harness.analysis.reasons import reasons
 from harness.analysis.requirements import limits, need_of, requirements_table
 from harness.analysis.rule import Answer, Case, Choice, choose, standings
 from harness.analysis.sensitivity import SENSITIVITY, sensitivity
@@ -77,7 +78,7 @@ def decide(
         answer=choice.answer,
         system=choice.option.name,
         headline=words.headline(case, choice),
-        reasons=[*words.reasons(case, choice, metric), *desk.remarks(case, choice, told)],
+        reasons=[*reasons(case, choice, metric), *desk.remarks(case, choice, told)],
         flips=list(flips(case, choice)),
         options=desk.options_table(case),
         requirements=requirements_table(case.options, case.needs, case.limits),

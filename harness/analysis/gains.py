@@ -90,17 +90,18 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
     return replace(found, table=pd.DataFrame(rows, columns=list(GAINS)))
 
 
+def per_query(results: Results, dataset: str, metric: str) -> pd.DataFrame:
+    """A row a query and a column a system that was measured on the dataset."""
+    table = results.measurements
+    table = table[(table["metric"] == metric) & (table["dataset"] == dataset)]
+    return table.pivot_table(index="query_id", columns="system", values="value")
+
+
 def _values(results: Results, objective: str) -> tuple[list[pd.DataFrame], dict[str, str]]:
     """For each dataset a row a query and a column a system; and why systems have none."""
-    table = results.measurements[results.measurements["metric"] == objective]
     systems = list(dict.fromkeys(results.trials["system"]))
     datasets = list(dict.fromkeys(results.trials["dataset"]))
-    wide = [
-        table[table["dataset"] == name]
-        .pivot_table(index="query_id", columns="system", values="value", sort=False)
-        .reindex(columns=systems)
-        for name in datasets
-    ]
+    wide = [per_query(results, name, objective).reindex(columns=systems) for name in datasets]
     reasons = {(row.dataset, row.system): row.reason for row in results.trials.itertuples()}
     missing: dict[str, str] = {}
     for name, part in zip(datasets, wide, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from harness import catalogue
@@ -50,13 +51,16 @@ class Stock:
     results: Results
     costs: CostAnalysis
     datasets: Sequence[str]
-    arms: Mapping[str, Sequence[ArmNeeds]]
-    """By dataset what a workload multiplies."""
     configs: Mapping[str, Mapping[str, Any]]
     whole: Mapping[tuple[str, str, str, str], Mapping[int, Any]]
     """Rows of END_TO_END by dataset, device, system and mode, then by k."""
     held: Mapping[tuple[str, str], Mapping[str, float]]
     """GB of vectors per million documents by dataset and system, then by holder."""
+
+    @cached_property
+    def arms(self) -> Mapping[str, Sequence[ArmNeeds]]:
+        """By dataset what a workload multiplies."""
+        return {name: arm_needs(self.results, self.costs, name) for name in self.datasets}
 
 
 def stock(results: Results, costs: CostAnalysis) -> Stock:
@@ -70,8 +74,7 @@ def stock(results: Results, costs: CostAnalysis) -> Stock:
         here = held.setdefault((dataset, system), {})
         here[holder] = here.get(holder, 0.0) + float(size)
     datasets = list(map(str, dict.fromkeys(results.trials["dataset"])))
-    arms = {name: arm_needs(results, costs, name) for name in datasets}
-    return Stock(results, costs, datasets, arms, configurations(results), whole, held)
+    return Stock(results, costs, datasets, configurations(results), whole, held)
 
 
 def needs(

@@ -12,6 +12,7 @@ import jinja2
 from harness import files
 from harness.analysis.compare import Analysis
 from harness.report.costs import cost_blocks
+from harness.report.decision import decision_blocks
 from harness.report.missing import not_measured, random_weights
 from harness.report.quality import quality_section
 from harness.report.tables import Table, apart, markdown
@@ -44,6 +45,7 @@ def write_report(results: Results, analysis: Analysis) -> Path:
 def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     """Everything that the templates show, as text and tables."""
     shown: dict[str, str] = {}
+    decision = decision_blocks(results, analysis, shown)
     sections = [
         quality_section(results, analysis, name, shown)
         | {"blocks": cost_blocks(results, analysis, name, shown)}
@@ -55,6 +57,7 @@ def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
         "name": results.plan["experiment"],
         "question": results.plan["question"],
         "answer": analysis.answer,
+        "decision": decision,
         "metric": results.plan["metrics"][0],
         "baseline": results.plan["baseline"],
         "sections": sections,
