@@ -20,13 +20,16 @@ from harness.analysis.reasons import reasons
 from harness.analysis.requirements import limits, need_of, requirements_table
 from harness.analysis.rule import Answer, Case, Choice, choose, standings
 from harness.analysis.sensitivity import SENSITIVITY, sensitivity
-from harness.analysis.terms import objective, terms
+from harness.analysis.terms import objective, terms, with_decision
 from harness.settings import Decision, Workload
 from harness.store import Results
 from harness.subset import LABEL
 
 ALARMS = ("dataset", "system", "alarm", "severity", "evidence")
 """One row a thing that is wrong with a measurement: `severity` is INFO, CAUTION or INVALID."""
+
+DECISIONS = ("terms", "answer", "system", "headline", "reason")
+"""One row a change of the terms, with the first reason."""
 
 OPTIONS = (
     *("system", "mode", "value", *GAINS[1:], "standing", "invalid"),
@@ -84,6 +87,20 @@ def decide(
         requirements=requirements_table(case.options, case.needs, case.limits),
         sensitivity=desk.sensitivity(),
     )
+
+
+def decisions(
+    results: Results, costs: CostAnalysis, changed: Mapping[str, Mapping[str, Any]]
+) -> pd.DataFrame:
+    """Columns DECISIONS: the decision under each of some changes of its terms, by their names.
+
+    The keys of a change are those of the experiment's block `decision`.
+    """
+    rows = []
+    for name, keys in changed.items():
+        found = decide(with_decision(results, **keys), costs)
+        rows.append((name, found.answer, found.system, found.headline, next(iter(found.reasons))))
+    return pd.DataFrame(rows, columns=list(DECISIONS))
 
 
 def _options(results: Results, costs: CostAnalysis, asked: Decision) -> list[Option]:

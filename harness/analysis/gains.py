@@ -97,6 +97,13 @@ def per_query(results: Results, dataset: str, metric: str) -> pd.DataFrame:
     return table.pivot_table(index="query_id", columns="system", values="value")
 
 
+def changes(results: Results, dataset: str, metric: str) -> pd.DataFrame:
+    """A row a query and a column a system: how much it changed the baseline's value."""
+    values = per_query(results, dataset, metric)
+    baseline = results.plan["baseline"]
+    return values.drop(columns=baseline).sub(values[baseline], axis=0)
+
+
 def _values(results: Results, objective: str) -> tuple[list[pd.DataFrame], dict[str, str]]:
     """For each dataset a row a query and a column a system; and why systems have none."""
     systems = list(dict.fromkeys(results.trials["system"]))
