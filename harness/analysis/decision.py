@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from harness.analysis import decision_words as words
-from harness.analysis.answer import significant, subsets
 from harness.analysis.costs import CostAnalysis
+from harness.analysis.decision_words import headline
 from harness.analysis.flips import flips
 from harness.analysis.gains import GAINS, Gains, gains
-from harness.analysis.needs import Kind, Stock, needs, stock
+from harness.analysis.needs import Kind, Stock, need_of, needs, stock
 from harness.analysis.options import Option, encoding_on_the_fly, options
 from harness.analysis.reasons import reasons
-from harness.analysis.requirements import limits, need_of, requirements_table
-from harness.analysis.rule import Answer, Case, Choice, choose, standings
+from harness.analysis.remarks import remarks
+from harness.analysis.requirements import limits, requirements_table
+from harness.analysis.rule import Answer, Case, choose, standings
 from harness.analysis.sensitivity import SENSITIVITY, sensitivity
 from harness.analysis.terms import objective, terms, with_decision
 from harness.settings import Decision, Workload
 from harness.store import Results
-from harness.subset import LABEL
 
 ALARMS = ("dataset", "system", "alarm", "severity", "evidence")
 """One row a thing that is wrong with a measurement: `severity` is INFO, CAUTION or INVALID."""
@@ -80,8 +79,11 @@ def decide(
     return Recommendation(
         answer=choice.answer,
         system=choice.option.name,
-        headline=words.headline(case, choice),
-        reasons=[*reasons(case, choice, metric), *desk.remarks(case, choice, told)],
+        headline=headline(case, choice),
+        reasons=[
+            *reasons(case, choice, metric),
+            *remarks(results, case, choice, desk.devices, told),
+        ],
         flips=list(flips(case, choice)),
         options=desk.options_table(case),
         requirements=requirements_table(case.options, case.needs, case.limits),
@@ -140,10 +142,11 @@ class _Desk:
     invalid: Mapping[str, str]
 
     def case(self, load: Workload | None) -> Case:
-        baseline = self.results.plan["baseline"]
+        name = self.results.plan["baseline"]
+        known = (one for one in self.options if one.system == name)
         return Case(
             options=self.options,
-            baseline=next(one for one in self.options if one.system == baseline),
+            baseline=next(known, Option(name, "retrieve")),
             needs=needs(self.stock, self.options, self.devices, load, self.asked.prices),
             limits=limits(self.asked.requirements, self.devices),
             gains=self.gains,
@@ -182,54 +185,3 @@ class _Desk:
             }
             rows.append({"state": ""} | gain | figures | known)
         return pd.DataFrame(rows, columns=list(OPTIONS))
-
-    def remarks(self, case: Case, choice: Choice, alarms: pd.DataFrame) -> Iterator[str]:
-        """What a reader must know beside the rule's own reasons."""
-        if choice.answer == "adopt":
-            yield from _price_of(case, choice, self.devices)
-            yield from _at_other_candidates(self.results, self.asked.workload, choice.option)
-        yield from _cautions(alarms, (choice.option.system, case.baseline.system))
-        for name in sorted(subsets(self.results)):
-            yield f"{name}: {LABEL}."
-
-
-def _price_of(case: Case, choice: Choice, devices: Sequence[str]) -> Iterator[str]:
-    """What it needs beside what the baseline needs."""
-    wanted = [Kind("gb_per_million_documents")]
-    for device in devices:
-        for names in (("p95_ms", "p50_ms"), ("cost_per_month",)):
-            kinds = [Kind(name, device) for name in names]
-            wanted += [kind for kind in kinds if _both(case, choice, kind)][:1]
-    parts = [
-        f"{words.figure(kind, both[0])} instead of {significant(both[1])}"
-        for kind in wanted
-        if (both := _both(case, choice, kind))
-    ]
-    if parts:
-        yield f"Beside {case.baseline.name} it needs {'; '.join(parts)}."
-
-
-def _both(case: Case, choice: Choice, kind: Kind) -> tuple[float, float] | None:
-    mine, theirs = (need_of(case.needs, one, kind).value for one in (choice.option, case.baseline))
-    return None if math.isnan(mine) or math.isnan(theirs) else (mine, theirs)
-
-
-def _at_other_candidates(results: Results, load: Workload | None, option: Option) -> Iterator[str]:
-    """Quality is that of the depth it was measured with, not of the workload's candidates."""
-    if load is None or option.mode == "retrieve":
-        return
-    configs = (
-        facts["system"] for (_, system), facts in results.facts.items() if system == option.system
-    )
-    depths = {config.get("depth", {}).get("rerank") for config in configs} - {None, load.candidates}
-    for depth in sorted(depths):
-        yield (
-            f"Its quality was measured on {depth} reranked candidates, what it needs is that of "
-            f"{load.candidates}: run it with `depth: {{rerank: {load.candidates}}}` to be sure."
-        )
-
-
-def _cautions(alarms: pd.DataFrame, systems: Sequence[str]) -> Iterator[str]:
-    rows = alarms[(alarms["severity"] == "CAUTION") & alarms["system"].isin(systems)]
-    for row in rows.itertuples():
-        yield f"Caution, {row.alarm} ({row.system} on {row.dataset}): {row.evidence}."

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.analysis.answer import significant
-from harness.analysis.needs import Kind, Need
+from harness.analysis.needs import Kind, Need, need_of
 from harness.analysis.options import Option
-from harness.analysis.requirements import need_of, verdict
+from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice
 
 UNITS = {

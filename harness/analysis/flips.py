@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.analysis.decision_words import figure, headline, more_queries, unknowns
-from harness.analysis.needs import Kind
-from harness.analysis.requirements import need_of
+from harness.analysis.needs import Kind, need_of
 from harness.analysis.rule import Case, Choice, choose, ranked, standings
 
 SAID = 3
@@ -27,7 +26,7 @@ def flips(case: Case, choice: Choice) -> Iterator[str]:
                 yield from _tighter(case, choice, kind)
         yield from _more_must_matter(case, choice)
         yield from _more_queries(case, choice)
-    yield from _unmeasured(case, choice)
+        yield from _unmeasured(case, choice)
 
 
 def _kinds(case: Case) -> list[Kind]:
@@ -52,7 +51,8 @@ def _looser(case: Case, choice: Choice, kind: Kind) -> Iterator[str]:
         if value > limit and (other := _under(case, choice, kind, value)):
             more = value / limit
             by = f"{more:.1f} times as much" if more >= 2 else f"{more - 1:.1%} more"
-            yield f"{other} if {figure(kind, value)} were allowed instead of {limit:,g} ({by})."
+            needed = figure(kind, rounded_up(value))
+            yield f"{other} if {needed} were allowed instead of {limit:,g} ({by})."
             return
 
 
@@ -64,6 +64,12 @@ def _tighter(case: Case, choice: Choice, kind: Kind) -> Iterator[str]:
             now = "nothing is required" if math.isinf(limit) else f"{limit:,g} are allowed"
             yield f"{other} if less than {figure(kind, value)} were allowed; now {now}."
             return
+
+
+def rounded_up(value: float, digits: int = 3) -> float:
+    """The least number of so many digits that is not below `value`."""
+    step = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return math.ceil(value / step - 1e-9) * step
 
 
 def _under(case: Case, choice: Choice, kind: Kind, limit: float) -> str:

@@ -59,6 +59,8 @@ def frontier(results: Results, leaderboard: pd.DataFrame, costs: CostAnalysis) -
     rows: list[dict[str, Any]] = []
     for dataset in of.datasets:
         quality = board[board["dataset"] == dataset].set_index("system")
+        if quality.empty:
+            continue
         values = per_query(results, dataset, metric)[list(quality.index)]
         rng = np.random.default_rng(results.plan["seed"])
         draws = stats.draws(len(values), RESAMPLES, rng).astype(np.int32)

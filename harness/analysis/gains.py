@@ -23,7 +23,7 @@ GAINS = ("system", "gain", "low", "high", "p", "p_holm", "state", "needed")
 with intervals as in `compare.DIFFERENCES`. `p` is that of the one-sided paired randomisation test
 that the gain is above the smallest that matters, `p_holm` corrected for all rows. `state` is `shown`
 where `low` is at least that gain and `p_holm` below ALPHA, else `undecided` where `gain` is at least
-that, else `small`. `needed` queries in all, shared among datasets as now, would tell a true gain of
+that and above 0, else `small`. `needed` queries in all, shared among datasets as now, would tell a true gain of
 this size from the smallest that matters (inf where it is just that, NaN where it is shown)."""
 
 
@@ -47,6 +47,8 @@ class Gains:
     """By system that mean in each resample of the queries, the same for all systems."""
     queries: int
     """Of all datasets."""
+    by_dataset: Mapping[str, Mapping[str, float]]
+    """By dataset the mean of each system."""
     missing: Mapping[str, str]
     """By system why it cannot be compared."""
 
@@ -70,10 +72,10 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
     """The gains of all systems by the metric `objective`, judged by the smallest that matters."""
     parts, missing = _values(results, objective)
     baseline, seed = results.plan["baseline"], results.plan["seed"]
-    if baseline in missing or not parts:
-        return Gains(pd.DataFrame(columns=list(GAINS)), {}, {}, 0, missing)
-    names = list(parts[0].columns)
-    values = [part.to_numpy(dtype=np.float64) for part in parts]
+    if not parts or baseline not in next(iter(parts.values())):
+        return Gains(pd.DataFrame(columns=list(GAINS)), {}, {}, 0, {}, missing)
+    names = list(next(iter(parts.values())).columns)
+    values = [part.to_numpy(dtype=np.float64) for part in parts.values()]
     means = np.mean([value.mean(axis=0) for value in values], axis=0).tolist()
     known = min(map(len, values)) > 1
     resampled = stats.resampled_macro_means(values, seed).T if known else ()
@@ -82,6 +84,7 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
         means=dict(zip(names, means, strict=True)),
         resampled=dict(zip(names, resampled, strict=known)),
         queries=sum(map(len, values)),
+        by_dataset={name: part.mean().to_dict() for name, part in parts.items()},
         missing=missing,
     )
     others = [i for i, name in enumerate(names) if name != baseline]
@@ -104,19 +107,21 @@ def changes(results: Results, dataset: str, metric: str) -> pd.DataFrame:
     return values.drop(columns=baseline).sub(values[baseline], axis=0)
 
 
-def _values(results: Results, objective: str) -> tuple[list[pd.DataFrame], dict[str, str]]:
-    """For each dataset a row a query and a column a system; and why systems have none."""
+def _values(results: Results, objective: str) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """By dataset a row a query and a column a system; and why systems have none."""
     systems = list(dict.fromkeys(results.trials["system"]))
     datasets = list(dict.fromkeys(results.trials["dataset"]))
-    wide = [per_query(results, name, objective).reindex(columns=systems) for name in datasets]
+    wide = {
+        str(name): per_query(results, name, objective).reindex(columns=systems) for name in datasets
+    }
     reasons = {(row.dataset, row.system): row.reason for row in results.trials.itertuples()}
     missing: dict[str, str] = {}
-    for name, part in zip(datasets, wide, strict=True):
+    for name, part in wide.items():
         for system in part.columns[part.isna().any() | (len(part) == 0)]:
             why = reasons.get((name, system), "") or f"{objective} was not measured"
             missing.setdefault(str(system), f"{why} (on {name})" if len(datasets) > 1 else why)
     compared = [system for system in systems if system not in missing]
-    return [part[compared] for part in wide if compared], missing
+    return {name: part[compared] for name, part in wide.items() if compared}, missing
 
 
 def _rows(
@@ -136,7 +141,8 @@ def _rows(
     for i, name in enumerate(names):
         gain, low, high = found.loss(baseline, name)
         shown = low >= smallest and adjusted[name] < stats.ALPHA
-        state: State = "shown" if shown else "undecided" if gain >= smallest else "small"
+        hopeful = gain >= smallest and gain > 0
+        state: State = "shown" if shown else "undecided" if hopeful else "small"
         queries = math.nan if shown else float(needed[i])
         rows.append((name, gain, low, high, float(p[i]), adjusted[name], state, queries))
     return rows

@@ -120,11 +120,12 @@ def _greatest(parts: Sequence[Need], datasets: Sequence[str]) -> Need:
 def timed(
     of: Stock, dataset: str, device: str, option: Option, load: Workload | None
 ) -> Any | None:
-    """The row of END_TO_END at the workload's candidates, without a workload at the most."""
+    """The row of END_TO_END at the workload's candidates, without a workload at the most timed."""
     by_k = of.whole.get((dataset, device, option.system, option.mode), {})
-    if load is None or option.mode == "retrieve":
-        return by_k[max(by_k)] if by_k else None
-    return by_k.get(load.candidates)
+    if load is not None and option.mode != "retrieve":
+        return by_k.get(load.candidates)
+    measured = [k for k, row in by_k.items() if row.status == "measured"]
+    return by_k[max(measured or by_k)] if by_k else None
 
 
 def _p50(of: Stock, dataset: str, device: str, option: Option, load: Workload | None) -> Need:
@@ -225,7 +226,18 @@ def _stages(
     return [] if None in found else [row for row in found if row is not None]
 
 
-SAID = {"memory_gb": "its memory", "cost_per_month": "its cost"}
+SAID = {
+    "p95_ms": "its latency",
+    "gb_per_million_documents": "the bytes of its vectors",
+    "memory_gb": "its memory",
+    "cost_per_month": "its cost",
+}
+
+
+def need_of(needs: Needs, option: Option, kind: Kind) -> Need:
+    """The need, also where nothing at all is known of it."""
+    said = f"{SAID.get(kind.requirement, kind.requirement)} was not measured"
+    return needs.get((option, kind), Need(math.nan, said=said))
 
 
 def _sum(stages: Sequence[Mapping[str, Any]], requirement: str, device: str) -> Need:

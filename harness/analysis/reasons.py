@@ -14,8 +14,9 @@ from harness.analysis.decision_words import (
     misses,
     unknowns,
 )
+from harness.analysis.needs import need_of
 from harness.analysis.options import Option
-from harness.analysis.requirements import need_of, verdict
+from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice, ranked, standings
 
 
@@ -34,7 +35,8 @@ def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
         yield from told[choice.ground](case, choice, metric)
     else:
         yield from _blocked(case, choice)
-    yield from _shown_elsewhere(case)
+    if choice.ground != "baseline invalid":
+        yield from _shown_elsewhere(case)
 
 
 def _ready(case: Case, choice: Choice, metric: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-from harness.analysis.needs import Kind, Need, Needs
+from harness.analysis.needs import Kind, Need, Needs, need_of
 from harness.analysis.options import Option
 from harness.settings import Requirements
 
@@ -28,14 +28,14 @@ the value is the number of models whose licence forbids commercial use, and the 
 
 
 def limits(requirements: Requirements, devices: Sequence[str]) -> dict[Kind, float]:
-    """What is required, memory and money on each of `devices`."""
+    """What is required, memory and money on each of `devices`, measured there or not."""
     found = {Kind("p95_ms", device): limit for device, limit in requirements.p95_ms.items()}
     if requirements.gb_per_million_documents is not None:
         found[Kind("gb_per_million_documents")] = requirements.gb_per_million_documents
     for name in ("memory_gb", "cost_per_month"):
         limit = getattr(requirements, name)
         if limit is not None:
-            found |= {Kind(name, device): limit for device in devices}
+            found |= {Kind(name, device): limit for device in devices or ("",)}
     if requirements.licence is not None:
         found[Kind("licence")] = 0.0
     return found
@@ -52,11 +52,6 @@ def standing(option: Option, needs: Needs, limits: Limits) -> Verdict:
     """Out by one requirement is out; in only where all are known to be met."""
     found = {verdict(need_of(needs, option, kind), limit) for kind, limit in limits.items()}
     return "out" if "out" in found else "unknown" if "unknown" in found else "in"
-
-
-def need_of(needs: Needs, option: Option, kind: Kind) -> Need:
-    """The need, also where nothing at all is known of it."""
-    return needs.get((option, kind), Need(math.nan, said="it was not measured"))
 
 
 def requirements_table(options: Sequence[Option], needs: Needs, limits: Limits) -> pd.DataFrame:

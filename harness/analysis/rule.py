@@ -24,9 +24,9 @@ from typing import Literal, NamedTuple
 
 from harness.analysis import ratios, stats
 from harness.analysis.gains import Gains, Loss
-from harness.analysis.needs import Kind, Needs
+from harness.analysis.needs import Kind, Needs, need_of
 from harness.analysis.options import Option
-from harness.analysis.requirements import Limits, Verdict, need_of, standing
+from harness.analysis.requirements import Limits, Verdict, standing
 
 Answer = Literal["adopt", "keep", "assess"]
 

@@ -53,7 +53,7 @@ def macro_intervals(
         return Intervals(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled_macro_means(parts, seed), [tail, 1 - tail], axis=0)
-    return Intervals(mean, low, high)
+    return Intervals(mean, np.minimum(low, mean), np.maximum(high, mean))  # but for rounding
 
 
 def resampled_macro_means(parts: Sequence[Columns], seed: int) -> Columns:

@@ -115,7 +115,7 @@ def sensitivity_table(rows: pd.DataFrame) -> Table:
 
 
 def _sensitivity(rows: pd.DataFrame) -> Block:
-    caption = "The decision for other workloads, and what the named system would need."
+    caption = "With the quality that was measured; the figures are needs of the named system."
     decided = rows[["answer", "system", "mode"]].drop_duplicates()
     said = "The decision is the same for all of these." if len(decided) == 1 else ""
     tables = [Captioned(caption, sensitivity_table(rows))]
