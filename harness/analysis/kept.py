@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -32,6 +32,18 @@ def configurations(results: Results) -> dict[str, Mapping[str, Any]]:
         for row in known.itertuples()
         if (found := json.loads(str(row.config)))
     }
+
+
+def models_of(config: Any) -> Iterator[str]:
+    """Every model that a configuration names."""
+    if isinstance(config, Mapping):
+        if isinstance(config.get("model"), str):
+            yield config["model"]
+        for part in config.values():
+            yield from models_of(part)
+    elif isinstance(config, list):
+        for part in config:
+            yield from models_of(part)
 
 
 def dense_bytes(storage: pd.DataFrame, baseline: str, configs: Configs) -> float:

@@ -115,7 +115,7 @@ def against_k(latencies: pd.DataFrame, salt: str) -> str:
         axes.set_xlabel("candidates (log scale)")
         axes.set_ylabel("median milliseconds (log scale)")
         ends = [(group.iloc[-1], COLOURS[mode]) for mode, group in arms]
-        _name(
+        name_points(
             axes,
             [(row["k"], 1000 * row["p50"], row["system"], colour) for row, colour in ends],
             height,
@@ -135,7 +135,7 @@ def _arm(axes: Axes, group: pd.DataFrame, colour: str) -> None:
         axes.plot([k, next_k], [p50, next_p50], dashed, color=colour, linewidth=1)
 
 
-def _name(axes: Axes, points: Sequence[tuple[float, float, str, str]], inches: float) -> None:
+def name_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], inches: float) -> None:
     """Name points (x, y, name, colour) at the right of axes so high, apart from each other."""
     axes.get_ylim()  # settles the limits, which the places depend on
     gap = LINE / 72 / inches
@@ -232,6 +232,6 @@ def quality_against_latency(table: pd.DataFrame, metric: str, salt: str) -> str:
             (1000 * row.seconds, row.value, row.system, COLOURS[row.mode])
             for row in table.itertuples()
         ]
-        _name(axes, named, height)
+        name_points(axes, named, height)
         _legend(axes, table)
         return svg(figure)

@@ -1,4 +1,4 @@
-"""Stored results -> report.md, report.html, figures and leaderboard.csv. No model is loaded."""
+"""Stored results -> report.md, report.html, decision.md, figures and leaderboard.csv; no model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import jinja2
 from harness import files
 from harness.analysis.compare import Analysis
 from harness.report.costs import cost_blocks
+from harness.report.decision import decision_blocks
 from harness.report.missing import not_measured, random_weights
 from harness.report.quality import quality_section
+from harness.report.record import record_context
 from harness.report.reranking import alarm_blocks, reranking_blocks
 from harness.report.tables import Table, apart, markdown
 from harness.store import Results
@@ -39,12 +41,15 @@ def write_report(results: Results, analysis: Analysis) -> Path:
     for ending in ("md", "html"):
         text = _environment(ending).get_template(f"report.{ending}.j2").render(context)
         files.write(results.folder / f"report.{ending}", text)
+    record = _environment("md").get_template("decision.md.j2")
+    files.write(results.folder / "decision.md", record.render(record_context(results, analysis)))
     return results.folder / "report.html"
 
 
 def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     """Everything that the templates show, as text and tables."""
     shown: dict[str, str] = {}
+    decision = decision_blocks(results, analysis, shown)
     sections = [
         quality_section(results, analysis, name, shown)
         | {
@@ -62,6 +67,7 @@ def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
         "name": results.plan["experiment"],
         "question": results.plan["question"],
         "answer": analysis.answer,
+        "decision": decision,
         "metric": results.plan["metrics"][0],
         "baseline": results.plan["baseline"],
         "sections": sections,
