@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.settings import Experiment
 
 EXIT_OK, EXIT_MEND, EXIT_FAILED = 0, 2, 3
+EXIT_REGRESSION, EXIT_NO_VERDICT = 1, 4
 
 DESCRIPTION = """\
 Is ColBERT late interaction worth its latency and storage, compared with a cross-encoder on top of
@@ -78,6 +79,17 @@ def _file_options(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def _dataset_option(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--dataset",
+        metavar="DATASET",
+        action="append",
+        default=[],
+        help="use this instead of the file's datasets: a folder, a dataset's name (pydoc), or "
+        "`{use: ..., ...}`; may be repeated",
+    )
+
+
 def _plan_options(sub: argparse.ArgumentParser) -> None:
     _file_options(sub)
     sub.add_argument(
@@ -87,14 +99,7 @@ def _plan_options(sub: argparse.ArgumentParser) -> None:
         default=Path(".cache/harness"),
         help="vectors and finished stages; safe to delete (default: .cache/harness)",
     )
-    sub.add_argument(
-        "--dataset",
-        metavar="DATASET",
-        action="append",
-        default=[],
-        help="use this instead of the file's datasets: a folder, a dataset's name (pydoc), or "
-        "`{use: ..., ...}`; may be repeated",
-    )
+    _dataset_option(sub)
     sub.add_argument(
         "--quick", action="store_true", help="less time for latency and storage: a first look"
     )
@@ -103,6 +108,19 @@ def _plan_options(sub: argparse.ArgumentParser) -> None:
 def _run_options(sub: argparse.ArgumentParser) -> None:
     _plan_options(sub)
     sub.add_argument("--json", action="store_true", help="print the closing summary as JSON")
+
+
+def _gate_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    _dataset_option(sub)
+    folder = Path("results/baselines")
+    sub.add_argument("--accept", action="store_true", help="later results must keep these")
+    sub.add_argument("--reason", metavar="TEXT", help="why they are accepted")
+    sub.add_argument(
+        "--baselines", metavar="DIR", type=Path, default=folder, help=f"default: {folder}"
+    )
+    sub.add_argument("--junit", metavar="OUT", type=Path, help="write JUnit XML")
+    sub.add_argument("--markdown", metavar="OUT", type=Path, help="write a pull request comment")
 
 
 def _list_options(sub: argparse.ArgumentParser) -> None:
@@ -197,6 +215,21 @@ def _report(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _gate(arguments: argparse.Namespace) -> int:
+    from harness import gating
+
+    datasets = [_dataset(text) for text in arguments.dataset]
+    request = gating.Request(
+        arguments.file, arguments.results, arguments.baselines, datasets, arguments.weights
+    )
+    if arguments.accept:
+        print(gating.accepted(request, arguments.reason))
+        return EXIT_OK
+    status, text = gating.judged(request, arguments.junit, arguments.markdown)
+    print(text)
+    return {"pass": EXIT_OK, "fail": EXIT_REGRESSION}.get(status, EXIT_NO_VERDICT)
+
+
 def _list(arguments: argparse.Namespace) -> int:
     from harness import closing, registry
 
@@ -230,6 +263,7 @@ COMMANDS = (
     ("run", _run, "run what is not done, and write the report"),
     ("plan", _plan, "show what a run would do; runs nothing"),
     ("report", _report, "write the report again from stored results"),
+    ("gate", _gate, "compare stored results with accepted ones; exit 1: worse, 4: no verdict"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
     ("list", _list, "list the components and their settings"),
     ("doctor", _doctor, "show the machine, the packages and what is missing"),
@@ -239,6 +273,7 @@ OPTIONS = {
     "run": _run_options,
     "plan": _plan_options,
     "report": _file_options,
+    "gate": _gate_options,
     "fetch": _plan_options,
     "list": _list_options,
     "doctor": _no_options,

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "harness").rglob("*.py"))
 FLOORS = (
     ("harness.cli",),
+    ("harness.gating",),
+    ("harness.gate_text",),
     ("harness.closing",),
     ("harness.execute", "harness.report"),
     ("harness.costs",),
@@ -25,6 +27,7 @@ FLOORS = (
     ("harness.stages", "harness.store"),
     ("harness.plan",),
     ("harness.config",),
+    ("harness.rules",),
     ("harness.settings",),
     ("harness.registry",),
 )
