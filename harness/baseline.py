@@ -47,7 +47,7 @@ def read_baseline(folder: Path, experiment: str) -> Baseline | None:
     if not table.exists() and not noted.exists():
         return None
     try:
-        text = table.read_text(encoding="utf-8")
+        text = table.read_bytes().decode().replace("\r\n", "\n")  # as some checkouts have it
         facts = json.loads(noted.read_text(encoding="utf-8"))
         return Baseline(_values(text, facts["values_sha256"]), facts)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.analysis.gate import Gate
+from harness.analysis.yardstick import is_latency
 from harness.baseline import KEYS, Baseline
 from harness.closing import WIDTH, columns
 from harness.report.gate import counted, numbers
@@ -25,7 +26,8 @@ def gate_text(gate: Gate, file: Path) -> str:
         *_wrapped(since),
     ]
     for (dataset, metric, margin), rows in _groups(judged).items():
-        lines += ["", *_wrapped(f"{dataset}, {metric}, margin {margin:g}"), *_table(rows)]
+        allowed = f"may grow {margin:g} times" if is_latency(metric) else f"may lose {margin:g}"
+        lines += ["", *_wrapped(f"{dataset}, {metric}: {allowed}"), *_table(rows)]
     told = [row for row in judged if row["status"] != "pass" or row["better"]]
     lines += [""] * bool(told)
     for row in told:
@@ -76,6 +78,11 @@ def accepted_text(before: Baseline | None, after: Baseline, table: Path) -> str:
     means = _means(after)
     told = f"Accepted: {len(means)} means of {len(after.table):,} values in {table}"
     lines = _wrapped(f"{told} and {table.with_suffix('.json').name}; commit both.")
+    if not all(facts["equal_arms"] for facts in after.facts["latency"].values()):
+        lines += _wrapped(
+            "Its timings were noisy, or no arm was timed twice: there is nothing that a later "
+            "latency could be compared with."
+        )
     if before is None:
         return "\n".join([*lines, "It is the first baseline of this experiment."])
     earlier = _means(before)

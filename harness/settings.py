@@ -22,8 +22,8 @@ QUICK_DOCUMENTS = 100
 """Documents of a quick run's storage sample; PLAID, whose clustering takes long, is left out."""
 
 RUN_TO_RUN = 1.03
-"""Two runs of the same code may differ by this factor in a ratio of latencies: a gate that is to be
-tighter would judge noise."""
+"""Two runs of the same code may differ by this factor in a ratio of latencies, however quiet the
+machine: a tighter gate would judge noise."""
 
 
 class Part(BaseModel):

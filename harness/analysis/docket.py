@@ -16,6 +16,7 @@ What has no result, for its trial failed or was not run, is not measured: no reg
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -25,7 +26,7 @@ import pandas as pd
 from harness.analysis import yardstick
 from harness.analysis.accepted import undone
 from harness.baseline import Baseline
-from harness.settings import Experiment, LatencyRule, QualityRule
+from harness.settings import RUN_TO_RUN, Experiment, LatencyRule, QualityRule
 from harness.store import Results
 
 Rule = QualityRule | LatencyRule
@@ -51,6 +52,8 @@ class Case:
     """By query id what was accepted; empty where there is an obstacle."""
     value: pd.Series
     """The same queries now."""
+    noise: float = 0.0
+    """By how much two runs of the same code may differ, in the logarithm of a latency."""
 
 
 def docket(
@@ -97,7 +100,14 @@ class _Clerk:
             return Case(dataset, system, metric, rule, obstacle, nothing, nothing)
         name = (dataset, system, metric)
         old, new = self._old[name].align(self._new[name], join="inner")
-        return Case(*name, rule, None, old, new)
+        noise = self._noise(dataset, rule) if isinstance(rule, LatencyRule) else 0.0
+        return Case(*name, rule, None, old, new, noise)
+
+    def _noise(self, dataset: str, rule: LatencyRule) -> float:
+        """How far equal arms were apart on the worse side, and no less than RUN_TO_RUN."""
+        sides = [facts["latency"][dataset]["equal_arms"] for facts in self._facts]
+        here = yardstick.pair(rule.device, rule.k)
+        return math.log(max(RUN_TO_RUN, *(side[here] for side in sides)))
 
     def _of_quality(self, dataset: str, system: str, metric: str) -> Obstacle | None:
         found = self._absent(dataset, system, metric)
@@ -175,13 +185,14 @@ class _Clerk:
         if found is not None:
             return found
         old, new = (dict(facts["latency"][dataset]) for facts in self._facts)
-        quiet = [rule.device in side.pop("quiet") for side in (old, new)]
+        here = yardstick.pair(rule.device, rule.k)
+        quiet = [here in side.pop("equal_arms") for side in (old, new)]
         if old != new:
             differ = [f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
             return Obstacle("not comparable", f"another machine ({', '.join(differ)})")
         if not all(quiet):
-            which = "now" if quiet[0] else "when it was accepted"
-            return Obstacle("inconclusive", f"equal arms took unequal times {which}: measure again")
+            which = "now: measure again" if quiet[0] else "when it was accepted: accept a quiet run"
+            return Obstacle("inconclusive", f"equal arms took unequal times {which}")
         return None
 
 

@@ -15,7 +15,7 @@ from harness.analysis.changed import CHANGED, changed_facts
 from harness.analysis.docket import Case, Obstacle, docket
 from harness.analysis.verdicts import SAME, Tested, Verdict, fewest_queries, verdicts
 from harness.baseline import Baseline
-from harness.settings import RUN_TO_RUN, Experiment, LatencyRule
+from harness.settings import Experiment, LatencyRule
 from harness.store import Results
 
 JUDGEMENTS = (
@@ -83,7 +83,7 @@ def _tested(case: Case) -> Tested:
     """Changes of quality as they are; of latency in logarithms, with the sign of a gain in speed."""
     old, new = (side.to_numpy(dtype=np.float64) for side in (case.accepted, case.value))
     if isinstance(case.rule, LatencyRule):
-        return Tested(np.log(old) - np.log(new), math.log(case.rule.latency), math.log(RUN_TO_RUN))
+        return Tested(np.log(old) - np.log(new), math.log(case.rule.latency), case.noise)
     return Tested(new - old, case.rule.margin)
 
 
@@ -136,6 +136,9 @@ def _message(case: Case, row: Mapping[str, Any], verdict: Verdict, size: int) ->
     again = " It got better: re-baseline?" if verdict.better else ""
     if verdict.outcome == "pass":
         return f"{told}: a loss of {margin} is ruled out.{again}"
+    if timed and math.log(row["margin"]) <= case.noise:
+        apart = f"{math.exp(case.noise):.3g} times"
+        return f"{told}: equal arms were up to {apart} apart, which leaves no room for {margin}."
     return f"{told}: {_unsettled(row, verdict, seen, margin, size)}{again}"
 
 

@@ -139,5 +139,5 @@ def _verdict(one: Tested, p: _P, tests: int, seed: int) -> Verdict:
         p.kept,
         better=change > one.noise and p.gained <= stats.ALPHA,
         seen=stats.detectable(column, level).item() + one.noise,
-        needed=stats.queries_needed(column, room, level).item(),
+        needed=stats.queries_needed(column, room, level).item() if room > 0 else math.nan,
     )

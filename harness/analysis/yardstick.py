@@ -76,23 +76,31 @@ def arms(results: Results, rule: LatencyRule) -> pd.DataFrame:
 
 
 def latency_facts(results: Results) -> dict[str, dict[str, Any]]:
-    """By dataset: the machine, its threads, and on which devices equal arms took equally long.
+    """By dataset: the machine and its threads, and how far apart equal arms were (A/A).
 
-    A device without such a pair is not taken for quiet.
+    `equal_arms` has a factor for each device and k, such as 1.02 for `cpu k=10`: the farther bound
+    of their ratio's interval. It is absent where the timings were noisy, or no arm was timed twice.
     """
     found = {}
     noise = ratios.noise(results.costs["calls"], results.plan["seed"])
+    quiet = noise[~noise["noisy"].astype(bool)]
     for (dataset, kind), facts in results.cost_facts.items():
         if kind == "latency":
-            here = noise[noise["dataset"] == dataset]
-            noisy = set(here.loc[here["noisy"].astype(bool), "device"])
             machine = facts["provenance"]["machine"]
             found[dataset] = {
                 **{name: machine[name] for name in ("system", "processor", "cores")},
                 "threads": facts["threads"],
-                "quiet": sorted(set(here["device"]) - noisy),
+                "equal_arms": {
+                    pair(str(row.device), row.k): round(max(row.high, 1 / row.low), 3)
+                    for row in quiet[quiet["dataset"] == dataset].itertuples()
+                },
             }
     return found
+
+
+def pair(device: str, k: Any) -> str:
+    """The name of a device and k in `equal_arms`."""
+    return f"{device} k={k}"
 
 
 def is_latency(metric: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -25,7 +26,17 @@ ROWS = 100
 
 GRAVEST_FIRST = ("fail", "not measured", "not comparable", "inconclusive", "pass")
 
-JUDGED = ("dataset", "system", "metric", "accepted", "now", "change", "margin", "p", "verdict")
+JUDGED = (
+    "dataset",
+    "system",
+    "metric",
+    "accepted",
+    "now",
+    "change",
+    "margin",
+    "p (no such loss)",
+    "verdict",
+)
 
 MOVED = ("query", "text", "accepted", "now", "change")
 
@@ -43,10 +54,11 @@ class Numbers(NamedTuple):
 def numbers(row: Mapping[str, Any]) -> Numbers:
     """A row of `gate.JUDGEMENTS` as text."""
     value, change = (".3f", ".3f") if is_latency(row["metric"]) else (".4f", "+.4f")
-    interval = (
-        "" if row["low"] != row["low"] else f"[{row['low']:{change}}, {row['high']:{change}}]"
-    )
     accepted, now = (number(row[name], value) for name in ("accepted", "value"))
+    if row["low"] == row["high"]:
+        return Numbers(accepted, now, "unchanged", "")
+    known = not math.isnan(row["low"])
+    interval = f"[{row['low']:{change}}, {row['high']:{change}}]" if known else ""
     return Numbers(accepted, now, number(row["change"], change), interval)
 
 

@@ -27,7 +27,7 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
 
 
-def gate_junit(gate: Gate, now: str) -> str:
+def gate_junit(gate: Gate, now: str) -> bytes:
     """The document; `now` is a time such as 2026-11-25T12:00:00."""
     found = [ELEMENTS.get(status, "pass") for status in gate.judgements["status"]]
     root = ET.Element("testsuites")
@@ -58,7 +58,8 @@ def gate_junit(gate: Gate, now: str) -> str:
     )
     ET.SubElement(suite, "system-err")
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document
 
 
 def _case(suite: ET.Element, experiment: str, row: Mapping[str, Any]) -> None:
