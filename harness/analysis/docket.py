@@ -193,6 +193,9 @@ class _Clerk:
         if not all(quiet):
             which = "now: measure again" if quiet[0] else "when it was accepted: accept a quiet run"
             return Obstacle("inconclusive", f"equal arms took unequal times {which}")
+        timed = [side[dataset, system, metric].index for side in (self._old, self._new)]
+        if timed[0].intersection(timed[1]).empty:
+            return Obstacle("inconclusive", "no query was timed then and now")
         return None
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from harness.analysis.accepted import baseline_of
 from harness.analysis.changed import CHANGED, changed_facts
 from harness.analysis.docket import Case, Obstacle, docket
-from harness.analysis.verdicts import SAME, Tested, Verdict, fewest_queries, verdicts
+from harness.analysis.verdicts import SAME, Compared, Verdict, fewest_queries, verdicts
 from harness.baseline import Baseline
 from harness.settings import Experiment, LatencyRule
 from harness.store import Results
@@ -79,12 +79,12 @@ def judge(results: Results, accepted: Baseline, experiment: Experiment) -> Gate:
     )
 
 
-def _tested(case: Case) -> Tested:
+def _tested(case: Case) -> Compared:
     """Changes of quality as they are; of latency in logarithms, with the sign of a gain in speed."""
     old, new = (side.to_numpy(dtype=np.float64) for side in (case.accepted, case.value))
     if isinstance(case.rule, LatencyRule):
-        return Tested(np.log(old) - np.log(new), math.log(case.rule.latency), case.noise)
-    return Tested(new - old, case.rule.margin)
+        return Compared(np.log(old) - np.log(new), math.log(case.rule.latency), case.noise)
+    return Compared(new - old, case.rule.margin)
 
 
 def _row(case: Case, **more: Any) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _row(case: Case, **more: Any) -> dict[str, Any]:
 
 
 def _obstructed(case: Case, obstacle: Obstacle) -> dict[str, Any]:
-    return _row(case, status=obstacle.status, message=f"{obstacle.reason}.", queries=0)
+    return _row(case, status=obstacle.status, message=f"{obstacle.reason.rstrip('.')}.", queries=0)
 
 
 def _judged(case: Case, verdict: Verdict, size: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -42,8 +42,8 @@ differ in their last digits between processors."""
 Values = NDArray[np.float64]
 
 
-class Tested(NamedTuple):
-    """What is tested: the change of each query, positive where it got better."""
+class Compared(NamedTuple):
+    """The change of each query, positive where it got better."""
 
     changes: Values
     margin: float
@@ -83,14 +83,22 @@ def fewest_queries(tests: int) -> int:
     return math.ceil(math.log2(tests / stats.ALPHA))
 
 
-def verdicts(tested: Sequence[Tested], seed: int) -> list[Verdict]:
+def verdicts(compared: Sequence[Compared], seed: int) -> list[Verdict]:
     """One verdict each, in order; those without any change are no part of Holm's family."""
-    found = [UNCHANGED] * len(tested)
-    changed = [i for i, one in enumerate(tested) if (np.abs(one.changes) > SAME).any()]
-    p = _p_values(tested, changed, seed)
+    found = [UNCHANGED] * len(compared)
+    changed = [i for i, one in enumerate(compared) if (np.abs(one.changes) > SAME).any()]
+    means, p = _means(compared, changed, seed), _p_values(compared, changed, seed)
     for i in changed:
-        found[i] = _verdict(tested[i], p[i], len(changed), seed)
+        found[i] = _verdict(compared[i], means[i], p[i], len(changed))
     return found
+
+
+class _Mean(NamedTuple):
+    """A mean change with its bootstrap interval."""
+
+    change: float
+    low: float
+    high: float
 
 
 class _P(NamedTuple):
@@ -103,15 +111,29 @@ class _P(NamedTuple):
     gained: float
 
 
-def _p_values(tested: Sequence[Tested], changed: Sequence[int], seed: int) -> dict[int, _P]:
-    """By position."""
-    families: tuple[dict[str, float], ...] = ({}, {}, {})
+def _columns(
+    compared: Sequence[Compared], chosen: Sequence[int]
+) -> Iterator[tuple[list[int], Values]]:
+    """Changes side by side where they are of as many queries: the same draws serve all."""
     alike: defaultdict[int, list[int]] = defaultdict(list)
-    for i in changed:
-        alike[len(tested[i].changes)].append(i)
-    for group in alike.values():  # of as many queries: the same flips serve all
-        changes = np.column_stack([tested[i].changes for i in group])
-        allowed = np.array([tested[i].margin - tested[i].noise for i in group])
+    for i in chosen:
+        alike[len(compared[i].changes)].append(i)
+    for group in alike.values():
+        yield group, np.column_stack([compared[i].changes for i in group])
+
+
+def _means(compared: Sequence[Compared], changed: Sequence[int], seed: int) -> dict[int, _Mean]:
+    found: dict[int, _Mean] = {}
+    for group, changes in _columns(compared, changed):
+        bounds = zip(*(part.tolist() for part in stats.mean_intervals(changes, seed)), strict=True)
+        found.update(zip(group, (_Mean(*values) for values in bounds), strict=True))
+    return found
+
+
+def _p_values(compared: Sequence[Compared], changed: Sequence[int], seed: int) -> dict[int, _P]:
+    families: tuple[dict[str, float], ...] = ({}, {}, {})
+    for group, changes in _columns(compared, changed):
+        allowed = np.array([compared[i].margin - compared[i].noise for i in group])
         columns = np.hstack([changes + allowed, -changes, changes])
         found = stats.randomisation_p(columns, seed, one_sided=True).reshape(3, -1)
         for family, row in zip(families, found.tolist(), strict=True):
@@ -120,24 +142,20 @@ def _p_values(tested: Sequence[Tested], changed: Sequence[int], seed: int) -> di
     return {i: _P(kept[str(i)], lost[str(i)], gained[str(i)]) for i in changed}
 
 
-def _verdict(one: Tested, p: _P, tests: int, seed: int) -> Verdict:
-    column = one.changes[:, None]
-    change, low, high = (part.item() for part in stats.mean_intervals(column, seed))
+def _verdict(one: Compared, mean: _Mean, p: _P, tests: int) -> Verdict:
     outcome: Outcome = "inconclusive"
     if p.kept <= stats.ALPHA:
         outcome = "pass"
-    elif change < -(one.margin + one.noise) and p.lost <= stats.ALPHA:
+    elif mean.change < -(one.margin + one.noise) and p.lost <= stats.ALPHA:
         outcome = "fail"
     # Holm's first step; twice that, for `detectable` is about two-sided tests.
     level = 2 * stats.ALPHA / tests
-    room = one.margin - one.noise
+    column, room = one.changes[:, None], one.margin - one.noise
     return Verdict(
         outcome,
-        change,
-        low,
-        high,
+        *mean,
         p.kept,
-        better=change > one.noise and p.gained <= stats.ALPHA,
+        better=mean.change > one.noise and p.gained <= stats.ALPHA,
         seen=stats.detectable(column, level).item() + one.noise,
         needed=stats.queries_needed(column, room, level).item() if room > 0 else math.nan,
     )
