@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.arguments import OPTIONS
+
 if TYPE_CHECKING:
     from harness.analysis.compare import Analysis
     from harness.settings import Decision, Experiment
 
 EXIT_OK, EXIT_MEND, EXIT_FAILED = 0, 2, 3
+EXIT_REGRESSION, EXIT_NO_VERDICT = 1, 4
 
 DESCRIPTION = """\
 Is ColBERT late interaction worth its latency and storage, compared with a cross-encoder on top of
@@ -62,70 +65,6 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--verbose", action="store_true", help="log what the libraries say")
         OPTIONS[name](sub)
     return parser
-
-
-def _file_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("file", metavar="FILE", type=Path, help="the experiment (YAML)")
-    sub.add_argument(
-        "--results", metavar="DIR", type=Path, default=Path("results"), help="default: results"
-    )
-    sub.add_argument(
-        "--weights",
-        choices=("real", "dummy"),
-        default="real",
-        help="dummy: hub models by their architecture, with random weights and without a "
-        "download; time, memory and bytes are measured, quality is not",
-    )
-
-
-def _plan_options(sub: argparse.ArgumentParser) -> None:
-    _file_options(sub)
-    sub.add_argument(
-        "--cache",
-        metavar="DIR",
-        type=Path,
-        default=Path(".cache/harness"),
-        help="vectors and finished stages; safe to delete (default: .cache/harness)",
-    )
-    sub.add_argument(
-        "--dataset",
-        metavar="DATASET",
-        action="append",
-        default=[],
-        help="use this instead of the file's datasets: a folder, a dataset's name (pydoc), or "
-        "`{use: ..., ...}`; may be repeated",
-    )
-    sub.add_argument(
-        "--quick", action="store_true", help="less time for latency and storage: a first look"
-    )
-
-
-def _run_options(sub: argparse.ArgumentParser) -> None:
-    _plan_options(sub)
-    sub.add_argument("--json", action="store_true", help="print the closing summary as JSON")
-
-
-def _why_options(sub: argparse.ArgumentParser) -> None:
-    _file_options(sub)
-    sub.add_argument("query_id", metavar="QUERY_ID", help="as it stands in the dataset")
-    sub.add_argument("--dataset", metavar="NAME", help="where several datasets have the query")
-    sub.add_argument(
-        "--system",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="show this system; may be repeated (default: all)",
-    )
-    sub.add_argument("--top", metavar="N", type=int, default=3, help="documents (default: 3)")
-
-
-def _list_options(sub: argparse.ArgumentParser) -> None:
-    kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
-    sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
-
-
-def _no_options(sub: argparse.ArgumentParser) -> None:
-    del sub
 
 
 def _experiment(arguments: argparse.Namespace) -> Experiment:
@@ -230,6 +169,21 @@ def _why(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _gate(arguments: argparse.Namespace) -> int:
+    from harness import gating
+
+    datasets = [_dataset(text) for text in arguments.dataset]
+    request = gating.Request(
+        arguments.file, arguments.results, arguments.baselines, datasets, arguments.weights
+    )
+    if arguments.accept:
+        print(gating.accepted(request, arguments.reason))
+        return EXIT_OK
+    status, text = gating.judged(request, arguments.junit, arguments.markdown)
+    print(text)
+    return {"pass": EXIT_OK, "fail": EXIT_REGRESSION}.get(status, EXIT_NO_VERDICT)
+
+
 def _list(arguments: argparse.Namespace) -> int:
     from harness import closing, registry
 
@@ -264,17 +218,8 @@ COMMANDS = (
     ("plan", _plan, "show what a run would do; runs nothing"),
     ("report", _report, "write the report again from stored results"),
     ("why", _why, "show one query side by side: ranks, scores, judgements, what was cut"),
+    ("gate", _gate, "compare stored results with accepted ones; exit 1: worse, 4: no verdict"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
     ("list", _list, "list the components and their settings"),
     ("doctor", _doctor, "show the machine, the packages and what is missing"),
 )
-
-OPTIONS = {
-    "run": _run_options,
-    "plan": _plan_options,
-    "report": _file_options,
-    "why": _why_options,
-    "fetch": _plan_options,
-    "list": _list_options,
-    "doctor": _no_options,
-}

@@ -13,6 +13,7 @@ from harness import registry
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.protocols import DatasetSource, Reranker, Retriever
+from harness.rules import Known, read_rules
 from harness.settings import (
     DatasetChoice,
     Decision,
@@ -33,7 +34,7 @@ METRIC = re.compile(r"(ndcg|mrr|recall|map|precision|hit_rate|judged|ties)@([1-9
 BLOCKS: Mapping[str, type[Part]] = {"latency": Latency, "storage": Storage, "decision": Decision}
 """Parts of an experiment that may be left out."""
 
-KEYS = ("question", "datasets", "systems", "baseline", "depth", "metrics", "seed", *BLOCKS)
+KEYS = ("question", "datasets", "systems", "baseline", "depth", "metrics", "seed", "gate", *BLOCKS)
 """What may stand at the top of an experiment file."""
 
 METRICS = ("ndcg@10", "mrr@10", "recall@100")
@@ -71,6 +72,13 @@ def load_experiment(
         **{name: reader.part(BLOCKS[name], top[name], name) for name in BLOCKS.keys() & top.keys()},
     }
     reader.objective(values.get("decision"), metrics)
+    known = Known(
+        metrics=metrics,
+        systems=[system.name for system in systems],
+        datasets=None if only_datasets else [choice.name for choice in datasets],
+        latency=values.get("latency"),
+    )
+    rules = read_rules(top.get("gate", ()), known, reader.part, located.fault)
     located.raise_faults()
     if weights == "dummy":
         systems = tuple(with_random_weights(system) for system in systems)
@@ -80,6 +88,7 @@ def load_experiment(
         datasets=datasets,
         systems=systems,
         metrics=metrics,
+        gate=rules,
         **values,
     )
 

@@ -16,6 +16,8 @@ FILES = sorted((ROOT / "harness").rglob("*.py"))
 FLOORS = (
     ("harness.cli",),
     ("harness.side_by_side",),
+    ("harness.gating",),
+    ("harness.gate_text",),
     ("harness.closing",),
     ("harness.execute", "harness.report"),
     ("harness.costs",),
@@ -26,6 +28,7 @@ FLOORS = (
     ("harness.stages", "harness.store"),
     ("harness.plan",),
     ("harness.config",),
+    ("harness.rules",),
     ("harness.settings",),
     ("harness.registry",),
 )
