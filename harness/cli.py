@@ -119,6 +119,14 @@ def _why_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--top", metavar="N", type=int, default=3, help="documents (default: 3)")
 
 
+def _claims_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", metavar="FILE", type=Path, help="the claims (YAML)")
+    sub.add_argument(
+        "--results", metavar="DIR", type=Path, default=Path("results"), help="default: results"
+    )
+    sub.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+
+
 def _list_options(sub: argparse.ArgumentParser) -> None:
     kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
@@ -224,6 +232,29 @@ def _why(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _claims(arguments: argparse.Namespace) -> int:
+    from harness import claim_lines
+    from harness.analysis.claims import judge
+    from harness.analysis.evidence import Stored
+    from harness.claim_file import load_claims
+    from harness.settings import Weights, results_name
+    from harness.store import load_results
+
+    found = load_claims(arguments.file)
+    kinds: tuple[Weights, ...] = ("real", "dummy")
+    folders = {
+        (name, weights): arguments.results / results_name(Path(f"{name}.yaml"), weights)
+        for name in found.experiments
+        for weights in kinds
+    }
+    there = {key: folder for key, folder in folders.items() if (folder / "plan.json").exists()}
+    results = {key: load_results(folder) for key, folder in there.items()}
+    stored = Stored(results, found.datasets, arguments.file.parent)
+    say = claim_lines.as_json if arguments.json else claim_lines.as_text
+    print(say([judge(claim, stored) for claim in found.claims]))
+    return EXIT_OK
+
+
 def _list(arguments: argparse.Namespace) -> int:
     from harness import closing, registry
 
@@ -259,6 +290,7 @@ COMMANDS = (
     ("report", _report, "write the report again from stored results"),
     ("why", _why, "show one query side by side: ranks, scores, judgements, what was cut"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
+    ("claims", _claims, "judge claims from stored results"),
     ("list", _list, "list the components and their settings"),
     ("doctor", _doctor, "show the machine, the packages and what is missing"),
 )
@@ -269,6 +301,7 @@ OPTIONS = {
     "report": _file_options,
     "why": _why_options,
     "fetch": _plan_options,
+    "claims": _claims_options,
     "list": _list_options,
     "doctor": _no_options,
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import registry
+from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.protocols import DatasetSource, Reranker, Retriever
@@ -32,7 +33,17 @@ METRIC = re.compile(r"(ndcg|mrr|recall|map|precision|hit_rate|judged|ties)@([1-9
 BLOCKS: Mapping[str, type[Part]] = {"latency": Latency, "storage": Storage, "decision": Decision}
 """Parts of an experiment that may be left out."""
 
-KEYS = ("question", "datasets", "systems", "baseline", "depth", "metrics", "seed", *BLOCKS)
+KEYS = (
+    "question",
+    "datasets",
+    "systems",
+    "baseline",
+    "depth",
+    "metrics",
+    "seed",
+    "claims",
+    *BLOCKS,
+)
 """What may stand at the top of an experiment file."""
 
 REQUIRED = ("question", "datasets", "systems")
@@ -70,6 +81,7 @@ def load_experiment(
         "question": reader.value(str, top.get("question", ""), "question"),
         "seed": reader.value(int, top.get("seed", 42), "seed"),
         "baseline": reader.baseline(top.get("baseline"), systems),
+        "claims": reader.claims(top.get("claims")),
         **{name: reader.part(BLOCKS[name], top[name], name) for name in BLOCKS.keys() & top.keys()},
     }
     located.raise_faults()
@@ -117,15 +129,7 @@ class _Reader:
         return registry.validated(hint, value, path, self._fault)
 
     def part(self, model: type[Part], value: Any, path: str) -> Any:
-        if not isinstance(value, Mapping):
-            self._fault(path, f"expected keys {', '.join(model.model_fields)}, not {value!r}")
-            return None
-        for key in value.keys() - model.model_fields.keys():
-            self._fault(
-                f"{path}.{key}", f"unknown key{registry.did_you_mean(key, model.model_fields)}"
-            )
-        known = {key: item for key, item in value.items() if key in model.model_fields}
-        return registry.validated(model, known, path, self._fault)
+        return registry.part(model, value, path, self._fault)
 
     def component(self, protocol: type, spec: Any, path: str) -> Any:
         return registry.build((protocol,), self._rebased(spec), path, self._fault)
@@ -255,6 +259,17 @@ class _Reader:
                 "baseline", f"{name!r} is not a system{registry.did_you_mean(str(name), known)}"
             )
         return str(name)
+
+    def claims(self, name: Any) -> Path | None:
+        """The file of claims, which must be whole before anything is run for its sake."""
+        if name is None or self.value(str, name, "claims") is None:
+            return None
+        file = self._folder / str(name)
+        try:
+            load_claims(file)
+        except ConfigError as error:
+            self._fault("claims", str(error))
+        return file.resolve()
 
     def _entries(self, specs: Any, path: str) -> tuple[Any, ...]:
         if isinstance(specs, tuple) and specs:

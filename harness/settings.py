@@ -150,6 +150,8 @@ class Experiment(Part):
     latency: Latency | None = None
     storage: Storage | None = None
     decision: Decision = Decision()
+    claims: Path | None = None
+    """The file of claims that the report judges."""
     weights: Weights = "real"
 
     @property

@@ -134,6 +134,7 @@ class Store:
                 for one in plan.costings()
             ],
             "decision": experiment.decision.model_dump(mode="json"),
+            "claims": str(experiment.claims) if experiment.claims else None,
             "weights": experiment.weights,
         }
         files.write(self.folder / "plan.json", json_text(content))
