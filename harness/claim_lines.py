@@ -49,7 +49,7 @@ def _plain(one: Judged) -> Mapping[str, object]:
         "source": one.claim.source,
         "expected": one.claim.expected.words(),
         "verdict": one.verdict,
-        "value": value,
+        "value": value if isinstance(value, str) else _finite(value),
         "low": _finite(low),
         "high": _finite(high),
         "evidence": one.evidence,

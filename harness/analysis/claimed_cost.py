@@ -39,7 +39,10 @@ def _timed(asked: Latency, results: Results, stored: Stored) -> Found:
 
 
 def _percentile(asked: Latency, results: Results, dataset: str, stored: Stored) -> Found:
-    calls = _seconds(results, dataset, asked)
+    try:
+        calls = _seconds(results, dataset, asked)
+    except UnjudgedError as why:
+        return _no_less(asked, results, dataset, stored, why)
     name = str(asked.statistic)
     found = percentiles(calls, calls.index.get_level_values("query_id"))[int(name[1:])]
     if math.isnan(found.value):
@@ -52,6 +55,24 @@ def _percentile(asked: Latency, results: Results, dataset: str, stored: Stored) 
         f"calls on {_machine(results, dataset, asked.device)}{noisy}"
     )
     return bounded(1000 * found.value, 1000 * found.low, 1000 * found.high, said)
+
+
+def _no_less(
+    asked: Latency, results: Results, dataset: str, stored: Stored, why: UnjudgedError
+) -> Found:
+    """A lower bound from the most candidates below that were timed: they are among the more.
+
+    Raises `why` again where there are none.
+    """
+    calls = results.costs["calls"]
+    ours = calls[(calls["system"] == asked.system) & (calls["mode"] == asked.mode)]
+    ours = ours[(ours["dataset"] == dataset) & (ours["device"] == asked.device)]
+    fewer = [k for k in ours["k"] if asked.k is not None and k < asked.k]
+    if not fewer:
+        raise why
+    asked = asked.model_copy(update={"k": int(max(fewer))})
+    found = _percentile(asked, results, dataset, stored)
+    return Found(math.nan, found.low, math.inf, f"{found.said}, and more take no less ({why})")
 
 
 def _ratio(asked: Latency, results: Results, dataset: str, stored: Stored) -> Found:

@@ -20,29 +20,32 @@ def kept(asked: Storage, stored: Stored) -> Found:
     return stored.any_weights(asked.experiment, lambda results: _kept(asked, results))
 
 
+COUNTED = {"formula": "by formula", "payload": "in files", "disk": "with all of its folder"}
+
+
 def _kept(asked: Storage, results: Results) -> Found:
     row = _row(results, asked)
     size = _size(row, asked)
-    over = f"{row['documents']:,} documents of {row['dataset']}"
-    what = f"{_named(asked)}, {asked.counted}"
+    told = f"{size:,.0f} bytes a {asked.per} ({_named(asked)})"
+    where = f"{COUNTED[asked.counted]}; {asked.model} over {row['documents']:,} documents of "
+    where += str(row["dataset"])
     if asked.over is None:
-        return exact(size, f"{size:,.0f} bytes a {asked.per} by {what}, over {over}")
+        return exact(size, f"{told}, {where}")
     if asked.over == "dense":
         other, against = _dense(results, str(row["dataset"])), "one dense vector"
     else:
-        other, against = _size(_row(results, asked.over), asked), _named(asked.over)
+        model = f"{asked.over.model}, " * (asked.over.model != asked.model)
+        other, against = _size(_row(results, asked.over), asked), model + _named(asked.over)
     ratio = size / other
     return exact(
-        ratio,
-        f"{significant(ratio)} times: {size:,.0f} bytes a {asked.per} by {what}, over {other:,.0f} "
-        f"by {against}; {over}",
+        ratio, f"{significant(ratio)} times: {told} over {other:,.0f} ({against}), {where}"
     )
 
 
 def _named(way: Way) -> str:
     bits = f" with {way.nbits} bits" if way.nbits else ""
     pooled = f", pooled by {way.pool_factor}" if way.pool_factor > 1 else ""
-    return f"{way.model} ({way.dim} dims, {way.precision}{bits}{pooled})"
+    return f"{way.dim} dims, {way.precision}{bits}{pooled}"
 
 
 def _row(results: Results, way: Way) -> Any:
@@ -55,8 +58,8 @@ def _row(results: Results, way: Way) -> Any:
         found = found[found["nbits"] == way.nbits]
     if found.empty:
         raise not_measured(
-            f"the storage sample of {results.plan['experiment']} has no {_named(way)}: see its "
-            "block `storage`, and run it without `--quick`"
+            f"the storage sample of {results.plan['experiment']} has no {way.model} ({_named(way)}): see "
+            "its block `storage`, and run it without `--quick`"
         )
     return found.iloc[0]
 

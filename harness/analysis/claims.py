@@ -5,6 +5,7 @@ Each claim is judged alone, by a 95 % interval where its value was sampled.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
@@ -71,7 +72,10 @@ def _verdict(found: Found, expected: Expected) -> Verdict:
         return "supported" if same else "contradicted"
     if where.contains(found.low) and where.contains(found.high):
         return "supported"
-    return "contradicted" if where.misses(found.low, found.high) else "not distinguishable"
+    if where.misses(found.low, found.high):
+        return "contradicted"
+    only_bounds = isinstance(found.value, float) and math.isnan(found.value)
+    return "not measured" if only_bounds else "not distinguishable"
 
 
 def counts(judged: Iterable[Judged]) -> dict[Verdict, int]:

@@ -25,7 +25,8 @@ Made = TypeVar("Made")
 class Found(NamedTuple):
     """A value with the bounds of its 95 % interval, which are the value itself where it is exact.
 
-    A bound that the data do not give is infinite. `said` tells a reader what was found, and where.
+    A bound that the data do not give is infinite; where there is nothing but bounds, the value is
+    NaN. `said` tells a reader what was found, and where.
     """
 
     value: float | str

@@ -37,7 +37,11 @@ def claim_blocks(results: Results) -> Iterator[Block]:
 def claims_block(judged: list[Judged]) -> Block:
     """What is claimed, the verdict, and what it rests on."""
     rows = [
-        [one.claim.id, one.verdict, f"{one.claim.says} ({one.claim.source}) {one.evidence}"]
+        [
+            one.claim.id,
+            one.verdict,
+            f"{one.claim.says} ({one.claim.source}) Evidence: {one.evidence}",
+        ]
         for one in judged
     ]
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)

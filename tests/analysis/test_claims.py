@@ -401,12 +401,7 @@ def test_few_calls_tell_little() -> None:
         ({"system": "best"}, "exp has no system best: add one to the file and run it again."),
         ({"device": "mps"}, "exp times cpu, cuda, not mps: add it to `latency.devices`."),
         ({"device": "cuda"}, "late (precomputed, k = 2) on cuda: no CUDA device."),
-        (
-            {"mode": "on the fly", "k": 4},
-            # twice the tokens of k = 2, twice its mean of 547.5 ms
-            "late (on the fly, k = 4) on cpu: one call takes 7 s (predicted: 1,100 ms).",
-        ),
-        ({"k": 3}, "exp did not time late (precomputed, k = 3): see `latency.candidates`"),
+        ({"k": 1}, "exp did not time late (precomputed, k = 1): see `latency.candidates`"),
         ({"mode": "rerank"}, "exp did not time late (rerank, k = 2): see `latency.candidates`"),
     ],
 )
@@ -414,6 +409,21 @@ def test_what_is_missing_for_latency(asked: dict[str, Any], said: str) -> None:
     found = judged(timed(**asked), results(), above=0)
     assert found.verdict == "not measured"
     assert found.evidence.startswith(said)
+
+
+def test_more_candidates_take_no_less() -> None:
+    asked = timed(mode="on the fly", k=4)
+    found = judged(asked, results(), between=(50, 150))
+    assert found.verdict == "contradicted"
+    assert found.evidence.startswith("p50 548 ms [5")
+    # twice the tokens of k = 2, twice its mean of 547.5 ms
+    assert (
+        "and more take no less (late (on the fly, k = 4) on cpu: one call takes 7 s (predicted: "
+        "1,100 ms)); claimed: between 50 and 150."
+    ) in found.evidence
+    assert judged(asked, results(), above=100).verdict == "supported"
+    assert judged(asked, results(), between=(1000, 1200)).verdict == "not measured"
+    assert judged(timed(mode="on the fly", k=4, device="cuda"), results(), above=0).found is None
 
 
 def test_calls_without_pairs() -> None:
@@ -480,13 +490,17 @@ def test_bytes_of_a_way_to_keep_vectors() -> None:
     assert judged(stored_as(per="vector"), results(), equals=16).verdict == "supported"
     found = judged(stored_as(counted="disk"), results(), at_most=160)
     assert found.verdict == "contradicted"
-    told = "170 bytes a document by m (8 dims, float16), disk, over 10 documents of d; claimed: at"
+    told = (
+        "170 bytes a document (8 dims, float16), with all of its folder; m over 10 documents of d; "
+    )
     assert found.evidence.startswith(told)
 
 
 def test_ratios_of_bytes() -> None:
     found = judged(stored_as(per="vector", over=PLAID), results(), equals=1.6)  # 16 over 10
     assert found.verdict == "supported"
+    told = "1.60 times: 16 bytes a vector (8 dims, float16) over 10 (8 dims, plaid with 2 bits), by"
+    assert found.evidence.startswith(told)
     dense = judged(stored_as(over="dense"), results(), near=80, tolerance="5%")
     assert dense.verdict == "contradicted"
     assert dense.evidence.startswith("5.00 times: 160 bytes a document")  # over 8 x 4 bytes

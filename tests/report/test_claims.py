@@ -42,7 +42,7 @@ def test_claims_that_name_the_experiment(make_results: Make, tmp_path: Path, wei
         made,
         tmp_path,
         CLAIM | {"id": "L1", "latency": ASKED},
-        CLAIM | {"id": "L2", "latency": ASKED | {"k": 4}},
+        CLAIM | {"id": "L2", "latency": ASKED | {"k": 4}, "expected": {"above": 2000}},
         CLAIM | {"id": "L3", "latency": ASKED | {"experiment": "other"}},
         CLAIM | {"id": "A1", "arithmetic": "1"},
     )
@@ -52,10 +52,11 @@ def test_claims_that_name_the_experiment(make_results: Make, tmp_path: Path, wei
     first, second = shown.table.rows
     assert list(first[:2]) == ["L1", "supported"]
     # the median of 1.00 .. 1.19 s
-    assert first[2].startswith("It <b>takes</b> a second. (a|b) p50 1,100 ms [")
+    assert first[2].startswith("It <b>takes</b> a second. (a|b) Evidence: p50 1,100 ms [")
     assert ("with random weights" in first[2]) == (weights == "dummy")
+    # four candidates would not fit in the budget, and two take 1,100 ms already
     assert list(second[:2]) == ["L2", "not measured"]
-    assert second[2].endswith("on cpu: one call takes 7 s (predicted: 2,190 ms).")
+    assert "one call takes 7 s (predicted: 2,190 ms))" in second[2]
 
 
 def test_both_reports_show_them_escaped(make_results: Make, tmp_path: Path) -> None:
@@ -66,9 +67,9 @@ def test_both_reports_show_them_escaped(make_results: Make, tmp_path: Path) -> N
     write_report(results, analyse(results))
     text, page = ((tmp_path / f"report.{ending}").read_text() for ending in ("md", "html"))
     assert "<h2>Claims</h2>" in page
-    assert "It &lt;b&gt;takes&lt;/b&gt; a second. (a|b) p50" in page
+    assert "It &lt;b&gt;takes&lt;/b&gt; a second. (a|b) Evidence: p50" in page
     assert "## Claims\n" in text
-    assert "| L1 | supported | It &lt;b&gt;takes&lt;/b&gt; a second. (a\\|b) p50" in text
+    assert "| L1 | supported | It &lt;b&gt;takes&lt;/b&gt; a second. (a\\|b) Evidence: p50" in text
 
 
 def test_without_claims_there_is_no_section(make_results: Make, tmp_path: Path) -> None:
