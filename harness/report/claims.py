@@ -38,13 +38,12 @@ def claims_block(judged: list[Judged]) -> Block:
     """What is claimed, the verdict, and what it rests on."""
     rows = [
         [
-            one.claim.id,
-            one.verdict,
+            f"{one.claim.id}: {one.verdict}",
             f"{one.claim.says} ({one.claim.source}) Evidence: {one.evidence}",
         ]
         for one in judged
     ]
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)
     caption = f"Each claim is judged alone: {found}."
-    columns = ["claim", "verdict", "what is said, and what was found"]
+    columns = ["claim and verdict", "what is said, and what was found"]
     return Block(TITLE, tables=[Captioned(caption, Table(columns, rows, remarks=True))])
