@@ -46,13 +46,14 @@ def _percentile(asked: Latency, results: Results, dataset: str, stored: Stored) 
     name = str(asked.statistic)
     found = percentiles(calls, calls.index.get_level_values("query_id"))[int(name[1:])]
     if math.isnan(found.value):
-        raise not_measured(f"{len(calls)} calls of {_named(asked)} do not carry {name}")
-    low, high = ("-" if math.isnan(end) else milliseconds(end) for end in found[1:])
+        raise not_measured(f"{name} of {_named(asked)} is not carried by its calls: {len(calls)}")
+    ends = ["-" if math.isnan(end) else milliseconds(end) for end in found[1:]]
+    interval = "no interval" if ends == ["-", "-"] else ", ".join(ends)
     noise = stored.once(_noise, results, dataset, asked.device)
     noisy = "; a noisy machine" * bool(noise["noisy"].any())
     said = (
-        f"{name} {milliseconds(found.value)} ms [{low}, {high}] of {_named(asked)}, {len(calls)} "
-        f"calls on {_machine(results, dataset, asked.device)}{noisy}"
+        f"{name} {milliseconds(found.value)} ms [{interval}] of {_named(asked)}, calls: "
+        f"{len(calls)}, on {_machine(results, dataset, asked.device)}{noisy}"
     )
     return bounded(1000 * found.value, 1000 * found.low, 1000 * found.high, said)
 
@@ -93,7 +94,7 @@ def _ratio(asked: Latency, results: Results, dataset: str, stored: Stored) -> Fo
     machine = " and ".join(_machine(results, dataset, device) for device in devices)
     said = (
         f"{significant(found.ratio)} times [{ends}]: {_named(asked)} over {_named(over)}, "
-        f"{len(both)} pairs of calls on {machine}"
+        f"pairs of calls: {len(both)}, on {machine}"
     )
     return bounded(found.ratio, low, high, said)
 

@@ -334,7 +334,7 @@ def test_a_percentile_with_its_interval() -> None:
     found = judged(timed(), results(), between=(100, 120))
     assert found.verdict == "supported"
     assert found.evidence.startswith("p50 110 ms [10")
-    assert "of late (precomputed, k = 2), 20 calls on cpu of a chip, 3 cores" in found.evidence
+    assert "of late (precomputed, k = 2), calls: 20, on cpu of a chip, 3 cores" in found.evidence
     assert judged(timed(), results(), below=100).verdict == "contradicted"
     assert judged(timed(), results(), below=109.5).verdict == "not distinguishable"
 
@@ -365,8 +365,8 @@ def test_a_ratio_is_over_pairs_of_calls() -> None:
     found = judged(over(), results(), between=(0.19, 0.21))
     assert found.verdict == "supported"
     assert found.evidence.startswith(
-        "0.200 times [0.200, 0.200]: late (precomputed, k = 2) over late (on the fly, k = 2), 20 "
-        "pairs of calls on cpu of a chip, 3 cores"
+        "0.200 times [0.200, 0.200]: late (precomputed, k = 2) over late (on the fly, k = 2), "
+        "pairs of calls: 20, on cpu of a chip, 3 cores"
     )
     assert judged(over(), results(), above=1).verdict == "contradicted"
     assert (
@@ -387,12 +387,14 @@ def test_a_ratio_is_no_surer_than_two_equal_arms() -> None:
 def test_few_calls_tell_little() -> None:
     few = [row for row in CALLS if row["query_id"] in QUERIES[:5]]
     made = results(calls=few)
-    assert judged(timed(), made, below=1000).verdict == "not distinguishable"
+    found = judged(timed(), made, below=1000)
+    assert found.verdict == "not distinguishable"
+    assert found.evidence.startswith("p50 102 ms [no interval] of late")
     found = judged(over(), made, below=1)
     assert found.verdict == "not distinguishable"
     assert found.evidence.startswith("0.200 times [no interval]")
     p99 = judged(timed(statistic="p99"), made, below=1000)
-    assert p99.evidence == "5 calls of late (precomputed, k = 2) do not carry p99."
+    assert p99.evidence == "p99 of late (precomputed, k = 2) is not carried by its calls: 5."
 
 
 @pytest.mark.parametrize(
