@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from harness import arithmetic, catalogue, registry
 from harness.arithmetic import FUNCTIONS, Number
@@ -57,6 +57,8 @@ ID = re.compile(r"[A-Z]{1,3}[0-9]+[a-z]?")
 
 class Figure(Part):
     """A published number, or several of one kind."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     value: float | None = None
     values: tuple[float, ...] | None = None

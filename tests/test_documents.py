@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,11 @@ def test_reranker_of_contributing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (system,) = load_experiment(file).systems
     docs = [Doc("a", "red apple"), Doc("b", "Apple"), Doc("c", "")]
     assert system.reranker.score("Red apple", docs) == [1.0, 0.5, 0.0]
+
+
+def test_claim_of_contributing() -> None:
+    ours = (ROOT / "experiments/claims.yaml").read_text()
+    assert textwrap.indent(block("CONTRIBUTING.md", "yaml"), "  ") in ours
 
 
 EXPERIMENTS = sorted({*(ROOT / "experiments").glob("*.yaml")} - {ROOT / "experiments/claims.yaml"})
