@@ -46,7 +46,6 @@ DONE_COSTS = "costs.json"
 SNIPPET = 600
 """Characters of a document that are kept beside the results, for reading."""
 
-
 TABLES = ("measurements", "readings", "timings", "storage")
 """The tables of a trial."""
 
