@@ -79,6 +79,14 @@ def _gate_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--markdown", metavar="OUT", type=Path, help="write a pull request comment")
 
 
+def _claims_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", metavar="FILE", type=Path, help="the claims (YAML)")
+    sub.add_argument(
+        "--results", metavar="DIR", type=Path, default=Path("results"), help="default: results"
+    )
+    sub.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+
+
 def _list_options(sub: argparse.ArgumentParser) -> None:
     kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
@@ -94,6 +102,7 @@ OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "report": _file_options,
     "why": _why_options,
     "gate": _gate_options,
+    "claims": _claims_options,
     "fetch": _plan_options,
     "list": _list_options,
     "doctor": _no_options,

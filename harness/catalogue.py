@@ -150,7 +150,8 @@ def _values(group: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def catalogue() -> Mapping[str, Model]:
     """Every known model by its reference, in the order of models.yaml."""
     text = Path(__file__).with_name("models.yaml").read_text(encoding="utf-8")
-    facts: Mapping[str, dict[str, Any]] = yaml.safe_load(text)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast
+    facts: Mapping[str, dict[str, Any]] = yaml.load(text, Loader=loader)  # noqa: S506 - both are safe
     return {
         reference: Model.model_validate({**facts.get(own.get("original", ""), {}), **own})
         for reference, own in facts.items()
@@ -160,3 +161,12 @@ def catalogue() -> Mapping[str, Model]:
 def known(reference: str) -> Model | None:
     """What is known of a model; a revision after `@` and a `dummy:` before the id are ignored."""
     return catalogue().get(reference.removeprefix(DUMMY).partition("@")[0])
+
+
+def fact(reference: str, name: str) -> float | str | None:
+    """One fact of a known model; `dim` is that of its own vectors, and None what is not known."""
+    model = catalogue()[reference]
+    if name == "dim":
+        return model.dims[0] if model.dims else None
+    found: float | str | None = getattr(model, name)
+    return found

@@ -184,6 +184,29 @@ def _gate(arguments: argparse.Namespace) -> int:
     return {"pass": EXIT_OK, "fail": EXIT_REGRESSION}.get(status, EXIT_NO_VERDICT)
 
 
+def _claims(arguments: argparse.Namespace) -> int:
+    from harness import claim_lines
+    from harness.analysis.claims import judge
+    from harness.analysis.evidence import Stored
+    from harness.claim_file import load_claims
+    from harness.settings import Weights, results_name
+    from harness.store import load_results
+
+    found = load_claims(arguments.file)
+    kinds: tuple[Weights, ...] = ("real", "dummy")
+    folders = {
+        (name, weights): arguments.results / results_name(Path(f"{name}.yaml"), weights)
+        for name in found.experiments
+        for weights in kinds
+    }
+    there = {key: folder for key, folder in folders.items() if (folder / "plan.json").exists()}
+    results = {key: load_results(folder) for key, folder in there.items()}
+    stored = Stored(results, found.datasets, arguments.file.parent)
+    say = claim_lines.as_json if arguments.json else claim_lines.as_text
+    print(say([judge(claim, stored) for claim in found.claims]))
+    return EXIT_OK
+
+
 def _list(arguments: argparse.Namespace) -> int:
     from harness import closing, registry
 
@@ -220,6 +243,7 @@ COMMANDS = (
     ("why", _why, "show one query side by side: ranks, scores, judgements, what was cut"),
     ("gate", _gate, "compare stored results with accepted ones; exit 1: worse, 4: no verdict"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
+    ("claims", _claims, "judge claims from stored results"),
     ("list", _list, "list the components and their settings"),
     ("doctor", _doctor, "show the machine, the packages and what is missing"),
 )

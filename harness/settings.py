@@ -244,6 +244,8 @@ class Experiment(Part):
     storage: Storage | None = None
     decision: Decision = Decision()
     gate: tuple[QualityRule | LatencyRule, ...] = ()
+    claims: Path | None = None
+    """The file of claims that the report judges."""
     weights: Weights = "real"
 
     @property

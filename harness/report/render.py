@@ -11,6 +11,7 @@ import jinja2
 
 from harness import files
 from harness.analysis.compare import Analysis
+from harness.report.claims import claim_blocks
 from harness.report.costs import cost_blocks
 from harness.report.decision import decision_blocks
 from harness.report.missing import not_measured, random_weights
@@ -71,6 +72,7 @@ def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
         "metric": results.plan["metrics"][0],
         "baseline": results.plan["baseline"],
         "sections": sections,
+        "claims": list(claim_blocks(results)),
         "figures": shown,
         "caveats": list(_caveats(results)),
         "random_weights": random_weights(results),
