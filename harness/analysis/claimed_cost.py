@@ -47,37 +47,40 @@ def _percentile(asked: Latency, results: Results, dataset: str, stored: Stored) 
     found = percentiles(calls, calls.index.get_level_values("query_id"))[int(name[1:])]
     if math.isnan(found.value):
         raise not_measured(f"{name} of {_named(asked)} is not carried by its calls: {len(calls)}")
-    ends = ["-" if math.isnan(end) else milliseconds(end) for end in found[1:]]
-    interval = "no interval" if ends == ["-", "-"] else ", ".join(ends)
-    noise = stored.once(_noise, results, dataset, asked.device)
-    noisy = "; a noisy machine" * bool(noise["noisy"].any())
+    doubt = stored.once(_doubt, results, dataset, asked.device)
+    low, high = 1000 * found.low / doubt, 1000 * found.high * doubt
     said = (
-        f"{name} {milliseconds(found.value)} ms [{interval}] of {_named(asked)}, calls: "
-        f"{len(calls)}, on {_machine(results, dataset, asked.device)}{noisy}"
+        f"{name} {milliseconds(found.value)} ms [{_interval(low, high)}] of {_named(asked)}, calls: "
+        f"{len(calls)}, on {_machine(results, dataset, asked.device)}{_told(doubt)}"
     )
-    return bounded(1000 * found.value, 1000 * found.low, 1000 * found.high, said)
+    return bounded(1000 * found.value, low, high, said)
 
 
 def _no_less(
     asked: Latency, results: Results, dataset: str, stored: Stored, why: UnjudgedError
 ) -> Found:
-    """A lower bound from the most candidates below that were timed: they are among the more.
+    """The greatest lower bound of fewer candidates: they are among the more, which take no less.
 
-    Raises `why` again where there are none.
+    Raises `why` again where no fewer were timed.
     """
     calls = results.costs["calls"]
     ours = calls[(calls["system"] == asked.system) & (calls["mode"] == asked.mode)]
     ours = ours[(ours["dataset"] == dataset) & (ours["device"] == asked.device)]
-    fewer = [k for k in ours["k"] if asked.k is not None and k < asked.k]
+    fewer = {int(k) for k in ours["k"] if asked.k is not None and k < asked.k}
     if not fewer:
         raise why
-    asked = asked.model_copy(update={"k": int(max(fewer))})
-    found = _percentile(asked, results, dataset, stored)
+    found = max(
+        (
+            _percentile(asked.model_copy(update={"k": k}), results, dataset, stored)
+            for k in sorted(fewer)
+        ),
+        key=lambda one: one.low,
+    )
     return Found(math.nan, found.low, math.inf, f"{found.said}, and more take no less ({why})")
 
 
 def _ratio(asked: Latency, results: Results, dataset: str, stored: Stored) -> Found:
-    """A geometric mean over pairs; its interval is widened by what two equal arms differed by."""
+    """A geometric mean over pairs of calls."""
     over = asked.over or asked
     arms = [_seconds(results, dataset, arm) for arm in (asked, over)]
     both = pd.concat(arms, axis=1, join="inner", keys=["asked", "over"])
@@ -86,15 +89,12 @@ def _ratio(asked: Latency, results: Results, dataset: str, stored: Stored) -> Fo
     queries = both.index.get_level_values("query_id")
     found = ratios.geometric_mean(both["asked"] / both["over"], queries, results.plan["seed"])
     devices = dict.fromkeys((asked.device, over.device))
-    wider = math.prod(
-        _differed(stored.once(_noise, results, dataset, device)) for device in devices
-    )
-    low, high = found.low / wider, found.high * wider
-    ends = "no interval" if math.isnan(low) else f"{significant(low)}, {significant(high)}"
+    doubt = math.prod(stored.once(_doubt, results, dataset, device) for device in devices)
+    low, high = found.low / doubt, found.high * doubt
     machine = " and ".join(_machine(results, dataset, device) for device in devices)
     said = (
-        f"{significant(found.ratio)} times [{ends}]: {_named(asked)} over {_named(over)}, "
-        f"pairs of calls: {len(both)}, on {machine}"
+        f"{significant(found.ratio)} times [{_interval(low, high)}]: {_named(asked)} over {_named(over)}, "
+        f"pairs of calls: {len(both)}, on {machine}{_told(doubt)}"
     )
     return bounded(found.ratio, low, high, said)
 
@@ -165,18 +165,29 @@ def _predicted(results: Results, arm: pd.DataFrame) -> str:
     return milliseconds(float(latency.latencies(calls, arm)["p50"].iloc[0]))
 
 
-def _noise(results: Results, dataset: str, device: str) -> pd.DataFrame:
-    """Columns ratios.NOISE of one device."""
+def _doubt(results: Results, dataset: str, device: str) -> float:
+    """By what factor every interval on a device is widened: that of two equal arms.
+
+    So far may figures differ that are the same. Infinite where no two equal arms were timed, or
+    with too few queries for an interval: a machine is not taken for quiet unseen.
+    """
     calls = results.costs["calls"]
     here = calls[(calls["dataset"] == dataset) & (calls["device"] == device)]
-    return ratios.noise(here, results.plan["seed"])
+    seen = ratios.noise(here, results.plan["seed"])[["low", "high"]].dropna()
+    factors = np.exp(np.abs(np.log(seen.to_numpy(dtype=np.float64))))
+    return float(factors.max()) if len(factors) else math.inf
 
 
-def _differed(noise: pd.DataFrame) -> float:
-    """The factor by which two equal arms may have differed; 1 where no two were timed."""
-    seen = noise[["ratio", "low", "high"]].to_numpy(dtype=np.float64)
-    factors = np.exp(np.abs(np.log(seen)))
-    return float(np.nanmax(factors, initial=1.0))
+def _told(doubt: float) -> str:
+    if math.isinf(doubt):
+        return "; no two equal arms were timed often enough to say how noisy it was"
+    return f"; equal arms within a factor of {doubt:.3g}"
+
+
+def _interval(low: float, high: float) -> str:
+    """Bounds as they are told; one that is not known is a dash."""
+    ends = [significant(end) if 0 < end < math.inf else "-" for end in (low, high)]
+    return "no interval" if ends == ["-", "-"] else ", ".join(ends)
 
 
 def _machine(results: Results, dataset: str, device: str) -> str:
