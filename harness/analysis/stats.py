@@ -59,12 +59,21 @@ def macro_intervals(
 
 def resampled_means(values: Columns, seed: int) -> Columns:
     """Means of RESAMPLES draws of the queries, shape (RESAMPLES, columns); a draw is one for all."""
-    count = len(values)
+    return np.concatenate([drawn @ values / len(values) for drawn in resamples(len(values), seed)])
+
+
+def resamples(count: int, seed: int) -> Iterator[Columns]:
+    """How often each of `count` queries is drawn: RESAMPLES rows, in blocks of shape (rows, count).
+
+    A draw with replacement is counted; numpy's `multinomial` gives the same distribution in ten
+    times the time.
+    """
     rng = np.random.default_rng(seed)
-    shares = np.full(count, 1 / count)
-    return np.concatenate(
-        [rng.multinomial(count, shares, size=size) @ values / count for size in _blocks()]
-    )
+    for size in _blocks():
+        drawn = rng.integers(count, size=(size, count))
+        drawn += count * np.arange(size)[:, np.newaxis]
+        counts = np.bincount(drawn.ravel(), minlength=size * count)
+        yield counts.reshape(size, count).astype(np.float64)
 
 
 def randomisation_p(changes: Columns, seed: int, *, one_sided: bool = False) -> Columns:
