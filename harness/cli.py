@@ -124,6 +124,11 @@ def _list_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
 
 
+def _export_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the files are written")
+
+
 def _no_options(sub: argparse.ArgumentParser) -> None:
     del sub
 
@@ -202,25 +207,41 @@ def _plan(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _report(arguments: argparse.Namespace) -> int:
+def _results_folder(arguments: argparse.Namespace) -> Path:
     from harness.settings import results_name
 
-    folder = arguments.results / results_name(arguments.file, arguments.weights)
-    _, report = _write_report(folder)
+    found: Path = arguments.results / results_name(arguments.file, arguments.weights)
+    return found
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    _, report = _write_report(_results_folder(arguments))
     print(f"Report: {report}")
     return EXIT_OK
 
 
 def _why(arguments: argparse.Namespace) -> int:
     from harness.analysis.why import why
-    from harness.settings import results_name
     from harness.side_by_side import why_text
     from harness.store import load_results
 
-    folder = arguments.results / results_name(arguments.file, arguments.weights)
-    results = load_results(folder)
+    results = load_results(_results_folder(arguments))
     found = why(results, arguments.query_id, arguments.dataset, arguments.system)
     print(why_text(found, results.plan["metrics"], arguments.top))
+    return EXIT_OK
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from harness.analysis.compare import leaderboard
+    from harness.report.export import export
+    from harness.store import load_results
+
+    results = load_results(_results_folder(arguments))
+    written, missing = export(results, leaderboard(results), arguments.folder)
+    for file in written:
+        print(file)
+    if missing:
+        print(f"harness: {missing}", file=sys.stderr)
     return EXIT_OK
 
 
@@ -258,6 +279,7 @@ COMMANDS = (
     ("plan", _plan, "show what a run would do; runs nothing"),
     ("report", _report, "write the report again from stored results"),
     ("why", _why, "show one query side by side: ranks, scores, judgements, what was cut"),
+    ("export", _export, "write runs, tables and leaderboards for other programs"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
     ("list", _list, "list the components and their settings"),
     ("doctor", _doctor, "show the machine, the packages and what is missing"),
@@ -268,6 +290,7 @@ OPTIONS = {
     "plan": _plan_options,
     "report": _file_options,
     "why": _why_options,
+    "export": _export_options,
     "fetch": _plan_options,
     "list": _list_options,
     "doctor": _no_options,

@@ -227,6 +227,10 @@ class Results:
         """How long the reranked documents are; None where that is not known."""
         return read_lengths(self._trial_folder(dataset, system) / "lengths.csv")
 
+    def first_hits(self, dataset: str, system: str) -> dict[str, str]:
+        """By query id the doc id of the first hit of a stored run."""
+        return trec.first_hits(self._trial_folder(dataset, system) / "run.trec.gz")
+
     def texts(self, dataset: str, system: str) -> dict[str, str]:
         """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters."""
         with files.open_text(self._trial_folder(dataset, system) / "texts.jsonl.gz") as lines:
