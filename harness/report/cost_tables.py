@@ -51,7 +51,7 @@ def latency_table(rows: pd.DataFrame) -> Table:
         cells.append(
             [row["system"], str(row["k"]), *_timed(row), *stages, *[_remark(row) or "-"] * said]
         )
-    return Table(columns, cells, apart, [len(columns) - 1] if said else ())
+    return Table(columns, cells, apart, [-1] if said else ())
 
 
 def in_modes(rows: pd.DataFrame) -> pd.DataFrame:

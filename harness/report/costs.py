@@ -232,7 +232,7 @@ def _offline(results: Results, costs: CostAnalysis, dataset: str) -> Iterator[Bl
             here = costs.latencies[costs.latencies["device"] == device]
             shared = set(here[here["timed_as"] != ""]["system"])
             own = needs[(needs["mode"] != "on the fly") | ~needs["system"].isin(shared)]
-            said = cost_tables.sharing_words(here)
+            said = f"What each arm adds. {cost_tables.sharing_words(here)}".strip()
             table = Captioned(said, cost_tables.projection_table(own, price))
             title = f"What the workload would need on {device}"
             yield Block(title, lines, tables=[table], method="projection")

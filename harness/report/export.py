@@ -133,8 +133,7 @@ def latex(text: object) -> str:
 def _markdown(parts: Mapping[str, Table]) -> str:
     lines = []
     for dataset, table in parts.items():
-        numeric = table.numeric()
-        marks = ["--:" if i in numeric else ":--" for i in range(len(table.columns))]
+        marks = ["--:" if kind == "number" else ":--" for kind in table.kinds()]
         rows = [list(map(markdown, row)) for row in (table.columns, *table.rows)]
         rows.insert(1, marks)
         lines += [f"**{markdown(dataset)}**", "", *(f"| {' | '.join(row)} |" for row in rows), ""]

@@ -49,8 +49,9 @@ def write_report(results: Results, analysis: Analysis) -> Path:
 
 def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     """Everything that the templates show, as text and tables."""
-    sections = blocks.anchored(
+    opening, *sections = blocks.anchored(
         [
+            Section("", list(_opening(results)), "opening"),
             *(_of_dataset(results, analysis, name) for name in _datasets(results)),
             _missing(results),
             methods.methods(results),
@@ -61,11 +62,11 @@ def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
         "name": results.plan["experiment"],
         "question": results.plan["question"],
         "answer": analysis.answer,
-        "opening": list(_opening(results)),
+        "opening": opening.blocks,
         "sections": sections,
         "figures": {
             shown.name: drawing.described(shown.svg, shown.alt)
-            for shown in blocks.figures(sections)
+            for shown in blocks.figures([opening, *sections])
         },
         "systems": system_anchors(results),
         "drawing_style": drawing.STYLE,
@@ -154,8 +155,8 @@ def _environment(ending: str) -> jinja2.Environment:
 
 
 def _breaks(name: str) -> Markup:
-    """`name` for a page, which may break its line inside what `vary` added."""
-    return Markup("<wbr>").join(re.split(r"(?<=[\[,])", name))
+    """`name` for a page, which may break its line where a part of it ends."""
+    return Markup("<wbr>").join(re.split(r"(?<=[\[,./_])", name))
 
 
 def _key(cell: str) -> str | None:

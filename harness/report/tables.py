@@ -30,14 +30,17 @@ class Table(NamedTuple):
     apart: Collection[int] = ()
     """Rows that were not measured but predicted."""
     prose: Collection[int] = ()
-    """Columns of running text, counted from 0."""
+    """Columns of running text, counted from 0, or from the end with -1."""
 
-    def numeric(self) -> set[int]:
-        """The columns of numbers: every cell that has a value begins with one."""
-        columns = list(zip(*self.rows, strict=True))
-        keys = [[sort_key(cell) for cell in column] for column in columns]
-        texts = {i for i, column in enumerate(keys) if any(isinstance(key, str) for key in column)}
-        return set(range(len(keys))) - texts - set(self.prose)
+    def kinds(self) -> list[str]:
+        """Of each column `prose`, `number` (every cell that has a value begins with one) or `word`."""
+        kinds = ["word"] * len(self.columns)
+        for i, column in enumerate(zip(*self.rows, strict=True)):
+            if not any(isinstance(sort_key(cell), str) for cell in column):
+                kinds[i] = "number"
+        for i in self.prose:
+            kinds[i] = "prose"
+        return kinds
 
 
 def sort_key(cell: str) -> float | str | None:

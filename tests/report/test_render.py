@@ -111,9 +111,8 @@ def test_numbers_say_how_they_were_measured(folder: Path) -> None:
     for block in sections[0].blocks:
         assert not block.tables or methods.anchor(block.method) in known, block.title
         for shown in block.tables:
-            numeric = [
-                name for i, name in enumerate(shown.table.columns) if i in shown.table.numeric()
-            ]
+            kinds = zip(shown.table.columns, shown.table.kinds(), strict=True)
+            numeric = [name for name, kind in kinds if kind == "number"]
             assert all(map(methods.method_of, numeric)) or block.method, block.title
 
 

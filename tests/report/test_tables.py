@@ -101,5 +101,6 @@ def test_any_text_has_a_key(cell: str) -> None:
 def test_columns_of_numbers() -> None:
     rows = [["a", "1.0 [0, 2]", "n/a", "384", "12"], ["b", "n/a", "n/a", "float16", "13"]]
     table = tables.Table(["name", "value", "absent", "mixed", "said"], rows, prose=(4,))
-    assert table.numeric() == {1, 2}
-    assert tables.Table(["name", "value"], []).numeric() == set()
+    assert table.kinds() == ["word", "number", "number", "word", "prose"]
+    assert table._replace(prose=(-1, 0)).kinds()[0] == "prose"
+    assert tables.Table(["name", "value"], []).kinds() == ["word", "word"]
