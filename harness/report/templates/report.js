@@ -1,5 +1,6 @@
 "use strict";
-// Nothing is lost without this: it sorts tables, and opens what a link leads to or a print needs.
+// Nothing is lost without this: it sorts tables, and opens what a link leads to or a print needs,
+// which is all but the configurations.
 const TURNS = { none: "ascending", ascending: "descending", descending: "none" };
 
 function sorted(rows, column, turn) {
@@ -50,7 +51,7 @@ for (const table of document.querySelectorAll("table")) makeSortable(table);
 addEventListener("hashchange", openTarget);
 openTarget();
 addEventListener("beforeprint", () => {
-  for (const part of document.querySelectorAll("details:not([open])")) {
+  for (const part of document.querySelectorAll("details:not([open], [id])")) {
     part.open = true;
     addEventListener("afterprint", () => { part.open = false; }, { once: true });
   }
