@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from harness import trec
 from harness.analysis import compare
 from harness.report.blocks import Block, Captioned
 from harness.report.tables import Table
@@ -30,10 +31,10 @@ def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
     chosen = distance.sort_values(ascending=False, kind="stable").head(SYSTEMS_WITH_QUERIES).index
     if not len(chosen):
         return
-    before, texts = results.first_hits(dataset, baseline), results.texts(dataset, baseline)
+    before, texts = _first_hits(results, dataset, baseline), results.texts(dataset, baseline)
     tables = []
     for i, system in enumerate(map(str, chosen)):
-        after = results.first_hits(dataset, system)
+        after = _first_hits(results, dataset, system)
         known = {**texts, **results.texts(dataset, system)}
         rows = [
             [
@@ -49,6 +50,10 @@ def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
         caption = f"{system} against {baseline}, by {metric}."
         tables.append(Captioned(caption, Table(CHANGED, rows, prose=(1, 4, 5)), folded=i > 0))
     yield Block("Queries that changed most", tables=tables, method="metrics")
+
+
+def _first_hits(results: Results, dataset: str, system: str) -> dict[str, str]:
+    return trec.first_hits(results.trial_folder(dataset, system) / "run.trec.gz")
 
 
 def _first(doc_id: str | None, texts: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from harness.report.quality import leaderboard_table
 from harness.report.tables import Table, markdown
 from harness.store import Results
 
-TABLES = ("trials", "measurements", "timings", "storage")
+TABLES = ("trials", "measurements", "readings", "timings", "storage")
 """Of results; those of cost come beside them."""
 
 ENGINES = ("pyarrow", "fastparquet")
@@ -72,10 +72,10 @@ def _trec(results: Results) -> Iterator[tuple[str, str]]:
     """Every stored run and the judgements beside it, by the names of their files."""
     taken: set[str] = set()
     for entry in results.plan["trials"]:
-        dataset, system, place = entry["dataset"], entry["system"], results.folder / entry["folder"]
+        dataset, system = entry["dataset"], entry["system"]
         if (dataset, system) not in results.facts:
             continue
-        run = trec.read_run(place / "run.trec.gz")
+        place, run = results.trial_folder(dataset, system), results.run(dataset, system)
         name = f"runs/{slug(dataset)}/{slug(system)}"
         yield f"{_free(name, entry['key'], taken)}.trec", trec.run_text(run, system)
         qrels = f"qrels/{slug(dataset)}.qrels"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import importlib.util
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +25,7 @@ EVIL = r"[a] & 50%_$x$ #1 {b} ~ ^ \c <d> | -- `e` \"f\""
 
 @pytest.fixture(scope="module")
 def exported(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of fakes, exported; its trials got the judgements that lie beside them."""
+    """The run of fakes, exported."""
     to = tmp_path_factory.mktemp("export")
     results = load_results(folder)
     export.export(results, leaderboard(results), to)
@@ -66,17 +66,20 @@ def test_ties_stand_as_we_rank_them(exported: Path) -> None:
         assert again == mine  # the order of trec_eval: by score, then by the greater id
 
 
-def test_judgements_are_copied_where_they_are_kept(folder: Path, tmp_path: Path) -> None:
-    results = load_results(folder)
-    text = "q1 0 d2 1\n"
-    kept = [folder / entry["folder"] / "qrels.trec.gz" for entry in results.plan["trials"]]
-    for file in kept[:2]:
-        file.write_bytes(gzip.compress(text.encode()))
-    written, _ = export.export(results, leaderboard(results), tmp_path)
-    for file in kept[:2]:
+def test_judgements_are_those_of_the_dataset(exported: Path, folder: Path) -> None:
+    found = ir_measures.read_trec_qrels(str(exported / "qrels" / "data.qrels"))
+    assert sorted(found) == sorted(qrels(folder))
+
+
+def test_runs_of_a_version_that_kept_no_judgements(folder: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(folder, bare)
+    for file in bare.rglob("qrels.trec.gz"):
         file.unlink()
-    assert (tmp_path / "qrels" / "data.qrels").read_text() == text
-    assert written.count(tmp_path / "qrels" / "data.qrels") == 1
+    results = load_results(bare)
+    export.export(results, leaderboard(results), tmp_path / "out")
+    assert not (tmp_path / "out" / "qrels").exists()
+    assert list((tmp_path / "out" / "runs").rglob("*.trec"))
 
 
 def test_tables_are_read_back(exported: Path, folder: Path) -> None:
@@ -109,7 +112,7 @@ def test_without_a_package_the_rest_is_written(
         "Tables were not written as Parquet, which needs pyarrow. Install with: pip install -c "
         "constraints.txt '.[parquet]'"
     )
-    assert {path.suffix for path in written} == {".csv", ".tex", ".md", ".trec"}
+    assert {path.suffix for path in written} == {".csv", ".tex", ".md", ".trec", ".qrels"}
 
 
 def test_names_that_become_one_file_keep_two(folder: Path, tmp_path: Path) -> None:
