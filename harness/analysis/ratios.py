@@ -120,4 +120,5 @@ def _shifts_and_errors(
 @lru_cache(maxsize=4)
 def _resamples(count: int, seed: int) -> NDArray[np.uint16]:
     """How often each of `count` queries is drawn in each resample; kept, for arms share them."""
-    return np.concatenate([drawn.astype(np.uint16) for drawn in stats.resamples(count, seed)])
+    rng = np.random.default_rng(seed)
+    return stats.draws(count, stats.RESAMPLES, rng).astype(np.uint16)

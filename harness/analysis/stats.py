@@ -51,29 +51,33 @@ def macro_intervals(
     mean = np.mean([part.mean(axis=0) for part in parts], axis=0)
     if min(len(part) for part in parts) < 2:
         return Intervals(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-    means = np.mean([resampled_means(part, seed + i) for i, part in enumerate(parts)], axis=0)
     tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
-    return Intervals(mean, low, high)
+    low, high = np.quantile(resampled_macro_means(parts, seed), [tail, 1 - tail], axis=0)
+    return Intervals(mean, np.minimum(low, mean), np.maximum(high, mean))  # but for rounding
+
+
+def resampled_macro_means(parts: Sequence[Columns], seed: int) -> Columns:
+    """What the intervals of `macro_intervals` are quantiles of, shape (RESAMPLES, columns)."""
+    means = [resampled_means(part, seed + i) for i, part in enumerate(parts)]
+    found: Columns = np.mean(means, axis=0)
+    return found
 
 
 def resampled_means(values: Columns, seed: int) -> Columns:
     """Means of RESAMPLES draws of the queries, shape (RESAMPLES, columns); a draw is one for all."""
-    return np.concatenate([drawn @ values / len(values) for drawn in resamples(len(values), seed)])
-
-
-def resamples(count: int, seed: int) -> Iterator[Columns]:
-    """How often each of `count` queries is drawn: RESAMPLES rows, in blocks of shape (rows, count).
-
-    A draw with replacement is counted; numpy's `multinomial` gives the same distribution in ten
-    times the time.
-    """
+    count = len(values)
     rng = np.random.default_rng(seed)
-    for size in _blocks():
-        drawn = rng.integers(count, size=(size, count))
-        drawn += count * np.arange(size)[:, np.newaxis]
-        counts = np.bincount(drawn.ravel(), minlength=size * count)
-        yield counts.reshape(size, count).astype(np.float64)
+    return np.concatenate([draws(count, size, rng) @ values / count for size in _blocks()])
+
+
+def draws(count: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """How often each of `count` queries is drawn in each of `size` resamples.
+
+    Multinomial counts with equal shares, at a tenth of the time of `Generator.multinomial`.
+    """
+    drawn = rng.integers(count, size=(size, count))
+    cells = drawn + np.arange(0, size * count, count)[:, None]
+    return np.bincount(cells.ravel(), minlength=size * count).reshape(size, count)
 
 
 def randomisation_p(changes: Columns, seed: int, *, one_sided: bool = False) -> Columns:
