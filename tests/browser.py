@@ -6,6 +6,7 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,9 @@ SWITCHES = (
 
 DUPLICATED = "import os, sys; [os.dup2(int(fd), 3 + i) for i, fd in enumerate(sys.argv[1:3])]; "
 """In the new process, before it becomes Chromium: the pipe's ends are its files 3 and 4."""
+
+PATIENCE_S = 60
+"""How long it may take to answer."""
 
 
 def found() -> str | None:
@@ -87,9 +91,10 @@ class Browser:
         while True:
             *whole, rest = rest.split(b"\0")
             yield from map(json.loads, whole)
-            more = os.read(self._in, 1 << 20)
+            ready, _, _ = select.select([self._in], [], [], PATIENCE_S)
+            more = os.read(self._in, 1 << 20) if ready else b""
             if not more:
-                raise RuntimeError("Chromium has ended")
+                raise RuntimeError("Chromium has ended, or says nothing")
             rest += more
 
     def _next(self) -> dict[str, Any]:
