@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Analysis
-    from harness.settings import Experiment
+    from harness.settings import Decision, Experiment
 
 EXIT_OK, EXIT_MEND, EXIT_FAILED = 0, 2, 3
 
@@ -186,12 +186,16 @@ def _run(arguments: argparse.Namespace) -> int:
     return EXIT_FAILED if execution.failures else EXIT_OK
 
 
-def _write_report(folder: Path) -> tuple[Analysis, Path]:
+def _write_report(folder: Path, decision: Decision | None = None) -> tuple[Analysis, Path]:
+    """The report on stored results, decided by other terms than theirs if they are given."""
     from harness.analysis.compare import analyse
+    from harness.analysis.terms import with_decision
     from harness.report.render import write_report
     from harness.store import load_results
 
     results = load_results(folder)
+    if decision is not None:
+        results = with_decision(results, **decision.model_dump(mode="json"))
     analysis = analyse(results)
     return analysis, write_report(results, analysis)
 
@@ -224,8 +228,12 @@ def _results_folder(arguments: argparse.Namespace) -> Path:
 
 def _report(arguments: argparse.Namespace) -> int:
     _one_thread()
-    _, report = _write_report(_results_folder(arguments))
+    from harness.config import load_decision
+
+    decision = load_decision(arguments.file)
+    analysis, report = _write_report(_results_folder(arguments), decision)
     print(f"Report: {report}")
+    print(f"Decision: {analysis.decision.headline}")
     return EXIT_OK
 
 

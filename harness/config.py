@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import re
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from harness.settings import (
     Subset,
     System,
     Weights,
+    with_random_weights,
 )
 
 METRIC = re.compile(r"(ndcg|mrr|recall|map|precision|hit_rate|judged|ties)@([1-9][0-9]*)")
@@ -35,10 +36,10 @@ BLOCKS: Mapping[str, type[Part]] = {"latency": Latency, "storage": Storage, "dec
 KEYS = ("question", "datasets", "systems", "baseline", "depth", "metrics", "seed", *BLOCKS)
 """What may stand at the top of an experiment file."""
 
-REQUIRED = ("question", "datasets", "systems")
+METRICS = ("ndcg@10", "mrr@10", "recall@100")
+"""What is measured where the file does not say."""
 
-LOCAL = ("package:", "dummy:", ".", "/", "~")
-"""How a model's name begins that is not a hub id."""
+REQUIRED = ("question", "datasets", "systems")
 
 
 def load_experiment(
@@ -50,10 +51,7 @@ def load_experiment(
     that names every fault with file, line and path.
     """
     file = Path(file)
-    located = read_yaml(file)
-    if not isinstance(located.value, Mapping):
-        raise ConfigError(f"{file} is not an experiment: expected keys {', '.join(KEYS)}.")
-    top = dict(located.value)
+    located, top = _read(file)
     if only_datasets:
         top["datasets"] = tuple(only_datasets)
     for key in top.keys() - set(KEYS):
@@ -65,16 +63,17 @@ def load_experiment(
     depth = reader.part(Depth, top.get("depth", {}), "depth") or Depth()
     datasets = reader.datasets(top["datasets"]) if "datasets" in top else ()
     systems = reader.systems(top["systems"], depth) if "systems" in top else ()
-    metrics = reader.metrics(top.get("metrics", ("ndcg@10", "mrr@10", "recall@100")), systems)
+    metrics = reader.metrics(top.get("metrics", METRICS), systems)
     values = {
         "question": reader.value(str, top.get("question", ""), "question"),
         "seed": reader.value(int, top.get("seed", 42), "seed"),
         "baseline": reader.baseline(top.get("baseline"), systems),
         **{name: reader.part(BLOCKS[name], top[name], name) for name in BLOCKS.keys() & top.keys()},
     }
+    reader.objective(values.get("decision"), metrics)
     located.raise_faults()
     if weights == "dummy":
-        systems = tuple(_dummy(system) for system in systems)
+        systems = tuple(with_random_weights(system) for system in systems)
     return Experiment(
         file=file,
         weights=weights,
@@ -85,25 +84,25 @@ def load_experiment(
     )
 
 
-def _dummy(system: System) -> System:
-    """The system with every hub model's architecture, but random weights.
+def load_decision(file: str | Path) -> Decision:
+    """The decision block of `file` as it stands now, for results that were stored before.
 
-    Models in folders and packages are on this machine, and stay as they are.
+    The other parts are not looked at, but for the metrics that the objective must be one of.
+    Raises ConfigError that names every fault with file, line and path.
     """
+    located, top = _read(Path(file))
+    reader = _Reader(located, Path(file).parent)
+    decision = reader.part(Decision, top.get("decision", {}), "decision")
+    reader.objective(decision, reader.metrics(top.get("metrics", METRICS), ()))
+    located.raise_faults()
+    return decision or Decision()
 
-    def change(part: Any) -> Any:
-        model = getattr(part, "model", None)
-        if not isinstance(model, str) or model.startswith(LOCAL) or Path(model).is_dir():
-            return part
-        dummy = f"dummy:{model.partition('@')[0]}"
-        return dataclasses.replace(part, model=dummy, trust_remote_code=False)
 
-    parts = {
-        name: registry.replaced(part, change)
-        for name in ("retriever", "reranker")
-        if (part := getattr(system, name)) is not None
-    }
-    return system.model_copy(update=parts)
+def _read(file: Path) -> tuple[Located, dict[str, Any]]:
+    located = read_yaml(file)
+    if not isinstance(located.value, Mapping):
+        raise ConfigError(f"{file} is not an experiment: expected keys {', '.join(KEYS)}.")
+    return located, dict(located.value)
 
 
 class _Reader:
@@ -120,12 +119,20 @@ class _Reader:
         if not isinstance(value, Mapping):
             self._fault(path, f"expected keys {', '.join(model.model_fields)}, not {value!r}")
             return None
-        for key in value.keys() - model.model_fields.keys():
-            self._fault(
-                f"{path}.{key}", f"unknown key{registry.did_you_mean(key, model.model_fields)}"
-            )
-        known = {key: item for key, item in value.items() if key in model.model_fields}
-        return registry.validated(model, known, path, self._fault)
+        return registry.validated(model, self._known(model, value, path), path, self._fault)
+
+    def _known(self, model: type[Part], value: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """`value` without the keys that the part, or a part inside it, does not have."""
+        known: dict[str, Any] = {}
+        for key, item in value.items():
+            where = f"{path}.{key}"
+            if key not in model.model_fields:
+                self._fault(where, f"unknown key{registry.did_you_mean(key, model.model_fields)}")
+                continue
+            inner = _part_of(model.model_fields[key].annotation)
+            nested = inner is not None and isinstance(item, Mapping)
+            known[key] = self._known(inner, item, where) if inner and nested else item
+        return known
 
     def component(self, protocol: type, spec: Any, path: str) -> Any:
         return registry.build((protocol,), self._rebased(spec), path, self._fault)
@@ -256,6 +263,15 @@ class _Reader:
             )
         return str(name)
 
+    def objective(self, decision: Decision | None, metrics: Sequence[str]) -> None:
+        """Note it where the decision's objective is not measured."""
+        if decision and decision.objective and metrics and decision.objective not in metrics:
+            self._fault(
+                "decision.objective",
+                f"{decision.objective!r} is not a metric of the experiment"
+                f"{registry.did_you_mean(decision.objective, metrics)}",
+            )
+
     def _entries(self, specs: Any, path: str) -> tuple[Any, ...]:
         if isinstance(specs, tuple) and specs:
             return specs
@@ -265,6 +281,12 @@ class _Reader:
     def _no_repeats(self, values: Sequence[str], path: str, way_out: str) -> None:
         for value in sorted({value for value in values if values.count(value) > 1}):
             self._fault(path, f"{value!r} occurs more than once: {way_out}")
+
+
+def _part_of(hint: Any) -> type[Part] | None:
+    """The part that a field holds, if it may hold one."""
+    hints = typing.get_args(hint) or (hint,)
+    return next((one for one in hints if isinstance(one, type) and issubclass(one, Part)), None)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

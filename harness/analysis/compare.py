@@ -12,6 +12,8 @@ from harness.analysis import costs, reranking, stats
 from harness.analysis.alarms import alarms
 from harness.analysis.answer import answer, subsets
 from harness.analysis.costs import CostAnalysis
+from harness.analysis.decision import Recommendation, decide
+from harness.analysis.frontier import frontier
 from harness.store import Results
 from harness.subset import LABEL
 
@@ -49,6 +51,9 @@ class Analysis:
     unjudged: pd.DataFrame
     alarms: pd.DataFrame
     answer: str
+    frontier: pd.DataFrame
+    """Columns `frontier.FRONTIER`."""
+    decision: Recommendation
 
 
 def analyse(results: Results) -> Analysis:
@@ -56,8 +61,9 @@ def analyse(results: Results) -> Analysis:
     changes = differences(results)
     storage = storage_per_document(results)
     cost = costs.analyse_costs(results, storage)
+    board = leaderboard(results)
     return Analysis(
-        leaderboard=leaderboard(results),
+        leaderboard=board,
         differences=changes,
         storage=storage,
         costs=cost,
@@ -67,6 +73,8 @@ def analyse(results: Results) -> Analysis:
         unjudged=reranking.unjudged(results),
         alarms=alarms(results),
         answer=answer(results, changes, storage, cost),
+        frontier=frontier(results, board, cost),
+        decision=decide(results, cost),
     )
 
 

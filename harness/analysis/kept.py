@@ -35,6 +35,18 @@ def configurations(results: Results) -> dict[str, Mapping[str, Any]]:
     }
 
 
+def models_of(config: Any) -> Iterator[str]:
+    """Every model that a configuration names."""
+    if isinstance(config, Mapping):
+        if isinstance(config.get("model"), str):
+            yield config["model"]
+        for part in config.values():
+            yield from models_of(part)
+    elif isinstance(config, list):
+        for part in config:
+            yield from models_of(part)
+
+
 def dense_bytes(storage: pd.DataFrame, baseline: str, configs: Configs) -> float:
     """Bytes of a document's dense vector: the baseline's, else the first system's that keeps one.
 

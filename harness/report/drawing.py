@@ -124,9 +124,16 @@ def line(
 
 
 def mark(
-    x: float, y: float, colour: str, kind: str = "circle", *, hollow: bool = False, said: str = ""
+    x: float,
+    y: float,
+    colour: str,
+    kind: str = "circle",
+    *,
+    radius: float = 4,
+    hollow: bool = False,
+    said: str = "",
 ) -> Element:
-    """A mark of one of MARKS; `said` shows under the pointer."""
+    """A mark of one of MARKS, a circle with this radius; `said` shows under the pointer."""
     look = f"{colour} open" if hollow else colour
     fill = "none" if hollow else "currentColor"
     shape: Attributes = {
@@ -136,7 +143,7 @@ def mark(
         "stroke_width": 1.2,
     }
     if kind == "circle":
-        return tag("circle", *_title(said), cx=x, cy=y, r=4, **shape)
+        return tag("circle", *_title(said), cx=x, cy=y, r=radius, **shape)
     corners = " ".join(f"{_value(x + a)},{_value(y + b)}" for a, b in _corners(kind))
     return tag("polygon", *_title(said), points=corners, **shape)
 

@@ -23,6 +23,7 @@ HEADS: Mapping[str, str] = {
     r"the baseline's|gain without unjudged": "unjudged",
     r"first stage|reranked|ceiling|share of the gap closed|lost before|left behind": "ceilings",
     r"\d+": "depths",
+    r"chance to be dominated": "frontier",
     r"p \(Holm\)|wins / ties / losses": "tests",
     r"k = .*|calls|p\d\d( ms)?( \[95 %\])?|(query|documents|score) ms": "latency",
     r"(fetch|memory|map|cold map) ms": "fetching",

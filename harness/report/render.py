@@ -17,9 +17,11 @@ from harness.report import blocks, drawing, export, methods, tables
 from harness.report.blocks import Block, Section
 from harness.report.changed import changed_queries
 from harness.report.costs import cost_blocks
+from harness.report.decision import decision_blocks
 from harness.report.made_with import made_with, system_anchors
 from harness.report.missing import not_measured, random_weights
 from harness.report.quality import dataset_block, quality_blocks
+from harness.report.record import record_context
 from harness.report.reranking import alarm_blocks, reranking_blocks
 from harness.store import Results
 
@@ -44,14 +46,18 @@ def write_report(results: Results, analysis: Analysis) -> Path:
     for ending in ("md", "html"):
         text = _environment(ending).get_template(f"report.{ending}.j2").render(context)
         files.write(results.folder / f"report.{ending}", text)
+    record = _environment("md").get_template("decision.md.j2")
+    files.write(results.folder / "decision.md", record.render(record_context(results, analysis)))
     return results.folder / "report.html"
 
 
 def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     """Everything that the templates show, as text and tables."""
+    reasons, *decision = decision_blocks(results, analysis)
     opening, *sections = blocks.anchored(
         [
-            Section("", list(_opening(results)), "opening"),
+            Section("", [reasons, *_opening(results)], "opening"),
+            Section("The decision", decision, "decision"),
             *(_of_dataset(results, analysis, name) for name in _datasets(results)),
             _missing(results),
             methods.methods(results),
