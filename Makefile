@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow lint types benchmark clean
+.PHONY: run test test-slow gate lint types benchmark clean
 
 run: .venv/run
 	$(BIN)/python -m harness run experiments/quickstart.yaml
@@ -12,6 +12,12 @@ test: .venv/test lint types
 
 test-slow: .venv/test
 	$(BIN)/python -m pytest
+
+# From nothing: a gate that reads what was computed before the last change tests nothing.
+gate: .venv/run
+	rm -rf .cache/gate
+	$(BIN)/python -m harness run experiments/smoke.yaml --results .cache/gate/results --cache .cache/gate/stages
+	$(BIN)/python -m harness gate experiments/smoke.yaml --results .cache/gate/results
 
 lint: .venv/test
 	$(BIN)/ruff check .

@@ -160,3 +160,12 @@ def catalogue() -> Mapping[str, Model]:
 def known(reference: str) -> Model | None:
     """What is known of a model; a revision after `@` and a `dummy:` before the id are ignored."""
     return catalogue().get(reference.removeprefix(DUMMY).partition("@")[0])
+
+
+def fact(reference: str, name: str) -> float | str | None:
+    """One fact of a known model; `dim` is that of its own vectors, and None what is not known."""
+    model = catalogue()[reference]
+    if name == "dim":
+        return model.dims[0] if model.dims else None
+    found: float | str | None = getattr(model, name)
+    return found

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import re
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness import registry
+from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.protocols import DatasetSource, Reranker, Retriever
+from harness.rules import Known, read_rules
 from harness.settings import (
     DatasetChoice,
     Decision,
@@ -33,7 +34,10 @@ METRIC = re.compile(r"(ndcg|mrr|recall|map|precision|hit_rate|judged|ties)@([1-9
 BLOCKS: Mapping[str, type[Part]] = {"latency": Latency, "storage": Storage, "decision": Decision}
 """Parts of an experiment that may be left out."""
 
-KEYS = ("question", "datasets", "systems", "baseline", "depth", "metrics", "seed", *BLOCKS)
+KEYS = (
+    *("question", "datasets", "systems", "baseline", "depth", "metrics", "seed"),
+    *("gate", "claims", *BLOCKS),
+)
 """What may stand at the top of an experiment file."""
 
 METRICS = ("ndcg@10", "mrr@10", "recall@100")
@@ -68,9 +72,17 @@ def load_experiment(
         "question": reader.value(str, top.get("question", ""), "question"),
         "seed": reader.value(int, top.get("seed", 42), "seed"),
         "baseline": reader.baseline(top.get("baseline"), systems),
+        "claims": reader.claims(top.get("claims")),
         **{name: reader.part(BLOCKS[name], top[name], name) for name in BLOCKS.keys() & top.keys()},
     }
     reader.objective(values.get("decision"), metrics)
+    known = Known(
+        metrics=metrics,
+        systems=[system.name for system in systems],
+        datasets=None if only_datasets else [choice.name for choice in datasets],
+        latency=values.get("latency"),
+    )
+    rules = read_rules(top.get("gate", ()), known, reader.part, located.fault)
     located.raise_faults()
     if weights == "dummy":
         systems = tuple(with_random_weights(system) for system in systems)
@@ -80,6 +92,7 @@ def load_experiment(
         datasets=datasets,
         systems=systems,
         metrics=metrics,
+        gate=rules,
         **values,
     )
 
@@ -116,23 +129,7 @@ class _Reader:
         return registry.validated(hint, value, path, self._fault)
 
     def part(self, model: type[Part], value: Any, path: str) -> Any:
-        if not isinstance(value, Mapping):
-            self._fault(path, f"expected keys {', '.join(model.model_fields)}, not {value!r}")
-            return None
-        return registry.validated(model, self._known(model, value, path), path, self._fault)
-
-    def _known(self, model: type[Part], value: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """`value` without the keys that the part, or a part inside it, does not have."""
-        known: dict[str, Any] = {}
-        for key, item in value.items():
-            where = f"{path}.{key}"
-            if key not in model.model_fields:
-                self._fault(where, f"unknown key{registry.did_you_mean(key, model.model_fields)}")
-                continue
-            inner = _part_of(model.model_fields[key].annotation)
-            nested = inner is not None and isinstance(item, Mapping)
-            known[key] = self._known(inner, item, where) if inner and nested else item
-        return known
+        return registry.part(model, value, path, self._fault)
 
     def component(self, protocol: type, spec: Any, path: str) -> Any:
         return registry.build((protocol,), self._rebased(spec), path, self._fault)
@@ -272,6 +269,17 @@ class _Reader:
                 f"{registry.did_you_mean(decision.objective, metrics)}",
             )
 
+    def claims(self, name: Any) -> Path | None:
+        """The file of claims, which must be whole before anything is run for its sake."""
+        if name is None or self.value(str, name, "claims") is None:
+            return None
+        file = self._folder / str(name)
+        try:
+            load_claims(file)
+        except ConfigError as error:
+            self._fault("claims", str(error))
+        return file.resolve()
+
     def _entries(self, specs: Any, path: str) -> tuple[Any, ...]:
         if isinstance(specs, tuple) and specs:
             return specs
@@ -281,12 +289,6 @@ class _Reader:
     def _no_repeats(self, values: Sequence[str], path: str, way_out: str) -> None:
         for value in sorted({value for value in values if values.count(value) > 1}):
             self._fault(path, f"{value!r} occurs more than once: {way_out}")
-
-
-def _part_of(hint: Any) -> type[Part] | None:
-    """The part that a field holds, if it may hold one."""
-    hints = typing.get_args(hint) or (hint,)
-    return next((one for one in hints if isinstance(one, type) and issubclass(one, Part)), None)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -27,6 +27,10 @@ most queries that are timed."""
 QUICK_DOCUMENTS = 100
 """Documents of a quick run's storage sample; PLAID, whose clustering takes long, is left out."""
 
+RUN_TO_RUN = 1.03
+"""Two runs of the same code may differ by this factor in a ratio of latencies, however quiet the
+machine: a tighter gate would judge noise."""
+
 
 class Part(BaseModel):
     """A frozen value whose unknown keys are refused."""
@@ -194,6 +198,38 @@ def _exists(day: str) -> bool:
     return True
 
 
+class Rule(Part):
+    """What of the results may not get worse; without restriction, on every dataset and system."""
+
+    systems: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+
+    def covers(self, dataset: str, system: str) -> bool:
+        """Whether this system is judged on this dataset."""
+        return (not self.datasets or dataset in self.datasets) and (
+            not self.systems or system in self.systems
+        )
+
+
+class QualityRule(Rule):
+    """A metric that may lose no more than the margin, in the mean over queries."""
+
+    metric: str
+    margin: float = Field(gt=0, le=1)
+
+
+class LatencyRule(Rule):
+    """How much slower reranking may get, measured against retrieval in the same run."""
+
+    latency: float = Field(gt=RUN_TO_RUN)
+    """1.10: an arm's seconds over those of the yardstick may grow to 1.10 times as much."""
+    to: str
+    """The yardstick: the system whose retrieval is timed beside it."""
+    k: int = Field(ge=1)
+    """Candidates."""
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+
+
 class Experiment(Part):
     """What is asked, of which data, of which systems, by which metrics."""
 
@@ -207,6 +243,9 @@ class Experiment(Part):
     latency: Latency | None = None
     storage: Storage | None = None
     decision: Decision = Decision()
+    gate: tuple[QualityRule | LatencyRule, ...] = ()
+    claims: Path | None = None
+    """The file of claims that the report judges."""
     weights: Weights = "real"
 
     @property

@@ -46,7 +46,6 @@ DONE_COSTS = "costs.json"
 SNIPPET = 600
 """Characters of a document that are kept beside the results, for reading."""
 
-
 TABLES = ("measurements", "readings", "timings", "storage")
 """The tables of a trial."""
 
@@ -134,6 +133,7 @@ class Store:
                 for one in plan.costings()
             ],
             "decision": experiment.decision.model_dump(mode="json"),
+            "claims": str(experiment.claims) if experiment.claims else None,
             "weights": experiment.weights,
         }
         files.write(self.folder / "plan.json", json_text(content))

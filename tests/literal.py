@@ -152,9 +152,9 @@ def _quality(
                 continue
             trials.append((dataset, name, f"key-{name}", "done", "dense", "", text, ""))
             values += [
-                (dataset, name, f"q{i:03}", metric, value)
+                (dataset, name, f"q{i:03}", metric, of_query)
                 for i, value in enumerate(systems[name])
-                for metric in ("m@1", "judged@10", "ties@10")
+                for metric, of_query in (("m@1", value), ("judged@10", 1.0), ("ties@10", 0.0))
             ]
             storage.append((dataset, name, "retriever", 1, 1, 4, "float32", BYTES))
             if name in sizes:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis.alarms import INVALID
+from harness.analysis.alarms import alarms as alarms_of
 from harness.analysis.costs import CostAnalysis
 from harness.analysis.decision_words import headline
 from harness.analysis.flips import flips
@@ -23,9 +25,6 @@ from harness.analysis.sensitivity import SENSITIVITY, sensitivity
 from harness.analysis.terms import objective, terms, with_decision
 from harness.settings import Decision, Workload
 from harness.store import Results
-
-ALARMS = ("dataset", "system", "alarm", "severity", "evidence")
-"""One row a thing that is wrong with a measurement: `severity` is INFO, CAUTION or INVALID."""
 
 DECISIONS = ("terms", "answer", "system", "headline", "reason")
 """One row a change of the terms, with the first reason."""
@@ -62,9 +61,12 @@ class Recommendation:
 def decide(
     results: Results, costs: CostAnalysis, alarms: pd.DataFrame | None = None
 ) -> Recommendation:
-    """The decision by the experiment's terms, from what was stored; `alarms` has columns ALARMS."""
+    """The decision by the experiment's terms, from what was stored.
+
+    `alarms` has columns ALARMS; without it those of the results count.
+    """
     asked, metric = terms(results), objective(results)
-    told = pd.DataFrame(columns=list(ALARMS)) if alarms is None else alarms
+    told = alarms_of(results) if alarms is None else alarms
     desk = _Desk(
         results=results,
         asked=asked,
@@ -122,7 +124,7 @@ def _devices(costs: CostAnalysis, asked: Decision) -> list[str]:
 
 
 def _invalid(alarms: pd.DataFrame) -> dict[str, str]:
-    rows = alarms[alarms["severity"] == "INVALID"]
+    rows = alarms[alarms["severity"] == INVALID]
     return {
         str(system): "; ".join(f"{r.alarm} on {r.dataset} ({r.evidence})" for r in of.itertuples())
         for system, of in rows.groupby("system", sort=False)

@@ -16,6 +16,7 @@ from harness.analysis.kept import configurations
 from harness.report import blocks, drawing, export, methods, tables
 from harness.report.blocks import Block, Section
 from harness.report.changed import changed_queries
+from harness.report.claims import claim_blocks
 from harness.report.costs import cost_blocks
 from harness.report.decision import decision_blocks
 from harness.report.made_with import made_with, system_anchors
@@ -59,6 +60,7 @@ def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
             Section("", [reasons, *_opening(results)], "opening"),
             Section("The decision", decision, "decision"),
             *(_of_dataset(results, analysis, name) for name in _datasets(results)),
+            *_claims(results),
             _missing(results),
             methods.methods(results),
             made_with(results),
@@ -85,6 +87,12 @@ def _opening(results: Results) -> Iterator[Block]:
     caveats = list(_caveats(results))
     if random or caveats:
         yield Block("", caveats, random[:1])
+
+
+def _claims(results: Results) -> Iterator[Section]:
+    found = list(claim_blocks(results))
+    if found:
+        yield Section("Claims", found, "claims")
 
 
 def _missing(results: Results) -> Section:

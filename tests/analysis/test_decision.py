@@ -13,8 +13,9 @@ import pytest
 from literal import literal
 
 from harness.analysis import compare
+from harness.analysis.alarms import ALARMS
 from harness.analysis.costs import CostAnalysis, analyse_costs
-from harness.analysis.decision import ALARMS, OPTIONS, Recommendation, decide, decisions
+from harness.analysis.decision import OPTIONS, Recommendation, decide, decisions
 from harness.analysis.requirements import REQUIREMENTS
 from harness.analysis.sensitivity import SENSITIVITY
 from harness.analysis.terms import with_decision
