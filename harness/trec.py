@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import numpy as np
 from harness.data import Hit, Qrels, Run
 from harness.errors import DataError
 from harness.files import open_text
+
+FIRST = re.compile(r"^(\S+) Q0 (\S+) 1 ", re.MULTILINE)
+"""A line of a run with rank 1."""
 
 
 def read_run(file: Path) -> dict[str, list[Hit]]:
@@ -41,14 +45,9 @@ def read_run(file: Path) -> dict[str, list[Hit]]:
 
 
 def first_hits(file: Path) -> dict[str, str]:
-    """The doc id of the first hit of every query of a run that is in ranked order."""
-    found: dict[str, str] = {}
-    with open_text(file) as lines:
-        for line in lines:
-            query_id, _, rest = line.partition(" ")
-            if query_id not in found:
-                found[query_id] = rest.split()[1]
-    return found
+    """The doc id of the hit with rank 1 of every query, from a file that `run_text` made."""
+    with open_text(file) as stream:
+        return dict(FIRST.findall(stream.read()))
 
 
 def _fields(file: Path) -> Iterator[tuple[int, list[str]]]:
