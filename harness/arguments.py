@@ -87,6 +87,11 @@ def _claims_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="print the verdicts as JSON")
 
 
+def _export_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the files are written")
+
+
 def _list_options(sub: argparse.ArgumentParser) -> None:
     kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
@@ -103,6 +108,7 @@ OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "why": _why_options,
     "gate": _gate_options,
     "claims": _claims_options,
+    "export": _export_options,
     "fetch": _plan_options,
     "list": _list_options,
     "doctor": _no_options,

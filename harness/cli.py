@@ -145,31 +145,61 @@ def _plan(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _report(arguments: argparse.Namespace) -> int:
-    from harness.config import load_decision
+def _one_thread() -> None:
+    """To be called before numpy is imported by what makes small products only.
+
+    Its threads wait for each other, and on a busy machine three times as long as they work.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def _results_folder(arguments: argparse.Namespace) -> Path:
     from harness.settings import results_name
 
-    folder = arguments.results / results_name(arguments.file, arguments.weights)
-    analysis, report = _write_report(folder, load_decision(arguments.file))
+    found: Path = arguments.results / results_name(arguments.file, arguments.weights)
+    return found
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    _one_thread()
+    from harness.config import load_decision
+
+    decision = load_decision(arguments.file)
+    analysis, report = _write_report(_results_folder(arguments), decision)
     print(f"Report: {report}")
     print(f"Decision: {analysis.decision.headline}")
     return EXIT_OK
 
 
 def _why(arguments: argparse.Namespace) -> int:
+    _one_thread()
     from harness.analysis.why import why
-    from harness.settings import results_name
     from harness.side_by_side import why_text
     from harness.store import load_results
 
-    folder = arguments.results / results_name(arguments.file, arguments.weights)
-    results = load_results(folder)
+    results = load_results(_results_folder(arguments))
     found = why(results, arguments.query_id, arguments.dataset, arguments.system)
     print(why_text(found, results.plan["metrics"], arguments.top))
     return EXIT_OK
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    _one_thread()
+    from harness.analysis.compare import leaderboard
+    from harness.report.export import export
+    from harness.store import load_results
+
+    results = load_results(_results_folder(arguments))
+    written, missing = export(results, leaderboard(results), arguments.folder)
+    for file in written:
+        print(file)
+    if missing:
+        print(f"harness: {missing}", file=sys.stderr)
+    return EXIT_OK
+
+
 def _gate(arguments: argparse.Namespace) -> int:
+    _one_thread()
     from harness import gating
 
     datasets = [_dataset(text) for text in arguments.dataset]
@@ -185,6 +215,7 @@ def _gate(arguments: argparse.Namespace) -> int:
 
 
 def _claims(arguments: argparse.Namespace) -> int:
+    _one_thread()
     from harness import claim_lines
     from harness.analysis.claims import judge
     from harness.analysis.evidence import Stored
@@ -241,6 +272,7 @@ COMMANDS = (
     ("plan", _plan, "show what a run would do; runs nothing"),
     ("report", _report, "write the report again from stored results"),
     ("why", _why, "show one query side by side: ranks, scores, judgements, what was cut"),
+    ("export", _export, "write runs, tables and leaderboards for other programs"),
     ("gate", _gate, "compare stored results with accepted ones; exit 1: worse, 4: no verdict"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
     ("claims", _claims, "judge claims from stored results"),

@@ -36,6 +36,7 @@ EXTRAS: Mapping[str, str] = {
     "torch": "torch",
     "sentence_transformers": "torch",
     "pylate": "torch",
+    "pyarrow": "parquet",
     "networkx": "quickstart",
     "scipy": "quickstart",
     "sklearn": "quickstart",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -66,8 +67,19 @@ def resampled_macro_means(parts: Sequence[Columns], seed: int) -> Columns:
 def resampled_means(values: Columns, seed: int) -> Columns:
     """Means of RESAMPLES draws of the queries, shape (RESAMPLES, columns); a draw is one for all."""
     count = len(values)
+    drawn = _drawn(count, seed)
+    blocks = range(0, RESAMPLES, BLOCK)
+    return np.concatenate([drawn[start : start + BLOCK] @ values / count for start in blocks])
+
+
+@lru_cache(maxsize=4)
+def _drawn(count: int, seed: int) -> NDArray[np.uint8]:
+    """The `draws` of RESAMPLES; kept, for the tables of a report share them.
+
+    No query is drawn 256 times: the chance of that is below 1e-500.
+    """
     rng = np.random.default_rng(seed)
-    return np.concatenate([draws(count, size, rng) @ values / count for size in _blocks()])
+    return np.concatenate([draws(count, size, rng).astype(np.uint8) for size in _blocks()])
 
 
 def draws(count: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.analysis.claims import Judged, counts, experiment_of, judge
 from harness.analysis.evidence import Stored
 from harness.claim_file import load_claims
-from harness.report.costs import Block, Captioned
+from harness.report.blocks import Block, Captioned
 from harness.report.tables import Table
 from harness.store import Results
 
@@ -38,12 +38,14 @@ def claims_block(judged: list[Judged]) -> Block:
     """What is claimed, the verdict, and what it rests on."""
     rows = [
         [
-            f"{one.claim.id}: {one.verdict}",
-            f"{one.claim.says} ({one.claim.source}) Evidence: {one.evidence}",
+            one.claim.id,
+            one.verdict,
+            f"{one.claim.says} ({one.claim.source})",
+            one.evidence,
         ]
         for one in judged
     ]
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)
     caption = f"Each claim is judged alone: {found}."
-    columns = ["claim and verdict", "what is said, and what was found"]
-    return Block(TITLE, tables=[Captioned(caption, Table(columns, rows, remarks=True))])
+    table = Table(["claim", "verdict", "what is said", "what was found"], rows, prose=(2, 3))
+    return Block(TITLE, tables=[Captioned(caption, table)], method="claims")

@@ -15,7 +15,7 @@ from harness.analysis.frontier import RESAMPLES
 from harness.analysis.options import Option
 from harness.analysis.terms import objective
 from harness.plan import slug
-from harness.report.costs import Block, Captioned, Shown
+from harness.report.blocks import Block, Captioned, Shown
 from harness.report.frontier_figure import frontier_figure
 from harness.report.tables import Table, number
 from harness.store import Results
@@ -40,20 +40,20 @@ EXPLAINED = (
 )
 
 
-def decision_blocks(results: Results, analysis: Analysis, shown: dict[str, str]) -> list[Block]:
-    """What to do, who meets the requirements, what would flip it; figures are added to `shown`."""
+def decision_blocks(results: Results, analysis: Analysis) -> list[Block]:
+    """What to do, who meets the requirements, what would flip it."""
     decided = analysis.decision
     blocks = [Block(decided.headline.rstrip("."), decided.reasons)]
     if len(decided.requirements):
         table = requirements_table(decided)
         caption = "What each system needs, and by how much it misses what is allowed."
         tables = [Captioned(caption, table, len(table.rows) > LONG)]
-        blocks.append(Block("Who meets the requirements", tables=tables))
+        blocks.append(Block("Who meets the requirements", tables=tables, method="decision"))
     if decided.flips:
-        blocks.append(Block("What would flip it", decided.flips))
+        blocks.append(Block("What would flip it", decided.flips, method="decision"))
     if len(decided.sensitivity):
         blocks.append(_sensitivity(decided.sensitivity))
-    return [*blocks, *_frontiers(results, analysis.frontier, shown)]
+    return [*blocks, *_frontiers(results, analysis.frontier)]
 
 
 def requirements_table(decided: Recommendation) -> Table:
@@ -68,7 +68,7 @@ def requirements_table(decided: Recommendation) -> Table:
         said = "; ".join(text for text in group["said"] if text)
         needed = [_needed(row) for row in group.to_dict("records")]
         cells.append([Option(system, mode).name, VERDICTS[verdict], *needed, said])
-    return Table(["system", "verdict", *heads, "remark"], cells, remarks=True)
+    return Table(["system", "verdict", *heads, "remark"], cells, prose=(-1,))
 
 
 def _head(requirement: str, device: str, limit: float) -> str:
@@ -119,22 +119,21 @@ def _sensitivity(rows: pd.DataFrame) -> Block:
     decided = rows[["answer", "system", "mode"]].drop_duplicates()
     said = "The decision is the same for all of these." if len(decided) == 1 else ""
     tables = [Captioned(caption, sensitivity_table(rows))]
-    return Block("For other workloads", [said] * bool(said), tables=tables)
+    return Block("For other workloads", [said] * bool(said), tables=tables, method="decision")
 
 
-def _frontiers(results: Results, table: pd.DataFrame, shown: dict[str, str]) -> Iterator[Block]:
+def _frontiers(results: Results, table: pd.DataFrame) -> Iterator[Block]:
     metric = objective(results)
     for (dataset, device), rows in table.groupby(["dataset", "device"], sort=False):
         where = f"{dataset} on {device}" if device else str(dataset)
         figures = []
         if rows["seconds"].notna().sum() > 1:
-            name = f"frontier-{slug(str(dataset))}-{device}"
-            shown[name] = frontier_figure(rows, metric, f"{dataset} {device}")
-            alt = f"{metric} against the latency of the whole query, area by bytes, on {where}"
-            figures = [Shown(name, alt)]
+            alt = f"{metric} against the latency of the whole query, size by bytes, on {where}"
+            svg = frontier_figure(rows, metric)
+            figures = [Shown(f"frontier-{slug(str(dataset))}-{device}", alt, svg)]
         found = frontier_table(rows, metric)
         tables = [Captioned(EXPLAINED.format(metric=metric), found, len(found.rows) > LONG)]
-        yield Block(f"Frontier: {where}", list(_left_out(rows)), (), tables, figures)
+        yield Block(f"Frontier: {where}", list(_left_out(rows)), (), tables, figures, "frontier")
 
 
 def _left_out(rows: pd.DataFrame) -> Iterator[str]:
@@ -167,4 +166,4 @@ def frontier_table(rows: pd.DataFrame, metric: str) -> Table:
         ]
         for row in rows.to_dict("records")
     ]
-    return Table(columns, cells, remarks=True)
+    return Table(columns, cells, prose=(-1,))

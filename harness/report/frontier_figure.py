@@ -1,129 +1,107 @@
-"""The frontier as SVG text: quality against latency, bytes as area, and what is surely beaten faint."""
+"""The frontier: quality against latency, bytes by the size of a mark, what is likely beaten faint."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from harness.report.cost_figures import COLOURS, LINE, NAMES, name_points
-from harness.report.figures import FAINT, logarithmic, short, style, svg
+from harness.analysis.answer import milliseconds
+from harness.report.axes import (
+    FOOT,
+    HEAD,
+    LINE,
+    Key,
+    Named,
+    Panel,
+    across,
+    at_right,
+    high_enough,
+    legend,
+    right_of,
+    upwards,
+)
+from harness.report.cost_figures import COLOURS, NAMES
+from harness.report.drawing import Element, drawing, line, mark, short, tag, text
+from harness.report.figures import AXIS
+from harness.report.scales import linear, logarithmic
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+RADII = (3.0, 9.0)
+"""Of the marks of the least and the most bytes."""
 
-WIDTH = 5.2
-"""Inches: on a narrow page a point of text is then about a pixel, and can be read."""
-
-WIDEST = "44rem"
-"""How wide the figure grows on a page."""
-
-LEFT, BELOW, ABOVE = 0.55, 0.45, 0.8
-"""Inches around the axes: for their labels, and for the legend."""
-
-CHARACTER = 0.065
-"""Inches of a character of a name."""
-
-AREA = (12.0, 80.0)
-"""Points squared of the least and the most bytes."""
+SAID = "size: GB of vectors; beside each name: the chance that it is dominated"
 
 
-def frontier_figure(table: pd.DataFrame, metric: str, salt: str) -> str:
+def frontier_figure(table: pd.DataFrame, metric: str) -> str:
     """The metric against the latency of the whole query, for one dataset and device.
 
-    `table` has the columns `frontier.FRONTIER`. Area grows with the logarithm of the bytes; a cross
-    stands where they were not counted, an open marker where latency is a median. The chance of being
-    dominated stands beside each name, and what is likely dominated is faint.
+    `table` has the columns `frontier.FRONTIER`. Circles grow with the logarithm of the bytes; a
+    diamond stands where they were not counted, a hollow mark where latency is a median. The chance
+    of being dominated stands beside each name, and what is likely dominated is faint.
     """
     rows = table[table["seconds"].notna()]
-    named = [
-        (1000 * row.seconds, row.value, f"{row.system} {row.p_dominated:.0%}", COLOURS[row.mode])
-        for row in rows.itertuples()
+    names = [f"{short(row.system)} {row.p_dominated:.0%}" for row in rows.itertuples()]
+    keys, top = legend(_keys(rows))
+    start = top + LINE + HEAD
+    bottom = start + high_enough(len(rows))
+    ends = itertools.chain(rows["value"], rows["low"], rows["high"])
+    panel = Panel(
+        logarithmic(1000 * rows["seconds"], AXIS, right_of(names)), linear(ends, bottom, start)
+    )
+    radii = _radii(rows["gb_per_million_documents"])
+    elements = [
+        *keys,
+        text(0, top + 4, SAID, "faint", small=True),
+        *across(panel, "whole query, milliseconds at the 95th percentile (log scale)"),
+        *upwards(panel, metric),
     ]
-    with style(f"frontier {salt}"):
-        figure, height = _figure([name for *_, name, _ in named])
-        (axes,) = figure.axes
-        areas = _areas(rows["gb_per_million_documents"])
-        for row, area in zip(rows.itertuples(), areas, strict=True):
-            _mark(axes, row, area)
-        logarithmic(axes.xaxis)
-        axes.minorticks_off()
-        axes.grid(color=FAINT, linewidth=0.3)
-        axes.set_xlabel("whole query, ms at the 95th percentile (log scale)", fontsize=8)
-        axes.set_ylabel(metric, fontsize=8)
-        axes.tick_params(labelsize=8)
-        name_points(axes, named, height)
-        _legend(axes, rows)
-        text = svg(figure)
-    return text.replace("<svg ", f'<svg style="max-width: {WIDEST}" ', 1)
+    for row, radius in zip(rows.itertuples(), radii, strict=True):
+        elements += _point(panel, row, radius)
+    named = [
+        Named(1000 * row.seconds, row.value, name, COLOURS[row.mode])
+        for row, name in zip(rows.itertuples(), names, strict=True)
+    ]
+    return drawing(panel.y.start + FOOT, [*elements, *at_right(panel, named)])
 
 
-def _figure(names: Sequence[str]) -> tuple[Figure, float]:
-    """A figure with room for a name each beside its axes, and how high those are in inches.
-
-    Placed by hand: a layout engine would draw everything twice.
-    """
-    right = min((2 + max(map(len, map(short, names)))) * CHARACTER, 0.55 * WIDTH)
-    height = max(2.2, LINE / 72 * len(names))
-    whole = height + ABOVE + BELOW
-    figure = Figure(figsize=(WIDTH, whole))
-    place = (LEFT / WIDTH, BELOW / whole, (WIDTH - LEFT - right) / WIDTH, height / whole)
-    figure.add_axes(place)
-    return figure, height
-
-
-def _areas(sizes: pd.Series) -> list[float]:
-    """By the logarithm of each size, between the ends of AREA; NaN where it is not known."""
+def _radii(sizes: pd.Series) -> list[float]:
+    """By the logarithm of each size, between the ends of RADII; NaN where it is not known."""
     logs = np.log10(sizes.astype(float).where(sizes > 0))
     low, high = logs.min(), logs.max()
     shares = (logs - low) / (high - low) if high > low else logs * 0
-    least, most = AREA
-    areas: list[float] = (least + (most - least) * shares).tolist()
-    return areas
+    least, most = RADII
+    radii: list[float] = (least + (most - least) * shares).tolist()
+    return radii
 
 
-def _mark(axes: Axes, row: object, area: float) -> None:
-    mode, median = row.mode, row.statistic != "p95"  # type: ignore[attr-defined]
-    colour, unknown = COLOURS[mode], math.isnan(area)
-    axes.scatter(
-        [1000 * row.seconds],  # type: ignore[attr-defined]
-        [row.value],  # type: ignore[attr-defined]
-        s=AREA[0] * 3 if unknown else area,
-        marker="x" if unknown else "o",
-        facecolors="none" if median and not unknown else colour,
-        edgecolors=None if unknown else colour,
-        alpha=1 - 0.7 * row.p_dominated,  # type: ignore[attr-defined]
-        zorder=3,
+def _point(panel: Panel, row: Any, radius: float) -> Iterator[Element]:
+    colour, x, y = COLOURS[row.mode], panel.x(1000 * row.seconds), panel.y(row.value)
+    hollow = row.statistic != "p95"
+    said = (
+        f"{row.system}, {NAMES[row.mode]}: {row.value:.4f}, {row.statistic} "
+        f"{milliseconds(row.seconds)} ms, dominated with a chance of {row.p_dominated:.0%}"
     )
+    inside = []
+    if not math.isnan(row.low):
+        inside.append(line([(x, panel.y(row.low)), (x, panel.y(row.high))], colour))
+    if math.isnan(radius):
+        inside.append(mark(x, y, colour, "diamond", hollow=hollow, said=said))
+    else:
+        inside.append(mark(x, y, colour, radius=radius, hollow=hollow, said=said))
+    yield tag("g", *inside, opacity=1 - 0.6 * row.p_dominated)
 
 
-def _legend(axes: Axes, rows: pd.DataFrame) -> None:
-    """The modes, and what the markers mean; above the axes."""
-    marks = [
-        Line2D([], [], color=colour, marker="o", linestyle="", label=NAMES[mode])
-        for mode, colour in COLOURS.items()
-        if (rows["mode"] == mode).any()
+def _keys(rows: pd.DataFrame) -> list[Key]:
+    """The modes, and what the marks mean."""
+    keys = [
+        Key(NAMES[mode], colour) for mode, colour in COLOURS.items() if (rows["mode"] == mode).any()
     ]
     if (rows["statistic"] != "p95").any():
-        marks.append(
-            Line2D([], [], color=FAINT, marker="o", ls="", mfc="none", label="median only")
-        )
+        keys.append(Key("median only", "faint", hollow=True))
     if rows["gb_per_million_documents"].isna().any():
-        marks.append(Line2D([], [], color=FAINT, marker="x", ls="", label="bytes not counted"))
-    axes.legend(
-        handles=marks,
-        title="area: GB of vectors; beside each name: the chance that it is dominated",
-        title_fontsize=7.5,
-        alignment="left",
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        frameon=False,
-        fontsize=7.5,
-        handletextpad=0.3,
-    )
+        keys.append(Key("bytes not counted", "faint", "diamond"))
+    return keys
