@@ -41,9 +41,9 @@ EXPLAINED = (
 
 
 def decision_blocks(results: Results, analysis: Analysis) -> list[Block]:
-    """What to do, who meets the requirements, what would flip it."""
+    """Reasons, who meets the requirements, what would flip it."""
     decided = analysis.decision
-    blocks = [Block(decided.headline.rstrip("."), decided.reasons)]
+    blocks = [Block("Why", decided.reasons)]
     if len(decided.requirements):
         table = requirements_table(decided)
         caption = "What each system needs, and by how much it misses what is allowed."

@@ -69,6 +69,7 @@ def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     return {
         "name": results.plan["experiment"],
         "question": results.plan["question"],
+        "decision": analysis.decision.headline,
         "answer": analysis.answer,
         "opening": opening.blocks,
         "sections": sections,
