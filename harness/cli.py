@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -145,12 +146,14 @@ def _plan(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _one_thread() -> None:
-    """To be called before numpy is imported by what makes small products only.
-
-    Its threads wait for each other, and on a busy machine three times as long as they work.
-    """
+def _for_a_moment() -> None:
+    """Prepare for a command that ends within seconds; before anything imports numpy."""
+    # Threads wait for each other, on a busy machine three times as long as they work.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    import pandas as pd
+
+    pd.set_option("mode.string_storage", "python")  # columns are short and read cell by cell
+    gc.set_threshold(100_000)  # hardly anything that is made can go before the end
 
 
 def _results_folder(arguments: argparse.Namespace) -> Path:
@@ -161,7 +164,7 @@ def _results_folder(arguments: argparse.Namespace) -> Path:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    _one_thread()
+    _for_a_moment()
     from harness.config import load_decision
 
     decision = load_decision(arguments.file)
@@ -172,7 +175,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _why(arguments: argparse.Namespace) -> int:
-    _one_thread()
+    _for_a_moment()
     from harness.analysis.why import why
     from harness.side_by_side import why_text
     from harness.store import load_results
@@ -184,7 +187,7 @@ def _why(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    _one_thread()
+    _for_a_moment()
     from harness.analysis.compare import leaderboard
     from harness.report.export import export
     from harness.store import load_results
@@ -199,7 +202,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _gate(arguments: argparse.Namespace) -> int:
-    _one_thread()
+    _for_a_moment()
     from harness import gating
 
     datasets = [_dataset(text) for text in arguments.dataset]
@@ -215,7 +218,7 @@ def _gate(arguments: argparse.Namespace) -> int:
 
 
 def _claims(arguments: argparse.Namespace) -> int:
-    _one_thread()
+    _for_a_moment()
     from harness import claim_lines
     from harness.analysis.claims import judge
     from harness.analysis.evidence import Stored

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +12,6 @@ import numpy as np
 from harness.data import Hit, Qrels, Run
 from harness.errors import DataError
 from harness.files import open_text
-
-FIRST = re.compile(r"^(\S+) Q0 (\S+) 1 ", re.MULTILINE)
-"""A line of a run with rank 1."""
 
 
 def read_run(file: Path) -> dict[str, list[Hit]]:
@@ -46,8 +42,9 @@ def read_run(file: Path) -> dict[str, list[Hit]]:
 
 def first_hits(file: Path) -> dict[str, str]:
     """The doc id of the hit with rank 1 of every query, from a file that `run_text` made."""
-    with open_text(file) as stream:
-        return dict(FIRST.findall(stream.read()))
+    with open_text(file) as lines:
+        likely = (line.split(" ", 4) for line in lines if " 1 " in line)
+        return {query_id: doc_id for query_id, _, doc_id, rank, _ in likely if rank == "1"}
 
 
 def _fields(file: Path) -> Iterator[tuple[int, list[str]]]:
