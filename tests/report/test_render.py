@@ -165,7 +165,9 @@ def test_storage_table_counts_bytes(folder: Path) -> None:
 
 def test_answer_names_the_family(folder: Path) -> None:
     answer = (folder / "report.md").read_text().splitlines()[2]
-    assert answer.startswith("**On data no system is shown to beat dense")
+    decision, _, rest = answer.partition("** ")
+    assert decision == "**Assess further: measure the quality of broken."
+    assert rest.startswith("On data no system is shown to beat dense")
 
 
 def test_same_results_same_report(folder: Path) -> None:
