@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow test-servers lint types benchmark clean
+.PHONY: run test test-slow test-servers gate lint types benchmark clean
 
 run: .venv/run
 	$(BIN)/python -m harness run experiments/quickstart.yaml
@@ -22,6 +22,12 @@ TRITON_PYTHON ?= /usr/bin/python3
 test-servers: .venv/test $(SERVERS:%=.venv-servers/%/ready)
 	HARNESS_SERVER_PYTHON=$$(ls -d $(CURDIR)/.venv-servers/*/bin/python | paste -sd:) \
 		$(BIN)/python -m pytest -m servers
+
+# From nothing: a gate that reads what was computed before the last change tests nothing.
+gate: .venv/run
+	rm -rf .cache/gate
+	$(BIN)/python -m harness run experiments/smoke.yaml --results .cache/gate/results --cache .cache/gate/stages
+	$(BIN)/python -m harness gate experiments/smoke.yaml --results .cache/gate/results
 
 lint: .venv/test
 	$(BIN)/ruff check .
