@@ -92,6 +92,11 @@ def _export_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the files are written")
 
 
+def _onnx_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", metavar="MODEL", help="hub id, folder or package:NAME/FOLDER")
+    sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the files are written")
+
+
 def _list_options(sub: argparse.ArgumentParser) -> None:
     kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
@@ -110,6 +115,7 @@ OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "claims": _claims_options,
     "export": _export_options,
     "fetch": _plan_options,
+    "onnx": _onnx_options,
     "list": _list_options,
     "doctor": _no_options,
 }

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from harness import registry
 from harness.data import digest
+from harness.models import Wanted
 from harness.protocols import Identified, Served
 from harness.settings import DatasetChoice, Experiment, System
 
@@ -99,10 +100,12 @@ class Plan:
                 if component is not None:
                     yield from registry.parts(component)
 
-    def models(self) -> Mapping[str, str]:
-        """The references of models that must be on this machine, and which component wants each."""
+    def models(self) -> Mapping[Wanted, str]:
+        """The models that must be on this machine, and which component wants each."""
         return {
-            component.model: registry.config_of(component)["use"]
+            Wanted(component.model, getattr(component, "file", None)): (
+                registry.config_of(component)["use"]
+            )
             for component in self.components()
             if isinstance(getattr(component, "model", None), str)
             if not (component.model.startswith("dummy:") or isinstance(component, Served))

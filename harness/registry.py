@@ -38,6 +38,8 @@ EXTRAS: Mapping[str, str] = {
     "torch": "torch",
     "sentence_transformers": "torch",
     "pylate": "torch",
+    "fastembed": "onnx",
+    "onnx": "onnx",
     "pyarrow": "parquet",
     "networkx": "quickstart",
     "scipy": "quickstart",
