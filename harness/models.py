@@ -52,6 +52,9 @@ READ_WITH_ONNX = (*BESIDE_ONNX, "special_tokens_map.json", "config.json")
 ONNX_DOWNLOADS = ("*.json", "artifact.metadata")
 """What is downloaded beside an ONNX file: tokenizer, pooling, prompts, markers."""
 
+WRITES_ONNX = " `python -m harness onnx MODEL FOLDER` writes a model for torch as ONNX."
+"""The way out where an ONNX model is not there."""
+
 SECONDS_TO_ANSWER = 4.0
 """How long the hub has to answer before the network counts as absent."""
 
@@ -206,7 +209,7 @@ def _package_folder(reference: str) -> Path:
 @functools.cache
 def _in_folder(reference: str, path: Path, file: str | None = None) -> ModelFolder:
     if not path.is_dir():
-        raise ModelError(f"The model folder {path} does not exist.")
+        raise ModelError(f"The model folder {path} does not exist.{WRITES_ONNX if file else ''}")
     if file:
         return ModelFolder(reference, path.resolve(), _digest(_onnx_files(path, file)))
     weights = sorted({file for pattern in WEIGHTS for file in path.glob(pattern)})
@@ -228,8 +231,7 @@ def _onnx_files(path: Path, file: str) -> dict[str, str]:
     missing = [name for name in (file, *BESIDE_ONNX) if not (path / name).is_file()]
     if missing:
         raise ModelError(
-            f"{path} holds no ONNX model: it lacks {' and '.join(missing)}. `python -m harness onnx "
-            "MODEL FOLDER` writes a model for torch as ONNX."
+            f"{path} holds no ONNX model: it lacks {' and '.join(missing)}.{WRITES_ONNX}"
         )
     read = [path / name for name in READ_WITH_ONNX if (path / name).is_file()]
     files = [*path.glob(f"{file}*"), *read]

@@ -16,13 +16,16 @@ from typing import Any, NamedTuple
 
 from harness import forward, models, registry
 from harness.encoders.pylate import has_trained_projection
-from harness.errors import PackageError, StoreError
+from harness.errors import ModelError, PackageError, StoreError
 from harness.rerankers.cross_encoder import has_trained_head
 
 FLOAT32, INT8 = "onnx/model.onnx", "onnx/model_int8.onnx"
 
 OPSET = 17
 """The version of ONNX's operators: the first with LayerNormalization."""
+
+MOST_BYTES = 2**31
+"""What a file of ONNX can hold, weights and all."""
 
 KEPT = (
     *(*models.READ_WITH_ONNX, "vocab.txt", "modules.json", "sentence_bert_config.json"),
@@ -47,7 +50,7 @@ def export(reference: str, folder: Path) -> list[Path]:
     A cross-encoder gives logits, a late-interaction model projected vectors of length 1 for every
     token, any other model its last hidden states. In int8 the weights are rounded channel by
     channel, activations when the model runs (ONNX Runtime's dynamic quantization). Raises ModelError
-    for a model that is not here, PackageError for a missing package, StoreError where the files
+    for a model that is not here or too large, PackageError for a missing package, StoreError where the files
     cannot be written.
     """
     _require(NEEDED)
@@ -61,7 +64,9 @@ def export(reference: str, folder: Path) -> list[Path]:
                 (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(source / name, folder / name)
         _save_tokenizer(source, folder)
-        _write(_graph(source), source, files[0])
+        graph = _graph(source)
+        _check_size(graph, reference)
+        _write(graph, source, files[0])
         _quantize(*files)
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror or error}.") from error
@@ -94,6 +99,16 @@ def _graph(source: Path) -> Graph:
     from transformers import AutoModel
 
     return _of_transformers(AutoModel, source, "last_hidden_state")
+
+
+def _check_size(graph: Graph, reference: str) -> None:
+    size = sum(one.numel() * one.element_size() for one in graph.module.parameters())
+    if size >= MOST_BYTES:
+        raise ModelError(
+            f"The model {reference!r} has {size / 1e9:.1f} GB of weights, more than one file of ONNX "
+            "holds. Export it with a tool that puts weights beside the graph, such as optimum, and "
+            "name that folder as the model."
+        )
 
 
 def _of_transformers(kind: Any, source: Path, output: str) -> Graph:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import functools
 import json
+import mmap
 import os
 import shutil
 import tempfile
@@ -31,8 +32,8 @@ PROVIDERS = {
 TEXTS_PER_RUN = {"cpu": 1, "cuda": 128, "mps": 32}
 """On a CPU one text at a time was fastest, and no other text of a batch reaches its vector."""
 
-INT8_AT_RUN_TIME = b"DynamicQuantizeLinear"
-"""The operator of graphs whose numbers are rounded by a scale that all texts of a run share."""
+ROUNDED_AT_RUN_TIME = b"DynamicQuantize"
+"""How operators begin that round numbers by a scale which all texts of a run share."""
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """What fastembed can give a graph."""
@@ -260,7 +261,8 @@ def _as_int64(feed: Mapping[str, Any]) -> dict[str, Any]:
 @functools.cache
 def rounds_together(graph: Path) -> bool:
     """Whether a graph rounds its activations by a scale that depends on all texts of a run."""
-    return INT8_AT_RUN_TIME in graph.read_bytes()
+    with graph.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        return held.find(ROUNDED_AT_RUN_TIME) >= 0
 
 
 def by_length(texts: Sequence[str], work: Callable[[list[str]], Any]) -> list[Any]:

@@ -55,6 +55,12 @@ def test_missing_package_is_told_with_its_extra(
         export(MINILM, tmp_path)
 
 
+def test_model_that_one_file_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.onnx_export.MOST_BYTES", 1000)
+    with pytest.raises(ModelError, match=r"minilm' has 0\.0 GB of weights, more than one file"):
+        export(MINILM, tmp_path)
+
+
 def test_key_follows_graph_and_tokenizer_and_nothing_else(folder: Path) -> None:
     def key() -> str:
         models._in_folder.cache_clear()
@@ -85,6 +91,11 @@ def test_what_is_missing_is_named_with_the_way_out(folder: Path, name: str) -> N
     models._in_folder.cache_clear()
     with pytest.raises(ModelError, match=rf"lacks {name}.*python -m harness onnx"):
         Fastembed(str(folder)).identity()
+
+
+def test_folder_that_is_not_there_is_named_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"gone does not exist\. `python -m harness onnx MODEL"):
+        Fastembed(str(tmp_path / "gone")).identity()
 
 
 def test_hub_model_is_found_with_its_file_or_said_to_be_absent(

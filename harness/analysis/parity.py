@@ -73,7 +73,7 @@ def parity(results: Results) -> pd.DataFrame:
 
 def _groups(results: Results, dataset: str) -> Iterator[tuple[str, str, list[str]]]:
     """Model, reference and others of each group, of the systems that were run on the dataset."""
-    for model, (first, *others) in results.plan.get("parity", {}).items():
+    for model, first, *others in results.plan.get("parity", ()):  # none in older results
         done = [system for system in others if (dataset, system) in results.facts]
         if (dataset, first) in results.facts and done:
             yield model, first, done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +109,49 @@ def test_difference_is_paired_over_queries(results: Any) -> None:
     assert row["queries"] == 4
 
 
+def test_the_same_weights_under_onnx_runtime(
+    exported: Callable[[str], str], tmp_path: Path
+) -> None:
+    """An encoder, a cross-encoder and a late-interaction model, each in torch and in ONNX."""
+    minilm, cross, colbert = (
+        *("sentence-transformers/minilm", "cross-encoder/ms-marco-MiniLM-L6-v2"),
+        "colbert-ir/colbertv2.0",
+    )
+    torch = {"use": "sentence_transformers", "model": minilm, "device": "cpu"}
+    onnx = {"use": "fastembed", "model": exported(minilm), "max_length": 32}
+    late = {"use": "pylate", "model": colbert, "device": "cpu"}
+    late_onnx = {"use": "fastembed_tokens", "model": exported(colbert), "max_length": 180}
+    rerankers: Mapping[str, Any] = {
+        "cross": {"use": "cross_encoder", "model": cross, "device": "cpu"},
+        "cross onnx": {"use": "fastembed", "model": exported(cross)},
+        "late": {"use": "late_interaction", "encoder": late},
+        "late onnx": {"use": "late_interaction", "encoder": late_onnx},
+    }
+    file = write_experiment(
+        tmp_path,
+        systems=[
+            {"name": "dense", "retriever": {"use": "dense", "encoder": torch}},
+            {"name": "dense onnx", "retriever": {"use": "dense", "encoder": onnx}},
+            *({"name": n, "retriever": OVERLAP, "reranker": r} for n, r in rerankers.items()),
+        ],
+        parity={name: [name, f"{name} onnx"] for name in ("dense", "cross", "late")},
+    )
+    arguments = ["--results", str(tmp_path / "results"), "--cache", str(tmp_path / "cache")]
+    assert cli.main(["run", str(file), *arguments]) == 0
+    found = parity.parity(load_results(tmp_path / "results" / "experiment"))
+    assert found["model"].tolist() == ["dense", "cross", "late"]
+    assert (found["changed"] == 0).all()
+    assert (found["shared"] == 1).all()
+    assert (found["score_difference"] < 1e-4).all()
+
+
 def test_speed_is_a_ratio_of_the_same_mode() -> None:
     names = ("base", "base2", "cross", "cross2")
     found = literal(
         {name: [0.5] * 12 for name in names},
         seconds={"base2": 0.02, "cross": 1.0, "cross2": 0.25},
     )
-    found.plan["parity"] = {"M": ["base", "base2"], "N": ["cross", "cross2"]}  # type: ignore[index]
+    found.plan["parity"] = [["M", "base", "base2"], ["N", "cross", "cross2"]]  # type: ignore[index]
     shares: Any = found.cost_facts["x", "latency"]["shares"]
     shares["retrieve"] |= {"base2": "base2"}
     calls = found.costs["calls"]
