@@ -2,16 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow lint types benchmark clean
+.PHONY: run test test-slow test-servers lint types benchmark clean
 
 run: .venv/run
 	$(BIN)/python -m harness run experiments/quickstart.yaml
 
 test: .venv/test lint types
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not servers"
 
 test-slow: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not servers"
+
+test-servers: .venv/servers
+	$(BIN)/python -m pytest -m servers
 
 lint: .venv/test
 	$(BIN)/ruff check .
@@ -31,6 +34,10 @@ benchmark: .venv/test
 .venv/test: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[quickstart,dev]'
 	touch $@ .venv/run
+
+.venv/servers: .venv/test
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lancedb]'
+	touch $@
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -7,7 +7,7 @@ before any work starts. Beyond that a component has no state but its fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,6 +128,18 @@ class HoldsVectors(Protocol):
 
     def footprint(self) -> Footprint:
         """What it keeps, counted and not estimated."""
+        ...
+
+
+@runtime_checkable
+class HasFacts(Protocol):
+    """A searcher of which a reader of its numbers must know more than its answers."""
+
+    def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
+        """What is kept with the results; `notes` in it are sentences that the report shows.
+
+        `queries` are those that were searched, each for `depth` hits.
+        """
         ...
 
 
