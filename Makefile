@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow test-servers lint types benchmark clean
+.PHONY: run test test-slow test-servers gate lint types benchmark clean
 
 run: .venv/run
 	$(BIN)/python -m harness run experiments/quickstart.yaml
@@ -13,8 +13,21 @@ test: .venv/test lint types
 test-slow: .venv/test
 	$(BIN)/python -m pytest -m "not servers"
 
-test-servers: .venv/servers
-	$(BIN)/python -m pytest -m servers
+# Real servers, each in an environment of its own; those of WITH_TORCH see the packages of .venv.
+# Triton's own Python is older than 3.11.7, and needs a standard library that is, such as Debian's.
+SERVERS := bentoml infinity pylate torchserve triton
+WITH_TORCH := infinity pylate torchserve
+TRITON_PYTHON ?= /usr/bin/python3
+
+test-servers: .venv/servers $(SERVERS:%=.venv-servers/%/ready)
+	HARNESS_SERVER_PYTHON=$$(ls -d $(CURDIR)/.venv-servers/*/bin/python | paste -sd:) \
+		$(BIN)/python -m pytest -m servers
+
+# From nothing: a gate that reads what was computed before the last change tests nothing.
+gate: .venv/run
+	rm -rf .cache/gate
+	$(BIN)/python -m harness run experiments/smoke.yaml --results .cache/gate/results --cache .cache/gate/stages
+	$(BIN)/python -m harness gate experiments/smoke.yaml --results .cache/gate/results
 
 lint: .venv/test
 	$(BIN)/ruff check .
@@ -42,5 +55,11 @@ benchmark: .venv/test
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+.venv-servers/%/ready: tests/servers/environments/%.txt
+	$(if $(filter triton,$*),$(TRITON_PYTHON),$(PYTHON)) -m venv --clear --without-pip $(@D)
+	$(if $(filter $*,$(WITH_TORCH)),ls -d $(CURDIR)/.venv/lib/*/site-packages > $$(ls -d $(@D)/lib/*/site-packages)/venv.pth)
+	$(BIN)/python -m pip --python $(@D)/bin/python install --quiet $(if $(filter infinity,$*),--no-deps) -r $<
+	touch $@
+
 clean:
-	rm -rf .venv .cache
+	rm -rf .venv .venv-servers .cache

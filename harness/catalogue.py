@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from harness import files
 
 DUMMY = "dummy:"
 """Marks a reference to a known model's architecture with random weights."""
@@ -149,8 +150,7 @@ def _values(group: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 @functools.cache
 def catalogue() -> Mapping[str, Model]:
     """Every known model by its reference, in the order of models.yaml."""
-    text = Path(__file__).with_name("models.yaml").read_text(encoding="utf-8")
-    facts: Mapping[str, dict[str, Any]] = yaml.safe_load(text)
+    facts: Mapping[str, dict[str, Any]] = files.read_yaml(Path(__file__).with_name("models.yaml"))
     return {
         reference: Model.model_validate({**facts.get(own.get("original", ""), {}), **own})
         for reference, own in facts.items()
@@ -160,3 +160,12 @@ def catalogue() -> Mapping[str, Model]:
 def known(reference: str) -> Model | None:
     """What is known of a model; a revision after `@` and a `dummy:` before the id are ignored."""
     return catalogue().get(reference.removeprefix(DUMMY).partition("@")[0])
+
+
+def fact(reference: str, name: str) -> float | str | None:
+    """One fact of a known model; `dim` is that of its own vectors, and None what is not known."""
+    model = catalogue()[reference]
+    if name == "dim":
+        return model.dims[0] if model.dims else None
+    found: float | str | None = getattr(model, name)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -10,11 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.arguments import OPTIONS
+
 if TYPE_CHECKING:
     from harness.analysis.compare import Analysis
-    from harness.settings import Experiment
+    from harness.settings import Decision, Experiment
 
 EXIT_OK, EXIT_MEND, EXIT_FAILED = 0, 2, 3
+EXIT_REGRESSION, EXIT_NO_VERDICT = 1, 4
 
 DESCRIPTION = """\
 Is ColBERT late interaction worth its latency and storage, compared with a cross-encoder on top of
@@ -62,70 +66,6 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--verbose", action="store_true", help="log what the libraries say")
         OPTIONS[name](sub)
     return parser
-
-
-def _file_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("file", metavar="FILE", type=Path, help="the experiment (YAML)")
-    sub.add_argument(
-        "--results", metavar="DIR", type=Path, default=Path("results"), help="default: results"
-    )
-    sub.add_argument(
-        "--weights",
-        choices=("real", "dummy"),
-        default="real",
-        help="dummy: hub models by their architecture, with random weights and without a "
-        "download; time, memory and bytes are measured, quality is not",
-    )
-
-
-def _plan_options(sub: argparse.ArgumentParser) -> None:
-    _file_options(sub)
-    sub.add_argument(
-        "--cache",
-        metavar="DIR",
-        type=Path,
-        default=Path(".cache/harness"),
-        help="vectors and finished stages; safe to delete (default: .cache/harness)",
-    )
-    sub.add_argument(
-        "--dataset",
-        metavar="DATASET",
-        action="append",
-        default=[],
-        help="use this instead of the file's datasets: a folder, a dataset's name (pydoc), or "
-        "`{use: ..., ...}`; may be repeated",
-    )
-    sub.add_argument(
-        "--quick", action="store_true", help="less time for latency and storage: a first look"
-    )
-
-
-def _run_options(sub: argparse.ArgumentParser) -> None:
-    _plan_options(sub)
-    sub.add_argument("--json", action="store_true", help="print the closing summary as JSON")
-
-
-def _why_options(sub: argparse.ArgumentParser) -> None:
-    _file_options(sub)
-    sub.add_argument("query_id", metavar="QUERY_ID", help="as it stands in the dataset")
-    sub.add_argument("--dataset", metavar="NAME", help="where several datasets have the query")
-    sub.add_argument(
-        "--system",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="show this system; may be repeated (default: all)",
-    )
-    sub.add_argument("--top", metavar="N", type=int, default=3, help="documents (default: 3)")
-
-
-def _list_options(sub: argparse.ArgumentParser) -> None:
-    kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
-    sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
-
-
-def _no_options(sub: argparse.ArgumentParser) -> None:
-    del sub
 
 
 def _experiment(arguments: argparse.Namespace) -> Experiment:
@@ -181,12 +121,16 @@ def _run(arguments: argparse.Namespace) -> int:
     return EXIT_FAILED if execution.failures else EXIT_OK
 
 
-def _write_report(folder: Path) -> tuple[Analysis, Path]:
+def _write_report(folder: Path, decision: Decision | None = None) -> tuple[Analysis, Path]:
+    """The report on stored results, decided by other terms than theirs if they are given."""
     from harness.analysis.compare import analyse
+    from harness.analysis.terms import with_decision
     from harness.report.render import write_report
     from harness.store import load_results
 
     results = load_results(folder)
+    if decision is not None:
+        results = with_decision(results, **decision.model_dump(mode="json"))
     analysis = analyse(results)
     return analysis, write_report(results, analysis)
 
@@ -202,25 +146,98 @@ def _plan(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _report(arguments: argparse.Namespace) -> int:
+def _for_a_moment() -> None:
+    """Prepare for a command that ends within seconds; before anything imports numpy."""
+    # Threads wait for each other, on a busy machine three times as long as they work.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    import pandas as pd
+
+    pd.set_option("mode.string_storage", "python")  # columns are short and read cell by cell
+    gc.set_threshold(100_000)  # hardly anything that is made can go before the end
+
+
+def _results_folder(arguments: argparse.Namespace) -> Path:
     from harness.settings import results_name
 
-    folder = arguments.results / results_name(arguments.file, arguments.weights)
-    _, report = _write_report(folder)
+    found: Path = arguments.results / results_name(arguments.file, arguments.weights)
+    return found
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    _for_a_moment()
+    from harness.config import load_decision
+
+    decision = load_decision(arguments.file)
+    analysis, report = _write_report(_results_folder(arguments), decision)
     print(f"Report: {report}")
+    print(f"Decision: {analysis.decision.headline}")
     return EXIT_OK
 
 
 def _why(arguments: argparse.Namespace) -> int:
+    _for_a_moment()
     from harness.analysis.why import why
-    from harness.settings import results_name
     from harness.side_by_side import why_text
     from harness.store import load_results
 
-    folder = arguments.results / results_name(arguments.file, arguments.weights)
-    results = load_results(folder)
+    results = load_results(_results_folder(arguments))
     found = why(results, arguments.query_id, arguments.dataset, arguments.system)
     print(why_text(found, results.plan["metrics"], arguments.top))
+    return EXIT_OK
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    _for_a_moment()
+    from harness.analysis.compare import leaderboard
+    from harness.report.export import export
+    from harness.store import load_results
+
+    results = load_results(_results_folder(arguments))
+    written, missing = export(results, leaderboard(results), arguments.folder)
+    for file in written:
+        print(file)
+    if missing:
+        print(f"harness: {missing}", file=sys.stderr)
+    return EXIT_OK
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    _for_a_moment()
+    from harness import gating
+
+    datasets = [_dataset(text) for text in arguments.dataset]
+    request = gating.Request(
+        arguments.file, arguments.results, arguments.baselines, datasets, arguments.weights
+    )
+    if arguments.accept:
+        print(gating.accepted(request, arguments.reason))
+        return EXIT_OK
+    status, text = gating.judged(request, arguments.junit, arguments.markdown)
+    print(text)
+    return {"pass": EXIT_OK, "fail": EXIT_REGRESSION}.get(status, EXIT_NO_VERDICT)
+
+
+def _claims(arguments: argparse.Namespace) -> int:
+    _for_a_moment()
+    from harness import claim_lines
+    from harness.analysis.claims import judge
+    from harness.analysis.evidence import Stored
+    from harness.claim_file import load_claims
+    from harness.settings import Weights, results_name
+    from harness.store import load_results
+
+    found = load_claims(arguments.file)
+    kinds: tuple[Weights, ...] = ("real", "dummy")
+    folders = {
+        (name, weights): arguments.results / results_name(Path(f"{name}.yaml"), weights)
+        for name in found.experiments
+        for weights in kinds
+    }
+    there = {key: folder for key, folder in folders.items() if (folder / "plan.json").exists()}
+    results = {key: load_results(folder) for key, folder in there.items()}
+    stored = Stored(results, found.datasets, arguments.file.parent)
+    say = claim_lines.as_json if arguments.json else claim_lines.as_text
+    print(say([judge(claim, stored) for claim in found.claims]))
     return EXIT_OK
 
 
@@ -258,17 +275,10 @@ COMMANDS = (
     ("plan", _plan, "show what a run would do; runs nothing"),
     ("report", _report, "write the report again from stored results"),
     ("why", _why, "show one query side by side: ranks, scores, judgements, what was cut"),
+    ("export", _export, "write runs, tables and leaderboards for other programs"),
+    ("gate", _gate, "compare stored results with accepted ones; exit 1: worse, 4: no verdict"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
+    ("claims", _claims, "judge claims from stored results"),
     ("list", _list, "list the components and their settings"),
     ("doctor", _doctor, "show the machine, the packages and what is missing"),
 )
-
-OPTIONS = {
-    "run": _run_options,
-    "plan": _plan_options,
-    "report": _file_options,
-    "why": _why_options,
-    "fetch": _plan_options,
-    "list": _list_options,
-    "doctor": _no_options,
-}

@@ -45,6 +45,7 @@ def as_text(analysis: Analysis, execution: Execution, report: Path) -> str:
         *_leaderboard_lines(analysis, execution.plan.experiment.metrics),
         *_cost_lines(analysis),
         *_paragraph(analysis.answer),
+        *_decision_lines(analysis),
         "",
     ]
     lines += [
@@ -59,6 +60,10 @@ def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
     """The closing lines of a run, for programs."""
     content = {
         "answer": analysis.answer,
+        "decision": {
+            name: getattr(analysis.decision, name)
+            for name in ("answer", "system", "headline", "reasons", "flips")
+        },
         "leaderboard": json.loads(analysis.leaderboard.to_json(orient="records")),
         "seconds_per_query": json.loads(analysis.costs.end_to_end.to_json(orient="records")),
         "failures": [
@@ -69,6 +74,13 @@ def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
         "report": str(report),
     }
     return json.dumps(content, indent=1)
+
+
+def _decision_lines(analysis: Analysis) -> list[str]:
+    """What to do, and the first reason."""
+    decision = analysis.decision
+    first = next(iter(decision.reasons), "")
+    return ["", *_paragraph(f"Decision: {decision.headline} {first}")]
 
 
 def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import registry
+from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.protocols import DatasetSource, Reranker, Retriever
+from harness.rules import Known, read_rules
 from harness.settings import (
     DatasetChoice,
     Decision,
@@ -24,6 +25,7 @@ from harness.settings import (
     Subset,
     System,
     Weights,
+    with_random_weights,
 )
 
 METRIC = re.compile(r"(ndcg|mrr|recall|map|precision|hit_rate|judged|ties)@([1-9][0-9]*)")
@@ -32,13 +34,16 @@ METRIC = re.compile(r"(ndcg|mrr|recall|map|precision|hit_rate|judged|ties)@([1-9
 BLOCKS: Mapping[str, type[Part]] = {"latency": Latency, "storage": Storage, "decision": Decision}
 """Parts of an experiment that may be left out."""
 
-KEYS = ("question", "datasets", "systems", "baseline", "depth", "metrics", "seed", *BLOCKS)
+KEYS = (
+    *("question", "datasets", "systems", "baseline", "depth", "metrics", "seed"),
+    *("gate", "claims", *BLOCKS),
+)
 """What may stand at the top of an experiment file."""
 
-REQUIRED = ("question", "datasets", "systems")
+METRICS = ("ndcg@10", "mrr@10", "recall@100")
+"""What is measured where the file does not say."""
 
-LOCAL = ("package:", "dummy:", ".", "/", "~")
-"""How a model's name begins that is not a hub id."""
+REQUIRED = ("question", "datasets", "systems")
 
 
 def load_experiment(
@@ -50,10 +55,7 @@ def load_experiment(
     that names every fault with file, line and path.
     """
     file = Path(file)
-    located = read_yaml(file)
-    if not isinstance(located.value, Mapping):
-        raise ConfigError(f"{file} is not an experiment: expected keys {', '.join(KEYS)}.")
-    top = dict(located.value)
+    located, top = _read(file)
     if only_datasets:
         top["datasets"] = tuple(only_datasets)
     for key in top.keys() - set(KEYS):
@@ -65,45 +67,55 @@ def load_experiment(
     depth = reader.part(Depth, top.get("depth", {}), "depth") or Depth()
     datasets = reader.datasets(top["datasets"]) if "datasets" in top else ()
     systems = reader.systems(top["systems"], depth) if "systems" in top else ()
-    metrics = reader.metrics(top.get("metrics", ("ndcg@10", "mrr@10", "recall@100")), systems)
+    metrics = reader.metrics(top.get("metrics", METRICS), systems)
     values = {
         "question": reader.value(str, top.get("question", ""), "question"),
         "seed": reader.value(int, top.get("seed", 42), "seed"),
         "baseline": reader.baseline(top.get("baseline"), systems),
+        "claims": reader.claims(top.get("claims")),
         **{name: reader.part(BLOCKS[name], top[name], name) for name in BLOCKS.keys() & top.keys()},
     }
+    reader.objective(values.get("decision"), metrics)
+    known = Known(
+        metrics=metrics,
+        systems=[system.name for system in systems],
+        datasets=None if only_datasets else [choice.name for choice in datasets],
+        latency=values.get("latency"),
+    )
+    rules = read_rules(top.get("gate", ()), known, reader.part, located.fault)
     located.raise_faults()
     if weights == "dummy":
-        systems = tuple(_dummy(system) for system in systems)
+        systems = tuple(with_random_weights(system) for system in systems)
     return Experiment(
         file=file,
         weights=weights,
         datasets=datasets,
         systems=systems,
         metrics=metrics,
+        gate=rules,
         **values,
     )
 
 
-def _dummy(system: System) -> System:
-    """The system with every hub model's architecture, but random weights.
+def load_decision(file: str | Path) -> Decision:
+    """The decision block of `file` as it stands now, for results that were stored before.
 
-    Models in folders and packages are on this machine, and stay as they are.
+    The other parts are not looked at, but for the metrics that the objective must be one of.
+    Raises ConfigError that names every fault with file, line and path.
     """
+    located, top = _read(Path(file))
+    reader = _Reader(located, Path(file).parent)
+    decision = reader.part(Decision, top.get("decision", {}), "decision")
+    reader.objective(decision, reader.metrics(top.get("metrics", METRICS), ()))
+    located.raise_faults()
+    return decision or Decision()
 
-    def change(part: Any) -> Any:
-        model = getattr(part, "model", None)
-        if not isinstance(model, str) or model.startswith(LOCAL) or Path(model).is_dir():
-            return part
-        dummy = f"dummy:{model.partition('@')[0]}"
-        return dataclasses.replace(part, model=dummy, trust_remote_code=False)
 
-    parts = {
-        name: registry.replaced(part, change)
-        for name in ("retriever", "reranker")
-        if (part := getattr(system, name)) is not None
-    }
-    return system.model_copy(update=parts)
+def _read(file: Path) -> tuple[Located, dict[str, Any]]:
+    located = read_yaml(file)
+    if not isinstance(located.value, Mapping):
+        raise ConfigError(f"{file} is not an experiment: expected keys {', '.join(KEYS)}.")
+    return located, dict(located.value)
 
 
 class _Reader:
@@ -117,15 +129,7 @@ class _Reader:
         return registry.validated(hint, value, path, self._fault)
 
     def part(self, model: type[Part], value: Any, path: str) -> Any:
-        if not isinstance(value, Mapping):
-            self._fault(path, f"expected keys {', '.join(model.model_fields)}, not {value!r}")
-            return None
-        for key in value.keys() - model.model_fields.keys():
-            self._fault(
-                f"{path}.{key}", f"unknown key{registry.did_you_mean(key, model.model_fields)}"
-            )
-        known = {key: item for key, item in value.items() if key in model.model_fields}
-        return registry.validated(model, known, path, self._fault)
+        return registry.part(model, value, path, self._fault)
 
     def component(self, protocol: type, spec: Any, path: str) -> Any:
         return registry.build((protocol,), self._rebased(spec), path, self._fault)
@@ -137,12 +141,13 @@ class _Reader:
         if not isinstance(spec, Mapping):
             return spec
         return {
-            key: self._path(key, value) if isinstance(value, str) else self._rebased(value)
+            key: self._path(key, value, spec) if isinstance(value, str) else self._rebased(value)
             for key, value in spec.items()
         }
 
-    def _path(self, key: str, value: str) -> str:
-        local = key == "path" or (key == "model" and value.startswith((".", "/", "~")))
+    def _path(self, key: str, value: str, spec: Mapping[str, Any]) -> str:
+        here = key == "model" and "url" not in spec  # a server's model lies where the server is
+        local = key == "path" or (here and value.startswith((".", "/", "~")))
         return str((self._folder / Path(value).expanduser()).resolve()) if local else value
 
     def datasets(self, specs: Any) -> tuple[DatasetChoice, ...]:
@@ -255,6 +260,26 @@ class _Reader:
                 "baseline", f"{name!r} is not a system{registry.did_you_mean(str(name), known)}"
             )
         return str(name)
+
+    def objective(self, decision: Decision | None, metrics: Sequence[str]) -> None:
+        """Note it where the decision's objective is not measured."""
+        if decision and decision.objective and metrics and decision.objective not in metrics:
+            self._fault(
+                "decision.objective",
+                f"{decision.objective!r} is not a metric of the experiment"
+                f"{registry.did_you_mean(decision.objective, metrics)}",
+            )
+
+    def claims(self, name: Any) -> Path | None:
+        """The file of claims, which must be whole before anything is run for its sake."""
+        if name is None or self.value(str, name, "claims") is None:
+            return None
+        file = self._folder / str(name)
+        try:
+            load_claims(file)
+        except ConfigError as error:
+            self._fault("claims", str(error))
+        return file.resolve()
 
     def _entries(self, specs: Any, path: str) -> tuple[Any, ...]:
         if isinstance(specs, tuple) and specs:

@@ -5,7 +5,8 @@
     |   |-- ConfigError     the experiment file
     |   |-- DataError       a dataset: missing, malformed, or not fitting the experiment
     |   |-- ModelError      a model: absent, damaged, or with parts that were never trained
-    |   `-- PackageError    a Python package that a component needs
+    |   |-- PackageError    a Python package that a component needs
+    |   `-- ServerError     a server: not there, not ready, or not the one that was meant
     |-- ComponentError      a component broke its contract; its trial failed, the others go on (exit 3)
     `-- StoreError          results or caches could not be written or read (exit 3)
 
@@ -37,6 +38,10 @@ class ModelError(InputError):
 
 class PackageError(InputError):
     """A package that a component needs is not installed."""
+
+
+class ServerError(InputError):
+    """A server is not there, not ready, refuses, or serves something else than was asked for."""
 
 
 class ComponentError(HarnessError):

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from harness.errors import DataError, StoreError
 
@@ -81,6 +81,14 @@ def open_text(file: Path) -> Iterator[TextIO]:
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(f"{file} cannot be read: {why}.") from error
+
+
+def read_yaml(file: Path) -> Any:
+    """What a YAML file of this project holds; by libyaml, ten times as fast, where PyYAML has it."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(file.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both are safe
 
 
 def sha256(file: Path) -> str:

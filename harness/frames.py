@@ -33,11 +33,13 @@ STORAGE = ("dataset", "system", "holder", "documents", "vectors", "dim", "precis
 CALLS = (
     *("dataset", "device", "system", "mode", "copy", "k", "round", "query_id"),
     *("seconds", "tokens", "encode_query", "encode_docs", "fetch", "score"),
+    "server",
 )
 """One row a timed call. `mode` is `retrieve`, `rerank`, `on the fly` or `precomputed`; `copy` is 1
 for the second of two equal arms (A/A), else 0; `k` the candidates, `tokens` those that the arm's
-model reads, or whose vectors are compared where they are precomputed (NaN without a model). `seconds` is the whole call, the last four are its stages,
-NaN where the arm has no such stage."""
+model reads, or whose vectors are compared where they are precomputed (NaN without a model). `seconds` is the whole call, the next four are its
+stages, NaN where the arm has no such stage; `server` is what a server says that it took of them, NaN where
+none does."""
 
 ARMS = (
     *("dataset", "device", "system", "mode", "k", "status", "reason", "policy", "dtype"),

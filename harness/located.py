@@ -18,6 +18,9 @@ from harness.errors import ConfigError
 VALUES_AT_MOST = 100_000
 """Aliases can unfold a small file without end; a file with more values than this is refused."""
 
+DEEP = 100
+"""Levels of nesting that are left to the slower loader."""
+
 
 @dataclass
 class Located:
@@ -62,13 +65,31 @@ def read_yaml(file: Path) -> Located:
 def parse_yaml(text: str, source: str) -> Located:
     """The document in `text`, which came from `source`; raises ConfigError if it is not YAML."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_loader(text))
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{source} is not valid YAML: {_problem(error)}.") from error
     located = Located(source)
     if node is not None:
         located.value = _Reader(located).read(node, "")
     return located
+
+
+def _loader(text: str) -> Any:
+    """The loader of libyaml, ten times as fast as Python's, for what it reads without a fault.
+
+    It crashes on what is nested deeply; and of faults Python's says more.
+    """
+    quick = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=quick):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEP:
+                return yaml.SafeLoader
+    except yaml.YAMLError:
+        return yaml.SafeLoader
+    return quick
 
 
 def _problem(error: Exception) -> str:

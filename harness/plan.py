@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from harness import registry
 from harness.data import digest
-from harness.protocols import Identified
+from harness.protocols import Identified, Served
 from harness.settings import DatasetChoice, Experiment, System
 
 RULES = 1
@@ -105,7 +105,7 @@ class Plan:
             component.model: registry.config_of(component)["use"]
             for component in self.components()
             if isinstance(getattr(component, "model", None), str)
-            if not component.model.startswith("dummy:")
+            if not (component.model.startswith("dummy:") or isinstance(component, Served))
         }
 
 
@@ -185,6 +185,8 @@ def _config(component: Any) -> dict[str, Any]:
     """The configuration without the `path` of files whose digests are in the identity."""
 
     def unplaced(part: Any) -> Any:
+        if isinstance(part, Served):
+            return part.for_key()
         placed = isinstance(part, Identified) and hasattr(part, "path")
         return dataclasses.replace(part, path="") if placed else part
 

@@ -110,6 +110,22 @@ class TokenEncoder(Protocol):
         ...
 
 
+@runtime_checkable
+class Served(Protocol):
+    """A component whose model runs on a server; nothing of it need be on this machine."""
+
+    def for_key(self) -> Self:
+        """The component without what changes none of its answers, such as a time limit."""
+        ...
+
+    def server(self) -> Mapping[str, Any]:
+        """What the server says of itself, and how it is asked; no secrets.
+
+        Raises ComponentError if it serves something else than when the work was planned.
+        """
+        ...
+
+
 class Footprint(NamedTuple):
     """The bytes that a stage's vectors occupy."""
 

@@ -123,8 +123,8 @@ def _ideal(candidates: Sequence[Hit], judged: Mapping[str, int], depth: int) -> 
 def _order(
     run: Run, candidates: Run, depth: int, lengths: Lengths | None
 ) -> Iterator[tuple[str, int, str, str, float]]:
-    for query_id, hits in candidates.items():
-        head = [hit.doc_id for hit in hits[:depth]]
+    for query_id in sorted(candidates):  # a run that was read again has another order
+        head = [hit.doc_id for hit in candidates[query_id][:depth]]
         if len(head) < 2:
             continue
         scored = {hit.doc_id: (place, hit.score) for place, hit in enumerate(run[query_id])}

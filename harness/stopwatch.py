@@ -11,6 +11,10 @@ from typing import Literal, NamedTuple
 Stage = Literal["encode_query", "encode_docs", "fetch", "score"]
 """The parts of scoring candidates; `fetch` reads, decompresses and transfers prepared vectors."""
 
+Elsewhere = Literal["server"]
+"""Seconds that somebody else counted: a server, of its own part of a request. They are no stage of
+their own but lie inside those that wait for it."""
+
 
 class _Recording(NamedTuple):
     seconds: dict[str, float]
@@ -37,6 +41,13 @@ def stage(name: Stage) -> Iterator[None]:
     recording.synchronise()
     seconds = (time.perf_counter_ns() - start) / 1e9
     recording.seconds[name] = recording.seconds.get(name, 0.0) + seconds
+
+
+def told(name: Elsewhere, seconds: float) -> None:
+    """Add what somebody else counted to the recording that is open here, if any."""
+    recording = _recording.get()
+    if recording is not None:
+        recording.seconds[name] = recording.seconds.get(name, 0.0) + seconds
 
 
 @contextmanager

@@ -46,7 +46,6 @@ DONE_COSTS = "costs.json"
 SNIPPET = 600
 """Characters of a document that are kept beside the results, for reading."""
 
-
 TABLES = ("measurements", "readings", "timings", "storage")
 """The tables of a trial."""
 
@@ -134,6 +133,7 @@ class Store:
                 for one in plan.costings()
             ],
             "decision": experiment.decision.model_dump(mode="json"),
+            "claims": str(experiment.claims) if experiment.claims else None,
             "weights": experiment.weights,
         }
         files.write(self.folder / "plan.json", json_text(content))
@@ -212,34 +212,31 @@ class Results:
 
     def run(self, dataset: str, system: str) -> dict[str, list[Hit]]:
         """The stored run of a trial, in ranked order."""
-        return trec.read_run(self._trial_folder(dataset, system) / "run.trec.gz")
+        return trec.read_run(self.trial_folder(dataset, system) / "run.trec.gz")
 
     def candidates(self, dataset: str, system: str) -> dict[str, list[Hit]] | None:
         """What a trial reranked, in the order of the first stage; None where nothing was."""
-        file = self._trial_folder(dataset, system) / "candidates.trec.gz"
+        file = self.trial_folder(dataset, system) / "candidates.trec.gz"
         return trec.read_run(file) if file.exists() else None
 
     def qrels(self, dataset: str, system: str) -> dict[str, dict[str, int]]:
         """The judgements by which a trial was measured."""
-        return trec.read_qrels(self._trial_folder(dataset, system) / "qrels.trec.gz")
+        return trec.read_qrels(self.trial_folder(dataset, system) / "qrels.trec.gz")
 
     def lengths(self, dataset: str, system: str) -> Lengths | None:
         """How long the reranked documents are; None where that is not known."""
-        return read_lengths(self._trial_folder(dataset, system) / "lengths.csv")
+        return read_lengths(self.trial_folder(dataset, system) / "lengths.csv")
 
     def texts(self, dataset: str, system: str) -> dict[str, str]:
         """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters."""
-        with files.open_text(self._trial_folder(dataset, system) / "texts.jsonl.gz") as lines:
+        with files.open_text(self.trial_folder(dataset, system) / "texts.jsonl.gz") as lines:
             items = [json.loads(line) for line in lines]
         return {item["id"]: item["text"] for item in items}
 
-    def _trial_folder(self, dataset: str, system: str) -> Path:
-        (folder,) = (
-            str(entry["folder"])
-            for entry in self.plan["trials"]
-            if (entry["dataset"], entry["system"]) == (dataset, system)
-        )
-        return self.folder / folder
+    def trial_folder(self, dataset: str, system: str) -> Path:
+        """Where the files of a trial lie."""
+        folders = {(one["dataset"], one["system"]): one["folder"] for one in self.plan["trials"]}
+        return self.folder / str(folders[dataset, system])
 
 
 def load_results(folder: str | Path) -> Results:
@@ -302,7 +299,7 @@ def _joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     filled = [part for part in parts if len(part)]
     if not filled:
         return pd.DataFrame(columns=columns)
-    return pd.concat(filled, ignore_index=True)[columns]
+    return pd.concat(filled, ignore_index=True).reindex(columns=columns)  # old ones may lack some
 
 
 def _undone(place: Path, entry: Mapping[str, Any]) -> tuple[str, str, str, str, str]:

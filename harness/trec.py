@@ -40,6 +40,13 @@ def read_run(file: Path) -> dict[str, list[Hit]]:
     return {query_id: [Hit(*hit) for hit in hits.items()] for query_id, hits in run.items()}
 
 
+def first_hits(file: Path) -> dict[str, str]:
+    """The doc id of the hit with rank 1 of every query, from a file that `run_text` made."""
+    with open_text(file) as lines:
+        likely = (line.split(" ", 4) for line in lines if " 1 " in line)
+        return {query_id: doc_id for query_id, _, doc_id, rank, _ in likely if rank == "1"}
+
+
 def _fields(file: Path) -> Iterator[tuple[int, list[str]]]:
     with open_text(file) as lines:
         for number, line in enumerate(lines, start=1):
@@ -48,17 +55,29 @@ def _fields(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def run_bytes(run: Run, tag: str) -> bytes:
-    """`run` as a gzipped TREC run file, the same bytes for the same run.
+    """`run_text`, gzipped: the same bytes for the same run."""
+    return gzip.compress(run_text(run, tag).encode(), compresslevel=6, mtime=0)
 
-    Scores are written with as many digits as their float32 value needs.
+
+def run_text(run: Run, tag: str) -> str:
+    """`run` as a TREC run file; white space is dropped from the tag.
+
+    Scores are written with as many digits as their float32 value needs. Raises DataError if an id
+    holds white space, at which every reader of such a file would split it.
     """
     tag = "".join(tag.split()) or "run"
-    lines = [
+    for query_id, hits in run.items():
+        for name in (query_id, *(hit.doc_id for hit in hits)):
+            if name.split() != [name]:
+                raise DataError(
+                    f"The id {name!r} is empty or holds white space, which a TREC run cannot "
+                    "carry; rename it in the dataset, then run again."
+                )
+    return "".join(
         f"{query_id} Q0 {hit.doc_id} {rank} {np.float32(hit.score)!s} {tag}\n"
         for query_id in sorted(run)
         for rank, hit in enumerate(run[query_id], start=1)
-    ]
-    return gzip.compress("".join(lines).encode(), compresslevel=6, mtime=0)
+    )
 
 
 def qrels_bytes(qrels: Qrels) -> bytes:

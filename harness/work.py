@@ -11,13 +11,20 @@ from typing import Any
 
 import pandas as pd
 
-from harness import frames, quality, readings, registry, stages, vectors
+from harness import frames, quality, readings, registry, stages, traffic, vectors
 from harness.clock import Clock
 from harness.data import Dataset, Run
 from harness.errors import DataError
 from harness.journal import Journal
 from harness.plan import Stage, Trial, component_key
-from harness.protocols import Encoder, Identified, LimitsLength, Progress, TokenEncoder
+from harness.protocols import (
+    Encoder,
+    Identified,
+    LimitsLength,
+    Progress,
+    Served,
+    TokenEncoder,
+)
 from harness.provenance import provenance
 from harness.readings import Lengths
 from harness.stages import StageResult
@@ -138,7 +145,10 @@ class Work:
             return None
 
     def _made(self, stage: Stage) -> StageResult:
-        result = self._run(stage)
+        with traffic.counted() as sent:
+            result = self._run(stage)
+        if sent:
+            result = dataclasses.replace(result, facts={**result.facts, "traffic": sent})
         result.save(self._folder(stage))
         self._folder(stage).with_suffix(".partial").unlink(missing_ok=True)
         return result
@@ -233,6 +243,12 @@ class Work:
                 for component in components
                 for part in registry.parts(component)
                 if isinstance(part, Identified)
+            ],
+            "servers": [
+                dict(part.server())
+                for component in components
+                for part in registry.parts(component)
+                if isinstance(part, Served)
             ],
             "stages": [
                 {"kind": stage.kind, "key": stage.key, **_told(result.facts)}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 import yaml
 from fakes import write_experiment
 
-from harness.config import load_experiment
+from harness import registry
+from harness.config import load_decision, load_experiment
 from harness.errors import ConfigError
-from harness.settings import Experiment, quickened
+from harness.settings import Decision, Experiment, Requirements, quickened
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 
@@ -82,8 +84,8 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
         "10: systems[0].retriever.k1: input should be a valid number, not 'high'",
         "11: systems[0].reranker.use: 'fakes:WordOverlap' is not a Reranker: it lacks score()",
         (
-            "13: systems[1].retriever.encoder.use: there is no encoder 'bm25'; known: pylate, "
-            "sentence_transformers"
+            "13: systems[1].retriever.encoder.use: there is no encoder 'bm25'; known: "
+            f"{', '.join(registry.names('encoders'))}"
         ),
         ("14: systems[1].depth.keep: unknown key; known: rerank, retrieve"),
         "14: systems[1].depth.rerank: input should be greater than or equal to 1, not 0",
@@ -286,6 +288,91 @@ def test_workload_and_prices_are_read(tmp_path: Path) -> None:
     assert found.workload.queries_per_day == 5
     assert found.prices is not None
     assert found.prices.gpu_hour is None
+
+
+def test_the_terms_of_the_decision_are_read(tmp_path: Path) -> None:
+    requirements = {"p95_ms": {"cpu": 200, "cuda": 40.5}, "gb_per_million_documents": 40}
+    block = {"objective": "ndcg@3", "smallest_gain_that_matters": 0.02, "review_by": "2027-02-28"}
+    file = write_experiment(tmp_path, decision={**block, "requirements": requirements})
+    found = loaded(tmp_path, decision={**block, "requirements": requirements}).decision
+    assert found == load_decision(file)
+    assert (found.objective, found.smallest_gain_that_matters) == ("ndcg@3", 0.02)
+    assert found.requirements.p95_ms == {"cpu": 200, "cuda": 40.5}
+    assert found.requirements.licence is None
+    assert Decision.model_validate(found.model_dump(mode="json")) == found  # as plan.json keeps it
+
+
+def test_terms_that_are_left_out(tmp_path: Path) -> None:
+    found = load_decision(write_experiment(tmp_path))
+    assert found == loaded(tmp_path).decision == Decision()
+    assert (found.objective, found.smallest_gain_that_matters) == (None, 0.01)
+    assert found.requirements == Requirements()
+
+
+def test_a_date_is_text_whether_quoted_or_not(tmp_path: Path) -> None:
+    file = write_experiment(tmp_path)
+    file.write_text(f"{file.read_text()}decision: {{review_by: 2027-02-28}}\n")
+    assert load_decision(file).review_by == "2027-02-28"
+
+
+def test_the_terms_are_read_though_the_rest_no_longer_loads(tmp_path: Path) -> None:
+    file = write_experiment(tmp_path, systems=[7], decision={"review_by": "2027-01-01"})
+    assert load_decision(file).review_by == "2027-01-01"
+    with pytest.raises(ConfigError, match=r"1: decision\.objective: 'map@5' is not a metric"):
+        load_decision(_written(tmp_path, "decision: {objective: map@5}"))
+    with pytest.raises(ConfigError, match="is not an experiment"):
+        load_decision(_written(tmp_path, "- a"))
+
+
+def _written(folder: Path, text: str) -> Path:
+    file = folder / "terms.yaml"
+    file.write_text(text)
+    return file
+
+
+MEMORY = {"requirements": {"memory_gb": 8}}
+MONTH = {"requirements": {"cost_per_month": 8}, "workload": {"documents": 1, "candidates": 1}}
+MONTH["workload"]["queries_per_day"] = 1
+
+
+@pytest.mark.parametrize(
+    ("decision", "fault"),
+    [
+        ({"objektive": "ndcg@3"}, "decision.objektive: unknown key; did you mean 'objective'?"),
+        (
+            {"objective": "ndcg@10"},
+            "decision.objective: 'ndcg@10' is not a metric of the experiment; did you mean 'ndcg@3'?",
+        ),
+        ({"smallest_gain_that_matters": 1.5}, "decision.smallest_gain_that_matters: input should"),
+        (
+            {"smallest_gain_that_matters": float("nan")},
+            "decision.smallest_gain_that_matters: input",
+        ),
+        (
+            {"requirements": {"gb_per_milion_documents": 4}},
+            (
+                "decision.requirements.gb_per_milion_documents: unknown key; did you mean "
+                "'gb_per_million_documents'?"
+            ),
+        ),
+        ({"requirements": 4}, "decision.requirements: input should be"),
+        ({"requirements": {"p95_ms": 4}}, "decision.requirements.p95_ms: input should be"),
+        ({"requirements": {"p95_ms": {"cpu": 0}}}, "decision.requirements.p95_ms.cpu: input"),
+        ({"requirements": {"p95_ms": {"tpu": 9}}}, "decision.requirements.p95_ms.tpu"),
+        ({"requirements": {"licence": "any"}}, "decision.requirements.licence: input should be"),
+        (MEMORY, "decision: value error, requirements.memory_gb needs a workload"),
+        (MONTH, "decision: value error, requirements.cost_per_month needs a workload and prices"),
+        ({"review_by": "2026-02-30"}, "decision.review_by: value error, write a date as YYYY-MM"),
+        ({"review_by": "20270101"}, "decision.review_by: value error, write a date as YYYY-MM"),
+        ({"review_by": 2027}, "decision.review_by: input should be a valid string"),
+    ],
+)
+def test_fault_in_the_terms(tmp_path: Path, decision: dict[str, Any], fault: str) -> None:
+    file = write_experiment(tmp_path, decision=decision)
+    (row,) = faults(file)
+    assert row.partition(": ")[2].startswith(fault)
+    with pytest.raises(ConfigError, match=re.escape(fault)):
+        load_decision(file)
 
 
 @pytest.mark.parametrize(

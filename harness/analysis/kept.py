@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -34,6 +35,18 @@ def configurations(results: Results) -> dict[str, Mapping[str, Any]]:
     }
 
 
+def models_of(config: Any) -> Iterator[str]:
+    """Every model that a configuration names."""
+    if isinstance(config, Mapping):
+        if isinstance(config.get("model"), str):
+            yield config["model"]
+        for part in config.values():
+            yield from models_of(part)
+    elif isinstance(config, list):
+        for part in config:
+            yield from models_of(part)
+
+
 def dense_bytes(storage: pd.DataFrame, baseline: str, configs: Configs) -> float:
     """Bytes of a document's dense vector: the baseline's, else the first system's that keeps one.
 
@@ -42,10 +55,11 @@ def dense_bytes(storage: pd.DataFrame, baseline: str, configs: Configs) -> float
     """
     is_dense = (storage["holder"] == "retriever") & (storage["vectors_per_document"] == 1)
     counted = storage[is_dense]
-    first = [*counted[counted["system"] == baseline]["bytes_per_document"]]
-    by_formula = [_dense_dim(configs.get(baseline, {})), *map(_dense_dim, configs.values())]
-    known = [4.0 * dim for dim in by_formula if dim]
-    return next(iter([*first, *counted["bytes_per_document"], *known]), math.nan)
+    first = counted[counted["system"] == baseline]["bytes_per_document"]
+    dims = map(_dense_dim, itertools.chain([configs.get(baseline, {})], configs.values()))
+    by_formula = (4.0 * dim for dim in dims if dim)
+    known = itertools.chain(first, counted["bytes_per_document"], by_formula)
+    return float(next(known, math.nan))
 
 
 def _dense_dim(config: Mapping[str, Any]) -> int | None:
@@ -64,43 +78,40 @@ def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.D
     """
     counted = storage.assign(source="counted")
     have = set(zip(counted["system"], counted["holder"], strict=True))
-    found = [
-        {"system": system, **row}
-        for system, config in configs.items()
-        for row in (_dense_row(config), _token_row(config, choices, configs))
-        if row is not None and (system, row["holder"]) not in have
-    ]
+    found = []
+    for system, config in configs.items():
+        if (system, "retriever") not in have:
+            found += [{"system": system, **row} for row in _dense_rows(config)]
+        if (system, "reranker") not in have:
+            found += [{"system": system, **row} for row in _token_rows(config, choices, configs)]
     told = pd.DataFrame(found, columns=list(KEPT))
     if counted.empty or told.empty:
         return (told if counted.empty else counted)[list(KEPT)]
     return pd.concat([counted, told], ignore_index=True)[list(KEPT)]
 
 
-def _dense_row(config: Mapping[str, Any]) -> dict[str, Any] | None:
+def _dense_rows(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     dim = _dense_dim(config)
-    if dim is None:
-        return None
-    row = {"holder": "retriever", "dim": dim, "precision": "float32", "source": "formula"}
-    return row | _sizes(1.0, 4.0 * dim)
+    if dim is not None:
+        row = {"holder": "retriever", "dim": dim, "precision": "float32", "source": "formula"}
+        yield row | _sizes(1.0, 4.0 * dim)
 
 
-def _token_row(
+def _token_rows(
     config: Mapping[str, Any], choices: pd.DataFrame, configs: Configs
-) -> dict[str, Any] | None:
+) -> Iterator[dict[str, Any]]:
     """The way of the storage sample in which a late-interaction system keeps its vectors."""
     reranker = config.get("reranker") or {}
     if reranker.get("use") != "late_interaction":
-        return None
+        return
     alike = [name for name, other in configs.items() if _encoder(other) == reranker["encoder"]]
     here = choices[choices["system"].isin(alike) & (choices["precision"] == reranker["precision"])]
     here = here[here["pool_factor"] == reranker["pool_factor"]]
     dim = reranker["dim"] or choices[choices["system"].isin(alike)]["dim"].max()
     here = here[here["dim"] == dim]
-    if here.empty:
-        return None
-    way = here.iloc[0]
-    row = {"holder": "reranker", "dim": dim, "precision": way["precision"], "source": "sample"}
-    return row | _sizes(way["vectors_per_document"], way["formula_bytes_per_document"])
+    for way in here.head(1).to_dict("records"):
+        row = {"holder": "reranker", "dim": dim, "precision": way["precision"], "source": "sample"}
+        yield row | _sizes(way["vectors_per_document"], way["formula_bytes_per_document"])
 
 
 def _encoder(config: Mapping[str, Any]) -> Any:

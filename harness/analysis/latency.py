@@ -15,7 +15,7 @@ ARM = ["dataset", "device", "system", "mode"]
 
 CALL = ["dataset", "device", "round", "query_id"]
 
-STAGES = ("encode_query", "encode_docs", "fetch", "score")
+STAGES = ("encode_query", "encode_docs", "fetch", "score", "server")
 
 STATISTICS = (
     *("calls", "queries", "effective", "mean"),
@@ -135,7 +135,17 @@ def _line(calls: pd.DataFrame) -> Line:
 
 
 def totals(calls: pd.DataFrame, retrieves: Mapping[str, str]) -> pd.DataFrame:
-    """Columns TOTALS: the whole query, from text to reranked ids.
+    """Columns TOTALS: the whole query, from text to reranked ids, as `whole_queries` has it."""
+    keys = [*ARM, "k"]
+    rows = [
+        dict(zip(keys, arm, strict=True)) | _statistics(group)
+        for arm, group in whole_queries(calls, retrieves).groupby(keys, sort=False)
+    ]
+    return _table(rows, TOTALS)
+
+
+def whole_queries(calls: pd.DataFrame, retrieves: Mapping[str, str]) -> pd.DataFrame:
+    """The calls that rerank, `seconds` with those of retrieving the same query in the same round.
 
     `retrieves` maps each system to the system that timed its retriever (`mode` is `retrieve`), for
     systems share one. Of retrievals timed at several k the deepest counts.
@@ -149,12 +159,7 @@ def totals(calls: pd.DataFrame, retrieves: Mapping[str, str]) -> pd.DataFrame:
     reranked = reranked.assign(retriever=reranked["system"].map(retrieves).astype(object))
     both = reranked.merge(found, on=[*CALL, "retriever"], suffixes=("", "_retrieve"))
     both["seconds"] += both["seconds_retrieve"]
-    keys = [*ARM, "k"]
-    rows = [
-        dict(zip(keys, arm, strict=True)) | _statistics(group)
-        for arm, group in both.groupby(keys, sort=False)
-    ]
-    return _table(rows, TOTALS)
+    return both
 
 
 def break_even(

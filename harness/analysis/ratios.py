@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -94,7 +93,7 @@ def geometric_mean(ratios: ArrayLike, queries: ArrayLike, seed: int) -> Ratio:
         return Ratio(math.exp(mean), math.nan, math.nan)
     sums = np.bincount(codes, logs - mean).astype(np.float64)
     _, (error,) = _shifts_and_errors(np.ones((1, count)), sums, counts)
-    weights = _resamples(count, stats.RESAMPLES, seed).astype(np.float64)
+    weights = stats.drawn(count, seed).astype(np.float64)
     shifts, errors = _shifts_and_errors(weights, sums, counts)
     t = np.divide(shifts, errors, out=np.zeros_like(shifts), where=errors > 0)
     tail = (1 - stats.CONFIDENCE) / 2
@@ -115,11 +114,3 @@ def _shifts_and_errors(
     mean = total / number
     squares = np.maximum(square - 2 * mean * cross + mean**2 * size, 0)
     return mean, np.sqrt(squares * queries / (queries - 1)) / number
-
-
-@lru_cache(maxsize=4)
-def _resamples(count: int, size: int, seed: int) -> NDArray[np.uint16]:
-    """How often each of `count` queries is drawn in each resample; kept, for arms share them."""
-    shares = np.full(count, 1 / count)
-    drawn = np.random.default_rng(seed).multinomial(count, shares, size=size)
-    return drawn.astype(np.uint16)

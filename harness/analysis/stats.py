@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -15,8 +16,8 @@ CONFIDENCE = 0.95
 ALPHA = 0.05
 POWER = 0.8
 """The chance of finding a difference that `detectable` and `queries_needed` are about."""
-BLOCK = 1_000
-"""Resamples drawn at once, so that memory stays flat."""
+BLOCK = 200
+"""Resamples drawn at once: small enough that their memory is used again, which is four times as fast."""
 
 Columns = NDArray[np.float64]
 """Values of shape (queries, columns)."""
@@ -51,20 +52,50 @@ def macro_intervals(
     mean = np.mean([part.mean(axis=0) for part in parts], axis=0)
     if min(len(part) for part in parts) < 2:
         return Intervals(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-    means = np.mean([resampled_means(part, seed + i) for i, part in enumerate(parts)], axis=0)
     tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
-    return Intervals(mean, low, high)
+    low, high = np.quantile(resampled_macro_means(parts, seed), [tail, 1 - tail], axis=0)
+    return Intervals(mean, np.minimum(low, mean), np.maximum(high, mean))  # but for rounding
+
+
+def resampled_macro_means(parts: Sequence[Columns], seed: int) -> Columns:
+    """What the intervals of `macro_intervals` are quantiles of, shape (RESAMPLES, columns)."""
+    means = [resampled_means(part, seed + i) for i, part in enumerate(parts)]
+    found: Columns = np.mean(means, axis=0)
+    return found
 
 
 def resampled_means(values: Columns, seed: int) -> Columns:
     """Means of RESAMPLES draws of the queries, shape (RESAMPLES, columns); a draw is one for all."""
     count = len(values)
+    counts = drawn(count, seed)
+    blocks = range(0, RESAMPLES, BLOCK)
+    return np.concatenate([counts[start : start + BLOCK] @ values / count for start in blocks])
+
+
+def drawn(count: int, seed: int) -> NDArray[np.uint8]:
+    """How often each of `count` queries is drawn in each of RESAMPLES: a row a resample."""
+    return _drawn(count, RESAMPLES, seed)
+
+
+@lru_cache(maxsize=4)
+def _drawn(count: int, resamples: int, seed: int) -> NDArray[np.uint8]:
+    """The draws, kept, for a report's tables share them.
+
+    No query is drawn 256 times: the chance of that is below 1e-500.
+    """
     rng = np.random.default_rng(seed)
-    shares = np.full(count, 1 / count)
-    return np.concatenate(
-        [rng.multinomial(count, shares, size=size) @ values / count for size in _blocks()]
-    )
+    sizes = _blocks(resamples)
+    return np.concatenate([draws(count, size, rng).astype(np.uint8) for size in sizes])
+
+
+def draws(count: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """How often each of `count` queries is drawn in each of `size` resamples.
+
+    Multinomial counts with equal shares, at a tenth of the time of `Generator.multinomial`.
+    """
+    cells = rng.integers(count, size=(size, count))
+    cells += np.arange(0, size * count, count)[:, np.newaxis]
+    return np.bincount(cells.ravel(), minlength=size * count).reshape(size, count)
 
 
 def randomisation_p(changes: Columns, seed: int, *, one_sided: bool = False) -> Columns:
@@ -80,7 +111,7 @@ def randomisation_p(changes: Columns, seed: int, *, one_sided: bool = False) -> 
     rng = np.random.default_rng(seed)
     rounding = 1e-12 * np.maximum(1.0, np.abs(changes).max(axis=0, initial=0))
     extreme = np.zeros(changes.shape[1], dtype=np.int64)
-    for size in _blocks():
+    for size in _blocks(RESAMPLES):
         signs = rng.integers(2, size=(size, len(changes)), dtype=np.int8) * 2.0 - 1
         means = signs @ changes / len(changes)
         extreme += ((means if one_sided else np.abs(means)) >= observed - rounding).sum(axis=0)
@@ -129,9 +160,9 @@ def _deviations(changes: Columns) -> Columns:
     return found
 
 
-def _blocks() -> Iterator[int]:
-    for start in range(0, RESAMPLES, BLOCK):
-        yield min(BLOCK, RESAMPLES - start)
+def _blocks(resamples: int) -> Iterator[int]:
+    for start in range(0, resamples, BLOCK):
+        yield min(BLOCK, resamples - start)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

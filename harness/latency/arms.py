@@ -14,11 +14,13 @@ from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
 from harness.plan import Trial, component_key, has_random_weights
 from harness.protocols import (
+    CountsDocTokens,
     CountsTokens,
     Encoder,
     HasAttention,
     Preparable,
     Reranker,
+    Served,
     TokenEncoder,
     Tunable,
 )
@@ -99,7 +101,7 @@ def _reranking(trial: Trial, mode: str, called: Reranker, reranker: Any, setting
         candidates=tuple(k for k in setting.candidates if k <= trial.system.depth.rerank),
         policies={name: _scoring(variant) for name, variant in variants.items()},
         docs=setting.docs[trial.stages[0].key],
-        tokens=_tokens(called) if isinstance(called, CountsTokens) else None,
+        tokens=_tokens(called, mode),
         expected=setting.expected.get(trial.key),
         **_named(reranker),
     )
@@ -111,8 +113,9 @@ def encoders_of(component: Any) -> list[Any]:
 
 
 def models_of(component: Any) -> tuple[str, ...]:
-    """The models inside a component."""
-    found = (getattr(part, "model", None) for part in registry.parts(component))
+    """The models inside a component that are loaded here, not on a server."""
+    local = (part for part in registry.parts(component) if not isinstance(part, Served))
+    found = (getattr(part, "model", None) for part in local)
     return tuple(dict.fromkeys(model for model in found if isinstance(model, str)))
 
 
@@ -187,8 +190,12 @@ def _searching(searcher: Any, depth: int, drop_self: bool) -> Call:
     return call
 
 
-def _tokens(component: CountsTokens) -> Callable[[Query, Sequence[Doc]], int]:
-    return lambda query, docs: component.count_tokens(query.text, docs)
+def _tokens(called: Any, mode: str) -> Callable[[Query, Sequence[Doc]], int] | None:
+    """Counts tokens; None where nobody can: late interaction on the fly has to ask its encoder."""
+    askable = all(isinstance(encoder, CountsDocTokens) for encoder in encoders_of(called))
+    if not isinstance(called, CountsTokens) or not (askable or mode == "precomputed"):
+        return None
+    return lambda query, docs: called.count_tokens(query.text, docs)
 
 
 def _all_docs(docs: Mapping[str, Sequence[Doc]]) -> list[Doc]:

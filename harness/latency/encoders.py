@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,14 +69,42 @@ class RandomVectors:
 
     def encode_doc_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
         """For each text a matrix of shape (tokens, dim), the same for the same text."""
-        encoder = self.encoder
-        if not isinstance(encoder, CountsDocTokens):
-            found: Sequence[NDArray[np.float32]] = encoder.encode_doc_tokens(texts)
+        if not isinstance(self.encoder, CountsDocTokens):
+            found: Sequence[NDArray[np.float32]] = self.encoder.encode_doc_tokens(texts)
             return found
-        kept = encoder.count_kept_tokens(texts)
-        dim = self.encoder.encode_query_tokens([PROBE])[0].shape[1]
-        seeds = (zlib.crc32(text.encode()) for text in texts)
-        return [_unit_rows(n, dim, seed) for n, seed in zip(kept, seeds, strict=True)]
+        return _random_tokens(self.encoder, texts)
+
+
+def _random_tokens(encoder: Any, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    dim = encoder.encode_query_tokens([PROBE])[0].shape[1]
+    counts = _kept(encoder, tuple(texts))
+    return [_cut_out(text, count, dim) for text, count in zip(texts, counts, strict=True)]
+
+
+@functools.lru_cache(maxsize=2)
+def _kept(encoder: Any, texts: tuple[str, ...]) -> Sequence[int]:
+    """Vectors of each text; systems that differ in how they keep them ask one after the other."""
+    counts: Sequence[int] = encoder.count_kept_tokens(texts)
+    return counts
+
+
+def _cut_out(text: str, count: int, dim: int) -> NDArray[np.float32]:
+    """So many rows of one store of random unit vectors, from a place that the text decides.
+
+    Drawing every vector anew would take longer than what is then measured with them.
+    """
+    store = _store(dim)
+    start = zlib.crc32(text.encode()) % (STORE - min(count, STORE - 1))
+    return store[start : start + count] if count < STORE else _unit_rows(count, dim, STORE)
+
+
+STORE = 2**16
+"""Random unit vectors of a dimension that documents are cut out of."""
+
+
+@functools.lru_cache(maxsize=2)
+def _store(dim: int) -> NDArray[np.float32]:
+    return _unit_rows(STORE, dim, seed=dim)
 
 
 def _unit_rows(rows: int, dim: int, seed: int) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import forward, frames, machine, registry
+from harness import forward, frames, machine, registry, traffic
 from harness.data import Doc, Query, Run
 from harness.errors import ComponentError
 from harness.latency import arms, cold, memory, offline, rounds
@@ -59,18 +59,20 @@ def measure(
     runs = {trial.stages[0].key: work.run(_source(trial, costing.trials)) for trial in trials}
     chosen = choose(runs, work.dataset.queries, settings, experiment.seed)
     _note_unusable(trials, settings, chosen, found)
-    for device in settings.devices:
-        reason = machine.unavailable(device)
-        if reason:
-            found.rows["arms"] += _absent(trials, chosen.candidates, device, reason)
-        elif chosen.candidates:
-            with machine.pinned(settings.threads) as threads:
-                found.facts["threads"] = threads
-                _on_device(device, trials, runs, chosen, experiment, work, store, found)
+    with traffic.counted() as sent:
+        for device in settings.devices:
+            reason = machine.unavailable(device)
+            if reason:
+                found.rows["arms"] += _absent(trials, chosen.candidates, device, reason)
+            elif chosen.candidates:
+                with machine.pinned(settings.threads) as threads:
+                    found.facts["threads"] = threads
+                    _on_device(device, trials, runs, chosen, experiment, work, store, found)
     _compare_devices(found, settings.devices)
     facts = {
         **found.facts,
         "settings": settings.model_dump(mode="json"),
+        "traffic": sent,
         "queries": len(chosen.timed),
         "tuning_queries": len(chosen.tuning),
         "candidates_from": {

@@ -1,28 +1,51 @@
-"""Figures of latency as SVG text: colours tell the mode, open markers and dashes a prediction."""
+"""Figures of latency: colours tell the mode, hollow marks and dashes a prediction."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from harness.report.figures import FAINT, INK, WIDTH, logarithmic, short, style, svg
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from harness.analysis.answer import milliseconds
+from harness.report.axes import (
+    FOOT,
+    GAP,
+    HEAD,
+    Key,
+    Named,
+    Panel,
+    across,
+    at_left,
+    at_right,
+    high_enough,
+    left_of,
+    legend,
+    right_of,
+    rows,
+    upwards,
+)
+from harness.report.drawing import WIDTH, Element, box, drawing, line, mark, short
+from harness.report.figures import AXIS
+from harness.report.scales import linear, logarithmic
 
 COLOURS: Mapping[str, str] = {
-    "retrieve": INK,
-    "precomputed": "#0072b2",
-    "on the fly": "#d55e00",
-    "rerank": "#009e73",
+    "retrieve": "ink",
+    "precomputed": "c0",
+    "on the fly": "c1",
+    "rerank": "c2",
 }
-"""By mode, of Okabe and Ito's colours."""
+"""By mode."""
+
+KINDS: Mapping[str, str] = {
+    "retrieve": "square",
+    "precomputed": "circle",
+    "on the fly": "triangle",
+    "rerank": "diamond",
+}
+"""Marks by mode."""
 
 NAMES: Mapping[str, str] = {
     "retrieve": "retrieval alone",
@@ -34,154 +57,101 @@ NAMES: Mapping[str, str] = {
 BOX = (5, 25, 50, 75, 95)
 """Percentiles of a box and its whiskers."""
 
-LINE = 12
-"""Points from one label to the next."""
 
-
-def distributions(latencies: pd.DataFrame, calls: pd.DataFrame, k: int, salt: str) -> str:
+def distributions(latencies: pd.DataFrame, calls: pd.DataFrame, k: int) -> str:
     """A box an arm over its calls with `k` candidates, the fastest on top; retrieval at its depth.
 
     `latencies` and `calls` are those of one device; whiskers end at the 5th and 95th percentile,
-    and a predicted median is an open marker.
+    and a predicted median is a hollow mark.
     """
-    rows = latencies[(latencies["k"] == k) | (latencies["mode"] == "retrieve")]
-    rows = rows[rows["p50"].notna()].sort_values("p50", ascending=False, kind="stable")
+    arms = latencies[(latencies["k"] == k) | (latencies["mode"] == "retrieve")]
+    arms = arms[arms["p50"].notna()].sort_values("p50", kind="stable")
     timed = dict(list(calls.groupby(["system", "mode", "k"])["seconds"]))
-    with style(f"latency {salt}"):
-        figure = Figure(figsize=(WIDTH, 1.2 + 0.24 * len(rows)), layout="constrained")
-        axes = figure.subplots()
-        for place, row in enumerate(rows.itertuples()):
-            colour = COLOURS[row.mode]
-            seconds = timed.get((row.system, row.mode, row.k))
-            if seconds is None or row.status == "predicted":
-                axes.plot(1000 * row.p50, place, "o", mfc="none", mec=colour, markersize=6)
-            else:
-                _box(axes, 1000 * np.percentile(seconds, BOX), place, colour)
-        axes.use_sticky_edges = False
-        axes.set_yticks(range(len(rows)), labels=list(map(short, rows["system"])))
-        logarithmic(axes.xaxis)
-        axes.grid(axis="x", color=FAINT, linewidth=0.3)
-        axes.set_xlabel(f"milliseconds a call with {k} candidates (log scale)")
-        _legend(axes, rows)
-        return svg(figure)
-
-
-def _box(axes: Axes, at: Iterable[float], place: int, colour: str) -> None:
-    low, first, median, third, high = at
-    axes.plot([low, high], [place, place], color=colour, linewidth=1, zorder=1)
-    axes.barh(place, third - first, 0.55, first, color=colour, alpha=0.45, zorder=2)
-    axes.plot(median, place, "|", color=colour, markersize=9, markeredgewidth=2, zorder=3)
-
-
-def _legend(axes: Axes, rows: pd.DataFrame) -> None:
-    """A mark for each mode, and one for predictions if there are any; above the axes."""
-    marks = [
-        Line2D([], [], color=colour, marker="s", linestyle="", label=NAMES[mode])
-        for mode, colour in COLOURS.items()
-        if (rows["mode"] == mode).any()
+    boxes = [
+        _percentiles(row, timed.get((row.system, row.mode, row.k))) for row in arms.itertuples()
     ]
-    if (rows["status"] == "predicted").any():
-        marks.append(
-            Line2D([], [], color=FAINT, marker="o", linestyle="--", mfc="none", label="predicted")
-        )
-    axes.legend(
-        handles=marks,
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        frameon=False,
-        fontsize=8,
-        handletextpad=0.3,
+    keys, top = legend(_keys(arms))
+    names = list(map(short, arms["system"]))
+    scale = logarithmic(itertools.chain(*boxes), left_of(names), WIDTH - 2 * GAP)
+    panel = Panel(scale, rows(len(names), top))
+    elements = [
+        *keys,
+        *across(panel, f"milliseconds a call with {k} candidates (log scale)"),
+        *at_left(panel, names),
+    ]
+    for i, (row, found) in enumerate(zip(arms.itertuples(), boxes, strict=True)):
+        elements += _box(panel, i, row, found)
+    return drawing(panel.y.end + FOOT, elements)
+
+
+def _percentiles(row: Any, seconds: pd.Series | None) -> list[float]:
+    """Milliseconds at the percentiles BOX, of a predicted arm the median alone."""
+    if seconds is None or row.status == "predicted":
+        return [1000 * row.p50]
+    return [float(value) for value in 1000 * np.percentile(seconds, BOX)]
+
+
+def _box(panel: Panel, place: int, row: Any, found: list[float]) -> Iterator[Element]:
+    colour, y = COLOURS[row.mode], panel.y(place)
+    if len(found) == 1:
+        said = f"{row.system}: predicted {milliseconds(row.p50)} ms"
+        yield mark(panel.x(found[0]), y, colour, KINDS[row.mode], hollow=True, said=said)
+        return
+    low, first, median, third, high = (panel.x(value) for value in found)
+    said = f"{row.system}, percentiles 5 25 50 75 95: " + " ".join(
+        milliseconds(value / 1000) for value in found
     )
+    yield line([(low, y), (high, y)], colour, 1.2, said=said)
+    yield box(first, y - 6, third - first, 12, colour, said)
+    yield line([(median, y - 8), (median, y + 8)], colour, 2.4, said=said)
 
 
-def against_k(latencies: pd.DataFrame, salt: str) -> str:
+def _keys(arms: pd.DataFrame) -> list[Key]:
+    """What the marks of these arms mean."""
+    modes = [mode for mode in COLOURS if (arms["mode"] == mode).any()]
+    keys = [Key(NAMES[mode], COLOURS[mode], KINDS[mode]) for mode in modes]
+    if (arms["status"] == "predicted").any():
+        keys.append(Key("predicted", "faint", hollow=True))
+    return keys
+
+
+def against_k(latencies: pd.DataFrame) -> str:
     """Median against the number of candidates, a line an arm, named at its end."""
-    rows = latencies[(latencies["mode"] != "retrieve") & latencies["p50"].notna()]
-    rows = rows.sort_values("k", kind="stable")
-    arms = [(mode, group) for (_, mode), group in rows.groupby(["system", "mode"], sort=False)]
-    with style(f"candidates {salt}"):
-        height = max(3.6, 1.4 + 0.17 * len(arms))
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.subplots()
-        for mode, group in arms:
-            _arm(axes, group, COLOURS[mode])
-        logarithmic(axes.xaxis)
-        logarithmic(axes.yaxis)
-        sizes = sorted(set(rows["k"]))
-        axes.set_xticks(sizes, labels=[str(size) for size in sizes])
-        axes.minorticks_off()
-        axes.grid(color=FAINT, linewidth=0.3)
-        axes.set_xlabel("candidates (log scale)")
-        axes.set_ylabel("median milliseconds (log scale)")
-        ends = [(group.iloc[-1], COLOURS[mode]) for mode, group in arms]
-        _name(
-            axes,
-            [(row["k"], 1000 * row["p50"], row["system"], colour) for row, colour in ends],
-            height,
-        )
-        _legend(axes, rows)
-        return svg(figure)
-
-
-def _arm(axes: Axes, group: pd.DataFrame, colour: str) -> None:
-    """Measured points joined by a line; up to a predicted one it is dashed."""
-    points = list(zip(group["k"], 1000 * group["p50"], group["status"], strict=True))
-    for k, p50, status in points:
-        fill = "none" if status == "predicted" else colour
-        axes.plot(k, p50, "o", mfc=fill, mec=colour, markersize=4)
-    for (k, p50, _), (next_k, next_p50, status) in itertools.pairwise(points):
-        dashed = "--" if status == "predicted" else "-"
-        axes.plot([k, next_k], [p50, next_p50], dashed, color=colour, linewidth=1)
-
-
-def _name(axes: Axes, points: Sequence[tuple[float, float, str, str]], inches: float) -> None:
-    """Name points (x, y, name, colour) at the right of axes so high, apart from each other."""
-    axes.get_ylim()  # settles the limits, which the places depend on
-    gap = LINE / 72 / inches
-    ordered = sorted(points, key=lambda point: point[1])
-    to_axes = axes.transData + axes.transAxes.inverted()
-    wanted = [float(to_axes.transform((x, y))[1]) for x, y, *_ in ordered]
-    for (x, y, name, colour), place in zip(ordered, spread(wanted, gap), strict=True):
-        end_x, end_y = to_axes.inverted().transform((1.02, place))
-        leader = Line2D([x, end_x], [y, end_y], color=colour, linewidth=0.4, alpha=0.6)
-        leader.set_clip_on(False)
-        axes.add_line(leader)
-        axes.text(
-            1.03,
-            place,
-            short(name),
-            transform=axes.transAxes,
-            fontsize=7.5,
-            color=colour,
-            va="center",
-        )
-
-
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places near `wanted`, which ascend, at least `gap` apart, within 0 and 1 as far as they fit.
-
-    What lies too close is spread around its middle.
-    """
-    crowds: list[tuple[float, int]] = []
-    for place in wanted:
-        crowds.append((place, 1))
-        while len(crowds) > 1 and _overlap(crowds[-2], crowds[-1], gap):
-            (one, count), (other, more) = crowds[-2:]
-            crowds[-2:] = [((one * count + other * more) / (count + more), count + more)]
-    places = [
-        middle + (i - (count - 1) / 2) * gap for middle, count in crowds for i in range(count)
+    arms = latencies[(latencies["mode"] != "retrieve") & latencies["p50"].notna()]
+    arms = arms.sort_values("k", kind="stable")
+    groups = [group for _, group in arms.groupby(["system", "mode"], sort=False)]
+    keys, top = legend(_keys(arms))
+    panel = _log_panel(
+        arms["k"], 1000 * arms["p50"], [group["system"].iloc[0] for group in groups], top
+    )
+    elements = [
+        *keys,
+        *across(panel, "candidates (log scale)", sorted(set(arms["k"]))),
+        *upwards(panel, "median milliseconds (log scale)"),
+        *itertools.chain(*(_arm(panel, group) for group in groups)),
     ]
-    for i in range(len(places)):
-        places[i] = max(places[i], i * gap)
-    for i in range(len(places)):
-        places[-1 - i] = min(places[-1 - i], 1 - i * gap)
-    return places
+    ends = [next(group.tail(1).itertuples()) for group in groups]
+    named = [Named(row.k, 1000 * row.p50, row.system, COLOURS[row.mode]) for row in ends]
+    return drawing(panel.y.start + FOOT, [*elements, *at_right(panel, named)])
 
 
-def _overlap(below: tuple[float, int], above: tuple[float, int], gap: float) -> bool:
-    (one, count), (other, more) = below, above
-    return bool(other - one < (count + more) / 2 * gap)
+def _log_panel(xs: Iterable[float], ys: Iterable[float], names: list[str], top: float) -> Panel:
+    start = top + HEAD
+    bottom = start + high_enough(len(names))
+    return Panel(logarithmic(xs, AXIS, right_of(names)), logarithmic(ys, bottom, start))
+
+
+def _arm(panel: Panel, group: pd.DataFrame) -> Iterator[Element]:
+    """Measured points joined by a line; up to a predicted one it is dashed."""
+    points = list(group.itertuples())
+    for one, other in itertools.pairwise(points):
+        ends = [(panel.x(row.k), panel.y(1000 * row.p50)) for row in (one, other)]
+        yield line(ends, COLOURS[one.mode], 1.2, dashed=other.status == "predicted")
+    for row in points:
+        hollow = row.status == "predicted"
+        said = f"{row.system}, k = {row.k}: {'predicted ' * hollow}{milliseconds(row.p50)} ms"
+        place = panel.x(row.k), panel.y(1000 * row.p50)
+        yield mark(*place, COLOURS[row.mode], KINDS[row.mode], hollow=hollow, said=said)
 
 
 def points(whole: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
@@ -200,38 +170,42 @@ def points(whole: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
     return both.assign(carried=carried, seconds=both["p95"].where(carried, both["p50"]))
 
 
-def quality_against_latency(table: pd.DataFrame, metric: str, salt: str) -> str:
+def quality_against_latency(table: pd.DataFrame, metric: str) -> str:
     """The metric with its interval against the 95th percentile of the whole query.
 
-    `table` is that of `points`; where calls do not carry p95 the median stands, as an open marker.
+    `table` is that of `points`; where calls do not carry p95 the median stands, as a hollow mark.
     """
-    with style(f"quality latency {salt}"):
-        height = max(3.8, 1.4 + 0.17 * len(table))
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.subplots()
-        for row in table.itertuples():
-            colour = COLOURS[row.mode]
-            axes.errorbar(
-                [1000 * row.seconds],
-                [row.value],
-                yerr=[[row.value - row.low], [row.high - row.value]],
-                fmt="o",
-                color=colour,
-                markerfacecolor=colour if row.carried else "none",
-                markersize=5,
-                elinewidth=0.6,
-                capsize=2,
-            )
-        logarithmic(axes.xaxis)
-        axes.grid(color=FAINT, linewidth=0.3)
-        axes.set_xlabel(
-            "whole query, milliseconds at the 95th percentile (open: median; log scale)"
-        )
-        axes.set_ylabel(metric)
-        named = [
-            (1000 * row.seconds, row.value, row.system, COLOURS[row.mode])
-            for row in table.itertuples()
-        ]
-        _name(axes, named, height)
-        _legend(axes, table)
-        return svg(figure)
+    medians = (
+        [] if table["carried"].all() else [Key("median, for want of calls", "faint", hollow=True)]
+    )
+    keys, top = legend([*_keys(table), *medians])
+    names = list(table["system"])
+    start = top + HEAD
+    bottom = start + high_enough(len(names))
+    ends = itertools.chain(table["value"], table["low"], table["high"])
+    panel = Panel(
+        logarithmic(1000 * table["seconds"], AXIS, right_of(names)), linear(ends, bottom, start)
+    )
+    elements = [
+        *keys,
+        *across(panel, "whole query, milliseconds at the 95th percentile (log scale)"),
+        *upwards(panel, metric),
+        *itertools.chain(*(_point(panel, row) for row in table.itertuples())),
+    ]
+    named = [
+        Named(1000 * row.seconds, row.value, row.system, COLOURS[row.mode])
+        for row in table.itertuples()
+    ]
+    return drawing(panel.y.start + FOOT, [*elements, *at_right(panel, named)])
+
+
+def _point(panel: Panel, row: Any) -> Iterator[Element]:
+    colour, x = COLOURS[row.mode], panel.x(1000 * row.seconds)
+    statistic = "p95" if row.carried else "median"
+    said = (
+        f"{row.system}, {NAMES[row.mode]}: {row.value:.4f}, {statistic} "
+        f"{milliseconds(row.seconds)} ms"
+    )
+    if row.low == row.low:
+        yield line([(x, panel.y(row.low)), (x, panel.y(row.high))], colour, said=said)
+    yield mark(x, panel.y(row.value), colour, KINDS[row.mode], hollow=not row.carried, said=said)

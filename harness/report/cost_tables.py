@@ -21,6 +21,9 @@ MODES: Mapping[str, str] = {
 }
 """What is never compared in one table, in the order in which it is shown."""
 
+NAMED = 3
+"""Systems that a caption names; of more it gives the number."""
+
 PLACES = {mode: place for place, mode in enumerate(MODES)}
 
 LATENCY = ["system", "k", "calls", "p50 ms [95 %]", "p90", "p95 ms [95 %]", "p99"]
@@ -30,6 +33,7 @@ STAGE_NAMES = {
     "encode_docs": "documents",
     "fetch": "fetch",
     "score": "score",
+    "server": "of it server",
 }
 
 
@@ -48,7 +52,7 @@ def latency_table(rows: pd.DataFrame) -> Table:
         cells.append(
             [row["system"], str(row["k"]), *_timed(row), *stages, *[_remark(row) or "-"] * said]
         )
-    return Table(columns, cells, apart, remarks=said)
+    return Table(columns, cells, apart, [-1] if said else ())
 
 
 def in_modes(rows: pd.DataFrame) -> pd.DataFrame:
@@ -58,9 +62,9 @@ def in_modes(rows: pd.DataFrame) -> pd.DataFrame:
 
 def sharing_words(rows: pd.DataFrame) -> str:
     """Which systems have the figures of which other one."""
-    shared = rows[rows["timed_as"] != ""]
+    shared = rows[rows["timed_as"] != ""].drop_duplicates("system")
     return " ".join(
-        f"{', '.join(dict.fromkeys(group['system']))}: as {timed}."
+        f"{', '.join(group['system']) if len(group) <= NAMED else f'{len(group)} others'}: as {timed}."
         for timed, group in shared.groupby("timed_as", sort=False)
     )
 
@@ -85,18 +89,20 @@ def _remark(row: Mapping[str, Any]) -> str:
 
 
 def whole_table(rows: pd.DataFrame) -> Table:
-    """Median and p95 of the whole query, a column for each k; retrieval alone has its own depth."""
+    """Median and p95 of the whole query, a column for each k; retrieval alone has its own depth.
+
+    Systems that share another's arm on the fly are left out.
+    """
     sizes = sorted(set(rows[rows["mode"] != "retrieve"]["k"]))
+    own = rows[(rows["timed_as"] == "") | (rows["mode"] == "retrieve")]
     cells = []
-    for (system, mode), group in in_modes(rows).groupby(["system", "mode"], sort=False):
+    for (system, mode), group in in_modes(own).groupby(["system", "mode"], sort=False):
         by_k = {row["k"]: row for row in group.to_dict("records")}
-        timed_as = group["timed_as"].iloc[0]
-        name = f"{system} (as {timed_as})" if timed_as and mode == "on the fly" else str(system)
         if mode == "retrieve":
             (row,) = by_k.values()
-            cells.append([name, "retrieval only", *[_p50_p95(row)] * max(len(sizes), 1)])
+            cells.append([str(system), "retrieval only", *[_p50_p95(row)] * max(len(sizes), 1)])
         else:
-            cells.append([name, str(mode), *(_p50_p95(by_k.get(size)) for size in sizes)])
+            cells.append([str(system), str(mode), *(_p50_p95(by_k.get(size)) for size in sizes)])
     return Table(["system", "how", *(f"k = {size}" for size in sizes or ["any"])], cells)
 
 

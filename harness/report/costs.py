@@ -1,9 +1,8 @@
-"""The sections on cost of one dataset, as blocks that both templates show alike."""
+"""The blocks on cost of one dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import pandas as pd
 
@@ -13,36 +12,9 @@ from harness.analysis.kept import configurations, dense_bytes
 from harness.catalogue import DUMMY
 from harness.plan import slug
 from harness.report import cost_figures, cost_tables, cost_words
+from harness.report.blocks import Block, Captioned, Shown
 from harness.report.cost_tables import MODES
-from harness.report.tables import Table
 from harness.store import Results
-
-
-class Captioned(NamedTuple):
-    """A table with what is said of it."""
-
-    caption: str
-    table: Table
-    folded: bool = False
-    """Whether the reader opens it."""
-
-
-class Shown(NamedTuple):
-    """A figure by its file's name."""
-
-    name: str
-    alt: str
-
-
-class Block(NamedTuple):
-    """A titled part of the report."""
-
-    title: str
-    lines: Sequence[str] = ()
-    warnings: Sequence[str] = ()
-    tables: Sequence[Captioned] = ()
-    figures: Sequence[Shown] = ()
-
 
 LONG = 15
 """Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""
@@ -54,21 +26,18 @@ PERCENTILES = (
 )
 
 
-def cost_blocks(
-    results: Results, analysis: Analysis, dataset: str, shown: dict[str, str]
-) -> list[Block]:
-    """What was measured of cost on the dataset; figures are added to `shown`."""
+def cost_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:
+    """What was measured of cost on the dataset."""
     costs = analysis.costs.of(dataset)
     board = analysis.leaderboard
     board = board[board["dataset"] == dataset]
     quality = board[board["metric"] == results.plan["metrics"][0]]
-    blocks: list[Block] = []
+    blocks = list(_decide(results, costs, quality, analysis.storage, dataset))
+    for device in _devices(costs):
+        blocks += _on_device(results, costs, quality, dataset, device)
+    blocks += [*_ways(costs), *_offline(results, costs, dataset)]
     if (dataset, "latency") in results.cost_facts:
         blocks.append(_measured_on(results, costs, dataset))
-    blocks += _decide(results, costs, quality, analysis.storage, dataset)
-    for device in _devices(costs):
-        blocks += _on_device(results, costs, quality, dataset, device, shown)
-    blocks += [*_ways(costs), *_offline(results, costs, dataset)]
     return blocks
 
 
@@ -92,6 +61,7 @@ def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
         "What the numbers of cost were measured on",
         [*lines, *noise, *rankings],
         [*noisy, *different, *unseen],
+        method="latency",
     )
 
 
@@ -123,7 +93,8 @@ def _decide(
     )
     told = vectors[vectors["source"] == "sample"]["system"]
     lines = [f"Sizes by formula from the storage sample: {', '.join(told)}."] if len(told) else []
-    yield Block("One table to decide from", lines, (), [Captioned(caption, table)])
+    shown = [Captioned(caption, table)]
+    yield Block("One table to decide from", lines, tables=shown, method="storage")
 
 
 def _on_device(
@@ -132,7 +103,6 @@ def _on_device(
     quality: pd.DataFrame,
     dataset: str,
     device: str,
-    shown: dict[str, str],
 ) -> Iterator[Block]:
     here = costs.latencies[costs.latencies["device"] == device]
     calls = _of(results.costs["calls"], dataset)
@@ -144,7 +114,7 @@ def _on_device(
     ]
     whole = costs.end_to_end[costs.end_to_end["device"] == device]
     if len(whole):
-        yield _whole(results, whole, quality, dataset, device, shown)
+        yield _whole(results, whole, quality, dataset, device)
     ratios = costs.ratios[costs.ratios["device"] == device]
     if len(ratios):
         name, mode = ratios[["reference", "reference_mode"]].iloc[0]
@@ -153,9 +123,10 @@ def _on_device(
             f"twice as fast as {name} ({mode}), 0.5 half as fast."
         )
         table = Captioned(caption, cost_tables.ratio_table(ratios))
-        yield Block(f"How many times as fast as {name} on {device}", tables=[table])
-    drawn = _latency_figures(here, calls, dataset, device, shown)
-    yield Block(f"Latency on {device}", [PERCENTILES], (), tables, list(drawn))
+        title = f"How many times as fast as {name} on {device}"
+        yield Block(title, tables=[table], method="ratios")
+    drawn = list(_latency_figures(here, calls, dataset, device))
+    yield Block(f"Latency on {device}", [PERCENTILES], (), tables, drawn, method="latency")
 
 
 def _timed(rows: pd.DataFrame, said: str) -> Captioned:
@@ -166,19 +137,18 @@ def _timed(rows: pd.DataFrame, said: str) -> Captioned:
 
 
 def _latency_figures(
-    here: pd.DataFrame, calls: pd.DataFrame, dataset: str, device: str, shown: dict[str, str]
+    here: pd.DataFrame, calls: pd.DataFrame, dataset: str, device: str
 ) -> Iterator[Shown]:
     k = common_k(here)
     if k is None:
         return
     own = here[here["timed_as"] == ""]
-    name = f"latency-{slug(dataset)}-{device}"
-    shown[name] = cost_figures.distributions(own, calls, k, f"{dataset} {device}")
-    yield Shown(name, f"Distribution of each arm's calls at {k} candidates on {device}")
+    place = f"{slug(dataset)}-{device}"
+    alt = f"Distribution of each arm's calls at {k} candidates on {device}, the fastest first"
+    yield Shown(f"latency-{place}", alt, cost_figures.distributions(own, calls, k))
     if len(set(own[own["mode"] != "retrieve"]["k"])) > 1:
-        name = f"candidates-{slug(dataset)}-{device}"
-        shown[name] = cost_figures.against_k(own, f"{dataset} {device}")
-        yield Shown(name, f"Median latency against the number of candidates on {device}")
+        alt = f"Median latency against the number of candidates on {device}"
+        yield Shown(f"candidates-{place}", alt, cost_figures.against_k(own))
 
 
 def _whole(
@@ -187,22 +157,23 @@ def _whole(
     quality: pd.DataFrame,
     dataset: str,
     device: str,
-    shown: dict[str, str],
 ) -> Block:
     caption = (
         "Milliseconds of retrieval and reranking of the same query: median / 95th percentile, n/a "
-        "where the calls do not carry it. Systems that share an arm show the figures of the one "
-        "that was timed."
+        "where the calls do not carry it."
     )
+    shared = cost_tables.sharing_words(whole[whole["mode"] == "on the fly"])
+    caption += f" On the fly, {shared}" if shared else ""
     metric = results.plan["metrics"][0]
     points = cost_figures.points(whole, quality)
     figures = []
     if len(points) > 1:
-        name = f"quality-latency-{slug(dataset)}-{device}"
-        shown[name] = cost_figures.quality_against_latency(points, metric, f"{dataset} {device}")
-        figures = [Shown(name, f"{metric} against the latency of the whole query on {device}")]
+        svg = cost_figures.quality_against_latency(points, metric)
+        alt = f"{metric} with its interval against the latency of the whole query on {device}"
+        figures = [Shown(f"quality-latency-{slug(dataset)}-{device}", alt, svg)]
     table = Captioned(caption, cost_tables.whole_table(whole))
-    return Block(f"The whole query on {device}", (), (), [table], figures)
+    title = f"The whole query on {device}"
+    return Block(title, (), (), [table], figures, method="latency")
 
 
 def _ways(costs: CostAnalysis) -> Iterator[Block]:
@@ -225,7 +196,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
         "fetch and decompress 100 documents from memory, from a memory map, and from one whose "
         "pages were dropped. For PLAID: a search restricted to 100 documents, in memory."
     )
-    yield Block("Ways to keep token vectors", [said, *lines], (), tables)
+    yield Block("Ways to keep token vectors", [said, *lines], tables=tables, method="storage")
 
 
 def _offline(results: Results, costs: CostAnalysis, dataset: str) -> Iterator[Block]:
@@ -241,11 +212,12 @@ def _offline(results: Results, costs: CostAnalysis, dataset: str) -> Iterator[Bl
                 "Medians over fresh processes; the model is what loading added to the resident set."
             )
             table = Captioned(said, cost_tables.memory_table(memory))
-            yield Block(f"Memory and cold start on {device}", tables=[table])
+            title = f"Memory and cold start on {device}"
+            yield Block(title, tables=[table], method="memory")
         if len(throughput):
             said = "Many documents or pairs, as fast as they go through."
             table = Captioned(said, cost_tables.throughput_table(throughput))
-            yield Block(f"Offline throughput on {device}", tables=[table])
+            yield Block(f"Offline throughput on {device}", tables=[table], method="throughput")
         if len(pays):
             documents = load.documents if load else None
             said = (
@@ -253,12 +225,14 @@ def _offline(results: Results, costs: CostAnalysis, dataset: str) -> Iterator[Bl
                 "saved, by the medians of k candidates. Keeping the vectors is not counted."
             )
             table = Captioned(said, cost_tables.break_even_table(pays, documents))
-            yield Block(f"When encoding beforehand pays on {device}", tables=[table])
+            title = f"When encoding beforehand pays on {device}"
+            yield Block(title, tables=[table], method="break-even")
         if len(needs) and load:
             lines = cost_words.workload_words(load, price, facts["threads"])
             here = costs.latencies[costs.latencies["device"] == device]
             shared = set(here[here["timed_as"] != ""]["system"])
             own = needs[(needs["mode"] != "on the fly") | ~needs["system"].isin(shared)]
-            said = cost_tables.sharing_words(here)
+            said = f"What each arm adds. {cost_tables.sharing_words(here)}".strip()
             table = Captioned(said, cost_tables.projection_table(own, price))
-            yield Block(f"What the workload would need on {device}", lines, tables=[table])
+            title = f"What the workload would need on {device}"
+            yield Block(title, lines, tables=[table], method="projection")

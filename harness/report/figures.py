@@ -1,66 +1,98 @@
-"""Figures of the report as SVG text."""
+"""Figures of quality: what is gained, and what it takes in bytes and dimensions."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
+from harness.report.axes import (
+    FOOT,
+    GAP,
+    HEAD,
+    Key,
+    Named,
+    Panel,
+    across,
+    at_left,
+    at_right,
+    high_enough,
+    left_of,
+    legend,
+    right_of,
+    rows,
+    upwards,
+)
+from harness.report.drawing import (
+    CYCLE,
+    MARKS,
+    SMALL,
+    WIDTH,
+    Element,
+    drawing,
+    line,
+    mark,
+    short,
+    text,
+    width,
+)
+from harness.report.scales import linear, logarithmic
 
-INK = "#1b1f24"
-FAINT = "#8b949e"
-COLOURS = {
-    "float32": "#0072b2",
-    "float16": "#009e73",
-    "int8": "#d55e00",
-    "binary": "#cc79a7",
-}
-"""Okabe and Ito's colours, which people with any colour vision tell apart."""
+PRECISIONS = ("float32", "float16", "int8", "binary")
+"""By their places colours (of a single model) and marks."""
 
-CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b949e")
-"""Theirs again, for models."""
-
-MARKERS = {"float32": "o", "float16": "s", "int8": "^", "binary": "D"}
-WIDTH = 7.4
-"""Inches."""
-
-WIDE = 200
-"""Factor between the ends of a log axis from which on only powers of ten are named."""
-
-LONGEST = 40
-"""Characters of a name in a figure."""
+AXIS = 64
+"""Room for the values of a vertical axis."""
 
 
-def forest(table: pd.DataFrame, metric: str, baseline: str, dataset: str) -> str:
-    """Gain over the baseline with its interval, a line a system.
+def forest(table: pd.DataFrame, metric: str, baseline: str) -> str:
+    """Gain over the baseline with its interval, a row a system, in figures too.
 
     `table` has the columns system, gain, low, high.
     """
-    with style(f"forest {dataset}"):
-        figure = Figure(figsize=(WIDTH, 1.0 + 0.34 * len(table)), layout="constrained")
-        axes = figure.subplots()
-        places = range(len(table))[::-1]
-        axes.axvline(0, color=FAINT, linewidth=1)
-        errors = [table["gain"] - table["low"], table["high"] - table["gain"]]
-        axes.errorbar(
-            table["gain"], list(places), xerr=errors, fmt="o", color=INK, capsize=3, markersize=5
-        )
-        axes.set_yticks(list(places), labels=list(map(short, table["system"])))
-        axes.set_xlabel(f"{metric}: gain over {baseline} (95 % interval)")
-        return svg(figure)
+    names = list(map(short, table["system"]))
+    told = [_interval_words(row) for row in table.itertuples()]
+    right = WIDTH - max((width(words, SMALL) for words in told), default=0) - 2 * GAP
+    ends = chain([0.0], table["gain"], table["low"], table["high"])
+    panel = Panel(linear(ends, left_of(names), right), rows(len(names), GAP))
+    zero = panel.x(0)
+    elements = [
+        *across(panel, f"{metric}: gain over {short(baseline)}, with 95 % interval"),
+        line([(zero, panel.y.start), (zero, panel.y.end)], "faint", 1.2),
+        *at_left(panel, names),
+    ]
+    for i, (row, words) in enumerate(zip(table.itertuples(), told, strict=True)):
+        said = f"{row.system}: {words}"
+        elements += _whisker(panel, (row.low, i), (row.high, i), "ink", said)
+        elements.append(mark(panel.x(row.gain), panel.y(i), "ink", said=said))
+        elements.append(text(WIDTH - 2, panel.y(i), words, "ink", anchor="end", small=True))
+    return drawing(panel.y.end + FOOT, elements)
+
+
+def _interval_words(row: Any) -> str:
+    if math.isnan(row.low):
+        return f"{row.gain:+.3f}"
+    return f"{row.gain:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+
+
+def _whisker(
+    panel: Panel,
+    low: tuple[float, float],
+    high: tuple[float, float],
+    colour: str,
+    said: str = "",
+) -> Iterator[Element]:
+    """An interval from one point to another, if it is known."""
+    if not any(map(math.isnan, (*low, *high))):
+        ends = [(panel.x(x), panel.y(y)) for x, y in (low, high)]
+        yield line(ends, colour, 1.2, said=said)
 
 
 def quality_against_storage(
-    table: pd.DataFrame, metric: str, flat: Sequence[tuple[str, float]], dataset: str
+    table: pd.DataFrame, metric: str, flat: Sequence[tuple[str, float]]
 ) -> str:
     """The metric against the vectors' size, a line a model and precision, a point a system.
 
@@ -68,113 +100,119 @@ def quality_against_storage(
     value, low, high; `flat` are systems without counted bytes, drawn as lines across. Colours tell
     the models, or the precisions of a single one.
     """
-    with style(f"storage {dataset}"):
-        figure = Figure(figsize=(WIDTH, 4.2 + 0.1 * len(table)), layout="constrained")
-        axes = figure.subplots()
-        for name, value in flat:
-            axes.axhline(value, color=FAINT, linewidth=1, linestyle="--")
-            axes.annotate(
-                f"{name} (bytes not counted)",
-                (0.01, value),
-                xycoords=("axes fraction", "data"),
-                xytext=(0, 3),
-                textcoords="offset points",
-                color=FAINT,
-                fontsize=8,
-            )
-        late = table[table["multi_vector"]]
-        models = list(dict.fromkeys(late["line"]))
-        for (line, precision), group in late.groupby(["line", "precision"], sort=False):
-            ordered = group.sort_values("gb_per_million_documents")
-            _curve(axes, ordered, str(precision), *_appearance(line, str(precision), models))
-        for row in table[~table["multi_vector"]].itertuples():
-            axes.errorbar(
-                [row.gb_per_million_documents],
-                [row.value],
-                yerr=[[row.value - row.low], [row.high - row.value]],
-                fmt="*",
-                markersize=12,
-                color=INK,
-                capsize=3,
-                label=f"{short(row.system)}, one {row.dim}-d vector",
-            )
-        logarithmic(axes.xaxis)
-        axes.set_xlabel("vectors of the system, GB per million documents (log scale)")
-        axes.set_ylabel(metric)
-        if not table.empty:
-            axes.legend(
-                loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2, frameon=False, fontsize=8
-            )
-        return svg(figure)
+    models = list(dict.fromkeys(table[table["multi_vector"]]["line"]))
+    keys, top = legend(_keys(table, models))
+    panel = _panel(table, table["gb_per_million_documents"], flat, top, list(table["system"]))
+    elements = [
+        *keys,
+        *across(panel, "vectors of the system, GB per million documents (log scale)"),
+        *upwards(panel, metric),
+        *_flats(panel, flat),
+    ]
+    late = table[table["multi_vector"]]
+    for (model, precision), group in late.groupby(["line", "precision"], sort=False):
+        points = group.sort_values("gb_per_million_documents", kind="stable")
+        xs = points["gb_per_million_documents"]
+        elements += _curve(panel, xs, points, *_look(model, precision, models))
+    for row in table[~table["multi_vector"]].itertuples():
+        elements += _point(panel, row.gb_per_million_documents, row, "ink", "star")
+    named = [
+        Named(row.gb_per_million_documents, row.value, row.system, _colour(row, models))
+        for row in table.itertuples()
+    ]
+    elements += at_right(panel, [*named, *_flat_names(panel, flat)])
+    return drawing(panel.y.start + FOOT, elements)
 
 
-def _appearance(line: str, precision: str, models: Sequence[str]) -> tuple[str, str]:
-    """A curve's colour and its name in the legend."""
-    if len(models) == 1:
-        return COLOURS.get(precision, INK), f"token vectors, {precision}"
-    return CYCLE[models.index(line) % len(CYCLE)], f"{short(line)}, {precision}"
+def quality_against_dimension(
+    table: pd.DataFrame, metric: str, flat: Sequence[tuple[str, float]]
+) -> str:
+    """The metric against the dimensions of the token vectors (the Matryoshka curve).
+
+    A line a model and precision; `table` is that of `quality_against_storage`, `flat` are systems
+    to compare with, drawn as lines across.
+    """
+    late = table[table["multi_vector"]]
+    models = list(dict.fromkeys(late["line"]))
+    keys, top = legend(_keys(late, models))
+    panel = _panel(late, late["dim"], flat, top, [])
+    elements = [
+        *keys,
+        *across(panel, "dimensions of a token vector (log scale)", sorted(set(late["dim"]))),
+        *upwards(panel, metric),
+        *_flats(panel, flat),
+    ]
+    curves = list(late.groupby(["line", "precision"], sort=False))
+    for i, ((model, precision), group) in enumerate(curves):
+        points = group.sort_values("dim", kind="stable")
+        # Side by side, so that the intervals of equal dimensions can be told apart.
+        aside = 1 + 0.014 * (i - (len(curves) - 1) / 2)
+        elements += _curve(panel, points["dim"] * aside, points, *_look(model, precision, models))
+    elements += at_right(panel, list(_flat_names(panel, flat)))
+    return drawing(panel.y.start + FOOT, elements)
 
 
-def _curve(axes: Axes, group: pd.DataFrame, precision: str, colour: str, label: str) -> None:
-    axes.errorbar(
-        group["gb_per_million_documents"],
-        group["value"],
-        yerr=[group["value"] - group["low"], group["high"] - group["value"]],
-        marker=MARKERS.get(precision, "o"),
-        color=colour,
-        ecolor=colour,
-        elinewidth=0.7,
-        capsize=2,
-        markersize=5,
-        label=label,
-    )
-    for row in group.itertuples():
-        axes.annotate(
-            f"{row.dim}-d",
-            (row.gb_per_million_documents, row.value),
-            xytext=(4, 5),
-            textcoords="offset points",
-            fontsize=8,
-            color=colour,
-        )
+def _panel(
+    table: pd.DataFrame,
+    sizes: pd.Series,
+    flat: Sequence[tuple[str, float]],
+    top: float,
+    names: Sequence[str],
+) -> Panel:
+    """A panel below `top` with room for intervals, lines across and names at the right."""
+    named = [*names, *(name for name, _ in flat)]
+    ends = chain(table["value"], table["low"], table["high"], (value for _, value in flat))
+    start = top + HEAD
+    bottom = start + high_enough(len(named))
+    return Panel(logarithmic(sizes, AXIS, right_of(named)), linear(ends, bottom, start))
 
 
-def logarithmic(axis: Axis) -> None:
-    """A log scale with plain numbers at its ticks; called when everything is drawn."""
-    scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
-    scale("log")
-    low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < WIDE * low else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axis.set_minor_formatter(NullFormatter())
+def _keys(table: pd.DataFrame, models: Sequence[str]) -> list[Key]:
+    late = table[table["multi_vector"]]
+    curves = late[["line", "precision"]].drop_duplicates()
+    found = []
+    for model, precision in curves.itertuples(index=False):
+        name = "token vectors" if len(models) == 1 else short(model)
+        colour, kind = _look(model, precision, models)
+        found.append(Key(f"{name}, {precision}", colour, kind))
+    if not table["multi_vector"].all():
+        found.append(Key("one vector a document", "ink", "star"))
+    return found
 
 
-def short(name: str) -> str:
-    """`name`, cut in the middle to LONGEST characters."""
-    tail = 2 * LONGEST // 3
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - tail - 1]}…{name[-tail:]}"
+def _look(model: str, precision: str, models: Sequence[str]) -> tuple[str, str]:
+    """Colour and mark of a curve."""
+    place = PRECISIONS.index(precision) if precision in PRECISIONS else 0
+    number = place if len(models) == 1 else models.index(model)
+    return CYCLE[number % len(CYCLE)], MARKS[place]
 
 
-def style(salt: str) -> AbstractContextManager[None]:
-    """Plain axes, text kept as text, and the same bytes for the same figure."""
-    return mpl.rc_context(
-        {
-            "svg.hashsalt": salt,
-            "svg.fonttype": "none",
-            "text.parse_math": False,
-            "font.family": "sans-serif",
-            "font.size": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "text.color": INK,
-            "axes.labelcolor": INK,
-        }
-    )
+def _colour(row: Any, models: Sequence[str]) -> str:
+    return _look(row.line, row.precision, models)[0] if row.multi_vector else "ink"
 
 
-def svg(figure: Figure) -> str:
-    """The figure as text that stands in a page."""
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :]
+def _curve(
+    panel: Panel, xs: pd.Series, points: pd.DataFrame, colour: str, kind: str
+) -> Iterator[Element]:
+    path = [(panel.x(x), panel.y(value)) for x, value in zip(xs, points["value"], strict=True)]
+    yield line(path, colour, 1.2)
+    for x, row in zip(xs, points.itertuples(), strict=True):
+        yield from _point(panel, x, row, colour, kind)
+
+
+def _point(panel: Panel, x: float, row: Any, colour: str, kind: str) -> Iterator[Element]:
+    said = f"{row.system}: {row.value:.4f} [{row.low:.3f}, {row.high:.3f}]"
+    yield from _whisker(panel, (x, row.low), (x, row.high), colour, said)
+    yield mark(panel.x(x), panel.y(row.value), colour, kind, said=said)
+
+
+def _flats(panel: Panel, flat: Sequence[tuple[str, float]]) -> Iterator[Element]:
+    """Lines across."""
+    for name, value in flat:
+        ends = [(x, panel.y(value)) for x in (panel.x.start, panel.x.end)]
+        yield line(ends, "faint", dashed=True, said=f"{name}: {value:.4f}")
+
+
+def _flat_names(panel: Panel, flat: Sequence[tuple[str, float]]) -> Iterator[Named]:
+    for name, value in flat:
+        yield Named(panel.x.high, value, name, "faint")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from harness import catalogue, dummy
-from harness.analysis.kept import configurations
+from harness.analysis.kept import configurations, models_of
 from harness.errors import ModelError
 from harness.store import Results
 
@@ -38,20 +38,8 @@ def random_weights(results: Results) -> list[str]:
         return []
     configs = configurations(results).values()
     grid = [str(model) for model in results.costs["grid"]["model"]]
-    models = dict.fromkeys([*(m for config in configs for m in _models(config)), *grid])
+    models = dict.fromkeys([*(m for config in configs for m in models_of(config)), *grid])
     return [CARRIES_OVER, *(line for model in models for line in _remark(model))]
-
-
-def _models(config: Any) -> Iterator[str]:
-    """Every model that a configuration names."""
-    if isinstance(config, Mapping):
-        if isinstance(config.get("model"), str):
-            yield config["model"]
-        for part in config.values():
-            yield from _models(part)
-    elif isinstance(config, list):
-        for part in config:
-            yield from _models(part)
 
 
 def _remark(model: str) -> Iterator[str]:

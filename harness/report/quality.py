@@ -1,67 +1,53 @@
-"""The section on quality of one dataset: leaderboard, differences, storage, changed queries."""
+"""The blocks on quality of one dataset: leaderboard, differences, storage, changed queries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
-from harness.analysis import compare
 from harness.analysis.compare import Analysis
 from harness.analysis.kept import Configs, configurations
 from harness.plan import slug
 from harness.report import figures
+from harness.report.blocks import Block, Captioned, Shown
 from harness.report.tables import Table
 from harness.store import Results
 
-QUERIES_SHOWN = 3
-"""Queries that won most and lost most, for each system."""
 
-SYSTEMS_WITH_QUERIES = 3
-"""Systems whose changed queries are shown: those that changed most."""
-
-SNIPPET = 240
-"""Characters of a document that a reader is shown."""
-
-
-def quality_section(
-    results: Results, analysis: Analysis, dataset: str, shown: dict[str, str]
-) -> dict[str, Any]:
-    """What the templates show of the dataset's quality; figures are added to `shown`."""
+def quality_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:
+    """What was measured of quality on the dataset."""
     board, changes, sizes = (
         table[table["dataset"] == dataset]
         for table in (analysis.leaderboard, analysis.differences, analysis.storage)
     )
-    storage = _storage(sizes, board[board["metric"] == results.plan["metrics"][0]])
+    metric = results.plan["metrics"][0]
+    main = board[board["metric"] == metric]
+    storage = _storage(sizes, main, configurations(results))
+    label = "".join(f" {label.capitalize()}." for label in board["label"].unique() if label)
+    if board.empty:
+        return [Block("Leaderboard", ["Quality was not measured."])]
+    return [
+        _leaderboard(board, results.plan["metrics"], label),
+        *_differences(changes, metric, results.plan["baseline"], dataset, label),
+        *_dimensions(storage, main, metric, dataset),
+        *_bytes(storage, main, metric, results.plan["baseline"], dataset, label),
+    ]
+
+
+def dataset_block(results: Results, analysis: Analysis, dataset: str) -> Block:
+    """What the dataset is, and what a reader of its numbers must know."""
     known = (fact["dataset"] for name, fact in results.facts.items() if name[0] == dataset)
-    metric, baseline = results.plan["metrics"][0], results.plan["baseline"]
-    main = changes[changes["metric"] == metric]
-    figure_names = {}
-    if not main.empty:
-        figure_names["forest"] = f"forest-{slug(dataset)}"
-        shown[figure_names["forest"]] = figures.forest(main, metric, baseline, dataset)
-    if not storage.empty:
-        flat = board[(board["metric"] == metric) & ~board["system"].isin(storage["system"])]
-        figure_names["storage"] = f"storage-{slug(dataset)}"
-        lines = [_line(name, configurations(results)) for name in storage["system"]]
-        shown[figure_names["storage"]] = figures.quality_against_storage(
-            storage.assign(line=lines),
-            metric,
-            list(zip(flat["system"], flat["value"], strict=True)),
-            dataset,
+    told = []
+    for facts in itertools.islice(known, 1):
+        counts = (
+            f"{facts['documents']:,} documents, {facts['queries']:,} queries, "
+            f"{facts['judgements']:,} judgements; fingerprint {facts['fingerprint'][:16]}."
         )
-    return {
-        "name": dataset,
-        "facts": next(known, None),
-        "notes": analysis.notes.get(dataset, []),
-        "figures": figure_names,
-        "label": "".join(f"{label.capitalize()}." for label in board["label"].unique() if label),
-        "leaderboard": _leaderboard(board, results.plan["metrics"]),
-        "differences": _differences(changes),
-        "storage": _storage_table(storage, metric, baseline),
-        "changed": list(_changed(results, dataset, metric)),
-    }
+        told = [facts["description"], counts]
+    return Block(f"The dataset {dataset}", [*told, *analysis.notes.get(dataset, [])])
 
 
 def _line(system: str, configs: Configs) -> str:
@@ -69,11 +55,20 @@ def _line(system: str, configs: Configs) -> str:
     varied, bracket, _ = system.partition("[")
     if any(other.startswith(f"{system}[") for other in configs):
         return system
-    encoder = (configs.get(system, {}).get("reranker") or {}).get("encoder") or {}
-    return varied if bracket else str(encoder.get("model", system))
+    reranker = configs.get(system, {}).get("reranker") or {}
+    encoder = reranker.get("encoder") or {}
+    pooled = f", 1 of {factor} kept" if (factor := reranker.get("pool_factor", 1)) > 1 else ""
+    return (varied if bracket else str(encoder.get("model", system))) + pooled
 
 
-def _leaderboard(board: pd.DataFrame, metrics: Sequence[str]) -> Table:
+def _leaderboard(board: pd.DataFrame, metrics: Sequence[str], label: str) -> Block:
+    caption = f"Means over all judged queries, with 95 % bootstrap intervals.{label}"
+    table = Captioned(caption, leaderboard_table(board, metrics))
+    return Block("Leaderboard", tables=[table], method="metrics")
+
+
+def leaderboard_table(board: pd.DataFrame, metrics: Sequence[str]) -> Table:
+    """A row a system of one dataset: its means with intervals, and what they rest on."""
     rows = []
     for system, group in board.groupby("system", sort=False):
         by_metric = group.set_index("metric")
@@ -89,7 +84,26 @@ def _with_interval(row: Any) -> str:
     return f"{row['value']:.4f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
-def _differences(changes: pd.DataFrame) -> Table:
+def _differences(
+    changes: pd.DataFrame, metric: str, baseline: str, dataset: str, label: str
+) -> Iterator[Block]:
+    main, others = changes[changes["metric"] == metric], changes[changes["metric"] != metric]
+    if main.empty:
+        return
+    caption = (
+        "Paired over queries; p by the randomisation test, corrected (Holm) for every comparison "
+        f"of this report.{label}"
+    )
+    tables = [Captioned(caption, _difference_table(main))]
+    if len(others):
+        tables.append(Captioned("The same by the other metrics.", _difference_table(others), True))
+    alt = f"Gain of each system over {baseline} in {metric}, with intervals"
+    svg = figures.forest(main, metric, baseline)
+    shown = [Shown(f"forest-{slug(dataset)}", alt, svg)]
+    yield Block(f"Differences to {baseline}", (), (), tables, shown, "tests")
+
+
+def _difference_table(changes: pd.DataFrame) -> Table:
     rows = [
         [
             row.system,
@@ -103,8 +117,33 @@ def _differences(changes: pd.DataFrame) -> Table:
     return Table(["system", "metric", "gain", "p (Holm)", "wins / ties / losses"], rows)
 
 
-def _storage(sizes: pd.DataFrame, board: pd.DataFrame) -> pd.DataFrame:
-    """One row a system that keeps vectors: its bytes over all stages, the vectors of the last."""
+def _dimensions(
+    storage: pd.DataFrame, board: pd.DataFrame, metric: str, dataset: str
+) -> Iterator[Block]:
+    """The Matryoshka curve, where token vectors of several dimensions were measured."""
+    late = storage[storage["multi_vector"]]
+    if late["dim"].nunique() < 2:
+        return
+    others = board[~board["system"].isin(late["system"])]
+    alt = f"{metric} with its interval against the dimensions of token vectors, a line a precision"
+    svg = figures.quality_against_dimension(late, metric, _flat(others))
+    shown = Shown(f"dimensions-{slug(dataset)}", alt, svg)
+    yield Block("Quality against dimensions", figures=[shown], method="storage")
+
+
+def _flat(board: pd.DataFrame) -> list[tuple[str, float]]:
+    return list(zip(board["system"], board["value"], strict=True))
+
+
+SIZES = (
+    *("system", "line", "dim", "precision", "multi_vector", "vectors_per_document"),
+    *("bytes_per_document", "gb_per_million_documents", "value", "low", "high"),
+)
+"""One row a system that keeps vectors: its bytes over all stages, the vectors of the last."""
+
+
+def _storage(sizes: pd.DataFrame, board: pd.DataFrame, configs: Configs) -> pd.DataFrame:
+    """Columns SIZES."""
     quality = board.set_index("system")
     rows = []
     for system, group in sizes.groupby("system", sort=False):
@@ -112,6 +151,7 @@ def _storage(sizes: pd.DataFrame, board: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "system": system,
+                "line": _line(str(system), configs),
                 "dim": last["dim"],
                 "precision": last["precision"],
                 "multi_vector": last["vectors_per_document"] > 1,
@@ -121,14 +161,34 @@ def _storage(sizes: pd.DataFrame, board: pd.DataFrame) -> pd.DataFrame:
                 **{name: quality.loc[system, name] for name in ("value", "low", "high")},
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(SIZES)).astype({"multi_vector": bool})
+
+
+def _bytes(
+    storage: pd.DataFrame,
+    board: pd.DataFrame,
+    metric: str,
+    baseline: str,
+    dataset: str,
+    label: str,
+) -> Iterator[Block]:
+    if storage.empty:
+        return
+    caption = (
+        "Bytes of all vectors that a system keeps, counted over the documents that it "
+        f"encoded.{label}"
+    )
+    table = Captioned(caption, _storage_table(storage, metric, baseline))
+    alt = f"{metric} with its interval against gigabytes of vectors per million documents"
+    others = board[~board["system"].isin(storage["system"])]
+    svg = figures.quality_against_storage(storage, metric, _flat(others))
+    shown = Shown(f"storage-{slug(dataset)}", alt, svg)
+    yield Block("Quality against storage", (), (), [table], [shown], "storage")
 
 
 def _storage_table(storage: pd.DataFrame, metric: str, baseline: str) -> Table:
     columns = ["system", metric, "dim", "precision", "vectors / doc", "bytes / doc"]
     columns += ["GB / million docs", f"times {baseline}"]
-    if storage.empty:
-        return Table(columns, [])
     sizes = storage.set_index("system")["bytes_per_document"]
     rows = [
         [
@@ -144,36 +204,3 @@ def _storage_table(storage: pd.DataFrame, metric: str, baseline: str) -> Table:
         for row in storage.itertuples(index=False)
     ]
     return Table(columns, rows)
-
-
-def _changed(results: Results, dataset: str, metric: str) -> Iterator[dict[str, Any]]:
-    table = compare.changed_most(results, metric, QUERIES_SHOWN)
-    table = table[table["dataset"] == dataset]
-    baseline = results.plan["baseline"]
-    spread = table.groupby("system", sort=False)["change"].agg(lambda c: c.abs().sum())
-    chosen = spread.sort_values(ascending=False, kind="stable").head(SYSTEMS_WITH_QUERIES).index
-    before = results.run(dataset, baseline) if len(chosen) else {}
-    for system in chosen:
-        after = results.run(dataset, str(system))
-        texts = {**results.texts(dataset, baseline), **results.texts(dataset, str(system))}
-        yield {
-            "system": system,
-            "queries": [
-                {
-                    "query_id": row.query_id,
-                    "text": texts[f"query {row.query_id}"],
-                    "before": f"{row.baseline:.3f}",
-                    "after": f"{row.value:.3f}",
-                    "first_before": _first(before[row.query_id], texts),
-                    "first_after": _first(after[row.query_id], texts),
-                }
-                for row in table[table["system"] == system].itertuples()
-            ],
-        }
-
-
-def _first(hits: Sequence[Any], texts: Mapping[str, str]) -> dict[str, str]:
-    if not hits:
-        return {"doc_id": "no hit", "text": ""}
-    text = texts.get(f"doc {hits[0].doc_id}", "")
-    return {"doc_id": hits[0].doc_id, "text": text[:SNIPPET] + "…" * (len(text) > SNIPPET)}

@@ -1,21 +1,29 @@
-"""Stored results -> report.md, report.html, figures and leaderboard.csv. No model is loaded."""
+"""Stored results -> report.md, report.html, figures and leaderboards. No model is loaded."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from harness import files
 from harness.analysis.compare import Analysis
+from harness.analysis.kept import configurations
+from harness.report import blocks, drawing, export, methods, tables
+from harness.report.blocks import Block, Section
+from harness.report.changed import changed_queries
+from harness.report.claims import claim_blocks
 from harness.report.costs import cost_blocks
+from harness.report.decision import decision_blocks
+from harness.report.made_with import made_with, system_anchors
 from harness.report.missing import not_measured, random_weights
-from harness.report.quality import quality_section
+from harness.report.quality import dataset_block, quality_blocks
+from harness.report.record import record_context
 from harness.report.reranking import alarm_blocks, reranking_blocks
-from harness.report.tables import Table, apart, markdown
 from harness.store import Results
 
 CAVEATS: Mapping[tuple[str, str], str] = {
@@ -33,46 +41,82 @@ def write_report(results: Results, analysis: Analysis) -> Path:
     """Write the report beside the results; returns the path of report.html."""
     context = report_context(results, analysis)
     for name, svg in context["figures"].items():
-        files.write(results.folder / "figures" / f"{name}.svg", svg)
-    table = analysis.leaderboard.to_csv(index=False, lineterminator="\n")
-    files.write(results.folder / "leaderboard.csv", table)
+        files.write(results.folder / "figures" / f"{name}.svg", drawing.standalone(svg))
+    for name, text in export.leaderboards(analysis.leaderboard, results.plan["metrics"]).items():
+        files.write(results.folder / name, text)
     for ending in ("md", "html"):
         text = _environment(ending).get_template(f"report.{ending}.j2").render(context)
         files.write(results.folder / f"report.{ending}", text)
+    record = _environment("md").get_template("decision.md.j2")
+    files.write(results.folder / "decision.md", record.render(record_context(results, analysis)))
     return results.folder / "report.html"
 
 
 def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     """Everything that the templates show, as text and tables."""
-    shown: dict[str, str] = {}
-    sections = [
-        quality_section(results, analysis, name, shown)
-        | {
-            "alarms": list(alarm_blocks(analysis, name)),
-            "blocks": [
-                *reranking_blocks(results, analysis, name),
-                *cost_blocks(results, analysis, name, shown),
-            ],
-        }
-        for name in _datasets(results)
-    ]
-    facts = [*results.facts.values(), *results.cost_facts.values()]
-    provenance: Mapping[str, Any] = next((fact["provenance"] for fact in facts), {})
+    reasons, *decision = decision_blocks(results, analysis)
+    opening, *sections = blocks.anchored(
+        [
+            Section("", [reasons, *_opening(results)], "opening"),
+            Section("The decision", decision, "decision"),
+            *(_of_dataset(results, analysis, name) for name in _datasets(results)),
+            *_claims(results),
+            _missing(results),
+            methods.methods(results),
+            made_with(results),
+        ]
+    )
     return {
         "name": results.plan["experiment"],
         "question": results.plan["question"],
+        "decision": analysis.decision.headline,
         "answer": analysis.answer,
-        "metric": results.plan["metrics"][0],
-        "baseline": results.plan["baseline"],
+        "opening": opening.blocks,
         "sections": sections,
-        "figures": shown,
-        "caveats": list(_caveats(results)),
-        "random_weights": random_weights(results),
-        "not_measured": not_measured(results),
-        "systems": _systems(results),
-        "timings": _timings(results),
-        "provenance": provenance,
+        "figures": {
+            shown.name: drawing.described(shown.svg, shown.alt)
+            for shown in blocks.figures([opening, *sections])
+        },
+        "systems": system_anchors(results),
+        "drawing_style": drawing.STYLE,
     }
+
+
+def _opening(results: Results) -> Iterator[Block]:
+    """What a reader must know before any number."""
+    random = random_weights(results)
+    caveats = list(_caveats(results))
+    if random or caveats:
+        yield Block("", caveats, random[:1])
+
+
+def _claims(results: Results) -> Iterator[Section]:
+    found = list(claim_blocks(results))
+    if found:
+        yield Section("Claims", found, "claims")
+
+
+def _missing(results: Results) -> Section:
+    found = [Block("Not measured", not_measured(results))]
+    stands_in = random_weights(results)[1:]
+    if stands_in:
+        found.append(Block("What random weights stand in for", stands_in))
+    return Section("What was not measured and why", found, "missing")
+
+
+def _of_dataset(results: Results, analysis: Analysis, dataset: str) -> Section:
+    return Section(
+        dataset,
+        [
+            *alarm_blocks(analysis, dataset),
+            *quality_blocks(results, analysis, dataset),
+            *reranking_blocks(results, analysis, dataset),
+            *cost_blocks(results, analysis, dataset),
+            *changed_queries(results, dataset),
+            dataset_block(results, analysis, dataset),
+        ],
+        f"on-{dataset}",
+    )
 
 
 def _datasets(results: Results) -> list[str]:
@@ -82,47 +126,27 @@ def _datasets(results: Results) -> list[str]:
 
 
 def _caveats(results: Results) -> Iterator[str]:
-    seen: dict[str, list[str]] = {}
-    for (_, system), facts in results.facts.items():
-        for key, value in _settings(facts["system"]):
-            if (key, value) in CAVEATS:
-                systems = seen.setdefault(CAVEATS[key, value], [])
-                systems += [] if system in systems else [system]
-    for meaning, systems in seen.items():
-        yield f"{', '.join(systems)}: {meaning}."
+    """What settings mean, with the names before `vary` of the systems that have them."""
+    seen: dict[str, dict[str, int]] = {}
+    for system, config in configurations(results).items():
+        for meaning in dict.fromkeys(_meanings(config)):
+            names = seen.setdefault(meaning, {})
+            name = system.partition("[")[0] or system
+            names[name] = names.get(name, 0) + 1
+    for meaning, names in seen.items():
+        said = ", ".join(f"{n} ({count} systems)" if count > 1 else n for n, count in names.items())
+        yield f"{said}: {meaning}."
 
 
-def _settings(config: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(config, Mapping):
-        for key, value in config.items():
-            if isinstance(value, Mapping | list):
-                yield from _settings(value)
-            else:
-                yield key, value
-    elif isinstance(config, list):
-        for item in config:
-            yield from _settings(item)
-
-
-def _systems(results: Results) -> list[tuple[str, str]]:
-    configs = {system: facts["system"] for (_, system), facts in results.facts.items()}
-    return [
-        (
-            system,
-            json.dumps(
-                {k: v for k, v in config.items() if k != "name" and v is not None}, indent=1
-            ),
-        )
-        for system, config in configs.items()
-    ]
-
-
-def _timings(results: Results) -> Table:
-    rows = [
-        [row.system, row.dataset, row.stage, f"{row.seconds:.1f}", row.finished]
-        for row in results.timings.itertuples()
-    ]
-    return Table(["system", "dataset", "stage", "seconds", "finished (UTC)"], rows)
+def _meanings(config: Any) -> Iterator[str]:
+    pairs: Iterable[tuple[Any, Any]] = (
+        config.items() if isinstance(config, Mapping) else enumerate(config)
+    )
+    for key, value in pairs:
+        if isinstance(value, Mapping | list):
+            yield from _meanings(value)
+        elif (key, value) in CAVEATS:
+            yield CAVEATS[key, value]
 
 
 def _environment(ending: str) -> jinja2.Environment:
@@ -134,5 +158,25 @@ def _environment(ending: str) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"md": markdown, "apart": apart}
+    environment.filters |= {
+        "md": tables.markdown,
+        "apart": tables.apart,
+        "key": _key,
+        "method": methods.method_of,
+        "how": methods.anchor,
+        "breaks": _breaks,
+    }
     return environment
+
+
+def _breaks(name: str) -> Markup:
+    """`name` for a page, which may break its line where a part of it ends."""
+    return Markup("<wbr>").join(re.split(r"(?<=[\[,./_])", name))
+
+
+def _key(cell: str) -> str | None:
+    """What a page sorts a cell by: a number, nothing for what has no value, None for its text."""
+    key = tables.sort_key(cell)
+    if key is None:
+        return ""
+    return None if isinstance(key, str) else f"{key:.12g}"

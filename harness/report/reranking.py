@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.analysis.alarms import INFO
 from harness.analysis.compare import Analysis
-from harness.report.costs import Block, Captioned
+from harness.report.blocks import Block, Captioned
 from harness.report.tables import NONE, Table
 from harness.store import Results
 
@@ -42,13 +42,15 @@ def reranking_blocks(results: Results, analysis: Analysis, dataset: str) -> Iter
             f"{metric}. The ceiling is what a perfect reranker of the same candidates would reach; "
             "a first stage that loses more than the reranker leaves is what to mend first."
         )
-        yield Block("How far reranking can go", tables=[Captioned(said, _ceilings(ceilings))])
+        table = Captioned(said, _ceilings(ceilings))
+        yield Block("How far reranking can go", tables=[table], method="ceilings")
     if len(sweep):
         said = (
             f"{metric} had fewer candidates been reranked, from the scores of the one pass; "
             "0 is the first stage alone."
         )
-        yield Block("With fewer candidates", tables=[Captioned(said, _sweep(sweep))])
+        table = Captioned(said, _sweep(sweep))
+        yield Block("With fewer candidates", tables=[table], method="depths")
     if len(unjudged):
         said = (
             f"{metric} against {results.plan['baseline']}, and the same with the documents that "
@@ -56,7 +58,7 @@ def reranking_blocks(results: Results, analysis: Analysis, dataset: str) -> Iter
         )
         lines = list(_doubtful(unjudged, changes))
         table = Captioned(said, _unjudged(unjudged))
-        yield Block("Unjudged documents", lines, tables=[table])
+        yield Block("Unjudged documents", lines, tables=[table], method="unjudged")
 
 
 def _ceilings(rows: pd.DataFrame) -> Table:

@@ -1,4 +1,4 @@
-"""Tables of text, and how numbers are written in them."""
+"""Tables of text: how numbers are written in them, and read again to sort by."""
 
 from __future__ import annotations
 
@@ -12,16 +12,45 @@ from harness.analysis.answer import milliseconds, significant
 NONE = "n/a"
 """What was not measured, or what too few calls do not carry."""
 
+ABSENT = ("", "-", NONE, "not measured", "predicted", f"{NONE} / {NONE}")
+"""Cells without a value: they sort last, whichever way."""
+
+NEVER = "never"
+"""A number of queries that is infinite."""
+
+NUMBER = re.compile(r"(?:predicted |[~<>] ?)?([+-]?(?:[\d,]*\.)?\d[\d,]*) ?%?(?= ?[\[(/]|$)")
+"""A cell that is a number, perhaps with an interval or other numbers after it."""
+
 
 class Table(NamedTuple):
-    """A table for both templates; the first column is text, the others numbers."""
+    """A table for both templates; the first column names its rows."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     apart: Collection[int] = ()
     """Rows that were not measured but predicted."""
-    remarks: bool = False
-    """Whether the last column is text."""
+    prose: Collection[int] = ()
+    """Columns of running text, counted from 0, or from the end with -1."""
+
+    def kinds(self) -> list[str]:
+        """Of each column `prose`, `number` (every cell that has a value begins with one) or `word`."""
+        kinds = ["word"] * len(self.columns)
+        for i, column in enumerate(zip(*self.rows, strict=True)):
+            if not any(isinstance(sort_key(cell), str) for cell in column):
+                kinds[i] = "number"
+        for i in self.prose:
+            kinds[i] = "prose"
+        return kinds
+
+
+def sort_key(cell: str) -> float | str | None:
+    """The number that a cell begins with, else its text; None where it has no value."""
+    if cell in ABSENT:
+        return None
+    if cell.removeprefix("predicted ") == NEVER:
+        return math.inf
+    found = NUMBER.match(cell)
+    return float(found[1].replace(",", "")) if found else cell
 
 
 def number(value: float, form: str = ",.0f") -> str:

@@ -145,7 +145,7 @@ class PgvectorMaxsim:
         size = table.total_bytes() if table else 0
         vectors, precision = sum(map(len, rows.values())), f"float32, {self.layout}"
         kept = Footprint("reranker", len(rows), vectors, _dim(rows), precision, size)
-        return _Prepared(self, places, kept, table)
+        return _Prepared(self, places, {p: len(m) for p, m in rows.items()}, kept, table)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +153,8 @@ class _Prepared:
     system: PgvectorMaxsim
     places: Mapping[str, int]
     """Where the table has a document's text, if that has any token."""
+    lengths: Mapping[int, int]
+    """Vectors of the document at a place."""
     kept: Footprint
     """Its bytes are those of the table on disk, with all that PostgreSQL adds to the vectors."""
     table: Table | None
@@ -177,6 +179,11 @@ class _Prepared:
             statement, (query, distinct), prepare=True, binary=True
         )
         return dict(rows)
+
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Vectors of `docs` that are compared."""
+        del query
+        return sum(self.lengths.get(self.places[doc.text], 0) for doc in docs)
 
     def footprint(self) -> Footprint:
         return self.kept

@@ -127,6 +127,6 @@ def test_answer_is_no_where_nothing_survives() -> None:
 def test_answer_is_no_where_the_interval_of_a_gain_reaches_0(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stats, "randomisation_p", lambda changes, _: 0.001 + 0 * changes[0])
+    monkeypatch.setattr(stats, "randomisation_p", lambda changes, _, **__: 0.001 + 0 * changes[0])
     noisy = [0.0, 0.5, 1.0, 0.5, 0.0, 0.5, 0.0, 0.75]
     assert "no system is shown" in compare.analyse(results({"base": BASE, "noisy": noisy})).answer

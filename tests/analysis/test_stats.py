@@ -214,3 +214,18 @@ def test_the_detectable_difference_is_found_in_four_of_five(
     found = int((stats.randomisation_p(noise + least, 1) <= stats.ALPHA).sum())
     # 800 are expected, with a standard deviation of 12.6; 4 of them are allowed
     assert 750 <= found <= 850
+
+
+def test_draws_are_multinomial_counts() -> None:
+    found = stats.draws(4, 20_000, np.random.default_rng(1))
+    assert found.shape == (20_000, 4)
+    assert (found.sum(axis=1) == 4).all()
+    # a query is left out with probability (3/4)^4, and drawn every time with (1/4)^4
+    assert (found == 0).mean() == pytest.approx((3 / 4) ** 4, abs=0.01)
+    assert (found == 4).mean() == pytest.approx((1 / 4) ** 4, abs=0.002)
+
+
+def test_equal_values_have_an_interval_of_no_width_and_not_less() -> None:
+    found = stats.mean_intervals(np.full((200, 1), 0.7) - 0.5, 1)
+    assert found.low[0] <= found.value[0] <= found.high[0]
+    assert found.high[0] - found.low[0] < 1e-12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,17 @@ def test_stages_are_those_of_the_mode(results: Results) -> None:
 def test_tokens_of_precomputed_documents_are_the_vectors_compared(results: Results) -> None:
     calls = results.costs["calls"].query("mode == 'precomputed' and k == 1 and query_id == 'q1'")
     assert set(calls["tokens"]) == {3}  # its first candidate is d2, "red apple pie"
+
+
+def test_results_of_a_version_without_server_time_are_read(
+    results: Results, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(results.folder, tmp_path / "old")
+    (file,) = folder.glob("*/latency--*/calls.csv")
+    pd.read_csv(file).drop(columns="server").to_csv(file, index=False)
+    calls = load_results(folder).costs["calls"]
+    assert calls["server"].isna().all()
+    assert len(calls) == len(results.costs["calls"])
 
 
 def test_a_device_that_is_not_there_is_not_measured(results: Results) -> None:

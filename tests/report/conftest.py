@@ -1,4 +1,7 @@
-"""Results of cost as literal tables: one dataset, hostile names, a predicted and an absent arm."""
+"""Results of cost as literal tables: one dataset, hostile names, a predicted and an absent arm.
+
+And a run of fakes with hostile names and texts, for what needs stored runs.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fakes
 import pandas as pd
 import pytest
 
-from harness import frames
+from harness import cli, frames
 from harness.store import COSTS, Results
 
 EVIL = "la|te<b>&`$x$"
@@ -159,7 +163,42 @@ def _trials(weights: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_results() -> Callable[..., Results]:
     """Makes results of cost."""
     return costly
+
+
+SCRIPT = '<script>alert("x")</script> | `a` [b](javascript:c) & "d"'
+"""What a question, a document and a query of the run say."""
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a run of fakes, with one trial that failed; beside it lies the experiment."""
+    folder = tmp_path_factory.mktemp("report")
+    docs = {"d1": "red apple", "d2": f"red apple pie {SCRIPT}", "d3": "green pear", "d5": "plum"}
+    qrels = {**fakes.QRELS, "q2": {"d3": 2, "gone": 1}}
+    fakes.write_beir(folder / "data", docs, {**fakes.QUERIES, "q1": f"red apple {SCRIPT}"}, qrels)
+    dense = {"use": "dense", "encoder": {"use": "fakes:HashingEncoder"}}
+    late = {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}}
+    broken = {"use": "fakes:Constant", "value": float("nan")}
+    file = fakes.write_experiment(
+        folder,
+        question=f"Is it {SCRIPT}?",
+        systems=[
+            {"name": "dense", "retriever": dense},
+            {"name": "words", "retriever": {"use": "fakes:WordOverlap"}},
+            {
+                "name": "late",
+                "retriever": dense,
+                "reranker": late,
+                "vary": {"reranker.dim": [16, 8], "reranker.precision": ["float16", "binary"]},
+            },
+            {"name": "broken", "retriever": dense, "reranker": broken},
+        ],
+    )
+    results, cache = folder / "results", folder / "cache"
+    code = cli.main(["run", str(file), "--results", str(results), "--cache", str(cache)])
+    assert code == 3  # one trial fails on purpose
+    return results / "experiment"

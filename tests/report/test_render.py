@@ -1,71 +1,134 @@
-"""The report, from a run of fakes with hostile names and texts."""
+"""The report of a run of fakes with hostile names and texts."""
 
 from __future__ import annotations
 
+import html
+import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from fakes import QRELS, QUERIES, write_beir, write_experiment
 
+import harness
 from harness import cli
-from harness.report.render import markdown
-
-EVIL = '<script>alert("x")</script> | `a` [b](javascript:c) & "d"'
-DENSE = {"use": "dense", "encoder": {"use": "fakes:HashingEncoder"}}
-LATE = {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}}
+from harness.analysis.compare import analyse
+from harness.report import methods
+from harness.report.render import report_context
+from harness.report.tables import markdown
+from harness.store import load_results
 
 
 class Page(HTMLParser):
-    def __init__(self) -> None:
+    """What a page's elements are, point to, and are called; and the cells of its tables."""
+
+    def __init__(self, file: Path) -> None:
         super().__init__()
         self.tags: list[str] = []
         self.addresses: list[str] = []
+        self.names: list[str] = []
+        self.cells: list[str] = []
+        self._in_cell = False
+        self.feed(file.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        known = {name: value or "" for name, value in attrs}
+        self.addresses += [known[name] for name in ("src", "href", "xlink:href") if name in known]
+        self.names += [known["id"]] if "id" in known else []
+        assert not any(name.startswith("on") for name in known)
+        if tag in ("td", "th"):
+            self._in_cell = True
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._in_cell = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_cell:
+            self.cells[-1] += data.strip()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    docs = {"d1": "red apple", "d2": f"red apple pie {EVIL}", "d3": "green pear", "d5": "plum"}
-    qrels = {**QRELS, "q2": {"d3": 2, "gone": 1}}
-    write_beir(folder / "data", docs, {**QUERIES, "q1": f"red apple {EVIL}"}, qrels)
-    file = write_experiment(
-        folder,
-        question=f"Is it {EVIL}?",
-        systems=[
-            {"name": "dense", "retriever": DENSE},
-            {"name": "words", "retriever": {"use": "fakes:WordOverlap"}},
-            {
-                "name": "late",
-                "retriever": DENSE,
-                "reranker": LATE,
-                "vary": {"reranker.dim": [16, 8], "reranker.precision": ["float16", "binary"]},
-            },
-            {
-                "name": "broken",
-                "retriever": DENSE,
-                "reranker": {"use": "fakes:Constant", "value": float("nan")},
-            },
-        ],
-    )
-    results, cache = folder / "results", folder / "cache"
-    code = cli.main(["run", str(file), "--results", str(results), "--cache", str(cache)])
-    assert code == 3  # one trial fails on purpose
-    return results / "experiment"
+def page(folder: Path) -> Page:
+    return Page(folder / "report.html")
 
 
-def test_html_is_self_contained_and_runs_nothing(folder: Path) -> None:
+def test_html_is_self_contained(folder: Path, page: Page) -> None:
+    assert all(address.startswith("#") or address == "data:," for address in page.addresses)
     text = (folder / "report.html").read_text()
-    page = Page()
-    page.feed(text)
-    assert "script" not in page.tags
-    assert all(address.startswith(("#", "data:")) for address in page.addresses)
-    assert page.tags.count("svg") == 2  # differences, and quality against storage
+    assert "url(" not in text
+    assert "@import" not in text
+    assert page.tags.count("svg") == 3  # differences, dimensions, storage
+
+
+def test_html_runs_its_own_script_only(folder: Path, page: Page) -> None:
+    text = (folder / "report.html").read_text()
+    assert page.tags.count("script") == 1
+    (script,) = re.findall("<script>(.*)</script>", text, re.DOTALL)
+    ours = Path(methods.__file__).with_name("templates") / "report.js"
+    assert script.strip() == ours.read_text().strip()
     assert "&lt;script&gt;alert(&#34;x&#34;)" in text
+
+
+def test_every_link_leads_somewhere_and_every_name_is_one_place(page: Page) -> None:
+    assert len(page.names) == len(set(page.names))
+    targets = {address[1:] for address in page.addresses if address.startswith("#")}
+    assert targets <= set(page.names)
+
+
+def test_the_contents_name_every_section(page: Page, folder: Path) -> None:
+    results = load_results(folder)
+    sections = report_context(results, analyse(results))["sections"]
+    assert [section.title for section in sections] == [
+        "The decision",
+        "data",
+        "What was not measured and why",
+        "How it was measured",
+        "What was run",
+    ]
+    for section in sections:
+        assert f"#{section.anchor}" in page.addresses
+        assert all(block.anchor in page.names for block in section.blocks)
+
+
+def test_a_row_leads_to_its_system_s_configuration_and_key(page: Page, folder: Path) -> None:
+    results = load_results(folder)
+    key = results.trials.set_index("system")["key"]["late[dim=8,precision=binary]"]
+    systems = report_context(results, analyse(results))["systems"]
+    assert f"#{systems['late[dim=8,precision=binary]']}" in page.addresses
+    place = page.cells.index(key)
+    assert page.cells[place - 1] == "key of the trial on data"
+    assert "fakes:HashingTokenEncoder" in page.cells
+
+
+def test_numbers_say_how_they_were_measured(folder: Path) -> None:
+    results = load_results(folder)
+    known = {block.anchor for block in methods.methods(results).blocks}
+    assert {methods.anchor(key) for key in methods.HEADS.values()} <= known
+    sections = report_context(results, analyse(results))["sections"]
+    for block in sections[1].blocks:
+        assert not block.tables or methods.anchor(block.method) in known, block.title
+        for shown in block.tables:
+            kinds = zip(shown.table.columns, shown.table.kinds(), strict=True)
+            numeric = [name for name, kind in kinds if kind == "number"]
+            assert all(map(methods.method_of, numeric)) or block.method, block.title
+
+
+def test_both_reports_have_the_same_cells(page: Page, folder: Path) -> None:
+    text = (folder / "report.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [
+        re.sub(r"^\[(.*)\]\(#system-\d+\)$", r"\1", cell.strip())
+        for row in rows
+        if not re.fullmatch(r"[|: -]+", row)
+        for cell in re.split(r"(?<!\\)\|", row)[1:-1]
+    ]
+    said = [html.unescape(re.sub(r"\\(.)", r"\1", cell)) for cell in cells]
+    assert len(said) > 100
+    assert [" ".join(cell.split()) for cell in page.cells] == said
 
 
 def test_markdown_escapes_texts(folder: Path) -> None:
@@ -78,8 +141,9 @@ def test_markdown_escapes_texts(folder: Path) -> None:
 def test_figures_stand_where_markdown_points(folder: Path) -> None:
     text = (folder / "report.md").read_text()
     names = {path.name for path in (folder / "figures").iterdir()}
-    assert names == {"forest-data.svg", "storage-data.svg"}
+    assert names == {"forest-data.svg", "dimensions-data.svg", "storage-data.svg"}
     assert all(f"(figures/{name})" in text for name in names)
+    assert all("<style>" in (folder / "figures" / name).read_text() for name in names)
 
 
 def test_report_says_what_failed_and_what_was_not_measured(folder: Path) -> None:
@@ -93,22 +157,44 @@ def test_report_says_what_failed_and_what_was_not_measured(folder: Path) -> None
 
 def test_storage_table_counts_bytes(folder: Path) -> None:
     rows = [line for line in (folder / "report.md").read_text().splitlines() if "| 8 |" in line]
-    # 4 documents of 2, 10, 2 and 1 words: 15 vectors; beside them 4 dense vectors of 16 float32.
+    # 4 documents of 2, 9, 2 and 1 words: 14 vectors; beside them 4 dense vectors of 16 float32.
     binary = next(row for row in rows if "binary" in row)
-    vectors = (2 + len(f"red apple pie {EVIL}".split()) + 2 + 1) / 4
+    vectors = 14 / 4
     assert f"| {vectors:.1f} | {vectors * 8 / 8 + 16 * 4:.0f} |" in binary
 
 
 def test_answer_names_the_family(folder: Path) -> None:
     answer = (folder / "report.md").read_text().splitlines()[2]
-    assert answer.startswith("**On data no system is shown to beat dense")
+    decision, _, rest = answer.partition("** ")
+    assert decision == "**Assess further: measure the quality of broken."
+    assert rest.startswith("On data no system is shown to beat dense")
 
 
 def test_same_results_same_report(folder: Path) -> None:
-    before = (folder / "report.html").read_bytes()
+    written = [path for path in folder.glob("*") if path.is_file()]
+    written += (folder / "figures").iterdir()
+    assert {"report.html", "report.md", "leaderboard.tex"} <= {path.name for path in written}
+    before = {path: path.read_bytes() for path in written}
     file, results = folder.parents[1] / "experiment.yaml", folder.parent
     assert cli.main(["report", str(file), "--results", str(results)]) == 0
-    assert (folder / "report.html").read_bytes() == before
+    assert {path: path.read_bytes() for path in written} == before
+
+
+HEAVY = "{'torch', 'ranx', 'scipy', 'numba', 'matplotlib', 'transformers'}"
+
+
+@pytest.mark.parametrize("command", [["report"], ["export", "out"]], ids=lambda words: words[0])
+def test_nothing_heavy_is_imported(folder: Path, tmp_path: Path, command: list[str]) -> None:
+    file, (verb, *rest) = folder.parents[1] / "experiment.yaml", command
+    arguments = [verb, str(file), *(str(tmp_path / name) for name in rest)]
+    arguments += ["--results", str(folder.parent)]
+    code = f"import sys; from harness.cli import main; main({arguments}); "
+    code += f"sys.exit(str({HEAVY} & set(sys.modules) or ''))"
+    root = Path(harness.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=root
+    )
+    assert done.stderr.strip() == ""
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from harness.analysis.answer import milliseconds, significant
 from harness.report import tables
-from harness.report.cost_figures import spread
 
 
 @pytest.mark.parametrize(
@@ -54,14 +52,55 @@ def test_what_stands_apart_is_in_italics() -> None:
     assert tables.apart(" ") == ""
 
 
-def test_names_that_collide_are_spread_around_their_middle() -> None:
-    assert spread([0.2, 0.5, 0.5], 0.1) == pytest.approx([0.2, 0.45, 0.55])
-    assert spread([0.0, 0.0], 0.1) == pytest.approx([0.0, 0.1])
-    assert spread([1.0, 1.0], 0.1) == pytest.approx([0.9, 1.0])
+@pytest.mark.parametrize(
+    ("cell", "key"),
+    [
+        ("0.5977 [0.564, 0.632]", 0.5977),
+        ("-0.0221 [-0.047, +0.003]", -0.0221),
+        ("+0.06", 0.06),
+        ("1,234,567", 1234567.0),
+        ("1,100 [1,000, -]", 1100.0),
+        ("130 / 37 / 133", 130.0),
+        ("11.0 / n/a", 11.0),
+        ("predicted 2,200", 2200.0),
+        ("~5,630", 5630.0),
+        ("19%", 19.0),
+        ("+25.0%", 25.0),
+        ("2.00 [no interval]", 2.0),
+        ("never", math.inf),
+        ("predicted never", math.inf),
+        ("n/a", None),
+        ("n/a / n/a", None),
+        ("-", None),
+        ("", None),
+        ("not measured", None),
+        ("predicted", None),
+        ("float16", "float16"),
+        ("2 systems", "2 systems"),
+        ("2026-01-02", "2026-01-02"),
+        ("1 of 2", "1 of 2"),
+        ("1.2.3", "1.2.3"),
+        ("12abc", "12abc"),
+        (",", ","),
+    ],
+)
+def test_what_a_cell_is_sorted_by(cell: str, key: float | str | None) -> None:
+    assert tables.sort_key(cell) == key
 
 
-@given(st.lists(st.floats(0, 1), max_size=10).map(sorted))
-def test_names_never_overlap_and_stay_inside(wanted: list[float]) -> None:
-    places = spread(wanted, 0.1)
-    assert all(b - a >= 0.1 - 1e-9 for a, b in pairwise(places))
-    assert all(-1e-9 <= place <= 1 + 1e-9 for place in places)
+@given(st.floats(-1e12, 1e12, allow_subnormal=False))
+def test_formatted_numbers_are_read_again(value: float) -> None:
+    assert tables.sort_key(f"{value:,.3f} [1, 2]") == pytest.approx(value, abs=0.0005)
+
+
+@given(st.text())
+def test_any_text_has_a_key(cell: str) -> None:
+    tables.sort_key(cell)
+
+
+def test_columns_of_numbers() -> None:
+    rows = [["a", "1.0 [0, 2]", "n/a", "384", "12"], ["b", "n/a", "n/a", "float16", "13"]]
+    table = tables.Table(["name", "value", "absent", "mixed", "said"], rows, prose=(4,))
+    assert table.kinds() == ["word", "number", "number", "word", "prose"]
+    assert table._replace(prose=(-1, 0)).kinds()[0] == "prose"
+    assert tables.Table(["name", "value"], []).kinds() == ["word", "word"]

@@ -10,7 +10,7 @@ from fakes import GaussianTokenEncoder, HashingTokenEncoder
 
 from harness import postgres
 from harness.data import Doc
-from harness.protocols import HoldsVectors, Preparable, Reranker
+from harness.protocols import CountsTokens, HoldsVectors, Preparable, Reranker
 from harness.rerankers.late_interaction import LateInteraction
 from harness.rerankers.pgvector_maxsim import PgvectorMaxsim
 
@@ -83,6 +83,12 @@ def test_footprint_is_what_postgresql_keeps(layout: Any) -> None:
     found = prepared.footprint()
     assert found[:5] == ("reranker", len(texts), vectors, 128, f"float32, {layout}")
     assert 512 * vectors < found.bytes < 2 * 512 * vectors
+
+
+def test_counts_the_vectors_that_are_compared(layout: Any) -> None:
+    prepared: Any = PgvectorMaxsim(GaussianTokenEncoder(), layout, server="embedded").prepare(DOCS)
+    assert isinstance(prepared, CountsTokens)
+    assert prepared.count_tokens("w1", [Doc("a", "w1"), DOCS[2], DOCS[-2]]) == 1 + 3 + 0
 
 
 def test_is_a_reranker_that_can_be_prepared(layout: Any) -> None:

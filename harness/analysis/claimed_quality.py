@@ -1,0 +1,181 @@
+"""What stored rankings say of claims on quality: a published value met, or a change with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness import catalogue
+from harness.analysis import stats
+from harness.analysis.evidence import Found, Stored, UnjudgedError, bounded, exact, not_measured
+from harness.claim import Published, Quality
+from harness.store import Results
+
+Means = NDArray[np.float64]
+
+COUNTED = ("documents", "queries", "judgements", "fingerprint")
+"""What tells whether a dataset is the one that a value was published of."""
+
+
+def quality(asked: Quality, stored: Stored) -> Found:
+    """The value that a system reaches, or by how much it beats another.
+
+    A value is exact: it was published of the same queries, so that none were sampled. A change has
+    a bootstrap interval over queries: it is claimed of others like these too.
+    """
+    results = stored.real(asked.experiment)
+    datasets = _datasets(asked, results, stored)
+    for dataset in datasets:
+        for system in (asked.system, asked.against):
+            if system is not None:
+                _check_done(results, dataset, system, stored.command(asked.experiment))
+    _check_metric(results, asked.metric)
+    if asked.against is None:
+        return _reached(asked, results, datasets[0], stored)
+    differing = _unlike(asked, results, datasets[0])
+    if differing:
+        raise UnjudgedError("not comparable", "; ".join(differing))
+    samples = [stored.once(_sample, results, dataset) for dataset in datasets]
+    return _changed(asked, samples, datasets)
+
+
+def _datasets(asked: Quality, results: Results, stored: Stored) -> list[str]:
+    """The experiment's datasets that are meant."""
+    there = list(dict.fromkeys(map(str, results.trials["dataset"])))
+    if asked.dataset is None:
+        return there
+    known = stored.datasets[asked.dataset].names
+    found = [name for name in there if name in known]
+    if not found:
+        raise not_measured(
+            f"{asked.dataset} is not among the datasets of {asked.experiment}: {', '.join(there)}"
+        )
+    return found
+
+
+def _check_done(results: Results, dataset: str, system: str, command: str) -> None:
+    if (dataset, system) in results.facts:
+        return
+    trials = results.trials
+    row = trials[(trials["dataset"] == dataset) & (trials["system"] == system)]
+    name = results.plan["experiment"]
+    if row.empty:
+        raise not_measured(f"{name} has no system {system}: add it to the file, then {command}")
+    raise not_measured(f"{system} on {dataset}: {row.iloc[0]['reason']}: {command}")
+
+
+class Sample(NamedTuple):
+    """A dataset's values, and the means of one draw of its queries, which serves all claims."""
+
+    table: pd.DataFrame
+    """A row a query, a column a (system, metric)."""
+    means: Means
+    """A row a resample, a column as above."""
+
+
+def _sample(results: Results, dataset: str) -> Sample:
+    table = results.measurements
+    here = table[table["dataset"] == dataset]
+    wide = here.pivot_table(
+        index="query_id", columns=["system", "metric"], values="value", sort=False
+    )
+    seed = results.plan["seed"] + list(results.trials["dataset"].unique()).index(dataset)
+    return Sample(wide, stats.resampled_means(wide.to_numpy(), seed))
+
+
+def _check_metric(results: Results, metric: str) -> None:
+    if metric not in set(results.measurements["metric"]):
+        name = results.plan["experiment"]
+        raise not_measured(f"{name} does not measure {metric}: add it to `metrics`")
+
+
+def _reached(asked: Quality, results: Results, dataset: str, stored: Stored) -> Found:
+    table = results.measurements
+    is_here = (table["dataset"] == dataset) & (table["system"] == asked.system)
+    values = table[is_here & (table["metric"] == asked.metric)]["value"]
+    mean = float(values.mean())
+    said = f"{asked.system} reaches {mean:.4f} {asked.metric} on {dataset} ({len(values)} queries)"
+    facts = results.facts[dataset, asked.system]["dataset"]
+    published = stored.datasets[str(asked.dataset)]
+    differing = [*_other_dataset(facts, published), *_unlike(asked, results, dataset)]
+    if differing:
+        raise UnjudgedError("not comparable", f"{'; '.join(differing)} ({said})")
+    return exact(mean, said)
+
+
+def _other_dataset(facts: Mapping[str, Any], published: Published) -> Iterator[str]:
+    """How the dataset differs from the one that a value was published of."""
+    if facts["subset"]:
+        yield "only a subset of the dataset was used"
+    for name in COUNTED:
+        wanted = getattr(published, name)
+        if wanted is not None and facts[name] != wanted:
+            yield f"{name}: {_short(facts[name])}, not {_short(wanted)}"
+
+
+def _short(value: object) -> str:
+    """A number with its thousands apart, or the beginning of a fingerprint."""
+    return f"{value:,}" if isinstance(value, int) else str(value)[:16]
+
+
+def _unlike(asked: Quality, results: Results, dataset: str) -> list[str]:
+    """How the system's configuration differs from the setting that is claimed."""
+    config = results.facts[dataset, asked.system]["system"]
+    found = {path: _plain(path, _at(config, path)) for path in asked.setting}
+    return [
+        f"{path} is {found[path]}, not {wanted}"
+        for path, wanted in asked.setting.items()
+        if found[path] != wanted
+    ]
+
+
+def _at(config: Any, path: str) -> Any:
+    """The value at `retriever.encoder.model`; None where there is nothing."""
+    for key in path.split("."):
+        config = config.get(key) if isinstance(config, Mapping) else None
+    return config
+
+
+def _plain(path: str, value: Any) -> Any:
+    """A model by the name that its authors gave it, whatever package or commit it came as."""
+    if not (path.endswith("model") and isinstance(value, str)):
+        return value
+    known = catalogue.known(value)
+    return (known and known.original) or value.partition("@")[0]
+
+
+def _changed(asked: Quality, samples: Sequence[Sample], datasets: Sequence[str]) -> Found:
+    """By how much the system beats the other, by the mean over datasets of means over queries.
+
+    The interval is that of other queries on these datasets: `stats.macro_intervals`.
+    """
+    pair = [(system, asked.metric) for system in (asked.system, asked.against)]
+    after, before = np.mean([one.table[pair].mean().to_numpy() for one in samples], axis=0)
+    draws = np.mean([one.means[:, one.table.columns.get_indexer(pair)] for one in samples], axis=0)
+    change = CHANGES[asked.by]
+    if asked.by == "share" and not before:
+        raise not_measured(f"{asked.against} reaches 0, of which nothing is a share")
+    value, low, high = float(change(after, before)), math.nan, math.nan
+    if min(len(one.table) for one in samples) > 1:
+        tail = (1 - stats.CONFIDENCE) / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, high = np.nanquantile(change(*draws.T), [tail, 1 - tail]).tolist()
+    form = "+.1%" if asked.by == "share" else "+.4f"
+    queries = sum(len(one.table) for one in samples)
+    where = datasets[0] if len(datasets) == 1 else f"{len(datasets)} datasets, equally weighted"
+    said = (
+        f"{value:{form}} {asked.metric} [{low:{form}}, {high:{form}}] by {asked.system} over "
+        f"{asked.against} on {where} ({queries} queries)"
+    )
+    return bounded(value, low, high, said)
+
+
+CHANGES: Mapping[str, Callable[[Any, Any], Any]] = {
+    "difference": lambda after, before: after - before,
+    "share": lambda after, before: after / before - 1,
+}

@@ -1,0 +1,114 @@
+"""The decision in plain sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from harness.analysis.answer import significant
+from harness.analysis.needs import Kind, Need, need_of
+from harness.analysis.options import Option
+from harness.analysis.requirements import verdict
+from harness.analysis.rule import Case, Choice
+
+UNITS = {
+    "p50_ms": "ms at the median",
+    "p95_ms": "ms at the 95th percentile",
+    "gb_per_million_documents": "GB of vectors per million documents",
+    "memory_gb": "GB of RAM",
+    "cost_per_month": "a month",
+}
+
+NAMED = 3
+"""Systems that a sentence names; of more it gives the number."""
+
+
+def figure(kind: Kind, value: float) -> str:
+    """A figure with what it is of."""
+    where = f" on {kind.device}" if kind.device else ""
+    return f"{significant(value)} {UNITS[kind.requirement]}{where}"
+
+
+def gain_words(case: Case, metric: str, system: str) -> str:
+    """A gain with its interval."""
+    row = case.gains.of[system]
+    return f"{row.gain:+.3f} {metric} {interval(row.low, row.high)}"
+
+
+def interval(low: float, high: float) -> str:
+    """Bounds in brackets."""
+    return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
+
+
+def miss(kind: Kind, need: Need, limit: float) -> str:
+    """By how much a requirement is missed."""
+    if kind.requirement == "licence":
+        return need.said
+    if math.isnan(need.value):
+        return f"{need.said}, where {limit:,g} are allowed"
+    more = need.value / limit
+    over = f"{more:.1f} times" if more >= 2 else f"{more - 1:.1%} over"
+    return f"{figure(kind, need.value)}, where {limit:,g} are allowed ({over})"
+
+
+def misses(case: Case, option: Option) -> str:
+    """Every requirement that the option misses."""
+    found = [
+        miss(kind, need, limit)
+        for kind, limit in case.limits.items()
+        for need in [need_of(case.needs, option, kind)]
+        if verdict(need, limit) == "out"
+    ]
+    return "; ".join(found)
+
+
+def unknowns(case: Case, option: Option) -> str:
+    """Every requirement of which the option's need was not measured."""
+    found = [
+        need.said or "it was not measured"
+        for kind, limit in case.limits.items()
+        for need in [need_of(case.needs, option, kind)]
+        if verdict(need, limit) == "unknown"
+    ]
+    return "; ".join(found)
+
+
+def listed(options: Sequence[Option]) -> str:
+    """Names, or of many the number."""
+    if len(options) > NAMED:
+        return f"{len(options)} systems"
+    names = [one.name for one in options]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def headline(case: Case, choice: Choice) -> str:
+    """The answer in one sentence."""
+    name = choice.option.name
+    if choice.answer != "assess":
+        return f"{choice.answer.capitalize()} {name}."
+    return f"Assess further: {TO_DO[choice.ground].format(name=name, more=more(case, choice))}."
+
+
+TO_DO = {
+    "baseline not measured": "measure the quality of {name}, the baseline",
+    "baseline invalid": "mend the measurement of {name}, the baseline",
+    "baseline out": "name a baseline that meets the requirements, for {name} does not",
+    "requirement not measured": "measure what is required of {name}",
+    "gain undecided": "compare {name} on {more}",
+    "system not measured": "measure the quality of {name}",
+}
+
+
+def more(case: Case, choice: Choice) -> str:
+    """How many more queries would settle whether the option's gain matters."""
+    row = case.gains.of.get(choice.option.system)
+    return more_queries(case, row) if row is not None else ""
+
+
+def more_queries(case: Case, row: Any) -> str:
+    """How many more queries would settle a gain."""
+    if not math.isfinite(row.needed):
+        return "many more queries"
+    count = max(row.needed - case.gains.queries, 1)
+    return f"about {float(f'{count:.2g}'):,.0f} more queries"

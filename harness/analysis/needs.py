@@ -1,0 +1,255 @@
+"""What each option needs of what a requirement can limit: time, bytes, memory, money, a licence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from harness import catalogue
+from harness.analysis.answer import milliseconds
+from harness.analysis.cost import ArmNeeds, served
+from harness.analysis.costs import CostAnalysis, arm_needs, stand_ins
+from harness.analysis.kept import configurations, models_of
+from harness.analysis.options import FLY, Option
+from harness.settings import Prices, Workload
+from harness.store import Results
+
+NOTHING = math.nan
+
+
+class Need(NamedTuple):
+    """A figure that a requirement can limit, of the dataset where it is greatest."""
+
+    value: float
+    """NaN where it is not known on every dataset."""
+    at_least: float = NOTHING
+    """What it is known to reach, known whole or not."""
+    high: float = NOTHING
+    """The upper end of its 95 % interval, where it has one."""
+    said: str = ""
+    """What is not known of it, or how it is known."""
+
+
+class Kind(NamedTuple):
+    """What is needed, and where it depends on one, the device that it is needed on."""
+
+    requirement: str
+    """A field of `settings.Requirements`, or `p50_ms`."""
+    device: str = ""
+
+
+Needs = Mapping[tuple[Option, Kind], Need]
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What was measured, laid out so that the needs of many workloads are told quickly."""
+
+    results: Results
+    costs: CostAnalysis
+    datasets: Sequence[str]
+    configs: Mapping[str, Mapping[str, Any]]
+    whole: Mapping[tuple[str, str, str, str], Mapping[int, Any]]
+    """Rows of END_TO_END by dataset, device, system and mode, then by k."""
+    held: Mapping[tuple[str, str], Mapping[str, float]]
+    """GB of vectors per million documents by dataset and system, then by holder."""
+
+    @cached_property
+    def arms(self) -> Mapping[str, Sequence[ArmNeeds]]:
+        """By dataset what a workload multiplies."""
+        return {name: arm_needs(self.results, self.costs, name) for name in self.datasets}
+
+
+def stock(results: Results, costs: CostAnalysis) -> Stock:
+    """The measurements of `results`, ready for `needs`."""
+    whole: dict[tuple[str, str, str, str], dict[int, Any]] = {}
+    for row in costs.end_to_end.itertuples(index=False):
+        whole.setdefault((row.dataset, row.device, row.system, row.mode), {})[int(row.k)] = row
+    held: dict[tuple[str, str], dict[str, float]] = {}
+    columns = ("dataset", "system", "holder", "gb_per_million_documents")
+    for dataset, system, holder, size in zip(*(costs.kept[c] for c in columns), strict=True):
+        here = held.setdefault((dataset, system), {})
+        here[holder] = here.get(holder, 0.0) + float(size)
+    datasets = list(map(str, dict.fromkeys(results.trials["dataset"])))
+    return Stock(results, costs, datasets, configurations(results), whole, held)
+
+
+def needs(
+    of: Stock,
+    options: Sequence[Option],
+    devices: Sequence[str],
+    load: Workload | None,
+    prices: Prices | None,
+) -> dict[tuple[Option, Kind], Need]:
+    """What each option needs for a workload, on each of `devices` where it depends on one."""
+    found: dict[tuple[Option, Kind], Need] = {}
+    for option in options:
+        found[option, Kind("gb_per_million_documents")] = _greatest(
+            [gigabytes(of, name, option) for name in of.datasets], of.datasets
+        )
+        found[option, Kind("licence")] = _licence(of.configs.get(option.system))
+        for device in devices:
+            for name, latency in (("p50_ms", _p50), ("p95_ms", _p95)):
+                found[option, Kind(name, device)] = _greatest(
+                    [latency(of, name, device, option, load) for name in of.datasets], of.datasets
+                )
+    if load is not None:
+        found |= _served(of, options, devices, load, prices)
+    return found
+
+
+def _greatest(parts: Sequence[Need], datasets: Sequence[str]) -> Need:
+    """The need of all datasets together: the greatest, and known only where all are."""
+    known = [part.value for part in parts]
+    least = [x for part in parts for x in (part.value, part.at_least) if not math.isnan(x)]
+    value = math.nan if any(map(math.isnan, known)) or not known else max(known)
+    high = [part.high for part in parts if part.value == value and not math.isnan(part.high)]
+    remarks = [
+        f"{part.said} on {name}" if len(parts) > 1 else part.said
+        for part, name in zip(parts, datasets, strict=True)
+        if part.said
+    ]
+    return Need(
+        value, max(least, default=math.nan), max(high, default=math.nan), "; ".join(remarks)
+    )
+
+
+def timed(
+    of: Stock, dataset: str, device: str, option: Option, load: Workload | None
+) -> Any | None:
+    """The row of END_TO_END at the workload's candidates, without a workload at the most timed."""
+    by_k = of.whole.get((dataset, device, option.system, option.mode), {})
+    if load is not None and option.mode != "retrieve":
+        return by_k.get(load.candidates)
+    measured = [k for k, row in by_k.items() if row.status == "measured"]
+    return by_k[max(measured or by_k)] if by_k else None
+
+
+def _p50(of: Stock, dataset: str, device: str, option: Option, load: Workload | None) -> Need:
+    row = timed(of, dataset, device, option, load)
+    return Need(math.nan if row is None else 1000 * row.p50)
+
+
+def _p95(of: Stock, dataset: str, device: str, option: Option, load: Workload | None) -> Need:
+    row = timed(of, dataset, device, option, load)
+    if row is None or math.isnan(row.p50):
+        k = "" if load is None or option.mode == "retrieve" else f" {load.candidates} candidates"
+        return Need(math.nan, said=f"its latency{k and ' with'}{k} was not measured on {device}")
+    median = f"its median on {device} is {milliseconds(row.p50)} ms"
+    if row.status != "measured":
+        said = f"{median} by prediction, its 95th percentile was not measured"
+        return Need(math.nan, 1000 * row.p50, said=said)
+    if math.isnan(row.p95):
+        said = f"{median}, its 95th percentile is not known (calls: {row.calls:,})"
+        return Need(math.nan, 1000 * row.p50, said=said)
+    return Need(1000 * row.p95, 1000 * row.p95, 1000 * row.p95_high)
+
+
+def gigabytes(of: Stock, dataset: str, option: Option) -> Need:
+    """GB of vectors per million documents, of all stages together."""
+    held = dict(of.held.get((dataset, option.system), {}))
+    if option.mode == FLY:
+        held.pop("reranker", None)
+    known = sum(held.values())
+    if option.mode == "precomputed" and "reranker" not in held:
+        return Need(math.nan, known, said="the bytes of its token vectors were not counted")
+    if not held:
+        return Need(math.nan, said="the bytes of its index were not counted, for it has no vectors")
+    return Need(known, known)
+
+
+def _licence(config: Mapping[str, Any] | None) -> Need:
+    """How many of the models may not be used commercially."""
+    if not config:
+        return Need(math.nan, said="its models are not known")
+    licences = {name: catalogue.known(name) for name in dict.fromkeys(models_of(config))}
+    allowed = {name: known.commercial if known else None for name, known in licences.items()}
+    forbidden = [name for name, may in allowed.items() if may is False]
+    unknown = [name for name, may in allowed.items() if may is None]
+    remarks = [
+        *(f"{_bare(name)} is {getattr(licences[name], 'licence', '')}" for name in forbidden),
+        *(f"the licence of {_bare(name)} is not known" for name in unknown),
+    ]
+    value = math.nan if unknown else float(len(forbidden))
+    return Need(value, float(len(forbidden)), said="; ".join(remarks))
+
+
+def _bare(model: str) -> str:
+    return model.removeprefix(catalogue.DUMMY)
+
+
+PARTS = {
+    "memory_gb": ("ram_gb", ("vectors_gb", "model_gb")),
+    "cost_per_month": ("month", ("ram_month", "disk_month", "compute_month")),
+}
+"""By requirement its column in a projection, and the columns that it is the sum of."""
+
+
+def _served(
+    of: Stock,
+    options: Sequence[Option],
+    devices: Sequence[str],
+    load: Workload,
+    prices: Prices | None,
+) -> Iterator[tuple[tuple[Option, Kind], Need]]:
+    """Memory, and with prices money: those of the retriever and of what reranks together."""
+    rows: dict[tuple[str, ...], Mapping[str, Any]] = {}
+    for dataset in of.datasets:
+        cores = of.results.cost_facts.get((dataset, "latency"), {}).get("threads", 0)
+        rows |= {arm.of: served(arm, load, prices, cores) for arm in of.arms[dataset] if cores}
+    wanted = [name for name in PARTS if name == "memory_gb" or prices is not None]
+    for option in options:
+        for device in devices:
+            stages = [_stages(of, rows, name, device, option) for name in of.datasets]
+            for requirement in wanted:
+                each = [_sum(rows, requirement, device) for rows in stages]
+                yield (option, Kind(requirement, device)), _greatest(each, of.datasets)
+
+
+def _stages(
+    of: Stock,
+    rows: Mapping[tuple[str, ...], Mapping[str, Any]],
+    dataset: str,
+    device: str,
+    option: Option,
+) -> list[Mapping[str, Any]]:
+    """The projections of the retriever and of what reranks; empty where one was not timed."""
+    facts = of.results.cost_facts.get((dataset, "latency"), {})
+    retriever = stand_ins(facts, "retrieve").get(option.system, option.system)
+    wanted = [(retriever, "retrieve")]
+    if option.mode != "retrieve":
+        wanted.append(option)
+    found = [rows.get((dataset, device, *one)) for one in wanted]
+    return [] if None in found else [row for row in found if row is not None]
+
+
+SAID = {
+    "p95_ms": "its latency",
+    "gb_per_million_documents": "the bytes of its vectors",
+    "memory_gb": "its memory",
+    "cost_per_month": "its cost",
+}
+
+
+def need_of(needs: Needs, option: Option, kind: Kind) -> Need:
+    """The need, also where nothing at all is known of it."""
+    said = f"{SAID.get(kind.requirement, kind.requirement)} was not measured"
+    return needs.get((option, kind), Need(math.nan, said=said))
+
+
+def _sum(stages: Sequence[Mapping[str, Any]], requirement: str, device: str) -> Need:
+    column, parts = PARTS[requirement]
+    if not stages:
+        return Need(math.nan, said=f"{SAID[requirement]} was not measured on {device}")
+    value = sum(float(row[column]) for row in stages)
+    known = [float(row[part]) for row in stages for part in parts]
+    at_least = sum(part for part in known if not math.isnan(part))
+    if math.isnan(value):
+        return Need(
+            math.nan, at_least, said=f"{SAID[requirement]} was measured in part on {device}"
+        )
+    predicted = requirement == "cost_per_month" and any(r["status"] == "predicted" for r in stages)
+    return Need(value, at_least, said=f"by predicted seconds on {device}" if predicted else "")

@@ -1,0 +1,176 @@
+"""Why the decision is what it is, in plain sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from harness.analysis.answer import significant
+from harness.analysis.decision_words import (
+    figure,
+    gain_words,
+    interval,
+    listed,
+    misses,
+    unknowns,
+)
+from harness.analysis.needs import need_of
+from harness.analysis.options import Option
+from harness.analysis.requirements import verdict
+from harness.analysis.rule import Case, Choice, ranked, standings
+
+
+def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
+    """Why the answer is what it is, the first reason first."""
+    told = {
+        "ready": _ready,
+        "gain undecided": _undecided,
+        "requirement not measured": _hidden,
+    }
+    if choice.answer == "keep":
+        yield from _shown_elsewhere(case)
+        yield from _nothing(case, choice, metric)
+        return
+    if choice.ground in told:
+        yield from told[choice.ground](case, choice, metric)
+    else:
+        yield from _blocked(case, choice)
+    if choice.ground != "baseline invalid":
+        yield from _shown_elsewhere(case)
+
+
+def _ready(case: Case, choice: Choice, metric: str) -> Iterator[str]:
+    row, count = case.gains.of[choice.option.system], len(case.gains.of)
+    among = f", also after Holm's correction for the {count} systems that were compared"
+    yield (
+        f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
+        f"{case.baseline.name}: the lower bound reaches {case.smallest:g}, the smallest gain that "
+        f"matters{among if count > 1 else ''} (p = {row.p_holm:.4f})."
+    )
+    yield _met(case, choice.option)
+    ready = ranked(case, "shown", standings(case), ("in",))
+    if choice.option == choice.best and len(ready) > 1:
+        where = "meet the requirements and are" if case.limits else "are"
+        yield f"{len(ready)} systems {where} shown to gain enough; its lower bound is the greatest."
+    yield from _cheaper(case, choice, metric)
+
+
+def _met(case: Case, option: Option) -> str:
+    if not case.limits:
+        return "Nothing is required of latency, storage, memory, licence or cost: quality decides."
+    parts = []
+    for kind, limit in case.limits.items():
+        need = need_of(case.needs, option, kind)
+        if kind.requirement == "licence":
+            parts.append("its models may be used commercially")
+        else:
+            near = " (its interval reaches beyond)" if need.high > limit else ""
+            parts.append(f"{figure(kind, need.value)}, {limit:,g} allowed{near}")
+    return f"It meets what is required: {'; '.join(parts)}."
+
+
+def _cheaper(case: Case, choice: Choice, metric: str) -> Iterator[str]:
+    """What is said of cheaper systems that would do, or are not shown not to."""
+    if choice.best is None or choice.price is None:
+        return
+    kind, of = choice.price
+    for option, loss in choice.cheaper:
+        lost = f"{loss.value:.3f} {metric} {interval(loss.low, loss.high)}"
+        if option == choice.option:
+            yield (
+                f"{choice.best.name} gains more, but {option.name} needs only "
+                f"{figure(kind, of[option])} instead of {significant(of[choice.best])}, and what is "
+                f"lost by it ({lost}) is shown to be less than {case.smallest:g}."
+            )
+            return
+        if loss.low <= case.smallest:
+            yield (
+                f"{option.name} is cheaper ({figure(kind, of[option])} instead of "
+                f"{significant(of[choice.best])}). It is not shown to be worse by more than "
+                f"{case.smallest:g}, but nor is it shown not to be: what is lost by it is {lost}."
+            )
+
+
+def _undecided(case: Case, choice: Choice, metric: str) -> Iterator[str]:
+    row = case.gains.of[choice.option.system]
+    yield (
+        f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
+        f"{case.baseline.name}. That looks like more than {case.smallest:g}, the smallest gain that "
+        f"matters, but {case.gains.queries:,} queries do not show it (p = {row.p_holm:.4f} after "
+        f"Holm's correction for {len(case.gains.of)} compared)."
+    )
+    if said := unknowns(case, choice.option):
+        yield f"Whether it meets what is required is not known either: {said}."
+
+
+def _hidden(case: Case, choice: Choice, metric: str) -> Iterator[str]:
+    yield (
+        f"{choice.option.name} is shown to gain {gain_words(case, metric, choice.option.system)} "
+        f"over {case.baseline.name}, but whether it meets what is required is not known: "
+        f"{unknowns(case, choice.option)}."
+    )
+
+
+def _nothing(case: Case, choice: Choice, metric: str) -> Iterator[str]:
+    stands = standings(case)
+    able = [
+        one
+        for one in case.options
+        if stands[one] != "out" and one.system in case.gains.of
+        if one.system not in case.invalid
+    ]
+    if able:
+        most = max(able, key=lambda one: case.gains.of[one.system].gain)
+        which = " that no requirement rules out" if case.limits else ""
+        yield (
+            f"Of the {len(able)} systems{which}, {most.name} gains most: "
+            if len(able) > 1
+            else f"The only other system{which}, {most.name}, gains "
+        ) + (
+            f"{gain_words(case, metric, most.system)} over {choice.option.name}, which is less than "
+            f"{case.smallest:g}, the smallest gain that matters."
+        )
+    else:
+        yield f"No system but {choice.option.name} meets the requirements."
+    if stands[case.baseline] == "unknown":
+        yield (
+            f"Whether {case.baseline.name} itself meets what is required is not known: "
+            f"{unknowns(case, case.baseline)}."
+        )
+
+
+def _blocked(case: Case, choice: Choice) -> Iterator[str]:
+    name = choice.option.name
+    if choice.ground == "baseline invalid":
+        yield f"The measurement of {name} is invalid: {case.invalid[name]}. Nothing can be compared."
+    elif choice.ground == "baseline out":
+        yield f"{name} misses what is required: {misses(case, choice.option)}."
+        yield "No system that meets it is shown to gain enough to take its place."
+    else:
+        why = case.gains.missing.get(choice.option.system, "it was not measured")
+        yield f"The quality of {name} is not known: {why}."
+
+
+def _shown_elsewhere(case: Case) -> Iterator[str]:
+    """The systems that gain enough and are out; the nearest with what it misses."""
+    out = ranked(case, "shown", standings(case), ("out",))
+    if not out:
+        return
+    nearest = min(out, key=lambda one: _furthest(case, one))
+    who = f"{listed(out)} are" if len(out) > 1 else f"{out[0].name} is"
+    which = f"; the nearest is {nearest.name}" if len(out) > 1 else ""
+    miss_it = "miss" if len(out) > 1 else "misses"
+    yield (
+        f"{who} shown to gain enough but {miss_it} what is required{which}: "
+        f"{misses(case, nearest)}."
+    )
+
+
+def _furthest(case: Case, option: Option) -> float:
+    """How many times its limit the option needs of what it misses most."""
+    found = [1.0]
+    for kind, limit in case.limits.items():
+        need = need_of(case.needs, option, kind)
+        if verdict(need, limit) == "out":
+            found.append(need.at_least / limit if limit else math.inf)
+    return max(found)

@@ -1,0 +1,175 @@
+"""The rule of the decision: requirements first, then the objective.
+
+1. Nothing is decided where the baseline was not measured, or its measurement is INVALID.
+2. An option is *ready* if it meets every requirement, no alarm calls its measurement INVALID, and
+   its gain is shown: the lower bound is at least the smallest gain that matters, and Holm's
+   correction for all systems that were compared leaves it so (`gains`).
+3. Of those that are ready, the best has the greatest lower bound. A cheaper one takes its place if
+   what is lost by it is shown to be at most the smallest gain that matters: the upper bound of the
+   loss, at a confidence shared among all cheaper ones. Cheaper is what costs less a month; without
+   prices, what keeps fewer bytes of vectors and is no slower, for else time is paid for bytes. So what is given up does not matter by the
+   experiment's own word, and what is saved is certain. That no loss is shown would not do: with few
+   queries that holds for anything.
+4. Without any that is ready, something worth measuring comes before the baseline: a requirement of a
+   system whose gain is shown, the gain of one that looks large enough, a system that failed.
+5. Else the baseline stays. If it misses a requirement itself, there is nothing to stay with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from harness.analysis import ratios, stats
+from harness.analysis.gains import Gains, Loss
+from harness.analysis.needs import Kind, Needs, need_of
+from harness.analysis.options import Option
+from harness.analysis.requirements import Limits, Verdict, standing
+
+Answer = Literal["adopt", "keep", "assess"]
+
+Ground = Literal[
+    "ready",
+    "baseline not measured",
+    "baseline invalid",
+    "baseline out",
+    "requirement not measured",
+    "gain undecided",
+    "system not measured",
+    "nothing gains",
+]
+"""Which step of the rule gave the answer."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that the rule looks at."""
+
+    options: Sequence[Option]
+    """Those that would be served first, then others in which the same systems could be."""
+    baseline: Option
+    needs: Needs
+    limits: Limits
+    gains: Gains
+    smallest: float
+    invalid: Mapping[str, str]
+    """By system the alarm that blocks it."""
+
+
+class Price(NamedTuple):
+    """By which kind of need options are cheaper, and how much each needs."""
+
+    kind: Kind
+    of: Mapping[Option, float]
+
+
+class Cheaper(NamedTuple):
+    """An option that is ready and cheaper than the best, and what is lost by it."""
+
+    option: Option
+    loss: Loss
+
+
+class Choice(NamedTuple):
+    """What the rule says."""
+
+    answer: Answer
+    option: Option
+    """The one to adopt, to keep, or to assess."""
+    ground: Ground
+    best: Option | None = None
+    """Of those that are ready, the one with the greatest lower bound."""
+    cheaper: Sequence[Cheaper] = ()
+    """Of those that are ready, the cheaper ones, the cheapest first."""
+    price: Price | None = None
+
+
+def choose(case: Case) -> Choice:
+    """The answer to a case."""
+    if case.baseline.system in case.invalid:
+        return Choice("assess", case.baseline, "baseline invalid")
+    if case.baseline.system not in case.gains.means:
+        return Choice("assess", case.baseline, "baseline not measured")
+    stands = standings(case)
+    if ready := ranked(case, "shown", stands, ("in",)):
+        return _cheapest(case, ready)
+    if stands[case.baseline] == "out":
+        return Choice("assess", case.baseline, "baseline out")
+    return _unsettled(case, stands) or Choice("keep", case.baseline, "nothing gains")
+
+
+def _unsettled(case: Case, stands: Mapping[Option, Verdict]) -> Choice | None:
+    """What is worth measuring before the baseline is kept."""
+    if hidden := ranked(case, "shown", stands, ("unknown",)):
+        return Choice("assess", hidden[0], "requirement not measured")
+    if undecided := ranked(case, "undecided", stands, ("in", "unknown")):
+        return Choice("assess", undecided[0], "gain undecided")
+    for option in case.options:
+        if option.system in case.gains.missing and stands[option] != "out":
+            return Choice("assess", option, "system not measured")
+    return None
+
+
+def standings(case: Case) -> dict[Option, Verdict]:
+    """Whether each option meets the requirements."""
+    return {one: standing(one, case.needs, case.limits) for one in case.options}
+
+
+def ranked(
+    case: Case, state: str, stands: Mapping[Option, Verdict], wanted: Sequence[Verdict]
+) -> list[Option]:
+    """The options whose gain is in this state and which stand so, greatest lower bound first."""
+    of = case.gains.of
+    found = [
+        one
+        for one in case.options
+        if one.system in of and of[one.system].state == state
+        if stands[one] in wanted and one.system not in case.invalid
+    ]
+
+    def surest(option: Option) -> tuple[float, float]:
+        low, gain = of[option.system].low, of[option.system].gain
+        return (-math.inf if math.isnan(low) else low), gain
+
+    return sorted(found, key=surest, reverse=True)
+
+
+def _cheapest(case: Case, ready: Sequence[Option]) -> Choice:
+    best = ready[0]
+    price = _price(case.needs, ready)
+    if price is None:
+        return Choice("adopt", best, "ready", best)
+    less = [one for one in ready if price.of.get(one, price.of[best]) < price.of[best]]
+    less = sorted(less, key=lambda one: price.of[one])
+    confidence = 1 - (1 - stats.CONFIDENCE) / max(len(less), 1)
+    cheaper = [Cheaper(one, case.gains.loss(one.system, best.system, confidence)) for one in less]
+    taken = next((c.option for c in cheaper if c.loss.high <= case.smallest), best)
+    return Choice("adopt", taken, "ready", best, cheaper, price)
+
+
+def _price(needs: Needs, ready: Sequence[Option]) -> Price | None:
+    """Money where it is known of the best, else the bytes of vectors of those that are no slower."""
+    devices = list(dict.fromkeys(kind.device for _, kind in needs if kind.device))
+    for device in devices:
+        kind = Kind("cost_per_month", device)
+        if known := _known(needs, kind, ready):
+            return Price(kind, known)
+    kind = Kind("gb_per_million_documents")
+    quick = [one for one in ready if not any(_slower(needs, one, ready[0], d) for d in devices)]
+    known = _known(needs, kind, quick)
+    return Price(kind, known) if known else None
+
+
+def _known(needs: Needs, kind: Kind, options: Sequence[Option]) -> dict[Option, float]:
+    """What is known of `options`, nothing where it is not known of the first."""
+    values = {one: need_of(needs, one, kind).value for one in options}
+    known = {one: value for one, value in values.items() if not math.isnan(value)}
+    return known if options[0] in known else {}
+
+
+def _slower(needs: Needs, option: Option, best: Option, device: str) -> bool:
+    """Whether its median is above that of the best by more than two equal arms may differ."""
+    mine, theirs = (need_of(needs, one, Kind("p50_ms", device)).value for one in (option, best))
+    return mine > theirs * ratios.QUIET[1]

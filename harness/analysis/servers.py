@@ -1,0 +1,33 @@
+"""What a reader must know of the servers behind a system: what they serve, how they were asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def sentences(system: str, facts: Mapping[str, Any]) -> Iterator[str]:
+    """A line a server of one trial, and one on the requests; nothing where nothing is served."""
+    for server in facts.get("servers", ()):
+        told = ", ".join(f"{key} {value}" for key, value in server["identity"].items())
+        size = server["texts_a_request"]
+        cut = f" At most {size} texts a request." if size else ""
+        remark = f" {server['remark']}" if server["remark"] else ""
+        yield f"{system}: served by {server['url']} ({server['dialect']}): {told}.{cut}{remark}"
+    traffic: Counter[str] = Counter()
+    for stage in facts["stages"]:
+        traffic.update(stage.get("traffic", {}))
+    if traffic["requests"]:
+        yield f"{system}: {_traffic(traffic)}"
+
+
+def _traffic(traffic: Mapping[str, float]) -> str:
+    requests = int(traffic["requests"])
+    told = [f"{requests:,} requests of {1000 * traffic['client_seconds'] / requests:.1f} ms each"]
+    if traffic["server_seconds"]:
+        told.append(f"{1000 * traffic['server_seconds'] / requests:.1f} ms by the server's count")
+    if traffic["retries"]:
+        waited = traffic["waited_seconds"]
+        told.append(f"{int(traffic['retries']):,} tries more after faults, {waited:.1f} s waited")
+    return f"{'; '.join(told)}, when quality was measured."

@@ -1,0 +1,116 @@
+"""What each command of the command line takes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+
+def _file_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", metavar="FILE", type=Path, help="the experiment (YAML)")
+    sub.add_argument(
+        "--results", metavar="DIR", type=Path, default=Path("results"), help="default: results"
+    )
+    sub.add_argument(
+        "--weights",
+        choices=("real", "dummy"),
+        default="real",
+        help="dummy: hub models by their architecture, with random weights and without a "
+        "download; time, memory and bytes are measured, quality is not",
+    )
+
+
+def _dataset_option(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--dataset",
+        metavar="DATASET",
+        action="append",
+        default=[],
+        help="use this instead of the file's datasets: a folder, a dataset's name (pydoc), or "
+        "`{use: ..., ...}`; may be repeated",
+    )
+
+
+def _plan_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    sub.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        default=Path(".cache/harness"),
+        help="vectors and finished stages; safe to delete (default: .cache/harness)",
+    )
+    _dataset_option(sub)
+    sub.add_argument(
+        "--quick", action="store_true", help="less time for latency and storage: a first look"
+    )
+
+
+def _run_options(sub: argparse.ArgumentParser) -> None:
+    _plan_options(sub)
+    sub.add_argument("--json", action="store_true", help="print the closing summary as JSON")
+
+
+def _why_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    sub.add_argument("query_id", metavar="QUERY_ID", help="as it stands in the dataset")
+    sub.add_argument("--dataset", metavar="NAME", help="where several datasets have the query")
+    sub.add_argument(
+        "--system",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="show this system; may be repeated (default: all)",
+    )
+    sub.add_argument("--top", metavar="N", type=int, default=3, help="documents (default: 3)")
+
+
+def _gate_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    _dataset_option(sub)
+    folder = Path("results/baselines")
+    sub.add_argument("--accept", action="store_true", help="later results must keep these")
+    sub.add_argument("--reason", metavar="TEXT", help="why they are accepted")
+    sub.add_argument(
+        "--baselines", metavar="DIR", type=Path, default=folder, help=f"default: {folder}"
+    )
+    sub.add_argument("--junit", metavar="OUT", type=Path, help="write JUnit XML")
+    sub.add_argument("--markdown", metavar="OUT", type=Path, help="write a pull request comment")
+
+
+def _claims_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", metavar="FILE", type=Path, help="the claims (YAML)")
+    sub.add_argument(
+        "--results", metavar="DIR", type=Path, default=Path("results"), help="default: results"
+    )
+    sub.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+
+
+def _export_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the files are written")
+
+
+def _list_options(sub: argparse.ArgumentParser) -> None:
+    kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
+    sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
+
+
+def _no_options(sub: argparse.ArgumentParser) -> None:
+    del sub
+
+
+OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
+    "run": _run_options,
+    "plan": _plan_options,
+    "report": _file_options,
+    "why": _why_options,
+    "gate": _gate_options,
+    "claims": _claims_options,
+    "export": _export_options,
+    "fetch": _plan_options,
+    "list": _list_options,
+    "doctor": _no_options,
+}
+"""By command what adds its arguments to a parser."""

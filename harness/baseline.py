@@ -1,0 +1,85 @@
+"""The stored baseline of a gate: two text files that are committed together.
+
+BASELINES/EXPERIMENT.csv     one value a dataset, system, metric and query, in that order
+BASELINES/EXPERIMENT.json    everything else: reason and date, fingerprints, configurations, models,
+                             versions, machine; written last, with a digest of the other
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import files
+from harness.data import digest
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEYS = ("dataset", "system", "metric", "query_id")
+
+VALUES = (*KEYS, "value")
+"""One row a value; `metric` is a metric's name, or a latency's (`analysis.yardstick`)."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Values of every query, and what they were made with."""
+
+    table: pd.DataFrame
+    """Columns VALUES, sorted."""
+    facts: Mapping[str, Any]
+    """Everything but the values; `analysis.accepted.facts_of` says what."""
+
+
+def read_baseline(folder: Path, experiment: str) -> Baseline | None:
+    """The baseline of an experiment, or None if there is none.
+
+    Raises InputError if its two files are damaged or do not belong together.
+    """
+    table, noted = (folder / f"{experiment}.{ending}" for ending in ("csv", "json"))
+    if not table.exists() and not noted.exists():
+        return None
+    try:
+        text = table.read_bytes().decode().replace("\r\n", "\n")  # as some checkouts have it
+        facts = json.loads(noted.read_text(encoding="utf-8"))
+        return Baseline(_values(text, facts["values_sha256"]), facts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{table} and {noted.name} cannot be read as one baseline: {error}. Restore both from "
+            "version control, or accept the results anew with --accept --reason."
+        ) from error
+
+
+def write_baseline(folder: Path, experiment: str, baseline: Baseline) -> Path:
+    """Write both files; returns the path of the table. Raises StoreError if it cannot."""
+    table = folder / f"{experiment}.csv"
+    text = baseline.table.to_csv(index=False, lineterminator="\n", float_format="%.12g")
+    files.write(table, text)
+    facts = {**baseline.facts, "values_sha256": digest([text])}
+    noted = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    files.write(table.with_suffix(".json"), noted)
+    return table
+
+
+def _values(text: str, sha256: str) -> pd.DataFrame:
+    """Raises ValueError for what is no table of values, or not that of the digest."""
+    import pandas as pd
+
+    if digest([text]) != sha256:
+        raise ValueError("the second file has the digest of another first")
+    names = dict.fromkeys(KEYS, str)
+    table = pd.read_csv(
+        StringIO(text), dtype=names, converters={"value": float}, keep_default_na=False
+    )
+    if tuple(table.columns) != VALUES:
+        raise ValueError(f"expected columns {', '.join(VALUES)}, not {', '.join(table.columns)}")
+    if table.duplicated(list(KEYS)).any() or not table["value"].map(math.isfinite).all():
+        raise ValueError("a value is repeated, or not finite")
+    return table

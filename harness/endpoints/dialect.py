@@ -1,0 +1,142 @@
+"""What a dialect is: how a request is made, how its answer is read, how a server tells what it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+Told = Mapping[str, Any]
+"""What a server said of itself: the answers by the paths that were asked."""
+
+
+class WrongServerError(Exception):
+    """What a server told shows that it is not the one that was meant."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is wanted of one request."""
+
+    texts: Sequence[Any] = ()
+    """The documents, or texts to encode; or a document's token vectors each."""
+    query: Any = ""
+    """A query's text, or its token vectors; empty where texts are encoded."""
+    model: str = ""
+    of_queries: bool = False
+    """Whether `texts` are queries to encode."""
+    depth: int = 0
+    """How many hits are wanted of a search."""
+    raw: bool = True
+    """Scores before any sigmoid, where the dialect can ask for them."""
+
+
+class Placed(NamedTuple):
+    """A value of an answer, and which of the texts it belongs to."""
+
+    index: Any
+    value: Any
+
+
+class Reply(NamedTuple):
+    """A server's answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    """With names in lower case."""
+    content: Any
+    """The parsed JSON, or the text of what is none."""
+    broken: str = ""
+    """Why the content is no JSON."""
+
+
+def in_order(values: Any) -> list[Placed]:
+    """Values of a dialect that has no indexes: the order of the texts is all there is to go by.
+
+    Raises TypeError for what is no list.
+    """
+    if not isinstance(values, list):
+        raise TypeError(f"a {type(values).__name__} where a list should be")
+    return [Placed(place, value) for place, value in enumerate(values)]
+
+
+def server_timing(reply: Reply) -> float:
+    """Seconds by the header `Server-Timing: total;dur=MILLISECONDS`; NaN without it."""
+    for metric in reply.headers.get("server-timing", "").split(","):
+        name, *parameters = (part.strip() for part in metric.split(";"))
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if (name, key) == ("total", "dur"):
+                return float(value) / 1e3
+    return math.nan
+
+
+def no_limit(told: Told) -> int | None:
+    """Any number of texts."""
+    del told
+    return None
+
+
+def as_named(told: Told, model: str) -> dict[str, str]:
+    """The model by the name under which it is asked for, since the server says no more."""
+    del told
+    return {"model": model or "(the server does not say)"}
+
+
+def listed(told: Told, model: str) -> dict[str, str]:
+    """The model as a list of models in OpenAI's form has it.
+
+    Raises WrongServerError if there is such a list without the model.
+    """
+    entries = [entry for path in ("/models", "/v1/models") for entry in _entries(told.get(path))]
+    if not entries:
+        return as_named(told, model)
+    found = next((entry for entry in entries if entry["id"] == model), None)
+    if found is None:
+        names = sorted(str(entry["id"]) for entry in entries)
+        raise WrongServerError(f"it has no model {model!r} but {', '.join(names)}")
+    kept = ("id", "root", "owned_by", "max_model_len", "backend")
+    return {key: str(found[key]) for key in kept if found.get(key)} | _version(told)
+
+
+def _entries(answer: Any) -> list[Any]:
+    listed = answer.get("data") if isinstance(answer, Mapping) else None
+    found = listed if isinstance(listed, list) else []
+    return [entry for entry in found if isinstance(entry, Mapping) and "id" in entry]
+
+
+def _version(told: Told) -> dict[str, str]:
+    answer = told.get("/version")
+    version = answer.get("version") if isinstance(answer, Mapping) else None
+    return {"version": str(version)} if version else {}
+
+
+MODEL_LISTS = ("/models", "/v1/models", "/version")
+"""Where servers with OpenAI's routes say what they are; the url may end in /v1 or not."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How servers of one kind are asked for one kind of thing."""
+
+    path: str
+    """Below the server's url; `{model}` stands for the model's name."""
+    body: Callable[[Asked], Any]
+    """The JSON of a request, or the parameters of a GET."""
+    read: Callable[[Any], Iterable[Placed]]
+    """The values of an answer; may raise whatever comes of an answer of another form."""
+    method: str = "POST"
+    about: tuple[str, ...] = ()
+    """Paths that may tell what the server is; not every server need have them."""
+    identify: Callable[[Told, str], dict[str, str]] = as_named
+    """Of what was told, and the model's name: what decides the answers. Raises WrongServerError saying
+    what the server has instead of the model."""
+    limit: Callable[[Told], int | None] = no_limit
+    """The most texts of one request."""
+    seconds: Callable[[Reply], float] = server_timing
+    """What the server says that it took; NaN if it does not."""
+    names_model: bool = False
+    """Whether a request must name a model."""
+    remark: str = ""
+    """What a reader of the results must know of such servers: caches, scales, what they cannot do."""

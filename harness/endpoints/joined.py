@@ -1,0 +1,106 @@
+"""A server's answer joined to what was sent: by index, each exactly once, and only finite numbers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.endpoints.dialect import Placed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class AnswerError(Exception):
+    """An answer that cannot be used; the message goes on after "its answer"."""
+
+
+def joined(placed: Iterable[Placed], count: int, value: Callable[[Any], Any]) -> list[Any]:
+    """The values in the order of the `count` texts that were sent.
+
+    Raises AnswerError saying which index is missing, doubled or none of those, or whose value
+    `value` refuses.
+    """
+    found: dict[int, Any] = {}
+    for index, raw in placed:
+        if not isinstance(index, int) or isinstance(index, bool):
+            raise AnswerError(f"an index is {index!r}, no whole number")
+        if not 0 <= index < count:
+            raise AnswerError(f"it has the index {index}, and there were {count} texts")
+        if index in found:
+            raise AnswerError(f"it has the index {index} twice")
+        try:
+            found[index] = value(raw)
+        except AnswerError as error:
+            raise AnswerError(f"for index {index} {error}") from error
+    missing = [index for index in range(count) if index not in found]
+    if missing:
+        raise AnswerError(
+            f"it has {len(found)} values for {count} texts; the first without one is {missing[0]}"
+        )
+    return [found[index] for index in range(count)]
+
+
+def score(raw: Any) -> float:
+    """A finite number; raises AnswerError for anything else."""
+    import numpy as np
+
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise AnswerError(f"it gives {_short(raw)} as a score, which is no number")
+    with np.errstate(over="ignore"):
+        kept = float(np.float32(raw))
+    if not np.isfinite(kept):
+        raise AnswerError(f"it gives the score {raw}")
+    return kept
+
+
+def vector(raw: Any) -> NDArray[np.float32]:
+    """A vector of finite numbers: a list, or base64 of little-endian float32.
+
+    Raises AnswerError for anything else.
+    """
+    return _numbers(raw, 1, "one vector a text (its model may give one a token: `token_endpoint`)")
+
+
+def matrix(raw: Any) -> NDArray[np.float32]:
+    """A matrix of finite numbers, a row a token; raises AnswerError for anything else."""
+    if isinstance(raw, str):
+        raise AnswerError("it gives base64 without a shape: make it answer with lists")
+    return _numbers(raw, 2, "one vector a token (its model may give one a text: `endpoint`)")
+
+
+def same_length(rows: Sequence[NDArray[np.float32]]) -> None:
+    """Raise AnswerError if vectors are not all as long as the first one."""
+    lengths = {row.shape[-1] for row in rows}
+    if len(lengths) > 1:
+        raise AnswerError(f"it gives vectors of {len(lengths)} lengths: {sorted(lengths)}")
+
+
+def _numbers(raw: Any, dimensions: int, wanted: str) -> NDArray[np.float32]:
+    import numpy as np
+
+    try:
+        found = _decoded(raw) if isinstance(raw, str) else np.array(raw, dtype=np.float64)
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise AnswerError(f"it gives {_short(raw)}, not {wanted}") from error
+    if found.ndim != dimensions or not found.size:
+        raise AnswerError(f"it gives an array of the shape {found.shape}, not {wanted}")
+    with np.errstate(over="ignore"):
+        kept: NDArray[np.float32] = found.astype(np.float32)
+    if not np.isfinite(kept).all():
+        raise AnswerError("it gives a vector that is not finite")
+    return kept
+
+
+def _decoded(raw: str) -> NDArray[np.float32]:
+    import numpy as np
+
+    return np.frombuffer(base64.b64decode(raw, validate=True), dtype="<f4")
+
+
+def _short(raw: Any) -> str:
+    text = repr(raw)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,92 @@
+"""The gate of an experiment, from files to files: its rules, stored results, and the baseline."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import files
+from harness.analysis.accepted import accept
+from harness.analysis.gate import judge
+from harness.baseline import read_baseline, write_baseline
+from harness.config import load_experiment
+from harness.errors import ConfigError, InputError
+from harness.gate_text import accept_line, accepted_text, gate_text
+from harness.report.gate import gate_markdown
+from harness.report.junit import gate_junit
+from harness.settings import Experiment, Weights
+from harness.store import Results, load_results
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which results are compared with which baseline."""
+
+    file: Path
+    """The experiment; its `gate:` block as it stands now has the rules."""
+    results: Path
+    """The folder of all experiments' results."""
+    baselines: Path
+    datasets: Sequence[Any] = ()
+    """Specifications that replace those of the file, as they did in the run."""
+    weights: Weights = "real"
+
+
+def accepted(request: Request, reason: str | None) -> str:
+    """Store the results as the baseline; returns what changed with that.
+
+    Raises InputError without a reason, or while something that is judged has no result.
+    """
+    if not (reason or "").strip():
+        raise InputError(
+            'Nothing was accepted: --accept needs a reason, --reason "...", for those who will '
+            "ask why the numbers changed."
+        )
+    experiment, results = _read(request)
+    before = _before(request, experiment)
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    after = accept(results, experiment, " ".join(str(reason).split()), today)
+    return accepted_text(before, after, write_baseline(request.baselines, experiment.name, after))
+
+
+def judged(request: Request, junit: Path | None, markdown: Path | None) -> tuple[str, str]:
+    """The gate's status and what the terminal says; writes the files that are asked for.
+
+    Raises InputError where the experiment has no rules or nothing was accepted yet.
+    """
+    experiment, results = _read(request)
+    baseline = read_baseline(request.baselines, experiment.name)
+    if baseline is None:
+        raise InputError(
+            f"Nothing was accepted for {experiment.name} yet: there is no {experiment.name}.csv in "
+            f"{request.baselines}. Look at the report; if later results must be as good, run "
+            f"{accept_line(request.file)} and commit what it writes."
+        )
+    gate = judge(results, baseline, experiment)
+    if junit is not None:
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+        files.write(junit, gate_junit(gate, now))
+    if markdown is not None:
+        files.write(markdown, gate_markdown(gate, results))
+    return gate.status, gate_text(gate, request.file)
+
+
+def _read(request: Request) -> tuple[Experiment, Results]:
+    experiment = load_experiment(request.file, request.datasets, request.weights)
+    if not experiment.gate:
+        raise ConfigError(
+            f"{request.file} has no rules: add `gate: [{{metric: {experiment.metrics[0]}, margin: "
+            "0.01}]`, the most that the mean of a metric may lose."
+        )
+    return experiment, load_results(request.results / experiment.name)
+
+
+def _before(request: Request, experiment: Experiment) -> Any:
+    """What was accepted before; a damaged baseline is about to be replaced."""
+    try:
+        return read_baseline(request.baselines, experiment.name)
+    except InputError:
+        return None

@@ -1,0 +1,87 @@
+"""What a report is made of: sections of blocks, which both templates show alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from harness.report.tables import Table
+
+
+class Captioned(NamedTuple):
+    """A table with what is said of it."""
+
+    caption: str
+    table: Table
+    folded: bool = False
+    """Whether the reader opens it."""
+    anchor: str = ""
+    """Under which name links lead here, if any do."""
+
+
+class Shown(NamedTuple):
+    """A figure: the name of its file, its text, and itself as SVG."""
+
+    name: str
+    alt: str
+    svg: str
+
+
+class Block(NamedTuple):
+    """A titled part of a section."""
+
+    title: str
+    lines: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    tables: Sequence[Captioned] = ()
+    figures: Sequence[Shown] = ()
+    method: str = ""
+    """Which of `methods` says how its numbers were measured."""
+    anchor: str = ""
+    """Under which name links lead here; empty: made from the title."""
+
+
+class Section(NamedTuple):
+    """A chapter of the report."""
+
+    title: str
+    blocks: Sequence[Block]
+    anchor: str = ""
+
+
+def anchored(sections: Iterable[Section]) -> list[Section]:
+    """The same with an anchor of its own for every section and block, and a name for every figure."""
+    anchors: set[str] = set()
+    names: set[str] = set()
+    found = []
+    for section in sections:
+        anchor = _free(_plain(section.anchor or section.title), anchors)
+        blocks = [
+            block._replace(
+                anchor=_free(_plain(block.anchor or f"{anchor}-{block.title}"), anchors),
+                figures=[one._replace(name=_free(one.name, names)) for one in block.figures],
+            )
+            for block in section.blocks
+        ]
+        found.append(Section(section.title, blocks, anchor))
+    return found
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "part"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """`name`, with a number if it is among those `taken`, which it joins."""
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    taken.add(free)
+    return free
+
+
+def figures(sections: Iterable[Section]) -> list[Shown]:
+    """Every figure that is shown."""
+    return [shown for section in sections for block in section.blocks for shown in block.figures]

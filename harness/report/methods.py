@@ -1,0 +1,78 @@
+"""How the numbers of a report were measured: what its columns and captions link to."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness import files
+from harness.analysis.percentiles import MINIMUM
+from harness.analysis.ratios import FEWEST_QUERIES, QUIET
+from harness.analysis.stats import RESAMPLES
+from harness.report.blocks import Block, Section
+from harness.store import Results
+
+TITLE = "How it was measured"
+
+HEADS: Mapping[str, str] = {
+    r"ties@\d+": "ties",
+    r"\w+@\d+": "metrics",
+    r"gain": "intervals",
+    r"the baseline's|gain without unjudged": "unjudged",
+    r"first stage|reranked|ceiling|share of the gap closed|lost before|left behind": "ceilings",
+    r"\d+": "depths",
+    r"chance to be dominated": "frontier",
+    r"p \(Holm\)|wins / ties / losses": "tests",
+    r"k = .*|calls|p\d\d( ms)?( \[95 %\])?|(query|documents|score) ms": "latency",
+    r"(fetch|memory|map|cold map) ms": "fetching",
+    r"GB / million docs|times .*|(vectors|bytes) / doc|on disk|difference|dims?": "storage",
+    r"starts|(imports|load|first call) s|(model|peak|GPU peak) GB": "memory",
+    r"count|per second|tokens / s|s / 1,000 tokens|ms / document": "throughput",
+    r"ms / query|.* / month|index (once|h)|(RAM|disk) GB": "projection",
+}
+"""By pattern of a column's name the method that its numbers come from."""
+
+
+def method_of(column: str) -> str:
+    """The key of the method that a column's numbers come from, else an empty text."""
+    return next((key for head, key in HEADS.items() if re.fullmatch(head, column)), "")
+
+
+def anchor(key: str) -> str:
+    """The name under which links lead to a method."""
+    return f"how-{key}"
+
+
+def methods(results: Results) -> Section:
+    """The section that says how each kind of number was measured."""
+    percentiles = [f"p{percent} from {least}" for percent, least in MINIMUM.items() if least > 1]
+    facts = {
+        "seed": results.plan["seed"],
+        "resamples": f"{RESAMPLES:,}",
+        "depths": _depths(results),
+        "percentiles": ", ".join(percentiles),
+        "fewest": FEWEST_QUERIES,
+        "quiet": " to ".join(map(str, QUIET)),
+    }
+    told = files.read_yaml(Path(__file__).with_name("methods.yaml"))
+    blocks = [
+        Block(one["title"], [line.format(**facts) for line in one["lines"]], anchor=anchor(key))
+        for key, one in told.items()
+    ]
+    return Section(TITLE, blocks, "how")
+
+
+def _depths(results: Results) -> str:
+    """How deep the systems look."""
+    found = Counter(
+        (depth["retrieve"], depth["rerank"])
+        for facts in results.facts.values()
+        if (depth := facts["system"].get("depth"))
+    )
+    return " ".join(
+        f"{retrieve:,} documents are retrieved, of which rerankers score {rerank:,} "
+        f"({'all trials' if len(found) == 1 else f'{count} trials'})."
+        for (retrieve, rerank), count in found.items()
+    )

@@ -1,0 +1,76 @@
+"""Late interaction on a server that is handed the vectors: next-plaid's /rerank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.data import Doc
+from harness.endpoints import joined, next_plaid
+from harness.endpoints.dialect import Asked, Dialect
+from harness.endpoints.served import Server, unchecked
+from harness.protocols import Footprint, Reranker, TokenEncoder
+from harness.stopwatch import stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxsimEndpoint(Server):
+    """Scores by MaxSim on a server, over token vectors that an encoder of ours makes.
+
+    Dialects: next_plaid.
+    """
+
+    dialects: ClassVar[Mapping[str, Dialect]] = {"next_plaid": next_plaid.MAXSIM}
+
+    encoder: TokenEncoder
+
+    def prepare(self, docs: Sequence[Doc]) -> Reranker:
+        """A reranker that has the vectors of `docs` at hand."""
+        texts = list(dict.fromkeys(doc.text for doc in docs))
+        matrices = self.encoder.encode_doc_tokens(texts)
+        return _Prepared(self, dict(zip(texts, matrices, strict=True)))
+
+    def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
+        """Scores with the documents encoded now."""
+        with stage("encode_docs"):
+            matrices = self.encoder.encode_doc_tokens([doc.text for doc in docs])
+        return _scores(self, query, matrices)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    system: MaxsimEndpoint
+    matrices: Mapping[str, NDArray[np.float32]]
+
+    def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
+        return _scores(self.system, query, [self.matrices[doc.text] for doc in docs])
+
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Vectors of `docs` that are compared."""
+        del query
+        return sum(len(self.matrices[doc.text]) for doc in docs)
+
+    def footprint(self) -> Footprint:
+        kept = list(self.matrices.values())
+        return Footprint(
+            holder="reranker",
+            documents=len(kept),
+            vectors=sum(map(len, kept)),
+            dim=kept[0].shape[1] if kept else 0,
+            precision="float32",
+            bytes=sum(matrix.nbytes for matrix in kept),
+        )
+
+
+def _scores(
+    system: MaxsimEndpoint, query: str, matrices: Sequence[NDArray[np.float32]]
+) -> list[float]:
+    with stage("encode_query"):
+        (matrix,) = system.encoder.encode_query_tokens([query])
+    with stage("score"):
+        return system.values(Asked(matrices, query=matrix), joined.score, unchecked)

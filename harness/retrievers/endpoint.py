@@ -1,0 +1,65 @@
+"""Search by a server that has the index: Stanford ColBERT's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.data import Doc, Hit, Query
+from harness.endpoints import colbert, joined
+from harness.endpoints.dialect import Asked, Dialect, Placed
+from harness.endpoints.joined import AnswerError
+from harness.endpoints.served import Server
+from harness.errors import ComponentError
+from harness.protocols import Searcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(Server):
+    """Hits of a server whose index was made of the dataset's documents, in their order.
+
+    Dialects: colbert.
+    """
+
+    dialects: ClassVar[Mapping[str, Dialect]] = {"colbert": colbert.SEARCH}
+
+    def index(self, docs: Sequence[Doc]) -> Searcher:
+        """A searcher that knows which document the server means."""
+        return _Searcher(self, docs)
+
+
+@dataclass(frozen=True)
+class _Searcher:
+    server: Endpoint
+    docs: Sequence[Doc]
+
+    def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
+        return [self._hits(query, depth) for query in queries]
+
+    def _hits(self, query: Query, depth: int) -> list[Hit]:
+        if depth > colbert.MOST:
+            raise ComponentError(
+                f"{self.server.url} gives at most {colbert.MOST} hits, whatever is asked, and "
+                f"{depth} are. Way out: lower depth.retrieve (where the queries are documents "
+                "themselves, to one less)."
+            )
+        asked = Asked(query=query.text, depth=depth)
+        hits: list[Hit] = self.server.answer(asked, f"{depth} hits", self._read)
+        return hits
+
+    def _read(self, placed: Iterable[Placed]) -> list[Hit]:
+        found: dict[int, Hit] = {}
+        for place, (score, text) in placed:
+            if not isinstance(place, int) or not 0 <= place < len(self.docs):
+                raise AnswerError(f"it has the document {place!r}, and there are {len(self.docs)}")
+            if place in found:
+                raise AnswerError(f"it has the document {place} twice")
+            doc = self.docs[place]
+            if text.split() != doc.text.split():
+                raise AnswerError(
+                    f"its document {place} begins {text[:40]!r}, and {doc.doc_id!r} of the dataset "
+                    f"{doc.text[:40]!r}: the index was made of other documents, or in another order"
+                )
+            found[place] = Hit(doc.doc_id, joined.score(score))
+        return list(found.values())

@@ -1,0 +1,117 @@
+"""Gains over several datasets, and how often the decision is wrong where nothing gains."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from literal import literal
+
+from harness.analysis import gains, stats
+from harness.analysis.gains import GAINS
+from harness.analysis.kept import configurations
+from harness.analysis.options import Option
+
+
+def test_one_dataset_has_the_intervals_of_the_report() -> None:
+    rng = np.random.default_rng(5)
+    base, late = rng.random(30).tolist(), rng.random(30).tolist()
+    found = gains.gains(literal({"base": base, "late": late}), "m@1", 0.01)
+    assert tuple(found.table.columns) == GAINS
+    row = found.of["late"]
+    change = (np.array(late) - np.array(base))[:, None]
+    value, low, high = (one.item() for one in stats.mean_intervals(change, 1))
+    assert (row.gain, row.low, row.high) == pytest.approx((value, low, high))
+
+
+def test_p_by_full_enumeration_of_two_datasets() -> None:
+    # Datasets of 6 and 3 queries count alike: a flip of signs weighs a query by 1 / (2 n). All 2^9
+    # flips of the changes less the smallest gain give the p that 10,000 draws estimate.
+    x, y = [0.3, 0.1, -0.05, 0.2, 0.0, 0.15], [0.1, 0.05, 0.3]
+    quality = {
+        name: {"base": [0.5] * len(change), "late": [0.5 + c for c in change]}
+        for name, change in (("x", x), ("y", y))
+    }
+    found = gains.gains(literal(quality), "m@1", 0.02).of["late"]
+    assert found.gain == pytest.approx(sum(x) / 12 + sum(y) / 6)
+    weighted = [(c - 0.02) / 12 for c in x] + [(c - 0.02) / 6 for c in y]
+    seen = sum(weighted)
+    flips = itertools.product((1, -1), repeat=9)
+    means = [sum(s * w for s, w in zip(flip, weighted, strict=True)) for flip in flips]
+    exact = sum(mean >= seen - 1e-12 for mean in means) / 2**9
+    assert found.p == pytest.approx(exact, abs=0.005)
+
+
+def test_holm_over_the_systems() -> None:
+    alternating = [0.5 + 0.05 + 0.2 * (-1) ** i for i in range(40)]
+    quality = {"base": [0.5] * 40, "a": alternating, "b": [0.9] * 40}
+    found = gains.gains(literal(quality), "m@1", 0.01)
+    a, b = found.of["a"], found.of["b"]
+    assert b.p_holm == pytest.approx(2 * b.p)
+    assert a.p_holm == pytest.approx(a.p)
+    assert (a.state, b.state) == ("undecided", "shown")
+    assert math.isnan(b.needed)
+
+
+def test_what_is_needed_of_several_datasets_is_what_would_settle_it() -> None:
+    # Two datasets: with `needed` queries in the same shares the error of the mean over datasets is
+    # the distance to the smallest gain over the two quantiles.
+    rng = np.random.default_rng(2)
+    parts = {"x": 0.03 + 0.3 * rng.standard_normal(100), "y": 0.03 + 0.1 * rng.standard_normal(50)}
+    quality = {
+        name: {"base": [0.5] * len(change), "late": (0.5 + change).tolist()}
+        for name, change in parts.items()
+    }
+    found = gains.gains(literal(quality), "m@1", 0.02)
+    row = found.of["late"]
+    assert found.queries == 150
+    factor = row.needed / 150
+    error = math.sqrt(
+        sum(change.var(ddof=1) / (len(change) * factor) for change in parts.values()) / 4
+    )
+    assert abs(row.gain - 0.02) / error == pytest.approx(1.959964 + 0.841621, rel=0.01)
+
+
+def test_a_gain_of_just_what_matters_is_never_told() -> None:
+    quality = {"base": [0.0] * 4, "late": [0.5, 0.0, 0.5, 0.0]}
+    assert gains.gains(literal(quality), "m@1", 0.25).of["late"].needed == math.inf
+
+
+def test_an_identical_system_is_not_worth_more_queries() -> None:
+    quality = {"base": [0.5, 0.7] * 4, "same": [0.5, 0.7] * 4}
+    assert gains.gains(literal(quality), "m@1", 0.0).of["same"].state == "small"
+
+
+def test_where_nothing_gains_little_is_shown() -> None:
+    """A seeded null: 4 systems equal in truth, 120 experiments; the nominal rate is at most 5 %."""
+    rng = np.random.default_rng(8)
+    shown = 0
+    for _ in range(120):
+        draws = {name: rng.normal(0.5, 0.2, 50).tolist() for name in ("base", "a", "b", "c", "d")}
+        found = gains.gains(literal(draws), "m@1", 0.0).table
+        shown += (found["state"] == "shown").any()
+    assert shown <= 0.05 * 120 + 2 * math.sqrt(120 * 0.05 * 0.95)
+
+
+def test_what_a_query_changed() -> None:
+    found = gains.changes(literal({"base": [0.5, 0.25], "late": [0.75, 0.0]}), "x", "m@1")
+    assert found.to_dict() == {"late": {"q000": 0.25, "q001": -0.25}}
+
+
+def test_configurations_of_options() -> None:
+    results = literal({"base": [0.5], "late": [0.5], "fly": [0.5], "cross": [0.5]})
+    from harness.analysis import compare, options
+    from harness.analysis.costs import analyse_costs
+
+    costs = analyse_costs(results, compare.storage_per_document(results))
+    found = options.options(results, costs)
+    assert found == [
+        Option("base", "retrieve"),
+        Option("late", "precomputed"),
+        Option("fly", "on the fly"),
+        Option("cross", "rerank"),
+    ]
+    assert set(configurations(results)) == {"base", "late", "fly", "cross"}
+    assert found[2].name == "fly, on the fly"

@@ -1,0 +1,135 @@
+"""Results of a tiny experiment with a gate, stored as a run would, without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fakes import write_experiment
+
+from harness import frames
+from harness.config import load_experiment
+from harness.data import Hit
+from harness.plan import make_plan
+from harness.settings import Experiment
+from harness.store import Measured, Record, Results, Store, load_results
+
+METRIC = "ndcg@3"
+RULE = {"metric": METRIC, "margin": 0.01}
+MACHINE = {"system": "Linux", "processor": "p", "cores": 2, "memory_gib": 4.0}
+PROVENANCE = {"harness": "0", "revision": "r1", "python": "3.11", "machine": MACHINE, "threads": {}}
+PROVENANCE |= {"packages": {"torch": "2.11.0", "numpy": "2"}}
+OVERLAP = {"use": "fakes:WordOverlap"}
+
+LATENCY = {"candidates": [2], "budget_s": 1}
+TIMED_RULE = {"latency": 1.1, "to": "first", "k": 2}
+
+
+def experiment(folder: Path, **changes: Any) -> Path:
+    """An experiment with a first stage and a system that reranks its hits."""
+    systems = [
+        {"name": "first", "retriever": OVERLAP},
+        {"name": "second", "retriever": OVERLAP, "reranker": {"use": "fakes:Oracle"}},
+    ]
+    folder.mkdir(exist_ok=True)
+    return write_experiment(folder, **{"systems": systems, "gate": [RULE], **changes})
+
+
+def store(
+    results: Path,
+    file: Path,
+    values: Mapping[str, Sequence[float]],
+    failed: Mapping[str, str] | None = None,
+    **facts: Any,
+) -> Results:
+    """Results of `file`: by system the value of each query; systems without values are pending.
+
+    `facts` replace those of `_facts`; `calls` are rows of timed calls.
+    """
+    calls = facts.pop("calls", None)
+    plan = make_plan(load_experiment(file))
+    kept = Store(results, plan.experiment.name)
+    kept.save_plan(plan)
+    for trial in plan.trials:
+        name = trial.system.name
+        if name in (failed or {}):
+            kept.save_failure(trial, (failed or {})[name])
+        if name not in values:
+            continue
+        rows = [
+            (trial.dataset.name, name, f"q{i}", METRIC, value)
+            for i, value in enumerate(values[name])
+        ]
+        kept.save(
+            trial,
+            Record(
+                run={f"q{i}": [Hit("d1", 1.0)] for i in range(len(rows))},
+                candidates=None,
+                measured=Measured(
+                    measurements=pd.DataFrame(rows, columns=list(frames.MEASUREMENTS)),
+                    readings=pd.DataFrame(columns=list(frames.READINGS)),
+                    qrels={},
+                ),
+                timings=pd.DataFrame(columns=list(frames.TIMINGS)),
+                storage=pd.DataFrame(columns=list(frames.STORAGE)),
+                texts={f"query q{i}": f"text of q{i}" for i in range(len(rows))},
+                facts=_facts(trial, facts),
+            ),
+        )
+    if calls is not None:
+        _store_calls(kept, plan, calls, facts)
+    return load_results(results / plan.experiment.name)
+
+
+def _facts(trial: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    dataset = {"fingerprint": "f", "documents": 5, "queries": 4, "judgements": 6, "notes": []}
+    dataset |= {"identity": {}, "source": {}, "subset": None, "description": ""}
+    dataset |= changes.get("dataset", {})
+    first = {"kind": "retrieve", "key": changes.get("first", "k1")}
+    first |= {"queries_without_hits": 0, "hits_not_in_corpus": 0}
+    last = {"kind": "rerank", "key": "k2", "candidates_sha256": changes.get("candidates", "c")}
+    return {
+        "dataset": dataset,
+        "system": trial.system.configuration(),
+        "identities": changes.get("identities", []),
+        "stages": [first, last][: len(trial.stages)],
+        "provenance": changes.get("provenance", PROVENANCE),
+    }
+
+
+def timed(
+    seconds: float, noise: float = 0.0, queries: int = 30, k: int = 2
+) -> list[dict[str, Any]]:
+    """Calls in which reranking takes `seconds` and retrieval 0.01, queries apart by up to 10 %.
+
+    The second copy of the reranking arm takes alternately longer and shorter by `noise`.
+    """
+    rows: list[dict[str, Any]] = []
+    for i in range(queries):
+        own = 1 + (i % 10) / 100
+        apart = 1 + noise * (1 if i % 2 else -1)
+        row = {"device": "cpu", "k": k, "round": 0, "query_id": f"q{i}", "copy": 0}
+        rows += [
+            row | {"system": "first", "mode": "retrieve", "k": 100, "seconds": 0.01},
+            row | {"system": "second", "mode": "rerank", "seconds": seconds * own},
+            row
+            | {"system": "second", "mode": "rerank", "seconds": seconds * own * apart}
+            | {"copy": 1},
+        ]
+    return rows
+
+
+def _store_calls(kept: Store, plan: Any, calls: Any, changes: Mapping[str, Any]) -> None:
+    (costing,) = plan.costings()
+    arms = pd.DataFrame(calls).drop_duplicates(["system", "mode", "k"])
+    arms = arms.assign(status="measured", reason="").reindex(columns=list(frames.ARMS))
+    tables = {"calls": pd.DataFrame(calls).reindex(columns=list(frames.CALLS)), "arms": arms}
+    shares = {"retrieve": {"first": "first", "second": "first"}, "on the fly": {}}
+    facts = {"provenance": changes.get("provenance", PROVENANCE), "threads": 2, "shares": shares}
+    kept.save_costs(costing, tables, facts)
+
+
+def loaded(file: Path) -> Experiment:
+    return load_experiment(file)

@@ -1,0 +1,174 @@
+"""Results as literal tables: quality per query, constant latencies and bytes, by the system's name.
+
+A system is named for what it is: `base` retrieves, `late...` reranks by vectors made beforehand,
+`fly...` by vectors made with every query, anything else is a cross-encoder; all share `base`'s
+retriever. Without more, a call of `base` takes 10 ms and its vectors 1,000 bytes a document.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness import frames
+from harness.store import COSTS, Results
+
+RETRIEVE = 0.01
+BYTES = 1000
+K = 10
+
+TEXTS = dict.fromkeys(("reason", "policy", "dtype", "attention"), "")
+
+Values = Mapping[str, Sequence[float]]
+MACHINE = {"processor": "<cpu>", "cores": 2, "memory_gib": 4.0, "system": "Linux"}
+PROVENANCE = {"harness": "0", "revision": None, "python": "3", "packages": {}, "machine": MACHINE}
+
+
+def literal(
+    quality: Mapping[str, Values] | Values,
+    *,
+    bytes_per_document: Mapping[str, float] | None = None,
+    seconds: Mapping[str, float | Sequence[float]] | None = None,
+    models: Mapping[str, str] | None = None,
+    failed: Mapping[str, str] | None = None,
+    predicted: Mapping[str, float] | None = None,
+    timed: int | None = None,
+    memory: Mapping[str, float] | None = None,
+    subset: bool = False,
+    **decision: Any,
+) -> Results:
+    """The results; `decision` are keys of the block, `seconds` those of reranking by system.
+
+    p95 is carried where 200 queries are `timed` (None: all).
+    """
+    by_dataset: Any = quality
+    if not isinstance(next(iter(by_dataset.values())), Mapping):
+        by_dataset = {"x": by_dataset}
+    systems = list(dict.fromkeys([*next(iter(by_dataset.values())), *(failed or {})]))
+    configs = {name: config(name, (models or {}).get(name, "")) for name in systems}
+    tables = _costs(by_dataset, systems, seconds or {}, predicted or {}, timed, memory or {})
+    shares = {
+        "retrieve": dict.fromkeys(systems, "base"),
+        "on the fly": {name: name for name in systems if name.startswith(("late", "fly"))},
+    }
+    facts = {"threads": 2, "shares": shares, "provenance": PROVENANCE, "queries": 200}
+    facts |= {"settings": {"rounds": 5, "budget_s": 9.0}, "tuning_queries": 3}
+    return Results(
+        folder=Path(),
+        plan={
+            "experiment": "e",
+            "question": "?",
+            "baseline": "base",
+            "metrics": ["m@1"],
+            "seed": 1,
+            "weights": "real",
+            "decision": {"workload": None, "prices": None, **decision},
+        },
+        costs=tables,
+        cost_facts={(name, "latency"): facts for name in by_dataset} if seconds else {},
+        **_quality(by_dataset, configs, bytes_per_document or {}, failed or {}, subset=subset),
+    )
+
+
+def config(name: str, model: str = "") -> dict[str, Any]:
+    """A system's configuration as it is stored."""
+    reranker: dict[str, Any] | None = {"use": "cross_encoder", "model": model}
+    if name.startswith(("late", "fly")):
+        documents = "on_the_fly" if name.startswith("fly") else "prepared"
+        encoder = {"use": "pylate", "model": model}
+        reranker = {"use": "late_interaction", "encoder": encoder, "documents": documents}
+        reranker |= {"precision": "int8", "pool_factor": 1, "dim": None}
+    retriever = {"use": "dense", "encoder": {"use": "x"}, "dim": None}
+    depth = {"retrieve": 100, "rerank": 100}
+    return {
+        "name": name,
+        "retriever": retriever,
+        "reranker": None if name.startswith("base") else reranker,
+        "depth": depth,
+    }
+
+
+def mode(name: str) -> str:
+    """How a system is served."""
+    kinds = {"base": "retrieve", "late": "precomputed", "fly": "on the fly"}
+    return next((kind for start, kind in kinds.items() if name.startswith(start)), "rerank")
+
+
+def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows).reindex(columns=list(getattr(frames, name.upper())))
+
+
+def _costs(
+    quality: Mapping[str, Values],
+    systems: Sequence[str],
+    seconds: Mapping[str, float | Sequence[float]],
+    predicted: Mapping[str, float],
+    timed: int | None,
+    memory: Mapping[str, float],
+) -> dict[str, pd.DataFrame]:
+    """A call of every query that is timed, and the arms that made them."""
+    calls, arms, starts = [], [], []
+    for dataset, values in quality.items():
+        count = len(next(iter(values.values())))
+        for name in systems if seconds else []:
+            each = {"base": RETRIEVE, **seconds}.get(name)
+            row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name), "k": K}
+            status = "not measured" if each is None else "measured"
+            arms.append(row | TEXTS | {"status": status})
+            for i in range(0 if each is None else timed or count):
+                value = each[i] if isinstance(each, Sequence) else each
+                call = {"copy": 0, "round": 0, "query_id": f"q{i:03}", "tokens": 100.0}
+                calls.append(row | call | {"seconds": value})
+        for name, tokens in predicted.items():
+            row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name)}
+            arms.append(row | TEXTS | {"k": 2 * K, "status": "predicted", "tokens": tokens})
+        for name, loaded in memory.items():
+            row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name)}
+            starts.append(row | {"libraries_bytes": 0.0, "loaded_bytes": loaded})
+    tables = {name: pd.DataFrame(columns=list(getattr(frames, name.upper()))) for name in COSTS}
+    made = {"calls": calls, "arms": arms, "starts": starts}
+    return tables | {name: _frame(name, rows) for name, rows in made.items() if rows}
+
+
+def _quality(
+    quality: Mapping[str, Values],
+    configs: Mapping[str, Mapping[str, Any]],
+    sizes: Mapping[str, float],
+    failed: Mapping[str, str],
+    *,
+    subset: bool,
+) -> dict[str, Any]:
+    trials, values, storage, facts = [], [], [], {}
+    for dataset, systems in quality.items():
+        for name, settings in configs.items():
+            text = json.dumps(settings)
+            if name in failed or name not in systems:
+                reason = failed.get(name, "it broke")
+                trials.append((dataset, name, f"key-{name}", "failed", "", "", text, reason))
+                continue
+            trials.append((dataset, name, f"key-{name}", "done", "dense", "", text, ""))
+            values += [
+                (dataset, name, f"q{i:03}", metric, of_query)
+                for i, value in enumerate(systems[name])
+                for metric, of_query in (("m@1", value), ("judged@10", 1.0), ("ties@10", 0.0))
+            ]
+            storage.append((dataset, name, "retriever", 1, 1, 4, "float32", BYTES))
+            if name in sizes:
+                storage.append((dataset, name, "reranker", 1, 9, 4, "int8", sizes[name]))
+            described = {"notes": [], "subset": {"documents": 1} if subset else None}
+            described |= {"description": "d <b>", "documents": 10, "judgements": 20}
+            described |= {"queries": len(systems[name]), "fingerprint": "f" * 20}
+            stage = {"queries_without_hits": 0, "hits_not_in_corpus": 0}
+            facts[dataset, name] = {"system": settings, "dataset": described, "stages": [stage]}
+            facts[dataset, name] |= {"provenance": PROVENANCE}
+    return {
+        "trials": pd.DataFrame(trials, columns=list(frames.TRIALS)),
+        "measurements": pd.DataFrame(values, columns=list(frames.MEASUREMENTS)),
+        "timings": pd.DataFrame(columns=list(frames.TIMINGS)),
+        "storage": pd.DataFrame(storage, columns=list(frames.STORAGE)),
+        "facts": facts,
+    }

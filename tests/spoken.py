@@ -1,0 +1,103 @@
+"""Every component and dialect as one case: how it is made, asked, and what must come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import contract_server
+import numpy as np
+from contract_server import MODEL, matrix, score, sigmoid, vector
+from fakes import HashingTokenEncoder
+
+from harness.data import Doc, Query
+from harness.encoders import endpoint as encoder
+from harness.encoders import token_endpoint
+from harness.precision import unit
+from harness.rerankers import endpoint as reranker
+from harness.rerankers import maxsim_endpoint
+from harness.retrievers import endpoint as retriever
+
+QUERY = "red apple pie"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    kind: str
+    """`scores`, `vectors`, `matrices` or `hits`."""
+    dialect: str
+    make: Callable[..., Any]
+    path: str
+    """What is asked for the work itself."""
+    has_index: bool = True
+
+    def component(self, url: str, **changes: Any) -> Any:
+        return self.make(dialect=self.dialect, url=url, model=MODEL, retries=2, **changes)
+
+    def ask(self, component: Any, texts: Sequence[str]) -> list[Any]:
+        docs = [Doc(str(i), text) for i, text in enumerate(texts)]
+        if self.kind == "scores":
+            return list(component.score(QUERY, docs))
+        if self.kind == "vectors":
+            return list(component.encode_docs(texts))
+        if self.kind == "matrices":
+            return list(component.encode_doc_tokens(texts))
+        docs = [Doc(str(i), text) for i, text in enumerate(contract_server.STANFORD_DOCS)]
+        (hits,) = component.index(docs).search([Query("q", QUERY)], len(texts))
+        return sorted((hit.score for hit in hits), reverse=True)
+
+    def expected(self, texts: Sequence[str]) -> list[Any]:
+        if self.name == "maxsim":
+            encoded = HashingTokenEncoder(8)
+            (query,) = encoded.encode_query_tokens([QUERY])
+            return [(query @ m.T).max(axis=1).sum() for m in encoded.encode_doc_tokens(texts)]
+        if self.kind == "scores":
+            squash = sigmoid if self.dialect == "cohere" else float
+            return [squash(score(QUERY, text)) for text in texts]
+        if self.kind == "vectors":
+            return [unit(np.array([vector(text)], np.float32))[0] for text in texts]
+        if self.kind == "matrices":
+            role = "d " if self.dialect in ("pylate", "next_plaid") else ""
+            return [unit(np.array(matrix(text, role), np.float32)) for text in texts]
+        everything = [score(QUERY, text) for text in contract_server.STANFORD_DOCS]
+        return sorted(everything, reverse=True)[: len(texts)]
+
+
+def _maxsim(**fields: Any) -> Any:
+    return maxsim_endpoint.MaxsimEndpoint(encoder=HashingTokenEncoder(8), **fields)
+
+
+def _reranking(dialect: str, path: str, *, has_index: bool = True) -> Case:
+    return Case(dialect, "scores", dialect, reranker.Endpoint, path, has_index)
+
+
+CASES = [
+    _reranking("bentoml", "/score", has_index=False),
+    _reranking("cohere", "/rerank"),
+    _reranking("infinity", "/rerank"),
+    _reranking("next_plaid", "/rerank_with_encoding"),
+    _reranking("plain", "/rerank"),
+    _reranking("tei", "/rerank"),
+    _reranking("torchserve", "/predictions/org%2Fmodel"),
+    _reranking("triton", "/v2/models/org%2Fmodel/infer", has_index=False),
+    _reranking("vllm", "/rerank"),
+    _reranking("vllm_score", "/score"),
+    Case("maxsim", "scores", "next_plaid", _maxsim, "/rerank"),
+    Case("ollama", "vectors", "ollama", encoder.Endpoint, "/api/embed", has_index=False),
+    Case("openai", "vectors", "openai", encoder.Endpoint, "/embeddings"),
+    Case("tei embed", "vectors", "tei", encoder.Endpoint, "/embed", has_index=False),
+    Case("infinity tokens", "matrices", "infinity", token_endpoint.TokenEndpoint, "/embeddings"),
+    Case(
+        "plaid tokens",
+        "matrices",
+        "next_plaid",
+        token_endpoint.TokenEndpoint,
+        "/encode",
+        has_index=False,
+    ),
+    Case("pylate", "matrices", "pylate", token_endpoint.TokenEndpoint, "/v1/embeddings"),
+    Case("vllm tokens", "matrices", "vllm", token_endpoint.TokenEndpoint, "/pooling"),
+    Case("colbert", "hits", "colbert", retriever.Endpoint, "/api/search"),
+]

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.baseline import VALUES, Baseline, read_baseline, write_baseline
+from harness.errors import InputError
+
+FACTS = {"reason": "é", "trials": {"d": {}}, "provenances": []}
+
+
+def table(*rows: tuple[str, str, str, str, float]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(VALUES))
+
+
+ROWS = (
+    ("a,b", 'say "x"', "ndcg@10", "001", 0.5),
+    ("a,b", 'say "x"', "ndcg@10", "NA", 1.0),
+    ("a,b", 'say "x"', "ndcg@10", "", 0.123457),
+    ("a,b", "two\nlines", "ndcg@10", "=1+1", 0.0),
+)
+
+
+def test_round_trip_with_hostile_names(tmp_path: Path) -> None:
+    path = write_baseline(tmp_path / "new", "e", Baseline(table(*ROWS), FACTS))
+    found = read_baseline(tmp_path / "new", "e")
+    assert found is not None
+    pd.testing.assert_frame_equal(found.table, table(*ROWS), check_dtype=False)
+    assert found.facts.items() >= FACTS.items()
+    assert path.read_text().splitlines()[1] == '"a,b","say ""x""",ndcg@10,001,0.5'
+    assert sorted(file.name for file in path.parent.iterdir()) == ["e.csv", "e.json"]
+
+
+def test_the_same_baseline_is_the_same_bytes(tmp_path: Path) -> None:
+    files = []
+    for name in ("a", "b"):
+        path = write_baseline(tmp_path / name, "e", Baseline(table(*ROWS), FACTS))
+        files.append((path.read_bytes(), path.with_suffix(".json").read_bytes()))
+    assert files[0] == files[1]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n")), unique=True))
+def test_any_query_id_survives(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> None:
+    rows = [("d", "s", "m@1", query_id, 0.25) for query_id in ids]
+    folder = tmp_path_factory.mktemp("any")
+    write_baseline(folder, "e", Baseline(table(*rows), {}))
+    found = read_baseline(folder, "e")
+    assert found is not None
+    assert found.table["query_id"].tolist() == ids
+
+
+def test_none_is_there(tmp_path: Path) -> None:
+    assert read_baseline(tmp_path, "e") is None
+
+
+def test_a_checkout_may_have_other_line_endings(tmp_path: Path) -> None:
+    path = write_baseline(tmp_path, "e", Baseline(table(ROWS[0]), FACTS))
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    found = read_baseline(tmp_path, "e")
+    assert found is not None
+    assert found.table["value"].tolist() == [0.5]
+
+
+HEADER = "dataset,system,metric,query_id,value\n"
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [
+        ("csv", None),
+        ("json", None),
+        ("csv", b""),
+        ("csv", HEADER.encode() + b"d,s,m,q,0.9\n"),  # another value: the digest tells
+        ("csv", b"\xff\xfe"),
+        ("json", b"{}"),
+        ("json", b"["),
+        ("json", b"[]"),
+    ],
+)
+def test_a_damaged_baseline_is_named_with_the_way_out(
+    tmp_path: Path, ending: str, content: bytes | None
+) -> None:
+    write_baseline(tmp_path, "e", Baseline(table(ROWS[0]), FACTS))
+    file = tmp_path / f"e.{ending}"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read as one baseline") as caught:
+        read_baseline(tmp_path, "e")
+    assert "Restore both from version control" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a,b\n1,2\n", f"{HEADER}d,s,m,q,nan\n", f"{HEADER}d,s,m,q,\n", HEADER + 2 * "d,s,m,q,1\n"],
+)
+def test_a_table_that_is_none_is_refused_even_with_its_digest(text: str) -> None:
+    from harness.baseline import _values
+    from harness.data import digest
+
+    with pytest.raises(ValueError, match=r"."):
+        _values(text, digest([text]))
