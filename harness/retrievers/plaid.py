@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness import multi_vector, plaid, storage
 from harness.data import Doc, Hit, Query
+from harness.errors import ComponentError
 from harness.frames import ranked
 from harness.multi_vector import Encoded, Made
 from harness.nothing import Nothing
@@ -37,7 +38,8 @@ class Plaid:
     n_ivf_probe: int = 8
     """Centroids that are looked at for each token of a query."""
     n_full_scores: int = 4096
-    """The most documents near those centroids that are scored in full."""
+    """Documents near those centroids that are scored by centroids; the best quarter of them is
+    scored by its vectors, and nothing else is a hit."""
     device: str = "cpu"
     """Where index and search run: `cpu` or `cuda`."""
 
@@ -75,6 +77,12 @@ class _Index:
     """Centroids for each token of a query: not more than there are."""
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
+        most = min(depth, len(self.found.doc_ids))
+        if most > max(self.system.n_full_scores // 4, 1):
+            raise ComponentError(
+                f"PLAID gives at most a quarter of n_full_scores = {self.system.n_full_scores} "
+                f"hits, and {most} are asked for. Raise n_full_scores, or lower depth.retrieve."
+            )
         with stage("encode_query"):
             matrices = multi_vector.queries(self.system.encoder, [q.text for q in queries])
         with stage("score"):

@@ -145,6 +145,13 @@ def test_plaid_finds_a_document_by_its_own_text() -> None:
     assert [hit.doc_id for hit in hits] == ["d8"]
 
 
+def test_more_hits_than_plaid_scores_are_refused() -> None:
+    few = dataclasses.replace(PLAID, n_full_scores=40).index(DOCS)
+    assert [len(hits) for hits in few.search(QUERIES[:3], 10)] == [10] * 3
+    with pytest.raises(ComponentError, match="quarter of n_full_scores = 40 hits, and 11 are"):
+        few.search(QUERIES, 11)
+
+
 @pytest.mark.parametrize("retriever", parameters({**EXACT, **APPROXIMATE}))
 def test_nothing_to_be_found(retriever: Any) -> None:
     for docs in ([], [Doc("empty", "")]):
