@@ -98,7 +98,7 @@ def _onnx_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _list_options(sub: argparse.ArgumentParser) -> None:
-    kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
+    kinds = ("datasets", "retrievers", "rerankers", "encoders", "models", "systems")
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
 
 
