@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,13 @@ from harness import load_results
 from harness.clock import Clock
 from harness.config import load_experiment
 from harness.data import Hit, Query
+from harness.encoders.sentence_transformers import SentenceTransformers
 from harness.execute import Execution
 from harness.latency.course import Arm
-from harness.latency.memory import in_groups
+from harness.latency.memory import in_groups, most_at_once
 from harness.latency.study import choose
 from harness.plan import make_plan
+from harness.retrievers.dense import Dense
 from harness.settings import Latency, Weights
 from harness.store import Results, Store
 
@@ -219,6 +223,19 @@ def test_no_query_is_both_tuned_on_and_timed(count: int, wanted: int) -> None:
 
 def arm(system: str, *models: str) -> Arm:
     return Arm(system, "rerank", (1,), {}, {}, models=models)
+
+
+def test_one_model_in_two_number_formats_is_two_in_memory() -> None:
+    formats: Sequence[Any] = ("float32", "bfloat16", "float32")
+    arms = [
+        dataclasses.replace(
+            arm(f"{i}", "x/y"), component=Dense(SentenceTransformers("x/y", dtype=d))
+        )
+        for i, d in enumerate(formats)
+    ]
+    assert most_at_once([arms]) == 2
+    assert most_at_once([[arms[0]], arms[1:]]) == 2
+    assert most_at_once([]) == 0
 
 
 def test_arms_whose_models_do_not_fit_together_take_turns() -> None:
