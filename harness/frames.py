@@ -46,7 +46,8 @@ ARMS = (
     *("attention", "tokens", "queries", "agreement", "tau"),
 )
 """One row an arm and k, timed or not. `status` is `measured`, `predicted` (one call would not fit in
-the budget: `tokens` is the median that it would have read) or `not measured`, with the `reason`;
+the budget: `tokens` is the median that it would have read) or `not measured`, with the `reason`, which
+for `measured` says what was left out;
 `policy` is the batch policy that tuning chose; `agreement` the share of timed queries whose ranking
 is the one that quality was measured on, NaN where no such ranking is known; `tau` Kendall's tau
 between its rankings and those of the first device, NaN there."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -101,12 +101,17 @@ class Plan:
 
     def models(self) -> Mapping[str, str]:
         """The references of models that must be on this machine, and which component wants each."""
-        return {
-            component.model: registry.config_of(component)["use"]
-            for component in self.components()
-            if isinstance(getattr(component, "model", None), str)
-            if not (component.model.startswith("dummy:") or isinstance(component, Served))
-        }
+        return models_of(self.components())
+
+
+def models_of(components: Iterable[Any]) -> Mapping[str, str]:
+    """The references of the components' models that must be here, and which wants each."""
+    return {
+        component.model: registry.config_of(component)["use"]
+        for component in components
+        if isinstance(getattr(component, "model", None), str)
+        if not (component.model.startswith("dummy:") or isinstance(component, Served))
+    }
 
 
 def make_plan(experiment: Experiment) -> Plan:

@@ -18,6 +18,7 @@ FLOORS = (
     ("harness.gating",),
     ("harness.side_by_side", "harness.gate_text"),
     ("harness.closing", "harness.claim_lines"),
+    ("harness.service",),
     ("harness.execute", "harness.report"),
     ("harness.costs",),
     ("harness.latency.study",),

@@ -82,8 +82,11 @@ class Request(NamedTuple):
 class _PassingError(Exception):
     """What may be over at the next try."""
 
-    def __init__(self, told: str, remedy: str = START, wait: float = 0.0) -> None:
+    def __init__(
+        self, told: str, kind: traffic.Fault, remedy: str = START, wait: float = 0.0
+    ) -> None:
         super().__init__(told)
+        self.kind = kind
         self.remedy = remedy
         self.wait = wait
         """Seconds that the server asks to be left alone."""
@@ -151,7 +154,7 @@ class Client:
         if wait > LONGEST_PAUSE:
             told += f", and asks to be left alone for {wait:,.0f} s"
             raise self.fault(request, told, "run again when that is over: what is done is kept")
-        raise _PassingError(told, remedy, wait)
+        raise _PassingError(told, "refused", remedy, wait)
 
     def _exchanged(self, request: Request) -> Reply:
         """The answer as it came, within `timeout_s` from the first byte to the last."""
@@ -223,10 +226,10 @@ def _passing(timeout_s: float) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise _PassingError(f"no whole answer within {timeout_s:g} s") from error
+        raise _PassingError(f"no whole answer within {timeout_s:g} s", "late") from error
     except httpx.RequestError as error:
         why = " ".join(str(error).split()) or type(error).__name__
-        raise _PassingError(f"the connection failed ({why})") from error
+        raise _PassingError(f"the connection failed ({why})", "broken") from error
 
 
 def _parsed(content: bytes) -> tuple[Any, str]:
@@ -268,6 +271,8 @@ def _note(state: tenacity.RetryCallState) -> None:
     traffic.add("retries")
     traffic.add("waited_seconds", seconds)
     error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, _PassingError):
+        traffic.add(error.kind)
     log.debug("try %d: %s; again in %.1f s", state.attempt_number, error, seconds)
 
 
