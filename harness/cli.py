@@ -256,7 +256,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         routes = "POST /rerank, GET /info, GET /health"
         ready = f"Ready: {system.name} at {where} ({routes}). Ctrl-C stops it."
         requests = host.run(service, here, lambda: print(ready, flush=True))
-    print(f"Stopped after {requests:,} requests; all that were inside are answered.")
+    print(f"Stopped after {requests:,} requests.")
     return EXIT_OK
 
 

@@ -13,7 +13,7 @@ from harness.clock import Clock
 from harness.data import Doc, Query
 from harness.errors import ComponentError, ConfigError, HarnessError, ServerError
 from harness.plan import component_key, has_random_weights, models_of
-from harness.protocols import Identified, Reranker
+from harness.protocols import Identified, Preparable, Reranker
 from harness.provenance import provenance
 from harness.service.request import Limits
 from harness.settings import Experiment, System
@@ -64,6 +64,7 @@ def told(system: System) -> dict[str, Any]:
         "model": ", ".join(filter(None, named)) or configuration["use"],
         "fingerprint": component_key(reranker)[:32],
         "system": system.name,
+        "mode": "on the fly" if isinstance(reranker, Preparable) else "rerank",
         "random_weights": has_random_weights(reranker),
         "configuration": configuration,
         "identities": [dict(part.identity()) for part in parts if isinstance(part, Identified)],
@@ -122,10 +123,10 @@ def url(here: socket.socket) -> str:
 
 
 def run(application: Starlette, here: socket.socket, ready: Callable[[], None]) -> int:
-    """Answer until SIGTERM or SIGINT, and what is inside then; the number of requests.
+    """Answer until SIGTERM or SIGINT, and then what is inside; the number of requests.
 
-    `ready` is called when requests are answered. A second signal stops at once. Raises ServerError
-    if another process took the port meanwhile.
+    `ready` is called when requests are answered. A second SIGINT lets nobody but the request that
+    is being scored finish. Raises ServerError if another process took the port meanwhile.
     """
     import uvicorn
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import tiny
 from fakes import DOCS, QUERIES, write_experiment
-from services import Halting, Request, Service, asked_by_many, serving
+from services import CLIENTS, Halting, Request, Service, asked_by_many, serving
 
 from harness import load_results
 from harness.cli import main
@@ -164,7 +164,7 @@ def test_a_varied_system_answers_every_dialect_as_in_process(tmp_path: Path) -> 
         info = httpx.get(f"{service.url}/info", trust_env=False).json()
         assert info["system"] == "ours[dim=4]"
         assert info["configuration"]["dim"] == 4
-        assert info["max_documents"] == 3
+        assert (info["mode"], info["max_documents"]) == ("on the fly", 3)
         assert info["provenance"]["packages"]["numpy"]
         for dialect, prefix in (("plain", ""), ("cohere", "/v1"), ("tei", "")):
             assert scores_by_endpoint(service, dialect, prefix, info["model"]) == expected
@@ -295,7 +295,7 @@ def test_many_clients_get_the_rankings_of_one_process(
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(20) == 0
     assert seen.wrong == []
-    assert len(seen.seconds) > 10 * seconds
+    assert len(seen.seconds) > 2 * CLIENTS
 
 
 def test_the_halting_reranker_halts_once(tmp_path: Path) -> None:
