@@ -200,7 +200,8 @@ class _Service:
             raise RefusedError(500, str(error)) from error
         except Exception as error:  # one request that breaks the model must not stop the others
             log.exception("a request failed")
-            told = f"The reranker failed ({type(error).__name__}: {error})."
+            why = " ".join(str(error).split())
+            told = f"The reranker failed ({type(error).__name__}: {why})."
             raise RefusedError(500, told) from error
 
     def _note(self, documents: int, seconds: float) -> None:

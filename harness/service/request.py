@@ -75,14 +75,17 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-def check_keys(content: Mapping[str, Any], known: Sequence[str], needed: Sequence[str]) -> None:
-    """Refuse a request with a key that is not known, or without one that is needed."""
+def check_keys(
+    content: Mapping[str, Any], known: Sequence[str], needed: Sequence[str], name: str = "The body"
+) -> None:
+    """Refuse an object with a key that is not known, or without one that is needed."""
     for key in content:
         if key not in known:
-            raise RefusedError(422, f"Unknown key {short(key)}{did_you_mean(key, known)}")
+            hint = did_you_mean(key, known)
+            raise RefusedError(422, f"{name} has the unknown key {short(key)}{hint}")
     for key in needed:
         if key not in content:
-            raise RefusedError(422, f"The key {key!r} is missing.")
+            raise RefusedError(422, f"{name} lacks the key {key!r}.")
 
 
 def wanted(
@@ -116,7 +119,7 @@ def _doc(raw: Any, name: str, place: str, limits: Limits) -> Doc:
         return Doc(place, _text(raw, name, limits))
     if not isinstance(raw, dict):
         _refuse(name, "a string or an object with id and text", raw)
-    check_keys(raw, ("id", "text"), ("text",))
+    check_keys(raw, ("id", "text"), ("text",), name)
     given = raw.get("id")
     doc_id = place if given is None else _text(given, f"{name}.id", limits)
     return Doc(doc_id, _text(raw["text"], f"{name}.text", limits))

@@ -41,7 +41,7 @@ class ByLength:
         time.sleep(0.001)
         self.inside.pop()
         if query == "broken":
-            raise RuntimeError("out of memory")
+            raise RuntimeError("out of\n  memory")
         if query == "nan":
             return [float("nan")] * len(docs)
         return [len(doc.text) + 0.1 for doc in docs][: 1 if query == "few" else None]

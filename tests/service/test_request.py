@@ -48,7 +48,7 @@ def test_bodies_that_are_no_object(body: bytes, status: int, told: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"topn": 1}, "Unknown key \"topn\"; did you mean 'top_n'?"),
+        ({"topn": 1}, "The body has the unknown key \"topn\"; did you mean 'top_n'?"),
         ({"query": None}, "query must be a string, not null."),
         ({"query": ["q"]}, 'query must be a string, not ["q"].'),
         ({"query": ""}, "query must not be empty."),
@@ -62,8 +62,8 @@ def test_bodies_that_are_no_object(body: bytes, status: int, told: str) -> None:
         ({"documents": ["a", 3]}, "documents[1] must be a string or an object with id and text"),
         ({"documents": ["a", None]}, "documents[1] must be a string or an object"),
         ({"documents": ["a", "b" * 10]}, "documents[1] has 10 characters"),
-        ({"documents": [{"id": "1"}]}, "The key 'text' is missing."),
-        ({"documents": [{"id": "1", "txt": "a"}]}, "Unknown key \"txt\"; did you mean 'text'?"),
+        ({"documents": [{"id": "1"}]}, "documents[0] lacks the key 'text'."),
+        ({"documents": [{"id": "1", "txt": "a"}]}, "documents[0] has the unknown key \"txt\"; did you mean 'text'?"),
         ({"documents": [{"id": 1, "text": "a"}]}, "documents[0].id must be a string, not 1."),
         ({"documents": [{"id": "1", "text": 2}]}, "documents[0].text must be a string, not 2."),
         (
@@ -90,7 +90,7 @@ def test_what_is_refused(changes: dict[str, Any], told: str) -> None:
 
 @pytest.mark.parametrize("key", ["query", "documents"])
 def test_what_is_missing(key: str) -> None:
-    with pytest.raises(RefusedError, match=f"The key '{key}' is missing."):
+    with pytest.raises(RefusedError, match=f"The body lacks the key '{key}'."):
         read({name: value for name, value in GOOD.items() if name != key})
 
 
