@@ -139,7 +139,7 @@ def _count(text: str) -> int:
 
 
 def _list_options(sub: argparse.ArgumentParser) -> None:
-    kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
+    kinds = ("datasets", "retrievers", "rerankers", "encoders", "models", "systems")
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
 
 

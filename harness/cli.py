@@ -261,10 +261,15 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from harness import closing, registry
+    from harness import closing, registry, systems
 
-    for kind in [arguments.kind] if arguments.kind else (*registry.KINDS, "models"):
-        print(closing.models_text() if kind == "models" else closing.components_text(kind))
+    for kind in [arguments.kind] if arguments.kind else (*registry.KINDS, "models", "systems"):
+        if kind == "models":
+            print(closing.models_text())
+        elif kind == "systems":
+            print(systems.text(closing.WIDTH))
+        else:
+            print(closing.components_text(kind))
     return EXIT_OK
 
 
@@ -299,6 +304,6 @@ COMMANDS = (
     ("fetch", _fetch, "download the models and datasets of an experiment"),
     ("claims", _claims, "judge claims from stored results"),
     ("serve", _serve, "answer requests to rerank over HTTP with a system's reranker"),
-    ("list", _list, "list the components and their settings"),
+    ("list", _list, "list components and their settings, known models and systems"),
     ("doctor", _doctor, "show the machine, the packages and what is missing"),
 )
