@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,6 +26,7 @@ from starlette.routing import Route
 
 from harness import stages
 from harness.errors import HarnessError
+from harness.files import read_yaml
 from harness.protocols import Reranker
 from harness.service.forms import Cohere, Form, Plain, Tei
 from harness.service.request import Limits, RefusedError, Wanted, parsed
@@ -59,6 +61,7 @@ def application(
         Route("/info", service.guarded(service.info)),
         Route("/v1/models", service.guarded(service.models)),
         Route("/metrics", service.guarded(service.metrics)),
+        Route("/openapi.json", _openapi),
         Route("/health", _health),
         Route("/ready", _health),
     ]
@@ -69,6 +72,17 @@ def application(
 async def _health(_: Request) -> Response:
     """There is no service before its model is loaded and warm, so whoever answers is well."""
     return JSONResponse({"status": "ready"})
+
+
+async def _openapi(_: Request) -> Response:
+    """The routes and their fields, for programs that make clients."""
+    return JSONResponse(_described())
+
+
+@functools.cache
+def _described() -> Any:
+    with resources.as_file(resources.files("harness.service") / "openapi.yaml") as file:
+        return read_yaml(file)
 
 
 async def _refusal(_: Request, error: RefusedError) -> Response:

@@ -7,13 +7,16 @@ reranker's own in all of them, never squeezed through a sigmoid.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from harness.service.request import Limits, RefusedError, Wanted, check_keys, short, wanted
 
 
 class Form(Protocol):
     """One contract: how a request is read, and how its answer is written."""
+
+    known: ClassVar[Sequence[str]]
+    """The keys that a request may have."""
 
     def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
         """What is asked for of `model`; raises RefusedError."""
@@ -27,10 +30,12 @@ class Form(Protocol):
 class Plain:
     """{query, documents, top_n}, answered with {results: [{index, score, id}]}."""
 
+    known: ClassVar[Sequence[str]] = ("query", "documents", "top_n")
+
     def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
         """Documents are strings, or objects with text and id."""
         del model
-        check_keys(content, ("query", "documents", "top_n"), ("query", "documents"))
+        check_keys(content, self.known, ("query", "documents"))
         return wanted(content, limits)
 
     def answer(self, content: Mapping[str, Any], asked: Wanted, scores: Sequence[float]) -> Any:
@@ -47,10 +52,11 @@ class Plain:
 class Cohere:
     """{model, query, documents, top_n, return_documents}, as Cohere and Jina have it."""
 
+    known: ClassVar[Sequence[str]] = ("model", "query", "documents", "top_n", "return_documents")
+
     def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
         """The model may be left out; one of another name is refused."""
-        known = ("model", "query", "documents", "top_n", "return_documents")
-        check_keys(content, known, ("query", "documents"))
+        check_keys(content, self.known, ("query", "documents"))
         if content.get("model") not in (None, "", model):
             told = f"There is no model {short(content['model'])}, but {model!r}"
             raise RefusedError(404, told)
@@ -73,11 +79,19 @@ class Cohere:
 class Tei:
     """{query, texts, raw_scores, return_text}, answered with [{index, score}]."""
 
+    known: ClassVar[Sequence[str]] = (
+        "query",
+        "texts",
+        "raw_scores",
+        "return_text",
+        "truncate",
+        "truncation_direction",
+    )
+
     def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
         """Refused without `raw_scores: true`: a sigmoid is not for every reranker's scores."""
         del model
-        known = ("query", "texts", "raw_scores", "return_text", "truncate", "truncation_direction")
-        check_keys(content, known, ("query", "texts"))
+        check_keys(content, self.known, ("query", "texts"))
         if content.get("raw_scores") is not True:
             raise RefusedError(422, "Only raw scores are given here: say raw_scores: true.")
         return wanted(content, limits, documents="texts")

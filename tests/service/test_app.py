@@ -17,6 +17,7 @@ from harness.endpoints.client import seconds_to_wait
 from harness.endpoints.dialect import Reply, server_timing
 from harness.service import app
 from harness.service.app import application
+from harness.service.forms import Cohere, Plain, Tei
 from harness.service.request import Limits
 
 INFO = {"model": "org/model", "fingerprint": "f00d"}
@@ -262,3 +263,31 @@ def test_whoever_left_before_its_turn_is_not_scored() -> None:
 
     asyncio.run(run())
     assert reranker.asked == ["first", "last"]
+
+
+# What the service says of its routes
+
+
+DESCRIBED: dict[str, Any] = app._described()
+SCHEMAS = DESCRIBED["components"]["schemas"]
+
+
+def test_every_route_is_described() -> None:
+    routes = {(route.path, method) for route in application(going(), INFO).routes  # type: ignore[attr-defined]
+              for method in route.methods - {"HEAD"}}  # type: ignore[attr-defined]  # fmt: skip
+    described = {(path, m.upper()) for path, found in DESCRIBED["paths"].items() for m in found}
+    assert described == routes
+    assert ask("/openapi.json", "GET", token="s3cret").json() == DESCRIBED
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "path"),
+    [("Plain", Plain, "/rerank"), ("Cohere", Cohere, "/v1/rerank"), ("Tei", Tei, "/rerank")],
+)
+def test_fields_are_described_as_they_are_read(name: str, form: Any, path: str) -> None:
+    schema = SCHEMAS[name]
+    assert set(schema["properties"]) == set(form.known)
+    assert ask(path, json=schema["example"]).status_code == 200
+    for key in schema["required"]:
+        found = ask(path, json={**schema["example"], key: None})
+        assert found.status_code == 422
