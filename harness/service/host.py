@@ -95,13 +95,13 @@ def _warm_up(name: str, reranker: Reranker) -> None:
     except HarnessError:
         raise
     except Exception as error:
-        why = f"{type(error).__name__}: {error}"
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise ComponentError(f"The reranker of {name!r} fails at its warm-up: {why}") from error
 
 
 @contextmanager
 def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket on that address, which nobody reaches before `listening`.
+    """A socket on that address, which nobody reaches before `run` listens.
 
     So a port that is taken is told before a model is loaded. Raises ServerError.
     """
@@ -162,11 +162,12 @@ def run(application: Starlette, here: socket.socket, ready: Callable[[], None]) 
 
 @contextmanager
 def _telling(host: str, port: int) -> Iterator[None]:
-    """Turns an OSError of an address into a ServerError that says what to do."""
+    """Turns what is wrong with an address into a ServerError that says what to do."""
     try:
         yield
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter where no host can be called like that
+        why = getattr(error, "strerror", None) or error
         raise ServerError(
-            f"Nothing can be served at port {port} of {host}: {error.strerror or error}. Way out: "
+            f"Nothing can be served at port {port} of {host}: {why}. Way out: "
             "stop what is there, or name another with --port (0 is any that is free) or --host."
         ) from error

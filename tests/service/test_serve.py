@@ -101,7 +101,7 @@ def test_options_that_are_no_numbers(
     assert options[1] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "no.such.host.invalid", "192.0.2.1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "no.such.host.invalid", "192.0.2.1", "a..b"])
 def test_a_port_that_cannot_be_had(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], host: str
 ) -> None:
