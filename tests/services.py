@@ -23,10 +23,10 @@ CLIENTS = 8
 
 @dataclass(frozen=True)
 class Halting:
-    """Scores by length, but the first time that it meets a query with `word`, `seconds` later."""
+    """Scores by length; the first time that it meets a query with `word` it waits to be let go."""
 
     marker: str
-    """A file that says that it happened."""
+    """A file that says that it happened; `marker.go` lets it go."""
     word: str = "pear"
     seconds: float = 60.0
 
@@ -34,7 +34,9 @@ class Halting:
         marker = Path(self.marker)
         if self.word in query and not marker.exists():
             marker.touch()
-            time.sleep(self.seconds)
+            until = time.monotonic() + self.seconds
+            while not marker.with_suffix(".go").exists() and time.monotonic() < until:
+                time.sleep(0.01)
         return [float(len(doc.text)) for doc in docs]
 
 
