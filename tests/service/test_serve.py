@@ -209,7 +209,9 @@ def test_what_is_inside_when_it_is_stopped_is_answered(tmp_path: Path) -> None:
     reranker, marker = halting(tmp_path)
     answers: list[httpx.Response] = []
     with serving(experiment(tmp_path, reranker), "ours", "--port", "0") as service:
-        asking = [asked_in(service, answers, "pear"), asked_in(service, answers, "apple")]
+        asking = [asked_in(service, answers, "pear")]
+        wait_until(marker.exists)
+        asking.append(asked_in(service, answers, "apple"))
         wait_until(lambda: "inside 2" in told(service, "/metrics"))  # one waits for its turn
         service.process.send_signal(signal.SIGTERM)
         wait_until(lambda: told(service, "/health") == "")
