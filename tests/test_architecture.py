@@ -20,6 +20,7 @@ FLOORS = (
     ("harness.closing", "harness.claim_lines"),
     ("harness.execute", "harness.report"),
     ("harness.costs",),
+    ("harness.load",),
     ("harness.latency.study",),
     ("harness.latency",),
     ("harness.work",),
@@ -27,7 +28,7 @@ FLOORS = (
     ("harness.stages", "harness.store"),
     ("harness.plan",),
     ("harness.config",),
-    ("harness.rules", "harness.claim_file"),
+    ("harness.rules", "harness.claim_file", "harness.random_weights"),
     ("harness.settings", "harness.claim", "harness.arithmetic"),
     ("harness.registry",),
 )
