@@ -179,9 +179,10 @@ def _too_late(row: Mapping[str, Any]) -> str:
 
 
 def capacities(loads: pd.DataFrame, limit: float) -> pd.DataFrame:
-    """Columns CAPACITIES, a row a system of `loads`, in their order."""
+    """Columns CAPACITIES, a row a system of `loads` that is on a server, in their order."""
     rows = []
-    for (dataset, system), group in loads.groupby(["dataset", "system"], sort=False):
+    served = loads[loads["loop"] != ""]
+    for (dataset, system), group in served.groupby(["dataset", "system"], sort=False):
         name = {"dataset": dataset, "system": system, "limit": limit}
         rows.append(name | _capacity(str(system), group, limit))
     table = pd.DataFrame(rows, columns=list(CAPACITIES))
@@ -208,13 +209,13 @@ def _capacity(system: str, group: pd.DataFrame, limit: float) -> dict[str, Any]:
     also = f", {unanswered:.1%} unanswered," if unanswered else ""
     return {
         "status": "met",
-        "rate": best["level"],
+        "rate": best["offered"],
         "p95": best["p95"],
         "unanswered": unanswered,
-        "above": least if len(missed) else math.nan,
+        "above": missed.iloc[0]["offered"] if len(missed) else math.nan,
         "said": (
-            f"{system} keeps p95 within {allowed} up to {significant(best['level'])} requests a second "
-            f"({milliseconds(best['p95'])} ms{_bounds(best)}{also} with {best['k']} candidates); "
+            f"{system} keeps p95 within {allowed} up to {significant(best['offered'])} requests a second "
+            f"({milliseconds(best['p95'])} ms{_bounds(best)}{also} with {best['k']:.0f} candidates); "
             f"{_above(tried, best, missed)}"
         ),
     }
@@ -230,7 +231,7 @@ def _above(tried: pd.DataFrame, best: Any, missed: pd.DataFrame) -> str:
     """What was tried above the best rate."""
     if len(missed):
         first = missed.iloc[0]
-        return f"at {significant(first['level'])}, which was tried next, {first['why']}."
+        return f"at {significant(first['offered'])}, which was tried next, {first['why']}."
     above = tried[tried["level"] > best["level"]]
     if len(above):
         return f"of higher ones it is not known: {above.iloc[0]['why']}."
@@ -247,10 +248,10 @@ def _none(system: str, tried: pd.DataFrame, missed: pd.DataFrame, allowed: str) 
     first = missed.iloc[0]
     return {
         "status": "none",
-        "above": first["level"],
+        "above": first["offered"],
         "said": (
             f"{system}: none of the rates tried is shown to keep p95 within {allowed}; at "
-            f"{significant(first['level'])} requests a second {first['why']}."
+            f"{significant(first['offered'])} requests a second {first['why']}."
         ),
     }
 
@@ -260,12 +261,12 @@ def _without_limit(system: str, group: pd.DataFrame, tried: pd.DataFrame) -> str
     best = closed.loc[closed["achieved"].idxmax()]
     said = (
         f"{system} answers up to {significant(best['achieved'])} requests a second "
-        f"({best['level']:.0f} clients, {best['k']} candidates). No p95 is required, so that no rate "
+        f"({best['level']:.0f} clients, {best['k']:.0f} candidates). No p95 is required, so that no rate "
         "is too much"
     )
     behind = tried[tried["saturated"]]
     if len(behind):
-        said += f" but from {significant(behind['level'].iloc[0])} on, where answers fall behind"
+        said += f" but from {significant(behind['offered'].iloc[0])} on, where answers fall behind"
     return f"{said}."
 
 

@@ -37,7 +37,7 @@ def load_blocks(results: Results, loads: Loads, dataset: str) -> Iterator[Block]
         return
     here, limit = loads.of(dataset), required(results, dataset)
     asked = here.steps[here.steps["loop"] != ""]
-    said = here.capacities[here.capacities["system"].isin(asked["system"])]
+    said = here.capacities
     failed = said["status"] == "not measured"
     lines = [*said[~failed]["said"], *_setting(facts, limit)] if len(asked) else [NOBODY]
     yield Block(
@@ -92,7 +92,7 @@ def _tables(asked: pd.DataFrame, limit: float) -> Iterator[Captioned]:
     for loop, caption, table in (("closed", CLOSED, _closed), ("open", OPEN, _open)):
         rows = asked[asked["loop"] == loop]
         if len(rows):
-            yield Captioned(caption.format(k=rows["k"].iloc[0]), table(rows, limit))
+            yield Captioned(caption.format(k=f"{rows['k'].iloc[0]:.0f}"), table(rows, limit))
 
 
 def _closed(rows: pd.DataFrame, limit: float) -> Table:
@@ -119,7 +119,7 @@ def _open(rows: pd.DataFrame, limit: float) -> Table:
     cells = [
         [
             row["system"],
-            significant(row["level"]),
+            significant(row["offered"]),
             f"{row['share']:.0%}",
             _rate(row),
             *_times(row),

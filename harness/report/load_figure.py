@@ -41,7 +41,7 @@ def rates_figure(table: pd.DataFrame, limit: float) -> str:
         carried=table["p95"].map(math.isfinite),
         seconds=table["p95"].where(table["p95"].map(math.isfinite), table["p50"]),
     )
-    groups = [group for _, group in rows.groupby("system", sort=False)]
+    groups = [group.sort_values("offered") for _, group in rows.groupby("system", sort=False)]
     names = [str(group["system"].iloc[0]) for group in groups]
     colours = dict(zip(names, itertools.cycle(CYCLE), strict=False))
     keys, top = legend(list(_keys(rows)))
@@ -51,7 +51,7 @@ def rates_figure(table: pd.DataFrame, limit: float) -> str:
     ends = itertools.chain(rows["seconds"], rows["p95_low"], rows["p95_high"], across_line)
     right = right_of([*names, *[REQUIRED] * len(across_line)])
     panel = Panel(
-        logarithmic(rows["level"], AXIS, right),
+        logarithmic(rows["offered"], AXIS, right),
         logarithmic((1000 * value for value in ends), bottom, start),
     )
     elements = [
@@ -62,7 +62,9 @@ def rates_figure(table: pd.DataFrame, limit: float) -> str:
         *itertools.chain(*(_curve(panel, group, colours) for group in groups)),
     ]
     last = [next(group.tail(1).itertuples()) for group in groups]
-    named = [Named(row.level, 1000 * row.seconds, row.system, colours[row.system]) for row in last]
+    named = [
+        Named(row.offered, 1000 * row.seconds, row.system, colours[row.system]) for row in last
+    ]
     named += [Named(panel.x.high, 1000 * seconds, REQUIRED, "faint") for seconds in across_line]
     return drawing(panel.y.start + FOOT, [*elements, *at_right(panel, named)])
 
@@ -82,15 +84,15 @@ def _required(panel: Panel, seconds: float) -> Iterator[Element]:
 
 def _curve(panel: Panel, group: pd.DataFrame, colours: dict[str, str]) -> Iterator[Element]:
     points = list(group.itertuples())
-    path = [(panel.x(row.level), panel.y(1000 * row.seconds)) for row in points]
+    path = [(panel.x(row.offered), panel.y(1000 * row.seconds)) for row in points]
     yield line(path, colours[points[0].system], 1.2)
     for row in points:
         yield from _point(panel, row, colours[row.system])
 
 
 def _point(panel: Panel, row: Any, colour: str) -> Iterator[Element]:
-    x, statistic = panel.x(row.level), "p95" if row.carried else "median"
-    said = f"{row.system}, {significant(row.level)} a second: {statistic} {milliseconds(row.seconds)} ms"
+    x, statistic = panel.x(row.offered), "p95" if row.carried else "median"
+    said = f"{row.system}, {significant(row.offered)} a second: {statistic} {milliseconds(row.seconds)} ms"
     ends = (row.p95_low, row.p95_high)
     if row.carried and all(map(math.isfinite, ends)):
         yield line([(x, panel.y(1000 * end)) for end in ends], colour, said=said)

@@ -62,7 +62,7 @@ def of(
 
 def rate(level: float, seconds: float, count: int = 400) -> tuple[dict[str, Any], list[float]]:
     """An open step whose requests all took so long, all in time."""
-    return step("open", level), [seconds] * count
+    return step("open", level, window=count / level), [seconds] * count
 
 
 def told(*steps: Any, limit: float = LIMIT) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import contract_server
 import pandas as pd
 import pytest
 from contract_server import MODEL, Answer, ContractServer
@@ -42,10 +44,12 @@ def systems(server: ContractServer, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ceiling, "SECONDS", 0.05)
-    monkeypatch.setattr(ceiling, "WAKE_SECONDS", 0.01)
+@pytest.fixture(autouse=True, scope="module")
+def _quick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ceiling, "SECONDS", 0.05)
+        patch.setattr(ceiling, "WAKE_SECONDS", 0.01)
+        yield
 
 
 class Run:
@@ -77,11 +81,20 @@ def of(results: Results, system: str) -> pd.DataFrame:
     return steps[steps["system"] == system].reset_index(drop=True)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, ContractServer]]:
+    """A run in which nothing went wrong, and its server."""
+    with contract_server.running() as server:
+        server.reset("plain")
+        run = Run(tmp_path_factory.mktemp("load"), server)
+        run.results()
+        yield run, server
+
+
 def test_each_number_of_clients_and_each_rate_is_a_step(
-    tmp_path: Path, server: ContractServer
+    whole: tuple[Run, ContractServer],
 ) -> None:
-    run = Run(tmp_path, server)
-    results = run.results()
+    results = load_results(whole[0].store.folder)
     steps = of(results, "service")
     assert set(steps["status"]) == {"measured"}
     found = [
@@ -99,12 +112,12 @@ def test_each_number_of_clients_and_each_rate_is_a_step(
     facts = results.cost_facts["data", "load"]
     assert facts["servers"]["service"]["here"]
     assert [one["clients"] for one in facts["ceiling"]] == [1, 2]
-    done = [word[1] for word in run.told if word[0] == "load of service"]
+    done = [word[1] for word in whole[0].told if word[0] == "load of service"]
     assert done == sorted(done)
 
 
-def test_a_system_in_this_process_is_no_server(tmp_path: Path, server: ContractServer) -> None:
-    results = Run(tmp_path, server).results()
+def test_a_system_in_this_process_is_no_server(whole: tuple[Run, ContractServer]) -> None:
+    results = load_results(whole[0].store.folder)
     (oracle,) = of(results, "oracle").to_dict("records")
     assert (oracle["status"], oracle["loop"]) == ("not measured", "")
     assert oracle["reason"].startswith("it is no server")
@@ -116,12 +129,12 @@ def test_a_system_in_this_process_is_no_server(tmp_path: Path, server: ContractS
     assert "No p95 is required" in text
 
 
-def test_what_is_done_is_not_measured_again(tmp_path: Path, server: ContractServer) -> None:
-    first = Run(tmp_path, server).results()
-    count = len(server.work)
-    again = Run(tmp_path, server).results()
+def test_what_is_done_is_not_measured_again(whole: tuple[Run, ContractServer]) -> None:
+    run, server = whole
+    before, count = load_results(run.store.folder), len(server.work)
+    again = run.results()
     assert len(server.work) == count
-    pd.testing.assert_frame_equal(first.costs["requests"], again.costs["requests"])
+    pd.testing.assert_frame_equal(before.costs["requests"], again.costs["requests"])
 
 
 def test_a_server_that_mixes_answers_is_found_out(tmp_path: Path, server: ContractServer) -> None:

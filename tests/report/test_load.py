@@ -35,7 +35,10 @@ FACTS = {
 def steps(system: str, levels: Sequence[float], **more: Any) -> list[dict[str, Any]]:
     row = {"dataset": "x", "system": system, "k": 5, "reason": "", "remark": "", "cores": 0.25}
     row |= {"status": "measured", "window": 10.0} | more
-    rates = [row | {"loop": "open", "level": level, "share": level / 100} for level in levels]
+    rates = [
+        row | {"loop": "open", "level": level, "share": level / 100, "window": 400 / level}
+        for level in levels
+    ]
     return [row | {"loop": "closed", "level": 4.0, "share": math.nan}, *rates]
 
 
@@ -43,7 +46,7 @@ def requests(step: dict[str, Any], seconds: float, refused: int = 0) -> list[dic
     names = {name: step[name] for name in ("dataset", "system", "loop", "level")}
     return [
         names
-        | {"query_id": f"q{i}", "due": i / 40, "late": 0.0}
+        | {"query_id": f"q{i}", "due": i * step["window"] / 400, "late": 0.0}
         | {"seconds": math.nan if i < refused else seconds}
         | {"outcome": "refused" if i < refused else "answered"}
         for i in range(400)
@@ -163,7 +166,7 @@ def test_both_reports_show_it(results: Results, tmp_path: Any) -> None:
 
 def loads(systems: int, rates: int) -> pd.DataFrame:
     rows = [
-        {"system": f"{EVIL} {i}", "level": 10.0 * (j + 1), "p50": 0.01, "p95": 0.02 * (i + j + 1)}
+        {"system": f"{EVIL} {i}", "offered": 10.0 * (j + 1), "p50": 0.01, "p95": 0.02 * (i + j + 1)}
         | {"p95_low": 0.01, "p95_high": math.inf if j else 0.5, "saturated": j == 2}
         for i, j in itertools.product(range(systems), range(rates))
     ]
