@@ -76,6 +76,11 @@ class Run:
         return load_results(self.store.folder)
 
 
+def _in_10_ms(_: ContractServer, answer: Answer) -> Answer:
+    time.sleep(0.01)
+    return answer
+
+
 def of(results: Results, system: str) -> pd.DataFrame:
     steps = results.costs["steps"]
     return steps[steps["system"] == system].reset_index(drop=True)
@@ -87,6 +92,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Contr
     with contract_server.running() as server:
         server.reset("plain")
         run = Run(tmp_path_factory.mktemp("load"), server)
+        server.fault = _in_10_ms  # so that rates are low, and a busy machine sends all in time
         run.results()
         yield run, server
 
