@@ -194,7 +194,8 @@ def _capacity(system: str, group: pd.DataFrame, limit: float) -> dict[str, Any]:
     if len(undone):
         first = undone.iloc[0]
         word = "failed" if first["status"] == "failed" else "was not measured"
-        return {"status": "not measured", "said": f"{system} under load {word}: {first['reason']}."}
+        reason = str(first["reason"]).rstrip(".")
+        return {"status": "not measured", "said": f"{system} under load {word}: {reason}."}
     tried = group[group["loop"] == "open"].sort_values("level", kind="stable")
     if math.isnan(limit):
         return {"status": "no requirement", "said": _without_limit(system, group, tried)}

@@ -66,6 +66,11 @@ class _Under:
     """Told how many steps are over."""
 
     @property
+    def once(self) -> Server:
+        """The server as it is asked under load."""
+        return dataclasses.replace(self.server, retries=0)
+
+    @property
     def steps(self) -> int:
         """How many numbers of clients and rates there are."""
         return len(self.settings.concurrency) + len(self.settings.rates)
@@ -209,10 +214,11 @@ def _warmed(under: _Under) -> str:
     try:
         for task in under.warming[:1]:
             under.server.score(task.query.text, task.docs)  # type: ignore[attr-defined]
+        under.once.identity()  # remembered from now on: no client asks for it under load
     except HarnessError as error:
         return str(error)
-    once = under.server.spoken.remembers
-    tasks = iter(under.warming) if once else itertools.cycle(under.warming)
+    remembers = under.server.spoken.remembers
+    tasks = iter(under.warming) if remembers else itertools.cycle(under.warming)
     span = Span(WARM_SHARE * under.settings.seconds)
     loops.closed(_ask(under), tasks, max(under.settings.concurrency), span, lambda _: None)
     return ""
@@ -220,7 +226,7 @@ def _warmed(under: _Under) -> str:
 
 def _ask(under: _Under) -> loops.Ask:
     """Asks once: under load a retry is load of its own, and must not hide what was refused."""
-    return asking(dataclasses.replace(under.server, retries=0))  # type: ignore[arg-type]
+    return asking(under.once)  # type: ignore[arg-type]
 
 
 def _closed(under: _Under, number: int, clients: int) -> Step:

@@ -39,10 +39,10 @@ def load_blocks(results: Results, loads: Loads, dataset: str) -> Iterator[Block]
     asked = here.steps[here.steps["loop"] != ""]
     said = here.capacities
     failed = said["status"] == "not measured"
-    lines = [*said[~failed]["said"], *_setting(facts, limit)] if len(asked) else [NOBODY]
+    lines = [*said[~failed]["said"], *_setting(facts, limit), *_unanswered(asked)]
     yield Block(
         "Under load",
-        lines,
+        lines if len(asked) else [NOBODY],
         [*said[failed]["said"], *warnings(asked, facts)],
         list(_tables(asked[asked["requests"].notna()], limit)),
         list(_figures(asked, limit, dataset)),
@@ -82,6 +82,13 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
             f"requests a second to a server that answers at once, {milliseconds(one['median_seconds'])} "
             f"ms each at the median, {one['cores']:.1f} cores used."
         )
+
+
+def _unanswered(asked: pd.DataFrame) -> Iterator[str]:
+    """What a server said to the first of its requests that it did not answer."""
+    told = asked[(asked["status"] == "measured") & (asked["remark"] != "")]
+    for row in told.drop_duplicates("system").itertuples():
+        yield f"{row.system}, the first request without an answer: {row.remark}"
 
 
 def _clients(count: int) -> str:

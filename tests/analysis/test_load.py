@@ -231,7 +231,7 @@ def test_answers_that_were_missing_are_told_beside_the_rate() -> None:
     ("status", "word"), [("failed", "failed"), ("not measured", "was not measured")]
 )
 def test_what_failed_has_no_rate(status: str, word: str) -> None:
-    found = told(rate(10, 0.02), step("open", 20.0, status=status, reason="it broke"))
+    found = told(rate(10, 0.02), step("open", 20.0, status=status, reason="it broke."))
     assert (found["status"], found["said"]) == ("not measured", f"s under load {word}: it broke.")
     assert math.isnan(found["rate"])
 

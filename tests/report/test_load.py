@@ -57,6 +57,7 @@ def requests(step: dict[str, Any], seconds: float, refused: int = 0) -> list[dic
 def results(make_results: Make) -> Results:
     """Two servers: `cross` is too slow at 40 a second and refuses at 80, EVIL broke."""
     cross = steps("cross", [20.0, 40.0, 80.0])
+    cross[3]["remark"] = "it answered 503, saying <busy>."
     broken = steps(EVIL, [], status="failed", reason="it mixes <answers>")
     absent = {"dataset": "x", "system": "twin", "loop": "", "status": "not measured"}
     absent |= {"reason": "it is no server", "remark": ""}
@@ -96,6 +97,7 @@ def test_the_answer_comes_first(results: Results) -> None:
     assert (
         "8 clients: 1,000 such requests a second to a server that answers at once, 8.10 ms" in text
     )
+    assert "cross, the first request without an answer: it answered 503, saying <busy>." in text
     assert "twin" not in text
     assert [*found.warnings] == [f"{EVIL} under load failed: it mixes <answers>."]
 
@@ -161,6 +163,7 @@ def test_both_reports_show_it(results: Results, tmp_path: Any) -> None:
         assert "How it was measured" in text
         assert "Load of twin on x: it is no server" in text
         assert "<answers>" not in text
+        assert "<busy>" not in text
     assert (tmp_path / "figures" / "load-x.svg").exists()
 
 
