@@ -76,6 +76,8 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
                 f"{name}: its server may answer from memory what was asked before, so that each of "
                 f"{server['queries']} queries was asked once."
             )
+        else:
+            yield f"{name}: {server['queries']} queries, asked again when all of them were."
     for one in facts["ceiling"]:
         yield (
             f"The client's own limit, {_clients(one['clients'])}: {significant(one['per_second'])} such "

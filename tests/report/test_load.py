@@ -94,6 +94,7 @@ def test_the_answer_comes_first(results: Results) -> None:
     text = " ".join(found.lines)
     assert "a 95th percentile of 100 ms. Requests are reranking alone" in text
     assert "shared the 2 cores of this machine (cross)" in text
+    assert "cross: 9 queries, asked again when all of them were." in text
     assert (
         "8 clients: 1,000 such requests a second to a server that answers at once, 8.10 ms" in text
     )
