@@ -63,7 +63,7 @@ class Trial:
 class Costing:
     """One measurement of what the systems cost on a dataset."""
 
-    kind: Literal["latency", "storage"]
+    kind: Literal["latency", "load", "storage"]
     key: str
     dataset: DatasetChoice
     trials: tuple[Trial, ...]
@@ -83,7 +83,7 @@ class Plan:
 
     def costings(self) -> Iterator[Costing]:
         """What is to be measured of cost: on each dataset all systems together."""
-        asked = {"latency": self.experiment.latency, "storage": self.experiment.storage}
+        asked = {kind: getattr(self.experiment, kind) for kind in ("latency", "load", "storage")}
         for choice in self.experiment.datasets:
             trials = tuple(trial for trial in self.trials if trial.dataset == choice)
             named = [(trial.system.name, trial.key) for trial in trials]

@@ -21,6 +21,7 @@ FLOORS = (
     ("harness.service",),
     ("harness.execute", "harness.report"),
     ("harness.costs",),
+    ("harness.load",),
     ("harness.latency.study",),
     ("harness.latency",),
     ("harness.work",),
@@ -28,7 +29,7 @@ FLOORS = (
     ("harness.stages", "harness.store"),
     ("harness.plan",),
     ("harness.config",),
-    ("harness.rules", "harness.claim_file"),
+    ("harness.rules", "harness.claim_file", "harness.random_weights"),
     ("harness.settings", "harness.claim", "harness.arithmetic", "harness.systems"),
     ("harness.registry",),
 )

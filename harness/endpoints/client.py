@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from harness import stopwatch, traffic
 from harness.endpoints.dialect import Reply
-from harness.errors import ComponentError, ServerError
+from harness.errors import ComponentError, RefusedError, ServerError
 
 if TYPE_CHECKING:
     import httpx
@@ -38,6 +38,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 
 CONNECT_SECONDS = 5.0
 """To open a connection, at most."""
+
+KEPT, KEPT_SECONDS = 100, 3.0
+"""Connections that are kept open for the next request, and how long: less than the 5 s after which
+uvicorn and others close one that is idle, for a request on its way at that moment would be lost."""
 
 PASSING = (429, 502, 503, 504)
 """Statuses of what may be over soon."""
@@ -138,7 +142,10 @@ class Client:
             return retrying(self._once, request)
         except _PassingError as error:
             tries = f" in {self.retries + 1} tries" if self.retries else ""
-            raise self.fault(request, f"{error}{tries}", error.remedy) from error.__cause__
+            fault = self.fault(request, f"{error}{tries}", error.remedy)
+            if error.__cause__ is None:  # it was a status, not a connection
+                fault = RefusedError(str(fault))
+            raise fault from error.__cause__
 
     def _once(self, request: Request) -> Reply:
         with _passing(self.timeout_s):
@@ -213,7 +220,8 @@ def _http(url: str) -> httpx.Client:
     import httpx
 
     here = (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
-    made = httpx.Client(trust_env=not here)
+    limits = httpx.Limits(max_keepalive_connections=KEPT, keepalive_expiry=KEPT_SECONDS)
+    made = httpx.Client(trust_env=not here, limits=limits)
     atexit.register(made.close)
     return made
 
