@@ -1,9 +1,10 @@
 """RAGatouille's `rerank` over HTTP: `python ragatouille_server.py CHECKPOINT --port 8080`.
 
 Install in an environment of its own, since it wants older libraries: `pip install
-ragatouille==0.0.9.post2 'transformers<4.50' 'langchain<1' torch`. Unlike the checkpoint's settings,
-RAGatouille reads as much of a document as the transformer can, and of a query all its words; it
-pads documents with zeros that take part in the maximum, so that a score can depend on the others.
+ragatouille==0.0.9.post2 'transformers<4.50' 'langchain<1' torch`. Its `rerank` does
+not follow the checkpoint's lengths: it reads as much of a document as the transformer has positions,
+less 4, and of a query 1.35 tokens a word (or 32, if that is more). It pads documents with zeros that
+take part in the maximum: a similarity below 0 counts as 0 in all but the longest.
 """
 
 from collections.abc import Sequence

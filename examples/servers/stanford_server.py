@@ -3,7 +3,8 @@
 Install in an environment of its own, since it wants an older transformers:
 `pip install colbert-ai==0.2.22 'transformers<4.50' torch`. The first start compiles the library's
 MaxSim for CPUs, which takes a C++ compiler. Documents are encoded with every request, as long as
-the checkpoint's `doc_maxlen` says; padding takes no part in the scores.
+the checkpoint's `doc_maxlen` says. Padding takes no part in the scores, but on a CPU the library's
+maximum begins at 0 (segmented_maxsim.cpp), so that a similarity below 0 counts as 0.
 """
 
 from collections.abc import Sequence
