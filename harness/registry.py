@@ -165,17 +165,16 @@ def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -
 
 def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:
     known = {protocol for allowed in KINDS.values() for protocol in allowed}
-    if hint in known:
-        return build((hint,), value, path, fault)
-    item_hint = next(iter(typing.get_args(hint)), None)
-    if item_hint in known:
-        if not isinstance(value, tuple):
-            fault(path, f"expected a list, not {value!r}")
-            return None
-        return tuple(
-            build((item_hint,), item, f"{path}[{i}]", fault) for i, item in enumerate(value)
-        )
-    return validated(hint, value, path, fault)
+    inner = typing.get_args(hint)
+    protocol = next((one for one in (hint, *inner) if one in known), None)
+    if protocol is None or (value is None and type(None) in inner):
+        return validated(hint, value, path, fault) if protocol is None else None
+    if Ellipsis not in inner:
+        return build((protocol,), value, path, fault)
+    if not isinstance(value, tuple):
+        fault(path, f"expected a list, not {value!r}")
+        return None
+    return tuple(build((protocol,), item, f"{path}[{i}]", fault) for i, item in enumerate(value))
 
 
 def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:

@@ -33,6 +33,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
         "url": "http://localhost",
         "encoder": {"use": "fakes:HashingTokenEncoder"},
     },
+    "vespa": {"url": "http://localhost", "encoder": {"use": "fakes:HashingTokenEncoder"}},
     "retrievers/endpoint": {"dialect": "colbert", "url": "http://localhost"},
     "dense": {"encoder": {"use": "fakes:HashingEncoder"}},
     "files": {"path": "data"},

@@ -67,6 +67,7 @@ REMEDIES: Mapping[int, str] = {
     502: START,
     503: START,
     504: START,
+    507: "the server is out of memory or disk: give it more, or feed fewer documents",
 }
 
 OTHERWISE = "see whether `url`, `dialect` and `model` are right, and the server's log"
@@ -78,7 +79,7 @@ class Request(NamedTuple):
     method: str
     path: str
     body: Any = None
-    """JSON of a POST, parameters of a GET."""
+    """JSON of a POST, or a zip file as bytes; parameters of any other method."""
     what: str = ""
     """What it is for, in messages."""
 
@@ -168,13 +169,14 @@ class Client:
         import httpx
 
         until = time.monotonic() + self.timeout_s
-        sent = {"json": request.body} if request.method == "POST" else {"params": request.body}
+        zipped = isinstance(request.body, bytes)
+        sent = "content" if zipped else "json" if request.method == "POST" else "params"
         asking = _http(self.url).stream(
             request.method,
             self.url + request.path,
-            headers=self._headers(),
+            headers=self._headers() | ({"Content-Type": "application/zip"} if zipped else {}),
             timeout=httpx.Timeout(self.timeout_s, connect=min(CONNECT_SECONDS, self.timeout_s)),
-            **sent,
+            **{sent: request.body},
         )
         content = b""
         with asking as response:
@@ -288,7 +290,7 @@ def report_seconds(reply: Reply, seconds: Callable[[Reply], float]) -> None:
     """Note what the server says that it took, where it says so and can be understood."""
     try:
         told = seconds(reply)
-    except (TypeError, ValueError):
+    except (LookupError, TypeError, ValueError):
         return
     if math.isfinite(told):
         traffic.add("server_seconds", told)
