@@ -24,7 +24,10 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "datasets": (protocols.DatasetSource,),
     "retrievers": (protocols.Retriever,),
     "rerankers": (protocols.Reranker,),
-    "encoders": (protocols.Encoder, protocols.TokenEncoder),
+    "encoders": (
+        *(protocols.Encoder, protocols.TokenEncoder),
+        *(protocols.SparseEncoder, protocols.JointEncoder),
+    ),
 }
 """The folders that hold components, and what a component in each must be."""
 
