@@ -19,7 +19,7 @@ SERVERS := bentoml infinity pylate torchserve triton
 WITH_TORCH := infinity pylate torchserve
 TRITON_PYTHON ?= /usr/bin/python3
 
-test-servers: .venv/test $(SERVERS:%=.venv-servers/%/ready)
+test-servers: .venv/servers $(SERVERS:%=.venv-servers/%/ready)
 	HARNESS_SERVER_PYTHON=$$(ls -d $(CURDIR)/.venv-servers/*/bin/python | paste -sd:) \
 		$(BIN)/python -m pytest -m servers
 
@@ -47,6 +47,10 @@ benchmark: .venv/test
 .venv/test: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[quickstart,dev]'
 	touch $@ .venv/run
+
+.venv/servers: .venv/test
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lancedb]'
+	touch $@
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

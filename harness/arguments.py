@@ -93,7 +93,7 @@ def _export_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _list_options(sub: argparse.ArgumentParser) -> None:
-    kinds = ("datasets", "models", "retrievers", "rerankers", "encoders")
+    kinds = ("datasets", "retrievers", "rerankers", "encoders", "models", "systems")
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
 
 

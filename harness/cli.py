@@ -242,10 +242,15 @@ def _claims(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from harness import closing, registry
+    from harness import closing, registry, systems
 
-    for kind in [arguments.kind] if arguments.kind else (*registry.KINDS, "models"):
-        print(closing.models_text() if kind == "models" else closing.components_text(kind))
+    for kind in [arguments.kind] if arguments.kind else (*registry.KINDS, "models", "systems"):
+        if kind == "models":
+            print(closing.models_text())
+        elif kind == "systems":
+            print(systems.text(closing.WIDTH))
+        else:
+            print(closing.components_text(kind))
     return EXIT_OK
 
 
@@ -279,6 +284,6 @@ COMMANDS = (
     ("gate", _gate, "compare stored results with accepted ones; exit 1: worse, 4: no verdict"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
     ("claims", _claims, "judge claims from stored results"),
-    ("list", _list, "list the components and their settings"),
+    ("list", _list, "list components and their settings, known models and systems"),
     ("doctor", _doctor, "show the machine, the packages and what is missing"),
 )

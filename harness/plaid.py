@@ -12,14 +12,15 @@ import re
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import PackageError
+from harness.errors import ComponentError, PackageError
 
 PAYLOAD = ("[0-9]*.codes.npy", "[0-9]*.residuals.npy")
 """The files that hold the vectors, a pair for each chunk of documents."""
@@ -59,32 +60,72 @@ def build(
     The query is made of the first document's first vectors. Raises PackageError where fast-plaid
     is missing, or not the one for this torch.
     """
-    check_packages()
-    import torch
-    from fast_plaid import search
-
-    with warnings.catch_warnings(), torch.random.fork_rng():
-        warnings.simplefilter("ignore")
-        torch.manual_seed(SEED)
-        index = search.FastPlaid(index=str(folder), device="cpu")
-        vectors = [torch.from_numpy(np.array(matrix)) for matrix in matrices]
-        building = _seconds(
-            lambda: index.create(documents_embeddings=vectors, nbits=nbits, seed=SEED)
-        )
-        found, searching, reading = _read(index, vectors[0], min(candidates, len(vectors)))
-        index.close()
+    building = create(matrices, nbits, folder)
+    index = opened(folder)
+    found, searching, reading = _read(index, matrices[0], min(candidates, len(matrices)))
+    index.close()
     return Built(
         building,
         searching,
-        f"a search among {min(candidates, len(vectors))} documents ranks {found} of them; "
+        f"a search among {min(candidates, len(matrices))} documents ranks {found} of them; "
         f"decompressing these alone takes {reading * 1000:.1f} ms",
     )
 
 
-def _read(index: Any, vectors: Any, candidates: int) -> tuple[int, float, float]:
+def create(
+    matrices: Sequence[NDArray[np.float32]], nbits: int, folder: Path, device: str = "cpu"
+) -> float:
+    """Write an index of documents, each of at least one vector, to `folder`; gives the seconds.
+
+    Raises PackageError where fast-plaid is missing, or not the one for this torch.
+    """
+    check_packages()
+    import torch
+    from fast_plaid import search
+
+    with warnings.catch_warnings(), torch.random.fork_rng(), panics_told():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(SEED)
+        index = search.FastPlaid(index=str(folder), device=device)
+        vectors = [torch.from_numpy(np.array(matrix)) for matrix in matrices]
+        seconds = _seconds(
+            lambda: index.create(documents_embeddings=vectors, nbits=nbits, seed=SEED)
+        )
+        index.close()
+    return seconds
+
+
+def opened(folder: Path, device: str = "cpu") -> Any:
+    """The FastPlaid index in `folder`."""
+    check_packages()
+    from fast_plaid import search
+
+    return search.FastPlaid(index=str(folder), device=device)
+
+
+def centroids(folder: Path) -> int:
+    """How many clusters an index has; to look at more of them makes fast-plaid panic."""
+    return len(np.load(folder / "centroids.npy", mmap_mode="r"))
+
+
+@contextmanager
+def panics_told() -> Iterator[None]:
+    """Turns a panic of fast-plaid's Rust, which is no Exception, into a ComponentError."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        told = " ".join(str(error).partition("\\n")[0].split())
+        raise ComponentError(f"fast-plaid failed: {told}") from None
+
+
+def _read(index: Any, first: NDArray[np.float32], candidates: int) -> tuple[int, float, float]:
     """Documents that a search ranks, and median seconds to search and to decompress."""
+    import torch
+
     places = list(range(candidates))
-    query = vectors[None, :QUERY_TOKENS]
+    query = torch.from_numpy(np.array(first[None, :QUERY_TOKENS]))
 
     def search() -> Any:
         return index.search(query, top_k=candidates, show_progress=False, subset=places)

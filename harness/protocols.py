@@ -188,6 +188,18 @@ class HoldsVectors(Protocol):
 
 
 @runtime_checkable
+class HasFacts(Protocol):
+    """A searcher of which a reader of its numbers must know more than its answers."""
+
+    def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
+        """What is kept with the results; `notes` in it are sentences that the report shows.
+
+        `queries` are those that were searched, each for `depth` hits.
+        """
+        ...
+
+
+@runtime_checkable
 class Loadable(Protocol):
     """A component whose model takes time to load, so that this can be counted apart."""
 

@@ -20,6 +20,7 @@ from harness.frames import ranked
 from harness.journal import Journal
 from harness.protocols import (
     Footprint,
+    HasFacts,
     HoldsVectors,
     Loadable,
     Preparable,
@@ -88,13 +89,17 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -
         query.query_id: cut(query, hits, depth, dataset.drop_self_hits)
         for query, hits in zip(dataset.queries, found, strict=True)
     }
-    facts = {
+    seconds = time.perf_counter() - start
+    facts: dict[str, Any] = {
         "queries_without_hits": sum(not hits for hits in run.values()),
         "hits_not_in_corpus": sum(
             hit.doc_id not in dataset.docs_by_id for hits in run.values() for hit in hits
         ),
     }
-    return _result(run, time.perf_counter() - start, searcher, facts)
+    if isinstance(searcher, HasFacts):
+        with clock.kind("measure"):
+            facts |= searcher.facts(dataset.queries, depth)
+    return _result(run, seconds, searcher, facts)
 
 
 def cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[Hit]:

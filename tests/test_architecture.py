@@ -28,7 +28,7 @@ FLOORS = (
     ("harness.plan",),
     ("harness.config",),
     ("harness.rules", "harness.claim_file"),
-    ("harness.settings", "harness.claim", "harness.arithmetic"),
+    ("harness.settings", "harness.claim", "harness.arithmetic", "harness.systems"),
     ("harness.registry",),
 )
 """From the top down; a module imports nothing of a floor above its own."""

@@ -82,6 +82,7 @@ def analyse(results: Results) -> Analysis:
 def notes(results: Results) -> dict[str, list[str]]:
     """By dataset: its own notes, what its systems left unanswered, and what servers answered."""
     found: dict[str, list[str]] = {}
+    said: dict[tuple[str, str], list[str]] = {}
     for (dataset, system), facts in results.facts.items():
         told = found.setdefault(dataset, list(facts["dataset"]["notes"]))
         first = facts["stages"][0]
@@ -91,7 +92,11 @@ def notes(results: Results) -> dict[str, list[str]]:
         if first["hits_not_in_corpus"]:
             count = first["hits_not_in_corpus"]
             told.append(f"{system}: {count} hits are documents that the corpus lacks.")
+        for note in first.get("notes", ()):
+            said.setdefault((dataset, note), []).append(system)
         told += servers.sentences(system, facts)
+    for (dataset, note), systems in said.items():
+        found[dataset].append(f"{', '.join(systems)}: {note}")
     return found
 
 

@@ -14,6 +14,7 @@ from harness.encoders.pylate import Pylate
 from harness.protocols import Preparable
 from harness.rerankers.cross_encoder import CrossEncoder
 from harness.rerankers.late_interaction import LateInteraction
+from harness.rerankers.pgvector_maxsim import PgvectorMaxsim
 
 COLBERT = Pylate("colbert-ir/colbertv2.0", device="cpu")
 RERANKERS = {
@@ -23,6 +24,8 @@ RERANKERS = {
     "on the fly": LateInteraction(COLBERT, documents="on_the_fly"),
     "pylate": LateInteraction(Pylate("lightonai/colbert", device="cpu"), precision="int8"),
     "identity": LateInteraction(Pylate("google-bert/bert", projection="identity", device="cpu")),
+    "pgvector, arrays": PgvectorMaxsim(COLBERT, "array", server="embedded"),
+    "pgvector, tokens": PgvectorMaxsim(COLBERT, "tokens", server="embedded"),
 }
 QUERY = "sort the list"
 DOCS = [

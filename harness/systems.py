@@ -1,0 +1,93 @@
+"""The systems that a team could deploy: how each is run here, and what it was tested against."""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from harness import registry
+
+Against = Literal[
+    "real server", "real library", "real weights", "tiny weights", "contract server", "not tested"
+]
+"""What the tests of a system ask: a server or library of that name (with weights that were trained,
+or with random ones of the same format on disk), or a server of our own that speaks its protocol."""
+
+
+class System(BaseModel):
+    """A system as it is known by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    runs: Mapping[str, Sequence[str]]
+    """By kind of component what `use:` says, or `endpoint DIALECT` for one on a server."""
+    against: Against
+    tests: Sequence[str] = ()
+    """Files, or FILE::FUNCTION, of the project that hold these tests."""
+    note: str = ""
+
+    def use(self) -> list[str]:
+        """What an experiment file says: a line each."""
+        return [_said(kind, how) for kind, hows in self.runs.items() for how in hows]
+
+
+def _said(kind: str, how: str) -> str:
+    use, _, dialect = how.partition(" ")
+    return f"{kind[:-1]}: {{use: {use}{f', dialect: {dialect}' if dialect else ''}, ...}}"
+
+
+@functools.cache
+def known() -> tuple[System, ...]:
+    """All of them, in the order of `systems.yaml`."""
+    text = resources.files("harness").joinpath("systems.yaml").read_text(encoding="utf-8")
+    return tuple(System.model_validate(system) for system in yaml.safe_load(text))
+
+
+def unnamed() -> dict[str, list[str]]:
+    """Components and dialects that belong to no system of the list, by kind."""
+    kinds = (kind for kind in registry.KINDS if kind != "datasets")
+    left = {
+        kind: {*_ways(kind)} - {how for s in known() for how in s.runs.get(kind, ())}
+        for kind in kinds
+    }
+    return {kind: sorted(ways) for kind, ways in left.items() if ways}
+
+
+def _ways(kind: str) -> list[str]:
+    found = []
+    for use in registry.names(kind):
+        dialects: Mapping[str, Any] = getattr(registry.component_class(kind, use), "dialects", {})
+        found += [f"{use} {dialect}" for dialect in dialects] or [use]
+    return found
+
+
+def markdown() -> str:
+    """A table for a README."""
+    rows = [("system", "in an experiment file", "tested against", "beside"), ("---",) * 4]
+    rows += [
+        (s.name, "<br>".join(f"`{line}`" for line in s.use()), s.against, s.note) for s in known()
+    ]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def text(width: int) -> str:
+    """The same for a terminal of `width` columns."""
+    lines = ["systems:"]
+    for system in known():
+        lines.append(f"  {system.name}")
+        told = [*system.use(), f"tested against: {system.against}", system.note]
+        lines += [
+            line
+            for fact in filter(None, told)
+            for line in textwrap.wrap(
+                fact, width, initial_indent="    ", subsequent_indent="      "
+            )
+        ]
+    return "\n".join(lines)
