@@ -24,6 +24,7 @@ from harness.retrievers.fused import Fused
 COMPONENTS = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]
 
 SMALLEST: Mapping[str, Mapping[str, Any]] = {
+    "bge_m3": {"model": "x/y"},
     "cross_encoder": {"model": "x/y"},
     "encoders/endpoint": {"dialect": "openai", "url": "http://localhost", "model": "m"},
     "encoders/token_endpoint": {"dialect": "pylate", "url": "http://localhost", "model": "m"},
@@ -37,6 +38,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "dense": {"encoder": {"use": "fakes:HashingEncoder"}},
     "files": {"path": "data"},
     "fused": {"retrievers": ({"use": "bm25"},)},
+    "hybrid": {"encoder": {"use": "bge_m3", "model": "x/y"}},
     "irds": {"id": "vaswani"},
     "lancedb": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
     "late_interaction": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
@@ -48,6 +50,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "qdrant": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
     "saved_run": {"path": "run.trec"},
     "sentence_transformers": {"model": "x/y"},
+    "sparse": {"encoder": {"use": "bge_m3", "model": "x/y"}},
 }
 """The fields that have no default; with the kind where components of two kinds share a name."""
 
@@ -168,7 +171,7 @@ def test_config_of_a_component_elsewhere() -> None:
             "encoders",
             {"use": "fakes:WordOverlap"},
             "it.use",
-            "is not a Encoder or TokenEncoder: it lacks encode_docs(), encode_queries()",
+            "or JointEncoder: it lacks encode_docs(), encode_queries()",
         ),
         (
             "retrievers",
