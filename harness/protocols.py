@@ -1,7 +1,7 @@
 """What a component must do. A component is a frozen dataclass whose fields are its configuration.
 
-One class-level fact may stand beside the methods: `needs`, the packages whose absence is reported
-before any work starts. Beyond that a component has no state but its fields.
+One class-level fact may stand beside the methods: `needs`, the packages (`name`, or `name>=6`) whose
+absence is reported before any work starts. Beyond that a component has no state but its fields.
 """
 
 from __future__ import annotations

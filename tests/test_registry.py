@@ -43,6 +43,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "lancedb": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
     "late_interaction": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
     "maxsim": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
+    "multi_vector": {"model": "x/y"},
     "pgvector": {"encoder": {"use": "fakes:HashingEncoder"}, "server": "embedded"},
     "pgvector_maxsim": {"encoder": {"use": "fakes:HashingTokenEncoder"}, "server": "embedded"},
     "plaid": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
@@ -97,7 +98,12 @@ class TestEveryComponent:
     def test_needs_are_known_packages(self, kind: str, name: str) -> None:
         needs = getattr(registry.component_class(kind, name), "needs", ())
         assert isinstance(needs, tuple)
-        assert set(needs) <= {*registry.EXTRAS, "numpy", "pandas"}  # the two come always
+        assert set(needs) <= {
+            *registry.EXTRAS,
+            *registry.APART,
+            "numpy",
+            "pandas",
+        }  # the two come always
 
     def test_a_path_has_an_identity(self, kind: str, name: str) -> None:
         made = smallest(kind, name)
