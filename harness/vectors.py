@@ -77,8 +77,12 @@ class VectorStore:
         return sorted(distinct, key=lambda text: (-len(text), text))
 
     def add(self, texts: Sequence[str], matrices: Matrices) -> None:
-        """Store one shard; raises StoreError if it cannot be written."""
-        keys = [text_key(text) for text in texts]
+        """Store one shard of what is not here yet; raises StoreError if it cannot be written."""
+        pairs = zip(map(text_key, texts), matrices, strict=True)
+        new = {key: matrix for key, matrix in pairs if key not in self._places}
+        if not new:
+            return
+        keys, matrices = list(new), list(new.values())
         shard = self.folder / digest(keys)[:32]
         with files.new_folder(shard) as aside:
             np.save(aside / "keys.npy", np.array(keys))

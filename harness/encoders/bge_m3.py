@@ -1,6 +1,6 @@
 """BGE-M3: one vector a text, a weight for each of its terms, and a vector a token, from one pass.
 
-Chen et al. 2024 (M3-Embedding), sections 3.1 and 3.2. Heads and special cases are those of
+Chen et al. 2024 (M3-Embedding), section 3.2. Heads and special cases are those of
 FlagEmbedding's BGEM3FlagModel, on whose files beside the body's weights they depend:
 `sparse_linear.pt` and `colbert_linear.pt`.
 """

@@ -31,7 +31,7 @@ SYSTEMS = [
     {"name": "fly", "retriever": DENSE, "reranker": {**HYBRID, "documents": "on_the_fly"}},
 ]
 COSTS = {
-    "latency": {"candidates": [1, 2], "budget_s": 0.3, "devices": ["cpu"]},
+    "latency": {"candidates": [1, 2], "budget_s": 0.1, "devices": ["cpu"]},
     "storage": {"precisions": ["float16"], "pool_factors": [1], "plaid_nbits": []},
 }
 
