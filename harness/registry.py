@@ -37,6 +37,8 @@ EXTRAS: Mapping[str, str] = {
     "ir_datasets": "run",
     "httpx": "endpoints",
     "tenacity": "endpoints",
+    "starlette": "serve",
+    "uvicorn": "serve",
     "torch": "torch",
     "sentence_transformers": "torch",
     "pylate": "torch",
@@ -56,8 +58,8 @@ EXTRAS: Mapping[str, str] = {
 APART: Mapping[str, str] = {"sentence_transformers>=6": "multi-vector"}
 """The extra that installs what no environment can have beside the other extras."""
 
-TO_MEASURE = ("ranx",)
-"""Packages without which no run can be measured."""
+TO_MEASURE: Mapping[str, str] = {"ranx": "measuring"}
+"""Packages without which no run can be measured, and what they are for."""
 
 SHOWN = 200
 """Characters of a wrong value that a message repeats."""
@@ -282,12 +284,12 @@ def replaced(component: Any, change: Callable[[Any], Any]) -> Any:
     return change(dataclasses.replace(component, **fields))
 
 
-def require_packages(components: Iterable[Any]) -> None:
+def require_packages(components: Iterable[Any], also: Mapping[str, str] = TO_MEASURE) -> None:
     """Raise PackageError, with the pip line, if a package that the work needs is absent.
 
-    That is what the components need, and what every run needs to measure.
+    That is what the components need, and `also` others, with what they are for.
     """
-    wanted = dict.fromkeys(TO_MEASURE, "measuring")
+    wanted = dict(also)
     for component in components:
         for part in parts(component):
             for package in getattr(type(part), "needs", ()):

@@ -247,6 +247,16 @@ def test_identity(server: ContractServer, dialect: str, identity: dict[str, str]
     assert speaking(server, dialect).identity() == identity
 
 
+def test_a_fingerprint_stands_for_all_that_decides_scores(server: ContractServer) -> None:
+    """What else a server tells, such as its machine, makes no result another one."""
+    asked = speaking(server, "plain")
+    server.only_work = False
+    told = {"model": MODEL, "fingerprint": "f00d", "provenance": {"cores": 2}, "max_documents": 5}
+    server.fault = lambda *_: Answer(told)
+    assert asked.identity() == {"model": MODEL, "fingerprint": "f00d"}
+    assert asked.server()["configuration"]["/info"] == told
+
+
 def test_identity_of_ollama_has_the_digest(server: ContractServer) -> None:
     server.reset("ollama")
     encoder = Encoder(dialect="ollama", url=server.url, model=MODEL)
