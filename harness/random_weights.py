@@ -27,7 +27,8 @@ def with_random_weights(system: System) -> System:
         if model.startswith(LOCAL) or Path(model).is_dir():
             return part
         dummy = f"dummy:{model.partition('@')[0]}"
-        return dataclasses.replace(part, model=dummy, trust_remote_code=False)
+        own_code = {"trust_remote_code": False} if hasattr(part, "trust_remote_code") else {}
+        return dataclasses.replace(part, model=dummy, **own_code)
 
     parts = {
         name: registry.replaced(part, change)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-import importlib.util
 import pkgutil
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,14 +16,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from harness import protocols
+from harness import needed, protocols
 from harness.errors import PackageError
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "datasets": (protocols.DatasetSource,),
     "retrievers": (protocols.Retriever,),
     "rerankers": (protocols.Reranker,),
-    "encoders": (protocols.Encoder, protocols.TokenEncoder),
+    "encoders": (
+        *(protocols.Encoder, protocols.TokenEncoder),
+        *(protocols.SparseEncoder, protocols.JointEncoder),
+    ),
 }
 """The folders that hold components, and what a component in each must be."""
 
@@ -52,6 +54,9 @@ EXTRAS: Mapping[str, str] = {
     "sklearn": "quickstart",
 }
 """The extra of this project that installs a package."""
+
+APART: Mapping[str, str] = {"sentence_transformers>=6": "multi-vector"}
+"""The extra that installs what no environment can have beside the other extras."""
 
 TO_MEASURE: Mapping[str, str] = {"ranx": "measuring"}
 """Packages without which no run can be measured, and what they are for."""
@@ -288,14 +293,20 @@ def require_packages(components: Iterable[Any], also: Mapping[str, str] = TO_MEA
         for part in parts(component):
             for package in getattr(type(part), "needs", ()):
                 wanted.setdefault(package, config_of(part)["use"])
-    missing = {name: use for name, use in wanted.items() if importlib.util.find_spec(name) is None}
+    lacks = {need: needed.lack(need) for need in wanted}
+    missing = sorted(need for need, lack in lacks.items() if lack is not None)
     if missing:
-        listed = ", ".join(f"{package} (for {use})" for package, use in sorted(missing.items()))
+        here = {need: f"; {lacks[need]} is here" if lacks[need] else "" for need in missing}
+        listed = ", ".join(f"{need} (for {wanted[need]}{here[need]})" for need in missing)
         raise PackageError(f"Not installed: {listed}. {install_line(missing)}")
 
 
 def install_line(packages: Iterable[str]) -> str:
     """How to install `packages`: by this project's extras where it has one."""
+    packages = list(packages)
+    for need in sorted(APART.keys() & packages):
+        why = "Other packages of this project exclude it: in an environment of its own say"
+        return f"{why} pip install '.[{APART[need]}]'"
     extras = sorted({EXTRAS[package] for package in packages if package in EXTRAS})
     others = sorted(package for package in packages if package not in EXTRAS)
     wanted = ([f"'.[{','.join(extras)}]'"] if extras else []) + others
