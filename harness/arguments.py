@@ -138,6 +138,11 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _onnx_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", metavar="MODEL", help="hub id, folder or package:NAME/FOLDER")
+    sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the files are written")
+
+
 def _list_options(sub: argparse.ArgumentParser) -> None:
     kinds = ("datasets", "retrievers", "rerankers", "encoders", "models", "systems")
     sub.add_argument("kind", nargs="?", choices=kinds, help="default: all")
@@ -157,6 +162,7 @@ OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "export": _export_options,
     "fetch": _plan_options,
     "serve": _serve_options,
+    "onnx": _onnx_options,
     "list": _list_options,
     "doctor": _no_options,
 }

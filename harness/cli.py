@@ -105,10 +105,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
     experiment = _experiment(arguments)
     plan = make_plan(experiment)
-    absent = {ref: use for ref, use in plan.models().items() if models.find(ref) is None}
+    absent = {wanted: use for wanted, use in plan.models().items() if models.find(*wanted) is None}
     if absent:
-        for reference, wanted_by in absent.items():
-            models.fetch(reference, wanted_by)
+        for wanted, use in absent.items():
+            models.fetch(wanted.reference, use, wanted.file)
         plan = make_plan(experiment)
     store = Store(arguments.results, experiment.name)
     with Bars(sys.stderr) as progress:
@@ -287,10 +287,18 @@ def _fetch(arguments: argparse.Namespace) -> int:
     from harness.plan import make_plan
 
     plan = make_plan(_experiment(arguments))
-    for reference, wanted_by in plan.models().items():
-        print(f"{reference}: {models.fetch(reference, wanted_by).folder}")
+    for wanted, use in plan.models().items():
+        print(f"{wanted}: {models.fetch(wanted.reference, use, wanted.file).folder}")
     for choice in plan.experiment.datasets:
         print(f"{choice.name}: {len(load_dataset(choice).docs):,} documents")
+    return EXIT_OK
+
+
+def _onnx(arguments: argparse.Namespace) -> int:
+    from harness.onnx_export import export
+
+    for file in export(arguments.model, arguments.folder):
+        print(file)
     return EXIT_OK
 
 
@@ -302,6 +310,7 @@ COMMANDS = (
     ("export", _export, "write runs, tables and leaderboards for other programs"),
     ("gate", _gate, "compare stored results with accepted ones; exit 1: worse, 4: no verdict"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
+    ("onnx", _onnx, "write a model for torch as ONNX, in float32 and int8"),
     ("claims", _claims, "judge claims from stored results"),
     ("serve", _serve, "answer requests to rerank over HTTP with a system's reranker"),
     ("list", _list, "list components and their settings, known models and systems"),

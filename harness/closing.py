@@ -195,15 +195,15 @@ def plan_text(plan: Plan, store: Store, cache: Path) -> str:
     return "\n".join(lines)
 
 
-def _model_lines(wanted: Iterable[str]) -> list[str]:
+def _model_lines(wanted: Iterable[models.Wanted]) -> list[str]:
     lines = []
-    for reference in wanted:
+    for one in wanted:
         try:
-            found = models.find(reference)
+            found = models.find(*one)
         except (ModelError, PackageError) as error:
             lines += _paragraph(str(error))
         else:
-            lines.append(f"model {reference}: {'here' if found else 'must be downloaded'}")
+            lines.append(f"model {one}: {'here' if found else 'must be downloaded'}")
     return lines
 
 

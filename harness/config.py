@@ -14,7 +14,7 @@ from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
-from harness.rules import Known, read_rules
+from harness.rules import Known, read_parity, read_rules
 from harness.settings import (
     DatasetChoice,
     Decision,
@@ -42,7 +42,7 @@ BLOCKS: Mapping[str, type[Part]] = {
 
 KEYS = (
     *("question", "datasets", "systems", "baseline", "depth", "metrics", "seed"),
-    *("gate", "claims", *BLOCKS),
+    *("gate", "claims", "parity", *BLOCKS),
 )
 """What may stand at the top of an experiment file."""
 
@@ -79,6 +79,7 @@ def load_experiment(
         "seed": reader.value(int, top.get("seed", 42), "seed"),
         "baseline": reader.baseline(top.get("baseline"), systems),
         "claims": reader.claims(top.get("claims")),
+        "parity": read_parity(top.get("parity", {}), [s.name for s in systems], located.fault),
         **{name: reader.part(BLOCKS[name], top[name], name) for name in BLOCKS.keys() & top.keys()},
     }
     reader.objective(values.get("decision"), metrics)

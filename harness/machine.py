@@ -24,6 +24,10 @@ UNKNOWN = (float("nan"),) * 4
 """What stands where a GPU's state cannot be read."""
 
 
+_PINNED: list[int] = []
+"""To how many threads libraries are limited now, the innermost limit last."""
+
+
 @contextlib.contextmanager
 def pinned(threads: int | None) -> Iterator[int]:
     """Every library limited to `threads` (None: one a core that this process may use).
@@ -36,11 +40,18 @@ def pinned(threads: int | None) -> Iterator[int]:
     wanted = threads or usable_cores()
     before = torch.get_num_threads()
     torch.set_num_threads(wanted)
+    _PINNED.append(wanted)
     with threadpool_limits(limits=wanted):
         try:
             yield wanted
         finally:
+            _PINNED.pop()
             torch.set_num_threads(before)
+
+
+def threads_now() -> int:
+    """For a library that has to be told when it loads a model: as many as all others have now."""
+    return _PINNED[-1] if _PINNED else usable_cores()
 
 
 def usable_cores() -> int:

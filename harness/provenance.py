@@ -19,6 +19,8 @@ PACKAGES = (
     "transformers",
     "sentence-transformers",
     "pylate",
+    "fastembed",
+    "onnxruntime",
     "fast-plaid",
     "psycopg",
     "pgvector",

@@ -17,12 +17,13 @@ LOCAL = ("package:", "dummy:", ".", "/", "~")
 def with_random_weights(system: System) -> System:
     """The system with every hub model's architecture, but random weights.
 
-    Models in folders and packages are on this machine, and stay as they are; so do those on servers.
+    Models in folders and packages are on this machine, and stay as they are; so do those on
+    servers, and ONNX files, which nothing makes from an architecture.
     """
 
     def change(part: Any) -> Any:
         model = getattr(part, "model", None)
-        if not isinstance(model, str) or isinstance(part, Served):
+        if not isinstance(model, str) or isinstance(part, Served) or hasattr(part, "file"):
             return part
         if model.startswith(LOCAL) or Path(model).is_dir():
             return part

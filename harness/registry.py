@@ -42,6 +42,8 @@ EXTRAS: Mapping[str, str] = {
     "torch": "torch",
     "sentence_transformers": "torch",
     "pylate": "torch",
+    "fastembed": "onnx",
+    "onnx": "onnx",
     "fast_plaid": "torch",
     "psycopg": "postgres",
     "pgvector": "postgres",

@@ -1,4 +1,4 @@
-"""The `gate:` block of an experiment file -> rules that fit the experiment."""
+"""What of an experiment file names its systems: the blocks `gate:` and `parity:`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,27 @@ def read_rules(specs: Any, known: Known, part: ReadPart, fault: Fault) -> Rules:
             _no_repeat(rule, rules, known, path, fault)
             rules.append(rule)
     return tuple(rules)
+
+
+def read_parity(specs: Any, systems: Collection[str], fault: Fault) -> dict[str, tuple[str, ...]]:
+    """By a model's name the systems that are to be it; every fault is noted."""
+    if not isinstance(specs, Mapping):
+        fault("parity", "expected a model's name with systems, such as {MiniLM: [torch, onnx]}")
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for model, names in specs.items():
+        path = f"parity.{model}"
+        if not isinstance(names, tuple) or len(names) < 2:
+            fault(path, f"expected at least two systems, the reference first, not {names!r}")
+            continue
+        for i, name in enumerate(names):
+            if systems and name not in systems:
+                hint = did_you_mean(str(name), systems)
+                fault(f"{path}[{i}]", f"{name!r} is not a system{hint}")
+            elif name in names[:i]:
+                fault(f"{path}[{i}]", f"{name!r} is named before: say it once")
+        found[str(model)] = names
+    return found
 
 
 def _misfits(rule: QualityRule | LatencyRule, known: Known) -> Iterator[tuple[str, str]]:

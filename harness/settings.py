@@ -276,6 +276,8 @@ class Experiment(Part):
     gate: tuple[QualityRule | LatencyRule, ...] = ()
     claims: Path | None = None
     """The file of claims that the report judges."""
+    parity: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """By a model's name the systems that are to be this one model, the reference first."""
     weights: Weights = "real"
 
     @property

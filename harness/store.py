@@ -134,6 +134,7 @@ class Store:
             ],
             "decision": experiment.decision.model_dump(mode="json"),
             "claims": str(experiment.claims) if experiment.claims else None,
+            "parity": [[model, *names] for model, names in experiment.parity.items()],
             "weights": experiment.weights,
         }
         files.write(self.folder / "plan.json", json_text(content))

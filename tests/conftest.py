@@ -56,6 +56,24 @@ def hub(hub_home: Path) -> Iterator[Path]:
     models._in_hub_cache.cache_clear()
 
 
+@pytest.fixture(scope="session")
+def exported(hub: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The folder with a model written as ONNX, in float32 and int8; written once."""
+    from harness.onnx_export import export
+
+    assert hub.is_dir()
+    folder, done = tmp_path_factory.mktemp("onnx"), set()
+
+    def of(reference: str) -> str:
+        place = folder / reference.replace("/", "--").replace(":", "--")
+        if place not in done:
+            export(reference, place)
+            done.add(place)
+        return str(place)
+
+    return of
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fails the test that looks a host up, even where the error is swallowed."""

@@ -116,6 +116,22 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
                 "depth.retrieve or lower the cut-off"
             ),
         ),
+        (
+            {"parity": {"M": ["overlap", "orakle"]}},
+            "parity.M[1]: 'orakle' is not a system; did you mean 'oracle'?",
+        ),
+        (
+            {"parity": {"M": ["oracle", "overlap", "oracle"]}},
+            "parity.M[2]: 'oracle' is named before: say it once",
+        ),
+        (
+            {"parity": {"M": ["oracle"]}},
+            "parity.M: expected at least two systems, the reference first, not ('oracle',)",
+        ),
+        (
+            {"parity": ["oracle", "overlap"]},
+            "parity: expected a model's name with systems, such as {MiniLM: [torch, onnx]}",
+        ),
         ({"baseline": "orakle"}, "baseline: 'orakle' is not a system; did you mean 'oracle'?"),
         (
             {"systems": [system(), system()]},

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis import costs, reranking, servers, stats
+from harness.analysis import parity as same
 from harness.analysis.alarms import alarms
 from harness.analysis.answer import answer, subsets
 from harness.analysis.costs import CostAnalysis
@@ -57,6 +58,10 @@ class Analysis:
     frontier: pd.DataFrame
     """Columns `frontier.FRONTIER`."""
     decision: Recommendation
+    parity: pd.DataFrame
+    """Columns `parity.PARITY`: systems that are to be one model."""
+    speeds: pd.DataFrame
+    """Columns `parity.SPEEDS`."""
 
 
 def analyse(results: Results) -> Analysis:
@@ -79,6 +84,8 @@ def analyse(results: Results) -> Analysis:
         answer=answer(results, changes, storage, cost),
         frontier=frontier(results, board, cost),
         decision=decide(results, cost, alarmed),
+        parity=same.parity(results),
+        speeds=same.speeds(results),
     )
 
 

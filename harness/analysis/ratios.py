@@ -46,9 +46,11 @@ class Ratio(NamedTuple):
 def ratio_to(calls: pd.DataFrame, system: str, mode: str, seed: int) -> pd.DataFrame:
     """Columns RATIOS: every other arm that reranks over the arm `system`, `mode`, at equal k.
 
-    Arms that share no pair of calls with it have no row.
+    Of an arm that retrieves, every other that retrieves. Arms that share no pair of calls with it
+    have no row.
     """
-    first = calls[(calls["copy"] == 0) & (calls["mode"] != "retrieve")]
+    alike = (calls["mode"] == "retrieve") == (mode == "retrieve")
+    first = calls[(calls["copy"] == 0) & alike]
     is_reference = (first["system"] == system) & (first["mode"] == mode)
     return _paired(first[~is_reference], first[is_reference], PAIR, seed)
 

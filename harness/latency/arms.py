@@ -113,9 +113,13 @@ def encoders_of(component: Any) -> list[Any]:
 
 def models_of(component: Any) -> tuple[str, ...]:
     """The models inside a component that are loaded here, not on a server."""
+    return tuple(dict.fromkeys(part.model for part in with_models(component)))
+
+
+def with_models(component: Any) -> list[Any]:
+    """The parts of a component that load a model here; one model may be loaded in several ways."""
     local = (part for part in registry.parts(component) if not isinstance(part, Served))
-    found = (getattr(part, "model", None) for part in local)
-    return tuple(dict.fromkeys(model for model in found if isinstance(model, str)))
+    return [part for part in local if isinstance(getattr(part, "model", None), str)]
 
 
 def placed(component: Any, device: str) -> Any:

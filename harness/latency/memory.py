@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness import catalogue, forward, machine
-from harness.latency.arms import models_of
+from harness.latency.arms import with_models
 from harness.latency.course import Arm
 from harness.plan import Trial
 
@@ -23,9 +23,9 @@ def free() -> float:
 
 def count_together(trials: Sequence[Trial], room: float) -> int:
     """How many models to keep before anything is measured: all if they fit into `room` bytes."""
-    names = {name for t in trials for stage in t.stages for name in models_of(stage.component)}
-    fit = sum(_published(names).values()) <= room
-    return len(names) if fit else forward.MODELS_KEPT
+    parts = {part for t in trials for stage in t.stages for part in with_models(stage.component)}
+    fit = sum(_published({part.model for part in parts}).values()) <= room
+    return len(parts) if fit else forward.MODELS_KEPT
 
 
 def published_sizes(everyone: Sequence[Arm]) -> dict[str, float]:
@@ -60,5 +60,6 @@ def in_groups(
 
 
 def most_at_once(groups: Sequence[Sequence[Arm]]) -> int:
-    """Models of the group that has most."""
-    return max((len({m for arm in group for m in arm.models}) for group in groups), default=0)
+    """Models of the group that has most, one in two number formats being two."""
+    parts = [{part for arm in group for part in with_models(arm.component)} for group in groups]
+    return max(map(len, parts), default=0)

@@ -21,6 +21,8 @@ HEADS: Mapping[str, str] = {
     r"ties@\d+": "ties",
     r"\w+@\d+": "metrics",
     r"gain": "intervals",
+    r"largest score .*|Kendall's tau|.* difference|queries that .*|documents in .*": "parity",
+    r"times as fast.*": "ratios",
     r"the baseline's|gain without unjudged": "unjudged",
     r"first stage|reranked|ceiling|share of the gap closed|lost before|left behind": "ceilings",
     r"\d+": "depths",

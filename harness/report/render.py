@@ -22,6 +22,7 @@ from harness.report.decision import decision_blocks
 from harness.report.load import load_blocks
 from harness.report.made_with import made_with, system_anchors
 from harness.report.missing import not_measured, random_weights
+from harness.report.parity import parity_blocks
 from harness.report.quality import dataset_block, quality_blocks
 from harness.report.record import record_context
 from harness.report.reranking import alarm_blocks, reranking_blocks
@@ -111,6 +112,7 @@ def _of_dataset(results: Results, analysis: Analysis, dataset: str) -> Section:
         [
             *alarm_blocks(analysis, dataset),
             *quality_blocks(results, analysis, dataset),
+            *parity_blocks(results, analysis, dataset),
             *reranking_blocks(results, analysis, dataset),
             *cost_blocks(results, analysis, dataset),
             *load_blocks(results, analysis.loads, dataset),

@@ -79,8 +79,8 @@ def service(system: System, limits: Limits, token: str) -> Starlette:
     here nor to be had, ComponentError if the reranker fails.
     """
     registry.require_packages([system.reranker], also=NEEDS)
-    for reference, wanted_by in models_of(registry.parts(system.reranker)).items():
-        models.fetch(reference, wanted_by)
+    for wanted, wanted_by in models_of(registry.parts(system.reranker)).items():
+        models.fetch(wanted.reference, wanted_by, wanted.file)
     from harness.service.app import application
 
     info = told(system)

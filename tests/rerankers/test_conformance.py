@@ -11,9 +11,11 @@ import pytest
 
 from harness.data import Doc
 from harness.encoders.bge_m3 import BgeM3
+from harness.encoders.fastembed_tokens import FastembedTokens
 from harness.encoders.pylate import Pylate
 from harness.protocols import Preparable
 from harness.rerankers.cross_encoder import CrossEncoder
+from harness.rerankers.fastembed import Fastembed
 from harness.rerankers.hybrid import Hybrid
 from harness.rerankers.late_interaction import LateInteraction
 from harness.rerankers.pgvector_maxsim import PgvectorMaxsim
@@ -31,6 +33,13 @@ RERANKERS = {
     "pgvector, arrays": PgvectorMaxsim(COLBERT, "array", server="embedded"),
     "pgvector, tokens": PgvectorMaxsim(COLBERT, "tokens", server="embedded"),
 }
+INT8 = "onnx/model_int8.onnx"
+AS_ONNX = {
+    "fastembed": lambda of: Fastembed(of("cross-encoder/ms-marco-MiniLM-L6-v2")),
+    "fastembed int8": lambda of: Fastembed(of("BAAI/bge-reranker-base"), file=INT8),
+    "fastembed tokens": lambda of: LateInteraction(FastembedTokens(of("colbert-ir/colbertv2.0"))),
+}
+"""Made when they are asked for, from where a model was written as ONNX."""
 QUERY = "sort the list"
 DOCS = [
     Doc(str(i), text)
@@ -44,9 +53,11 @@ LONG = Doc("long", "blue dog of the river " * 200)
 pytestmark = pytest.mark.usefixtures("hub")
 
 
-@pytest.fixture(scope="module", params=RERANKERS.values(), ids=RERANKERS.keys())
+@pytest.fixture(scope="module", params=[*RERANKERS, *AS_ONNX])
 def reranker(request: pytest.FixtureRequest) -> Any:
-    return request.param
+    if request.param in RERANKERS:
+        return RERANKERS[request.param]
+    return AS_ONNX[request.param](request.getfixturevalue("exported"))
 
 
 def scores(reranker: Any, query: str, docs: Sequence[Doc]) -> np.ndarray:

@@ -1,0 +1,197 @@
+"""From a model for torch to ONNX, in float32 and in int8, laid out as the hub's repositories are.
+
+FOLDER/onnx/model.onnx FOLDER/onnx/model_int8.onnx, and beside them what the tokenizer, pooling,
+prompts and markers are read from.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness import forward, models, registry
+from harness.encoders.pylate import has_trained_projection
+from harness.errors import ModelError, PackageError, StoreError
+from harness.rerankers.cross_encoder import has_trained_head
+
+FLOAT32, INT8 = "onnx/model.onnx", "onnx/model_int8.onnx"
+
+OPSET = 17
+"""The version of ONNX's operators: the first with LayerNormalization."""
+
+MOST_BYTES = 2**31
+"""What a file of ONNX can hold, weights and all."""
+
+KEPT = (
+    *(*models.READ_WITH_ONNX, "vocab.txt", "modules.json", "sentence_bert_config.json"),
+    *("1_Pooling/config.json", "config_sentence_transformers.json", "artifact.metadata"),
+)
+"""Files of a checkpoint that are copied, where it has them."""
+
+NEEDED = ("torch", "transformers", "onnx", "onnxruntime")
+
+
+class Graph(NamedTuple):
+    """What is traced."""
+
+    module: Any
+    inputs: Sequence[str]
+    output: str
+
+
+def export(reference: str, folder: Path) -> list[Path]:
+    """Write the model in both number formats; returns the two files.
+
+    A cross-encoder gives logits, a late-interaction model projected vectors of length 1 for every
+    token, any other model its last hidden states. In int8 the weights are rounded channel by
+    channel, activations when the model runs (ONNX Runtime's dynamic quantization). Raises ModelError
+    for a model that is not here or too large, PackageError for a missing package, StoreError where the files
+    cannot be written.
+    """
+    _require(NEEDED)
+    source = models.fetch(reference, "the export").folder
+    forward.prepare_libraries()
+    files = [folder / FLOAT32, folder / INT8]
+    try:
+        files[0].parent.mkdir(parents=True, exist_ok=True)
+        for name in KEPT:
+            if (source / name).exists():
+                (folder / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(source / name, folder / name)
+        _save_tokenizer(source, folder)
+        graph = _graph(source)
+        _check_size(graph, reference)
+        _write(graph, source, files[0])
+        _quantize(*files)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    return files
+
+
+def _require(packages: Sequence[str]) -> None:
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise PackageError(
+            f"Writing ONNX needs {', '.join(missing)}. {registry.install_line(missing)}"
+        )
+
+
+def _save_tokenizer(source: Path, folder: Path) -> None:
+    """Where the checkpoint has only a vocabulary, the tokenizer that it stands for."""
+    if not all((folder / name).exists() for name in models.BESIDE_ONNX):
+        from transformers import AutoTokenizer
+
+        AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+
+
+def _graph(source: Path) -> Graph:
+    if has_trained_head(source):
+        from transformers import AutoModelForSequenceClassification
+
+        return _of_transformers(AutoModelForSequenceClassification, source, "logits")
+    if has_trained_projection(source):
+        return _late_interaction(source)
+    from transformers import AutoModel
+
+    return _of_transformers(AutoModel, source, "last_hidden_state")
+
+
+def _check_size(graph: Graph, reference: str) -> None:
+    size = sum(one.numel() * one.element_size() for one in graph.module.parameters())
+    if size >= MOST_BYTES:
+        raise ModelError(
+            f"The model {reference!r} has {size / 1e9:.1f} GB of weights, more than one file of ONNX "
+            "holds. Export it with a tool that puts weights beside the graph, such as optimum, and "
+            "name that folder as the model."
+        )
+
+
+def _of_transformers(kind: Any, source: Path, output: str) -> Graph:
+    from transformers import AutoTokenizer
+
+    # Of the ways to compute attention the plain one is traced without branches.
+    model = kind.from_pretrained(source, attn_implementation="eager")
+    names = AutoTokenizer.from_pretrained(source).model_input_names
+    return Graph(_named_output(model, names, output), names, output)
+
+
+def _named_output(model: Any, names: Sequence[str], output: str) -> Any:
+    import torch
+
+    class Named(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model
+
+        def forward(self, *tensors: Any) -> Any:
+            given = dict(zip(names, tensors, strict=True))
+            return getattr(self.inner(**given), output)
+
+    return Named()
+
+
+def _late_interaction(source: Path) -> Graph:
+    import torch
+    from pylate import models as pylate_models
+
+    model = pylate_models.ColBERT(
+        str(source),
+        device="cpu",
+        local_files_only=True,
+        model_kwargs={"attn_implementation": "eager"},
+    )
+    body, *projection = model.children()
+
+    class Projected(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.projection = body.auto_model, torch.nn.ModuleList(projection)
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            hidden = self.body(input_ids=input_ids, attention_mask=attention_mask)
+            features = {"token_embeddings": hidden.last_hidden_state}
+            for module in self.projection:
+                features = module(features)
+            return torch.nn.functional.normalize(features["token_embeddings"], dim=2)
+
+    return Graph(Projected(), ("input_ids", "attention_mask"), "contextual")
+
+
+def _write(graph: Graph, source: Path, file: Path) -> None:
+    import torch
+    from transformers import AutoTokenizer
+
+    example = AutoTokenizer.from_pretrained(source)(
+        ["an example", "of two texts of different length"], padding=True, return_tensors="pt"
+    )
+    axes = {0: "texts", 1: "tokens"}
+    dynamic: Mapping[str, Mapping[int, str]] = dict.fromkeys(graph.inputs, axes)
+    out = {0: "texts"} if graph.output == "logits" else axes
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # the tracer's, on values that hold for every input
+        torch.onnx.export(
+            graph.module.eval(),
+            tuple(example[name] for name in graph.inputs),
+            str(file),
+            input_names=list(graph.inputs),
+            output_names=[graph.output],
+            dynamic_axes={**dynamic, graph.output: out},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def _quantize(source: Path, target: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    told = logging.getLogger().level
+    logging.getLogger().setLevel(logging.ERROR)  # it advises to prepare the graph beforehand
+    try:
+        quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+    finally:
+        logging.getLogger().setLevel(told)

@@ -1,0 +1,84 @@
+"""Reranking by a cross-encoder as fastembed runs it: an ONNX model under ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness import onnx_models
+from harness.data import Doc
+from harness.errors import ModelError
+from harness.onnx_models import Loaded, OnnxModel, named
+
+
+@dataclass(frozen=True)
+class Fastembed(OnnxModel):
+    """Raw logits of fastembed's TextCrossEncoder.
+
+    Where query and document are too long together, the longer of them is cut, and not always the
+    document as by `cross_encoder`.
+    """
+
+    def load(self) -> None:
+        """Have the model in memory."""
+        _load(self)
+
+    def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
+        """One logit a document."""
+        if not docs:
+            return []
+        model, size = _load(self).fastembed, self.texts_per_run()
+        return onnx_models.by_length(
+            [doc.text for doc in docs], lambda texts: model.rerank(query, texts, batch_size=size)
+        )
+
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Tokens of all pairs, special ones included and padding not."""
+        rows = _load(self).inner.tokenizer.encode_batch([(query, doc.text) for doc in docs])
+        return sum(sum(row.attention_mask) for row in rows)
+
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones."""
+        return _load(self).lengths(texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read beside `query`.
+
+        The longer of the two gives way to the shorter until both have half (tokenizers'
+        `longest_first`).
+        """
+        found = _load(self)
+        (asked,), free = found.lengths([query]), found.room(pair=True)
+        half = (free + 1) // 2
+        return half if asked == half else max(free - asked, free // 2)
+
+
+def _load(reranker: Fastembed) -> Loaded:
+    return onnx_models.loaded(reranker, _made, lambda found: _check(reranker, found))
+
+
+def _made(**settings: Any) -> Any:
+    from fastembed.common.model_description import ModelSource
+    from fastembed.rerank.cross_encoder import TextCrossEncoder
+
+    name = "harness/cross-encoder"
+    if all(one["model"] != name for one in TextCrossEncoder.list_supported_models()):
+        TextCrossEncoder.add_custom_model(
+            model=name, sources=ModelSource(hf=name), model_file="model.onnx"
+        )
+    return TextCrossEncoder(name, **settings)
+
+
+def _check(reranker: Fastembed, found: Loaded) -> None:
+    """Raise ModelError where the graph does not give one score a pair."""
+    shape = found.shape(onnx_models.PROBE, onnx_models.PROBE)
+    if shape != (1, 1):
+        raise ModelError(
+            f"{named(reranker)} gives {_said(shape)} for one pair of query and document; a reranker "
+            "gives one score. Name a model that was exported with its trained head."
+        )
+
+
+def _said(shape: Sequence[int]) -> str:
+    return f"{shape[1]} labels" if len(shape) == 2 else f"vectors (shape {tuple(shape)})"

@@ -1,0 +1,192 @@
+"""ONNX models: written, found, fingerprinted, refused by name, and run with what was asked for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import cli, machine, models, onnx_models
+from harness.encoders.fastembed import Fastembed
+from harness.errors import ModelError, PackageError
+from harness.onnx_export import FLOAT32, INT8, export
+from harness.onnx_models import OnnxModel
+from harness.plan import component_key
+from harness.rerankers.fastembed import Fastembed as Reranker
+
+Exported = Callable[[str], str]
+
+MINILM = "sentence-transformers/minilm"
+
+pytestmark = pytest.mark.usefixtures("hub", "no_network")
+
+
+@pytest.fixture
+def folder(exported: Exported, tmp_path: Path) -> Path:
+    """A copy of an exported model, to be broken."""
+    return Path(shutil.copytree(exported(MINILM), tmp_path / "mine"))
+
+
+def test_both_number_formats_and_what_is_read_beside_them_are_written(exported: Exported) -> None:
+    place = Path(exported(MINILM))
+    assert {str(f.relative_to(place)) for f in place.rglob("*") if f.is_file()} >= {
+        *(FLOAT32, INT8, "tokenizer.json", "tokenizer_config.json", "config.json"),
+        *("modules.json", "1_Pooling/config.json"),
+    }
+    assert not onnx_models.rounds_together(place / FLOAT32)
+    assert onnx_models.rounds_together(place / INT8)
+
+
+def test_command_prints_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["onnx", "google-bert/bert", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / FLOAT32), str(tmp_path / INT8)]
+
+
+def test_missing_package_is_told_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.onnx_export.NEEDED", ("torch", "no_such_package"))
+    with pytest.raises(PackageError, match=r"needs no_such_package\. Install with"):
+        export(MINILM, tmp_path)
+
+
+def test_model_that_one_file_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.onnx_export.MOST_BYTES", 1000)
+    with pytest.raises(ModelError, match=r"minilm' has 0\.0 GB of weights, more than one file"):
+        export(MINILM, tmp_path)
+
+
+def test_key_follows_graph_and_tokenizer_and_nothing_else(folder: Path) -> None:
+    def key() -> str:
+        models._in_folder.cache_clear()
+        return component_key(Fastembed(str(folder)))
+
+    keys = [key()]
+    (folder / "README.md").write_text("words")
+    keys.append(key())
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 9}))
+    keys.append(key())
+    shutil.copyfile(folder / INT8, folder / FLOAT32)
+    keys.append(key())
+    (folder / f"{FLOAT32}_data").write_bytes(b"weights outside the graph")
+    keys.append(key())
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 4
+
+
+def test_number_formats_of_one_folder_have_different_keys(exported: Exported) -> None:
+    place = exported(MINILM)
+    assert component_key(Fastembed(place)) != component_key(Fastembed(place, file=INT8))
+
+
+@pytest.mark.parametrize("name", [FLOAT32, "tokenizer.json", "tokenizer_config.json"])
+def test_what_is_missing_is_named_with_the_way_out(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    models._in_folder.cache_clear()
+    with pytest.raises(ModelError, match=rf"lacks {name}.*python -m harness onnx"):
+        Fastembed(str(folder)).identity()
+
+
+def test_folder_that_is_not_there_is_named_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"gone does not exist\. `python -m harness onnx MODEL"):
+        Fastembed(str(tmp_path / "gone")).identity()
+
+
+def test_hub_model_is_found_with_its_file_or_said_to_be_absent(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = tmp_path / "hub" / "models--an--encoder" / "snapshots" / "abc"
+    shutil.copytree(exported(MINILM), snapshot)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    models._in_hub_cache.cache_clear()
+    assert Fastembed("an/encoder").identity() == {"model": f"an/encoder {FLOAT32} abc"}
+    absent = Fastembed("an/encoder", file="onnx/other.onnx", pooling="mean")
+    assert absent.identity() == {"model": "an/encoder onnx/other.onnx (not on this machine)"}
+    models._in_hub_cache.cache_clear()
+
+
+def test_only_the_file_and_what_is_read_with_it_are_downloaded() -> None:
+    names = ["model.safetensors", "pytorch_model.bin"]
+    assert models._patterns(names, FLOAT32)["allow_patterns"][0] == "onnx/model.onnx*"
+    assert "*.bin" in models._patterns(names, None)["ignore_patterns"]
+
+
+def test_random_weights_are_refused() -> None:
+    with pytest.raises(ModelError, match="'dummy:x/y' has random weights"):
+        Fastembed("dummy:x/y").identity()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"max_length": 0}, "max_length must be at least 1"),
+        ({"file": "/onnx/model.onnx"}, "is no .onnx file in the folder"),
+        ({"file": "../model.onnx"}, "is no .onnx file in the folder"),
+        ({"file": "model.safetensors"}, "is no .onnx file in the folder"),
+    ],
+)
+def test_setting_that_cannot_be(settings: Mapping[str, Any], said: str) -> None:
+    for kind in (Fastembed, Reranker):
+        with pytest.raises(ValueError, match=said):
+            kind("x/y", **settings)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"device": "cuda"}, {"providers": ("NoSuchExecutionProvider",)}]
+)
+def test_provider_that_is_not_there_is_named_with_those_that_are(
+    exported: Exported, settings: Mapping[str, Any]
+) -> None:
+    with pytest.raises(ModelError, match=r"does not have; it has .*CPUExecutionProvider"):
+        Fastembed(exported(MINILM), **settings).load()
+
+
+def test_graph_that_is_none(folder: Path) -> None:
+    (folder / FLOAT32).write_bytes(b"no graph")
+    with pytest.raises(ModelError, match=r"mine' \(onnx/model.onnx\) cannot be loaded as ONNX"):
+        Fastembed(str(folder)).load()
+
+
+def test_weights_outside_the_graph_are_read(folder: Path) -> None:
+    import onnx
+
+    before = Fastembed(str(folder)).encode_docs(["the cat is blue"])
+    graph = onnx.load(folder / FLOAT32)
+    onnx.save(graph, folder / "onnx/big.onnx", save_as_external_data=True, location="big.onnx_data")
+    outside = Fastembed(str(folder), file="onnx/big.onnx").encode_docs(["the cat is blue"])
+    assert (folder / "onnx/big.onnx_data").stat().st_size > 1000
+    np.testing.assert_allclose(outside, before, atol=1e-6)
+
+
+def test_threads_are_those_of_the_component_else_of_the_measurement(exported: Exported) -> None:
+    def threads(model: OnnxModel) -> int:
+        from harness.encoders import fastembed
+
+        session = fastembed._load(model).inner.model  # type: ignore[arg-type]
+        return int(session.get_session_options().intra_op_num_threads)
+
+    place = exported(MINILM)
+    assert threads(Fastembed(place, threads=3)) == 3
+    assert threads(Fastembed(place)) == machine.usable_cores()
+    with machine.pinned(1):
+        assert threads(Fastembed(place)) == 1
+        with machine.pinned(5):
+            assert threads(Fastembed(place)) == 5
+    assert machine.threads_now() == machine.usable_cores()
+
+
+def test_batches_that_would_change_scores_are_not_tried(exported: Exported) -> None:
+    place = exported(MINILM)
+    assert set(Fastembed(place).policies()) > {"batches of 1", "batches of 8", "one batch"} - {""}
+    assert set(Fastembed(place, file=INT8).policies()) == {"batches of 1"}
+    assert set(Fastembed(place, file=INT8, batch_size=4).policies()) == {"batches of 4"}
