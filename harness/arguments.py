@@ -92,6 +92,52 @@ def _export_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the files are written")
 
 
+def _serve_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", metavar="FILE", type=Path, help="the experiment (YAML)")
+    sub.add_argument("system", metavar="SYSTEM", help="the system whose reranker is served")
+    sub.add_argument(
+        "--host", default="127.0.0.1", help="default: 127.0.0.1, which only this machine reaches"
+    )
+    sub.add_argument(
+        "--port", type=_port, default=8000, help="0 is any that is free (default: 8000)"
+    )
+    sub.add_argument(
+        "--token-env",
+        metavar="NAME",
+        default="",
+        help="the environment variable with the token that requests must bring",
+    )
+    for name, (most, what) in SERVE_LIMITS.items():
+        sub.add_argument(
+            f"--max-{name}",
+            metavar="N",
+            type=_count,
+            default=most,
+            help=f"{what} (default: {most})",
+        )
+
+
+SERVE_LIMITS: Mapping[str, tuple[int, str]] = {
+    "documents": (1000, "documents a request"),
+    "characters": (100_000, "characters of a query or document"),
+    "bytes": (16 * 2**20, "bytes of a request"),
+    "requests": (64, "requests inside at once; more are told when to come again"),
+}
+"""What a service takes on, and how much of it if nothing else is said."""
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to {2**16 - 1}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
 def _onnx_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", metavar="MODEL", help="hub id, folder or package:NAME/FOLDER")
     sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the files are written")
@@ -115,6 +161,7 @@ OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "claims": _claims_options,
     "export": _export_options,
     "fetch": _plan_options,
+    "serve": _serve_options,
     "onnx": _onnx_options,
     "list": _list_options,
     "doctor": _no_options,

@@ -107,6 +107,8 @@ class Model(_Frozen):
     """Whether queries are filled up with [MASK]."""
     attend_to_expansion: bool | None = None
     pooling: Literal["mean", "cls"] | None = None
+    joint: bool = False
+    """Whether the checkpoint has the two heads of BGE-M3 besides, for terms and token vectors."""
     licence: str | None = None
     remote_code: bool = False
     """Whether the checkpoint needs code that comes with it."""

@@ -241,6 +241,25 @@ def _claims(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _serve(arguments: argparse.Namespace) -> int:
+    from harness.config import load_experiment
+    from harness.endpoints.client import token_in
+    from harness.service import host
+    from harness.service.request import Limits
+
+    system = host.chosen(load_experiment(arguments.file), arguments.system)
+    token = token_in(arguments.token_env)
+    limits = Limits(**{name: getattr(arguments, f"max_{name}") for name in Limits._fields})
+    with host.bound(arguments.host, arguments.port) as here:
+        service = host.service(system, limits, token)
+        where = host.url(here)
+        routes = "POST /rerank, GET /info, GET /health"
+        ready = f"Ready: {system.name} at {where} ({routes}). Ctrl-C stops it."
+        requests = host.run(service, here, lambda: print(ready, flush=True))
+    print(f"Stopped after {requests:,} requests.")
+    return EXIT_OK
+
+
 def _list(arguments: argparse.Namespace) -> int:
     from harness import closing, registry, systems
 
@@ -293,6 +312,7 @@ COMMANDS = (
     ("fetch", _fetch, "download the models and datasets of an experiment"),
     ("onnx", _onnx, "write a model for torch as ONNX, in float32 and int8"),
     ("claims", _claims, "judge claims from stored results"),
+    ("serve", _serve, "answer requests to rerank over HTTP with a system's reranker"),
     ("list", _list, "list components and their settings, known models and systems"),
     ("doctor", _doctor, "show the machine, the packages and what is missing"),
 )

@@ -45,6 +45,7 @@ def as_text(analysis: Analysis, execution: Execution, report: Path) -> str:
         *_leaderboard_lines(analysis, execution.plan.experiment.metrics),
         *_cost_lines(analysis),
         *_paragraph(analysis.answer),
+        *(line for said in analysis.loads.capacities["said"] for line in ["", *_paragraph(said)]),
         *_decision_lines(analysis),
         "",
     ]

@@ -13,6 +13,7 @@ from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.protocols import DatasetSource, Reranker, Retriever
+from harness.random_weights import with_random_weights
 from harness.rules import Known, read_parity, read_rules
 from harness.settings import (
     DatasetChoice,
@@ -20,18 +21,23 @@ from harness.settings import (
     Depth,
     Experiment,
     Latency,
+    Load,
     Part,
     Storage,
     Subset,
     System,
     Weights,
-    with_random_weights,
 )
 
 METRIC = re.compile(r"(ndcg|mrr|recall|map|precision|hit_rate|judged|ties)@([1-9][0-9]*)")
 """A metric is a function and its cut-off."""
 
-BLOCKS: Mapping[str, type[Part]] = {"latency": Latency, "storage": Storage, "decision": Decision}
+BLOCKS: Mapping[str, type[Part]] = {
+    "latency": Latency,
+    "load": Load,
+    "storage": Storage,
+    "decision": Decision,
+}
 """Parts of an experiment that may be left out."""
 
 KEYS = (
@@ -148,7 +154,8 @@ class _Reader:
 
     def _path(self, key: str, value: str, spec: Mapping[str, Any]) -> str:
         here = key == "model" and "url" not in spec  # a server's model lies where the server is
-        local = key == "path" or (here and value.startswith((".", "/", "~")))
+        named = key == "path" or (key.endswith("_path") and value != "")
+        local = named or (here and value.startswith((".", "/", "~")))
         return str((self._folder / Path(value).expanduser()).resolve()) if local else value
 
     def datasets(self, specs: Any) -> tuple[DatasetChoice, ...]:

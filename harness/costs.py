@@ -1,4 +1,4 @@
-"""What the systems of an experiment cost on a dataset: latency, and ways to keep token vectors."""
+"""What the systems of an experiment cost on a dataset: latency, load, and ways to keep vectors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from harness import catalogue, frames, storage
 from harness.latency import study
 from harness.latency.arms import encoders_of, models_of
 from harness.latency.encoders import RandomVectors
+from harness.load import study as load_study
 from harness.plan import Costing, has_random_weights
 from harness.protocols import TokenEncoder
 from harness.provenance import provenance
@@ -81,4 +82,8 @@ def _dims(matrices: Any, settings: Storage, model: str) -> tuple[list[int], list
     return [dim for dim in dict.fromkeys(wanted) if dim <= whole], list(trained)
 
 
-MEASURES: Mapping[str, Callable[..., Found]] = {"latency": study.measure, "storage": _storage}
+MEASURES: Mapping[str, Callable[..., Found]] = {
+    "latency": study.measure,
+    "load": load_study.measure,
+    "storage": _storage,
+}

@@ -93,6 +93,16 @@ def check_kind(reference: str, kind: Kind) -> None:
         raise ModelError(f"The model {reference!r} is {is_a} and not {KINDS[kind]}.")
 
 
+def check_joint(reference: str) -> None:
+    """Raise ModelError where the checkpoint of a dummy would lack the heads of BGE-M3."""
+    if not facts(reference).joint:
+        there = ", ".join(name for name, model in catalogue().items() if model.joint)
+        raise ModelError(
+            f"The model {reference!r} has no heads for terms and token vectors: the catalogue "
+            f"knows those of {there}."
+        )
+
+
 def revision(reference: str) -> str:
     """Which random weights these are: a word on the architecture, and a digest of what is built."""
     model, built = facts(reference), architecture(reference)
@@ -273,6 +283,16 @@ def late_interaction(reference: str, folder: Path) -> list[Any]:
     bodily = parameters(body)
     check_size(reference, bodily, bodily + sum(map(parameters, layers)))
     return [body, *layers]
+
+
+def joint_heads(reference: str) -> list[Any]:
+    """The heads of BGE-M3 with random weights: to the weight of a term, and to a token vector."""
+    import torch
+
+    size = architecture(reference).hidden
+    with torch.random.fork_rng():
+        torch.manual_seed(seed(reference))
+        return [torch.nn.Linear(size, 1), torch.nn.Linear(size, size)]
 
 
 def cross_encoder(reference: str) -> type:

@@ -8,6 +8,7 @@
     |   |-- PackageError    a Python package that a component needs
     |   `-- ServerError     a server: not there, not ready, or not the one that was meant
     |-- ComponentError      a component broke its contract; its trial failed, the others go on (exit 3)
+    |   `-- RefusedError    a server that is there would not answer now: too busy, or not ready
     `-- StoreError          results or caches could not be written or read (exit 3)
 
 A message says what is wrong, where, and the way out.
@@ -46,6 +47,10 @@ class ServerError(InputError):
 
 class ComponentError(HarnessError):
     """A component returned something that its protocol does not allow."""
+
+
+class RefusedError(ComponentError):
+    """A server that is there would not answer now, however often it was asked."""
 
 
 class StoreError(HarnessError):

@@ -211,6 +211,15 @@ def pick_device(wanted: Device, model: str) -> str:
     return wanted
 
 
+def moved(vectors: NDArray[np.float32], device: Device, wanted_by: str) -> Any:
+    """`vectors` where they are wanted: as they are for the CPU, else a tensor on the device."""
+    if device == "cpu":
+        return vectors
+    import torch
+
+    return torch.from_numpy(vectors).to(pick_device(device, wanted_by))
+
+
 def transformer(reference: str, folder: Path, trust_remote_code: bool) -> Any:
     """The transformer of a checkpoint alone, as a sentence-transformers module."""
     if dummy.is_dummy(reference):

@@ -46,7 +46,8 @@ ARMS = (
     *("attention", "tokens", "queries", "agreement", "tau"),
 )
 """One row an arm and k, timed or not. `status` is `measured`, `predicted` (one call would not fit in
-the budget: `tokens` is the median that it would have read) or `not measured`, with the `reason`;
+the budget: `tokens` is the median that it would have read) or `not measured`, with the `reason`, which
+for `measured` says what was left out;
 `policy` is the batch policy that tuning chose; `agreement` the share of timed queries whose ranking
 is the one that quality was measured on, NaN where no such ranking is known; `tau` Kendall's tau
 between its rankings and those of the first device, NaN there."""
@@ -72,6 +73,26 @@ ROUNDS = (
 )
 """The machine's state in each round of timed calls: load average, share of stolen processor time,
 involuntary context switches, clock, and the seconds of a fixed computation."""
+
+REQUESTS = (
+    *("dataset", "system", "loop", "level", "query_id", "due", "late", "seconds", "server"),
+    "outcome",
+)
+"""One row a request under load; `loop` and `level` name its step. `due` is in seconds from the step's
+begin, `late` how long after that it was sent (NaN: never), `seconds` how long after it was due the
+answer was there (NaN: never); `server` is what the server says that it took of them. `outcome` is
+`answered`, `refused` (the server would not now: 429, 502, 503, 504), `failed` (no connection, no answer
+in time, or none that can be used) or `unsent` (all that may be in flight were, to the step's end)."""
+
+STEPS = (
+    *("dataset", "system", "loop", "level", "share", "k", "status", "reason", "window", "cores"),
+    "remark",
+)
+"""One row a system and step of load. `loop` is `closed`, with `level` clients, or `open`, with `level`
+requests a second, which are `share` of the most that the closed loop had answered; `k` the candidates,
+`window` the seconds over which requests were due, `cores` those that the client used of them. `status`
+is `measured`, `failed` or `not measured`, with the `reason`; `remark` is what was said of the first
+request that was not answered."""
 
 GRID = (
     *("dataset", "system", "model", "trained", "dim", "precision", "pool_factor", "nbits"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,7 +64,7 @@ class Trial:
 class Costing:
     """One measurement of what the systems cost on a dataset."""
 
-    kind: Literal["latency", "storage"]
+    kind: Literal["latency", "load", "storage"]
     key: str
     dataset: DatasetChoice
     trials: tuple[Trial, ...]
@@ -84,7 +84,7 @@ class Plan:
 
     def costings(self) -> Iterator[Costing]:
         """What is to be measured of cost: on each dataset all systems together."""
-        asked = {"latency": self.experiment.latency, "storage": self.experiment.storage}
+        asked = {kind: getattr(self.experiment, kind) for kind in ("latency", "load", "storage")}
         for choice in self.experiment.datasets:
             trials = tuple(trial for trial in self.trials if trial.dataset == choice)
             named = [(trial.system.name, trial.key) for trial in trials]
@@ -102,14 +102,19 @@ class Plan:
 
     def models(self) -> Mapping[Wanted, str]:
         """The models that must be on this machine, and which component wants each."""
-        return {
-            Wanted(component.model, getattr(component, "file", None)): (
-                registry.config_of(component)["use"]
-            )
-            for component in self.components()
-            if isinstance(getattr(component, "model", None), str)
-            if not (component.model.startswith("dummy:") or isinstance(component, Served))
-        }
+        return models_of(self.components())
+
+
+def models_of(components: Iterable[Any]) -> Mapping[Wanted, str]:
+    """The components' models that must be on this machine, and which component wants each."""
+    return {
+        Wanted(component.model, getattr(component, "file", None)): (
+            registry.config_of(component)["use"]
+        )
+        for component in components
+        if isinstance(getattr(component, "model", None), str)
+        if not (component.model.startswith("dummy:") or isinstance(component, Served))
+    }
 
 
 def make_plan(experiment: Experiment) -> Plan:

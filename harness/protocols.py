@@ -1,7 +1,7 @@
 """What a component must do. A component is a frozen dataclass whose fields are its configuration.
 
-One class-level fact may stand beside the methods: `needs`, the packages whose absence is reported
-before any work starts. Beyond that a component has no state but its fields.
+One class-level fact may stand beside the methods: `needs`, the packages (`name`, or `name>=6`) whose
+absence is reported before any work starts. Beyond that a component has no state but its fields.
 """
 
 from __future__ import annotations
@@ -111,6 +111,46 @@ class TokenEncoder(Protocol):
 
 
 @runtime_checkable
+class SparseEncoder(Protocol):
+    """A weight for each term of a text, as lexical search wants them, but learned."""
+
+    def encode_query_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        """For each text a matrix of shape (terms, 2): ids in rising order, weights above 0.
+
+        Ids are below 2 ** 24, so that float32 holds them exactly.
+        """
+        ...
+
+    def encode_doc_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        """For each text a matrix of shape (terms, 2), as for queries."""
+        ...
+
+
+AnyEncoder = Encoder | TokenEncoder | SparseEncoder
+
+
+class Joint(NamedTuple):
+    """What one pass over some texts gives, each part as its own protocol has it."""
+
+    dense: NDArray[np.float32]
+    terms: Sequence[NDArray[np.float32]]
+    tokens: Sequence[NDArray[np.float32]]
+
+
+@runtime_checkable
+class JointEncoder(Encoder, SparseEncoder, TokenEncoder, Protocol):
+    """An encoder of all three kinds whose parts come from one pass."""
+
+    def encode_queries_jointly(self, texts: Sequence[str]) -> Joint:
+        """All parts of queries."""
+        ...
+
+    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
+        """All parts of documents."""
+        ...
+
+
+@runtime_checkable
 class Served(Protocol):
     """A component whose model runs on a server; nothing of it need be on this machine."""
 
@@ -209,6 +249,15 @@ class CountsDocTokens(Protocol):
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """Vectors that `encode_doc_tokens` gives for each text."""
+        ...
+
+
+@runtime_checkable
+class ListsTerms(Protocol):
+    """A sparse encoder that can say, without running its model, what could get a weight."""
+
+    def doc_terms(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """For each text the ids of its terms, in rising order."""
         ...
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-import importlib.util
 import pkgutil
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,14 +16,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from harness import protocols
+from harness import needed, protocols
 from harness.errors import PackageError
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "datasets": (protocols.DatasetSource,),
     "retrievers": (protocols.Retriever,),
     "rerankers": (protocols.Reranker,),
-    "encoders": (protocols.Encoder, protocols.TokenEncoder),
+    "encoders": (
+        *(protocols.Encoder, protocols.TokenEncoder),
+        *(protocols.SparseEncoder, protocols.JointEncoder),
+    ),
 }
 """The folders that hold components, and what a component in each must be."""
 
@@ -35,6 +37,8 @@ EXTRAS: Mapping[str, str] = {
     "ir_datasets": "run",
     "httpx": "endpoints",
     "tenacity": "endpoints",
+    "starlette": "serve",
+    "uvicorn": "serve",
     "torch": "torch",
     "sentence_transformers": "torch",
     "pylate": "torch",
@@ -53,8 +57,11 @@ EXTRAS: Mapping[str, str] = {
 }
 """The extra of this project that installs a package."""
 
-TO_MEASURE = ("ranx",)
-"""Packages without which no run can be measured."""
+APART: Mapping[str, str] = {"sentence_transformers>=6": "multi-vector"}
+"""The extra that installs what no environment can have beside the other extras."""
+
+TO_MEASURE: Mapping[str, str] = {"ranx": "measuring"}
+"""Packages without which no run can be measured, and what they are for."""
 
 SHOWN = 200
 """Characters of a wrong value that a message repeats."""
@@ -165,17 +172,16 @@ def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -
 
 def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:
     known = {protocol for allowed in KINDS.values() for protocol in allowed}
-    if hint in known:
-        return build((hint,), value, path, fault)
-    item_hint = next(iter(typing.get_args(hint)), None)
-    if item_hint in known:
-        if not isinstance(value, tuple):
-            fault(path, f"expected a list, not {value!r}")
-            return None
-        return tuple(
-            build((item_hint,), item, f"{path}[{i}]", fault) for i, item in enumerate(value)
-        )
-    return validated(hint, value, path, fault)
+    inner = typing.get_args(hint)
+    protocol = next((one for one in (hint, *inner) if one in known), None)
+    if protocol is None or (value is None and type(None) in inner):
+        return validated(hint, value, path, fault) if protocol is None else None
+    if Ellipsis not in inner:
+        return build((protocol,), value, path, fault)
+    if not isinstance(value, tuple):
+        fault(path, f"expected a list, not {value!r}")
+        return None
+    return tuple(build((protocol,), item, f"{path}[{i}]", fault) for i, item in enumerate(value))
 
 
 def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
@@ -279,24 +285,30 @@ def replaced(component: Any, change: Callable[[Any], Any]) -> Any:
     return change(dataclasses.replace(component, **fields))
 
 
-def require_packages(components: Iterable[Any]) -> None:
+def require_packages(components: Iterable[Any], also: Mapping[str, str] = TO_MEASURE) -> None:
     """Raise PackageError, with the pip line, if a package that the work needs is absent.
 
-    That is what the components need, and what every run needs to measure.
+    That is what the components need, and `also` others, with what they are for.
     """
-    wanted = dict.fromkeys(TO_MEASURE, "measuring")
+    wanted = dict(also)
     for component in components:
         for part in parts(component):
             for package in getattr(type(part), "needs", ()):
                 wanted.setdefault(package, config_of(part)["use"])
-    missing = {name: use for name, use in wanted.items() if importlib.util.find_spec(name) is None}
+    lacks = {need: needed.lack(need) for need in wanted}
+    missing = sorted(need for need, lack in lacks.items() if lack is not None)
     if missing:
-        listed = ", ".join(f"{package} (for {use})" for package, use in sorted(missing.items()))
+        here = {need: f"; {lacks[need]} is here" if lacks[need] else "" for need in missing}
+        listed = ", ".join(f"{need} (for {wanted[need]}{here[need]})" for need in missing)
         raise PackageError(f"Not installed: {listed}. {install_line(missing)}")
 
 
 def install_line(packages: Iterable[str]) -> str:
     """How to install `packages`: by this project's extras where it has one."""
+    packages = list(packages)
+    for need in sorted(APART.keys() & packages):
+        why = "Other packages of this project exclude it: in an environment of its own say"
+        return f"{why} pip install '.[{APART[need]}]'"
     extras = sorted({EXTRAS[package] for package in packages if package in EXTRAS})
     others = sorted(package for package in packages if package not in EXTRAS)
     wanted = ([f"'.[{','.join(extras)}]'"] if extras else []) + others

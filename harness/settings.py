@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -13,17 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from harness import registry
 from harness.precision import Precision
-from harness.protocols import Served
 
 Weights = Literal["real", "dummy"]
 """The models as they are, or of the same architecture with random weights (`harness.dummy`)."""
 
-LOCAL = ("package:", "dummy:", ".", "/", "~")
-"""How a model's name begins that is not a hub id."""
-
 QUICK_BUDGET_S, QUICK_QUERIES = 5.0, 50
 """Seconds for each arm of a quick run, which also starts no process of its own for memory, and the
 most queries that are timed."""
+
+QUICK_LOAD_S = 5.0
+"""Seconds of each step of load in a quick run."""
 
 QUICK_DOCUMENTS = 100
 """Documents of a quick run's storage sample; PLAID, whose clustering takes long, is left out."""
@@ -106,6 +104,36 @@ class Latency(Part):
             raise ValueError("name at least one device, and each once")
         if not self.candidates or list(self.candidates) != sorted(set(self.candidates)):
             raise ValueError("list the numbers of candidates once each, from low to high")
+        return self
+
+
+class Load(Part):
+    """How servers are measured under load; an experiment without this block measures none."""
+
+    concurrency: tuple[Annotated[int, Field(ge=1, le=256)], ...] = (1, 2, 4, 8)
+    """Clients of the closed loop, each of which asks again as soon as it is answered."""
+    rates: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1)
+    """Requests a second of the open loop, whose arrivals are Poisson's whatever the answers, in parts
+    of the most that the closed loop had answered."""
+    seconds: float = Field(default=20.0, gt=0)
+    """For each number of clients and each rate, at least ..."""
+    requests: int = Field(default=250, ge=1)
+    """... and until so many requests are due (a 95th percentile takes 200) ..."""
+    longest_s: float = Field(default=120.0, gt=0)
+    """... but no longer, where that is more than `seconds`."""
+    candidates: int = Field(default=20, ge=1)
+    """Documents of a request."""
+    in_flight: int = Field(default=64, ge=1, le=512)
+    """Requests of the open loop that may wait for answers; one more waits to be sent, and its latency
+    counts from when it was due."""
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    """The device of the servers: whose `p95_ms` of the requirements must hold."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        for values in (self.concurrency, self.rates):
+            if not values or list(values) != sorted(set(values)):
+                raise ValueError("list concurrency and rates once each, from low to high")
         return self
 
 
@@ -243,6 +271,7 @@ class Experiment(Part):
     seed: int
     latency: Latency | None = None
     storage: Storage | None = None
+    load: Load | None = None
     decision: Decision = Decision()
     gate: tuple[QualityRule | LatencyRule, ...] = ()
     claims: Path | None = None
@@ -267,35 +296,15 @@ def quickened(experiment: Experiment) -> Experiment:
             "starts": 0,
         }
         changed["latency"] = experiment.latency.model_copy(update=less)
+    if experiment.load is not None:
+        seconds = min(experiment.load.seconds, QUICK_LOAD_S)
+        short = {"seconds": seconds, "longest_s": seconds}
+        changed["load"] = experiment.load.model_copy(update=short)
     if experiment.storage is not None:
         documents = min(experiment.storage.documents, QUICK_DOCUMENTS)
         fewer = {"documents": documents, "plaid_nbits": ()}
         changed["storage"] = experiment.storage.model_copy(update=fewer)
     return experiment.model_copy(update=changed)
-
-
-def with_random_weights(system: System) -> System:
-    """The system with every hub model's architecture, but random weights.
-
-    Models in folders and packages are on this machine, and stay as they are; so do those on
-    servers, and ONNX files, which nothing makes from an architecture.
-    """
-
-    def change(part: Any) -> Any:
-        model = getattr(part, "model", None)
-        if not isinstance(model, str) or isinstance(part, Served) or hasattr(part, "file"):
-            return part
-        if model.startswith(LOCAL) or Path(model).is_dir():
-            return part
-        dummy = f"dummy:{model.partition('@')[0]}"
-        return dataclasses.replace(part, model=dummy, trust_remote_code=False)
-
-    parts = {
-        name: registry.replaced(part, change)
-        for name in ("retriever", "reranker")
-        if (part := getattr(system, name)) is not None
-    }
-    return system.model_copy(update=parts)
 
 
 def results_name(file: Path, weights: Weights) -> str:

@@ -6,8 +6,8 @@ RESULTS/EXPERIMENT/DATASET/SYSTEM--KEY/
     measurements.csv readings.csv timings.csv storage.csv
     trial.json      written last: its presence means that the trial is done
     failed.json     instead of all of these: why the trial failed
-RESULTS/EXPERIMENT/DATASET/{latency,storage}--KEY/
-    calls.csv arms.csv starts.csv throughput.csv rounds.csv | grid.csv
+RESULTS/EXPERIMENT/DATASET/{latency,load,storage}--KEY/
+    calls.csv arms.csv starts.csv throughput.csv rounds.csv | requests.csv steps.csv | grid.csv
     costs.json      written last
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from harness.plan import Costing, Plan, Trial
 
-COSTS = ("calls", "arms", "starts", "throughput", "rounds", "grid")
+COSTS = ("calls", "arms", "starts", "throughput", "rounds", "requests", "steps", "grid")
 """The tables of cost; those of one dataset and kind lie together."""
 
 DONE_COSTS = "costs.json"

@@ -40,7 +40,7 @@ class System(BaseModel):
 
 def _said(kind: str, how: str) -> str:
     use, _, dialect = how.partition(" ")
-    return f"{kind[:-1]}: {{use: {use}{f', dialect: {dialect}' if dialect else ''}, ...}}"
+    return f"{kind[:-1]}: {{use: {use}{f', dialect: {dialect}' if dialect not in ('', use) else ''}, ...}}"
 
 
 @functools.cache

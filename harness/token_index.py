@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +116,15 @@ def open_index(folder: Path) -> TokenIndex:
         return TokenIndex(packed, about["precision"], np.load(folder / OFFSETS))
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(f"No token index can be read from {folder}: {error}") from error
+
+
+def mapped(index: TokenIndex) -> TokenIndex:
+    """The same index in the files of a temporary folder that goes when the index does."""
+    folder = Path(tempfile.mkdtemp(prefix="harness-"))
+    index.save(folder / "index")
+    found = open_index(folder / "index")
+    weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
+    return found
 
 
 def _mapped(file: Path) -> NDArray[Any]:

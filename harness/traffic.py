@@ -7,9 +7,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
 
-Count = Literal["requests", "retries", "waited_seconds", "client_seconds", "server_seconds"]
+Fault = Literal["broken", "late", "refused"]
+"""What may pass: no connection or one that broke, no answer in time, a status that says so."""
+
+Count = Literal["requests", "retries", "waited_seconds", "client_seconds", "server_seconds"] | Fault
 """`requests` that were answered, be it with a refusal, and the seconds until they were; the seconds
-that servers reported of them; `retries` after what may pass, and the seconds waited before them."""
+that servers reported of them; `retries` after what may pass, in all and by fault, and the seconds
+waited before them."""
 
 _counts: ContextVar[dict[str, float] | None] = ContextVar("traffic", default=None)
 

@@ -24,7 +24,15 @@ from numpy.typing import NDArray
 from harness import files, forward
 from harness.clock import Clock
 from harness.data import digest
-from harness.protocols import Encoder, Loadable, Progress, TokenEncoder
+from harness.protocols import (
+    Encoder,
+    Joint,
+    JointEncoder,
+    Loadable,
+    Progress,
+    SparseEncoder,
+    TokenEncoder,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +41,13 @@ TEXTS_PER_SHARD = 256
 
 METHODS: Mapping[type, tuple[str, str]] = {
     Encoder: ("encode_queries", "encode_docs"),
+    SparseEncoder: ("encode_query_terms", "encode_doc_terms"),
     TokenEncoder: ("encode_query_tokens", "encode_doc_tokens"),
 }
 """By which method each kind of encoder encodes queries, and by which documents."""
+
+JOINTLY = ("encode_queries_jointly", "encode_docs_jointly")
+"""By which method all of them come from one pass; the parts of what it gives are in that order."""
 
 Matrices = Sequence[NDArray[np.float32]]
 Encode = Callable[[Sequence[str]], list[list[NDArray[np.float32]]]]
@@ -65,8 +77,12 @@ class VectorStore:
         return sorted(distinct, key=lambda text: (-len(text), text))
 
     def add(self, texts: Sequence[str], matrices: Matrices) -> None:
-        """Store one shard; raises StoreError if it cannot be written."""
-        keys = [text_key(text) for text in texts]
+        """Store one shard of what is not here yet; raises StoreError if it cannot be written."""
+        pairs = zip(map(text_key, texts), matrices, strict=True)
+        new = {key: matrix for key, matrix in pairs if key not in self._places}
+        if not new:
+            return
+        keys, matrices = list(new), list(new.values())
         shard = self.folder / digest(keys)[:32]
         with files.new_folder(shard) as aside:
             np.save(aside / "keys.npy", np.array(keys))
@@ -151,8 +167,27 @@ class StoredEncoder:
         """For each text a matrix of shape (tokens, dim)."""
         return self._stored("encode_doc_tokens", texts)
 
+    def encode_query_terms(self, texts: Sequence[str]) -> Matrices:
+        """For each text a matrix of shape (terms, 2)."""
+        return self._stored("encode_query_terms", texts)
+
+    def encode_doc_terms(self, texts: Sequence[str]) -> Matrices:
+        """For each text a matrix of shape (terms, 2)."""
+        return self._stored("encode_doc_terms", texts)
+
+    def encode_queries_jointly(self, texts: Sequence[str]) -> Joint:
+        """All parts of queries; each is stored as if it had been asked for alone."""
+        return self._stored_jointly(0, texts)
+
+    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
+        """All parts of documents; each is stored as if it had been asked for alone."""
+        return self._stored_jointly(1, texts)
+
     def remember_queries(self, texts: Sequence[str]) -> None:
         """Encode all queries at once, so that asking for them one by one finds them stored."""
+        if isinstance(self.encoder, JointEncoder):
+            self.encode_queries_jointly(texts)
+            return
         for queries, _ in METHODS.values():
             if queries in self.stores:
                 self._stored(queries, texts)
@@ -171,6 +206,20 @@ class StoredEncoder:
 
         fill([self.stores[method]], texts, encode, self.progress)
         return self.stores[method].get(texts)
+
+    def _stored_jointly(self, side: int, texts: Sequence[str]) -> Joint:
+        """`side` is 0 for queries and 1 for documents."""
+        stores = [self.stores[methods[side]] for methods in METHODS.values()]
+
+        def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
+            self.load()
+            with self.clock.kind("model"):
+                joint = getattr(self.encoder, JOINTLY[side])(shard)
+                return [_matrices(part, len(shard)) for part in joint]
+
+        fill(stores, texts, encode, self.progress)
+        dense, terms, tokens = (store.get(texts) for store in stores)
+        return Joint(_stacked(dense), terms, tokens)
 
 
 def encode_together(encoders: Sequence[StoredEncoder], texts: Sequence[str]) -> None:

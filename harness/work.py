@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ from harness.errors import DataError
 from harness.journal import Journal
 from harness.plan import Stage, Trial, component_key
 from harness.protocols import (
-    Encoder,
+    AnyEncoder,
     Identified,
+    JointEncoder,
     LimitsLength,
     Progress,
     Served,
-    TokenEncoder,
 )
 from harness.provenance import provenance
 from harness.readings import Lengths
@@ -62,6 +63,7 @@ class Work:
     def encode_together(self, trials: Sequence[Trial]) -> None:
         """Encode all documents at once for encoders that share a transformer's pass.
 
+        So does an encoder whose parts come from one pass, where it is used more than once.
         Only where the candidates could cover the dataset: token vectors of a large one, most of
         which nobody reads, would cost more than a second pass over the candidates.
         """
@@ -80,6 +82,10 @@ class Work:
             registry.replaced(stage.component, self.remembering)
         texts = [doc.text for doc in self.dataset.docs]
         vectors.encode_together(list(self._encoders.values()), texts)
+        parts = (part for stage in wanted.values() for part in registry.parts(stage.component))
+        for encoder, uses in Counter(p for p in parts if isinstance(p, JointEncoder)).items():
+            if uses > 1:
+                self.remembering(encoder).encode_docs_jointly(texts)
 
     def record(self, trial: Trial) -> Record:
         """The finished trial, its stages run if they are not in the cache."""
@@ -197,7 +203,7 @@ class Work:
 
     def remembering(self, component: Any) -> Any:
         """An encoder with a memory; everything else stays as it is."""
-        if not isinstance(component, Encoder | TokenEncoder):
+        if not isinstance(component, AnyEncoder):
             return component
         key = component_key(component)[:32]
         if key not in self._encoders:

@@ -16,6 +16,7 @@ import tiny
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 MODELS: Mapping[str, Callable[[Path], Path]] = {
+    "BAAI/bge-m3": tiny.bge_m3,
     "BAAI/bge-reranker-base": tiny.bge_reranker,
     "cross-encoder/ms-marco-MiniLM-L6-v2": tiny.ms_marco,
     "cross-encoder/two-labels": lambda folder: tiny.ms_marco(folder, labels=2),

@@ -19,6 +19,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
+from contract_answer import Answer, refusal
+from contract_vespa import ContractVespa
 
 MODEL = "org/model"
 SHA = "0123abcd"
@@ -45,23 +47,6 @@ def vector(text: str) -> list[float]:
 
 def matrix(text: str, role: str = "") -> list[list[float]]:
     return [vector(f"{role}{word}") for word in ["[CLS]", *text.split()]]
-
-
-@dataclass
-class Answer:
-    content: Any
-    items: list[Any] | None = None
-    """Where in the content the values are, for faults."""
-    key: str | None = None
-    """Under which name an item has its value; None where the item is the value."""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    bytes_at_once: int | None = None
-    """With a pause of 10 ms between them."""
-
-
-def refusal(status: int, **content: Any) -> Answer:
-    return Answer(content, status=status)
 
 
 def _best_first(items: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
@@ -363,11 +348,13 @@ class ContractServer:
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     """Method, path and body of every request."""
     headers: list[dict[str, str]] = field(default_factory=list)
+    vespa: ContractVespa = field(default_factory=ContractVespa)
+    """What was deployed and fed; it outlives a reset."""
 
     @property
     def work(self) -> list[Any]:
         """The bodies of the requests that were more than a look at what the server is."""
-        return [body for method, path, body in self.asked if is_work(method, path)]
+        return [asked[-1] for asked in self.asked if is_work(*asked)]
 
     def reset(self, dialect: str) -> None:
         self.dialect, self.fault, self.times, self.only_work = dialect, None, math.inf, True
@@ -376,19 +363,29 @@ class ContractServer:
 
     def answer(self, method: str, path: str, body: Any) -> Answer:
         self.asked.append((method, path, body))
-        route = ROUTES[self.dialect].get((method, path))
-        if route is None:
-            known = {known for _, known in ROUTES[self.dialect]}
-            return refusal(405 if path in known else 404, error="not here")
-        answer = route(body)
-        if self.fault is None or self.times <= 0 or (self.only_work and not is_work(method, path)):
+        answer = self._answer(method, path, body)
+        spared = self.only_work and not is_work(method, path, body)
+        if self.fault is None or self.times <= 0 or spared:
             return answer
         self.times -= 1
         return self.fault(self, answer)
 
+    def _answer(self, method: str, path: str, body: Any) -> Answer:
+        if self.dialect == "vespa":
+            return self.vespa.answer(method, path, body)
+        route = ROUTES[self.dialect].get((method, path))
+        if route is None:
+            known = {known for _, known in ROUTES[self.dialect]}
+            return refusal(405 if path in known else 404, error="not here")
+        return route(body)
 
-def is_work(method: str, path: str) -> bool:
-    return method == "POST" or path == "/api/search"
+
+def is_work(method: str, path: str, body: Any) -> bool:
+    """To feed and to deploy is not the work that is measured."""
+    if path == "/search/":
+        return "input.query(qt)" in body
+    preparing = path.startswith(("/document/v1/", "/application/v2/"))
+    return (method == "POST" and not preparing) or path == "/api/search"
 
 
 def _handler(server: ContractServer) -> type[BaseHTTPRequestHandler]:
@@ -398,11 +395,15 @@ def _handler(server: ContractServer) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            self._answer("GET", parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
+            parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
+            self._answer(self.command, parts.path, parameters)
+
+        do_DELETE = do_GET  # noqa: N815  (as http.server calls it)
 
         def do_POST(self) -> None:
-            length = int(self.headers["Content-Length"])
-            self._answer("POST", self.path, json.loads(self.rfile.read(length)))
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            zipped = self.headers["Content-Type"] == "application/zip"
+            self._answer("POST", self.path, sent if zipped else json.loads(sent))
 
         def _answer(self, method: str, path: str, body: Any) -> None:
             server.headers.append({key.lower(): value for key, value in self.headers.items()})
@@ -432,12 +433,16 @@ def _handler(server: ContractServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # as many may connect at once
+
+
 @contextlib.contextmanager
 def running() -> Iterator[ContractServer]:
     """The server, on a free port of this machine."""
     server = ContractServer()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
-    http.daemon_threads = True
+    http = _Http(("127.0.0.1", 0), _handler(server))
     server.url = f"http://127.0.0.1:{http.server_address[1]}"
     thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
     thread.start()

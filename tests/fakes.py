@@ -17,6 +17,7 @@ import yaml
 from numpy.typing import NDArray
 
 from harness.data import Doc, Hit, Query
+from harness.protocols import Joint
 
 CALLS: list[str] = []
 """One entry for each time that a fake works: `index`, `search`, `score QUERY`, `encode N`."""
@@ -207,6 +208,38 @@ class GaussianTokenEncoder:
         rows = [np.random.default_rng(seed).standard_normal(self.dim) for seed in seeds]
         matrix = np.array(rows, dtype=np.float32).reshape(-1, self.dim)
         return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class HashingJointEncoder:
+    """The vectors of the two hashing encoders and the words' counts, noted as one call."""
+
+    dim: int = 16
+
+    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
+        CALLS.append(f"encode {len(texts)} jointly")
+        tokens = [np.array([_unit([word], self.dim) for word in t.split()]) for t in texts]
+        dense = np.array([_unit(text.split(), self.dim) for text in texts])
+        return Joint(dense.reshape(-1, self.dim), [_counts(text) for text in texts], tokens)
+
+    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self.encode_docs_jointly(texts).dense
+
+    def encode_doc_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        return self.encode_docs_jointly(texts).terms
+
+    def encode_doc_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        return self.encode_docs_jointly(texts).tokens
+
+    encode_queries = encode_docs
+    encode_query_terms = encode_doc_terms
+    encode_query_tokens = encode_doc_tokens
+    encode_queries_jointly = encode_docs_jointly
+
+
+def _counts(text: str) -> NDArray[np.float32]:
+    ids = [zlib.crc32(word.encode()) % 1000 for word in text.split()]
+    return np.array([(i, ids.count(i)) for i in sorted(set(ids))], dtype=np.float32).reshape(-1, 2)
 
 
 def write_beir(

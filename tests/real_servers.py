@@ -47,7 +47,11 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def started(
-    command: Sequence[str], ready: str, folder: Path, environment: Mapping[str, str]
+    command: Sequence[str],
+    ready: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    seconds: float = SECONDS,
 ) -> Iterator[None]:
     """A server while its URL `ready` answers 200; what it printed is shown if it never does."""
     log = folder / "server.log"
@@ -62,7 +66,7 @@ def started(
             start_new_session=True,
         )
     try:
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + seconds
         while not _answers(ready):
             if process.poll() is not None or time.monotonic() > until:
                 pytest.fail(f"{command} is not ready: {log.read_text(errors='replace')[-3000:]}")

@@ -18,6 +18,7 @@ from harness.precision import unit
 from harness.rerankers import endpoint as reranker
 from harness.rerankers import maxsim_endpoint
 from harness.retrievers import endpoint as retriever
+from harness.retrievers.vespa import Vespa
 
 QUERY = "red apple pie"
 
@@ -50,9 +51,7 @@ class Case:
 
     def expected(self, texts: Sequence[str]) -> list[Any]:
         if self.name == "maxsim":
-            encoded = HashingTokenEncoder(8)
-            (query,) = encoded.encode_query_tokens([QUERY])
-            return [(query @ m.T).max(axis=1).sum() for m in encoded.encode_doc_tokens(texts)]
+            return _maxsim_of(texts)
         if self.kind == "scores":
             squash = sigmoid if self.dialect == "cohere" else float
             return [squash(score(QUERY, text)) for text in texts]
@@ -61,8 +60,22 @@ class Case:
         if self.kind == "matrices":
             role = "d " if self.dialect in ("pylate", "next_plaid") else ""
             return [unit(np.array(matrix(text, role), np.float32)) for text in texts]
+        if self.name == "vespa":
+            found = [text for text in contract_server.STANFORD_DOCS if "apple" in text]
+            return sorted(_maxsim_of(found), reverse=True)[: len(texts)]
         everything = [score(QUERY, text) for text in contract_server.STANFORD_DOCS]
         return sorted(everything, reverse=True)[: len(texts)]
+
+
+def _maxsim_of(texts: Sequence[str]) -> list[Any]:
+    encoded = HashingTokenEncoder(8)
+    (query,) = encoded.encode_query_tokens([QUERY])
+    return [(query @ m.T).max(axis=1).sum() for m in encoded.encode_doc_tokens(texts)]
+
+
+def _vespa(**fields: Any) -> Any:
+    encoder, config_url = HashingTokenEncoder(8), fields["url"]
+    return Vespa(encoder=encoder, config_url=config_url, precision="float32", **fields)
 
 
 def _maxsim(**fields: Any) -> Any:
@@ -100,4 +113,5 @@ CASES = [
     Case("pylate", "matrices", "pylate", token_endpoint.TokenEndpoint, "/v1/embeddings"),
     Case("vllm tokens", "matrices", "vllm", token_endpoint.TokenEndpoint, "/pooling"),
     Case("colbert", "hits", "colbert", retriever.Endpoint, "/api/search"),
+    Case("vespa", "hits", "vespa", _vespa, "/search/"),
 ]

@@ -283,13 +283,15 @@ def test_baseline_that_was_varied_is_named_in_full(tmp_path: Path) -> None:
 
 def test_blocks_that_are_left_out_measure_nothing(tmp_path: Path) -> None:
     found = loaded(tmp_path)
-    assert (found.latency, found.storage) == (None, None)
+    assert (found.latency, found.storage, found.load) == (None, None, None)
     assert found.decision.workload is None
 
 
 def test_an_empty_block_takes_its_defaults(tmp_path: Path) -> None:
-    found = loaded(tmp_path, latency={}, storage={})
+    found = loaded(tmp_path, latency={}, storage={}, load={})
     assert found.latency is not None
+    assert found.load is not None
+    assert (found.load.concurrency, found.load.candidates) == ((1, 2, 4, 8), 20)
     assert found.storage is not None
     assert found.latency.candidates == (10, 50, 100)
     assert (found.latency.queries, found.latency.rounds, found.latency.budget_s) == (200, 5, 60)
@@ -401,6 +403,10 @@ def test_fault_in_the_terms(tmp_path: Path, decision: dict[str, Any], fault: str
         ({"storage": {"plaid_nbits": [3]}}, "storage.plaid_nbits[0]"),
         ({"decision": {"workload": {"documents": 1}}}, "decision.workload.queries_per_day"),
         ({"latency": 5}, "latency: expected keys devices"),
+        ({"load": {"concurrency": [2, 1]}}, "from low to high"),
+        ({"load": {"rates": [0]}}, "load.rates[0]: input should be greater than 0"),
+        ({"load": {"rates": []}}, "from low to high"),
+        ({"load": {"second": 3}}, "unknown key; did you mean 'seconds'?"),
     ],
 )
 def test_fault_in_a_block(tmp_path: Path, block: dict[str, Any], fault: str) -> None:
@@ -423,7 +429,10 @@ def test_random_weights_take_the_place_of_hub_models_alone(tmp_path: Path) -> No
 
 
 def test_a_quick_run_takes_less_time_and_never_more(tmp_path: Path) -> None:
-    found = quickened(loaded(tmp_path, latency={"budget_s": 2}, storage={"documents": 5000}))
+    blocks = {"latency": {"budget_s": 2}, "storage": {"documents": 5000}, "load": {"requests": 9}}
+    found = quickened(loaded(tmp_path, **blocks))
+    assert found.load is not None
+    assert (found.load.seconds, found.load.longest_s, found.load.requests) == (5, 5, 9)
     assert found.latency is not None
     assert found.storage is not None
     assert (found.latency.budget_s, found.latency.starts) == (2, 0)

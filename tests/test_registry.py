@@ -24,6 +24,7 @@ from harness.retrievers.fused import Fused
 COMPONENTS = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]
 
 SMALLEST: Mapping[str, Mapping[str, Any]] = {
+    "bge_m3": {"model": "x/y"},
     "cross_encoder": {"model": "x/y"},
     "encoders/endpoint": {"dialect": "openai", "url": "http://localhost", "model": "m"},
     "encoders/token_endpoint": {"dialect": "pylate", "url": "http://localhost", "model": "m"},
@@ -33,6 +34,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
         "url": "http://localhost",
         "encoder": {"use": "fakes:HashingTokenEncoder"},
     },
+    "vespa": {"url": "http://localhost", "encoder": {"use": "fakes:HashingTokenEncoder"}},
     "retrievers/endpoint": {"dialect": "colbert", "url": "http://localhost"},
     "dense": {"encoder": {"use": "fakes:HashingEncoder"}},
     "files": {"path": "data"},
@@ -40,10 +42,12 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "encoders/fastembed_tokens": {"model": "x/y"},
     "rerankers/fastembed": {"model": "x/y"},
     "fused": {"retrievers": ({"use": "bm25"},)},
+    "hybrid": {"encoder": {"use": "bge_m3", "model": "x/y"}},
     "irds": {"id": "vaswani"},
     "lancedb": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
     "late_interaction": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
     "maxsim": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
+    "multi_vector": {"model": "x/y"},
     "pgvector": {"encoder": {"use": "fakes:HashingEncoder"}, "server": "embedded"},
     "pgvector_maxsim": {"encoder": {"use": "fakes:HashingTokenEncoder"}, "server": "embedded"},
     "plaid": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
@@ -51,6 +55,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "qdrant": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
     "saved_run": {"path": "run.trec"},
     "sentence_transformers": {"model": "x/y"},
+    "sparse": {"encoder": {"use": "bge_m3", "model": "x/y"}},
 }
 """The fields that have no default; with the kind where components of two kinds share a name."""
 
@@ -97,7 +102,12 @@ class TestEveryComponent:
     def test_needs_are_known_packages(self, kind: str, name: str) -> None:
         needs = getattr(registry.component_class(kind, name), "needs", ())
         assert isinstance(needs, tuple)
-        assert set(needs) <= {*registry.EXTRAS, "numpy", "pandas"}  # the two come always
+        assert set(needs) <= {
+            *registry.EXTRAS,
+            *registry.APART,
+            "numpy",
+            "pandas",
+        }  # the two come always
 
     def test_a_path_has_an_identity(self, kind: str, name: str) -> None:
         made = smallest(kind, name)
@@ -171,7 +181,7 @@ def test_config_of_a_component_elsewhere() -> None:
             "encoders",
             {"use": "fakes:WordOverlap"},
             "it.use",
-            "is not a Encoder or TokenEncoder: it lacks encode_docs(), encode_queries()",
+            "or JointEncoder: it lacks encode_docs(), encode_queries()",
         ),
         (
             "retrievers",

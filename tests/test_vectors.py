@@ -95,6 +95,17 @@ def test_what_is_added_is_found_again(tmp_path: Path) -> None:
         store.get(["bb"])
 
 
+def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path)
+    store.add(["a"], [matrix("a")])
+    store.add(["a", "bb"], [-matrix("a"), matrix("bb")])
+    store.add(["bb", "a"], [-matrix("bb"), -matrix("a")])
+    assert len(list(tmp_path.iterdir())) == 2
+    for opened in (store, VectorStore(tmp_path)):
+        for text, found in zip(["a", "bb"], opened.get(["a", "bb"]), strict=True):
+            np.testing.assert_array_equal(found, matrix(text))
+
+
 @pytest.mark.usefixtures("shards_of_two")
 def test_fill_goes_by_length_and_tells_its_progress(tmp_path: Path) -> None:
     encode, told = Encode(), []

@@ -44,7 +44,37 @@ _BERT_SPECIAL = {
 
 def bge_reranker(folder: Path, seed: int = 0) -> Path:
     """As BAAI/bge-reranker-base."""
-    from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
+    from transformers import XLMRobertaForSequenceClassification
+
+    facts = {**_ONE_LABEL, "architectures": ["XLMRobertaForSequenceClassification"]}
+    return _xlm_roberta(folder, facts, XLMRobertaForSequenceClassification, seed)
+
+
+def bge_m3(folder: Path, seed: int = 0) -> Path:
+    """As BAAI/bge-m3: weights in pytorch_model.bin, two heads in files of their own beside it."""
+    import torch
+    from safetensors.torch import load_file
+    from transformers import XLMRobertaModel
+
+    _xlm_roberta(folder, {"architectures": ["XLMRobertaModel"]}, XLMRobertaModel, seed)
+    weights = load_file(folder / "model.safetensors")
+    torch.save(weights, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    drawn = torch.Generator().manual_seed(seed)
+    for name, size in (("sparse_linear", 1), ("colbert_linear", HIDDEN)):
+        layer = {
+            "weight": torch.randn(size, HIDDEN, generator=drawn) / 8,
+            "bias": torch.full((size,), 0.5),  # most weights of terms are above 0, and not all
+        }
+        torch.save(layer, folder / f"{name}.pt")
+    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
+    _modules(folder, kinds, max_seq_length=POSITIONS)
+    _json(folder / "1_Pooling" / "config.json", _pooling("cls"))
+    return folder
+
+
+def _xlm_roberta(folder: Path, facts: Mapping[str, Any], model_class: type, seed: int) -> Path:
+    from transformers import XLMRobertaConfig
     from transformers import XLMRobertaTokenizer as Tokenizer
 
     characters = string.ascii_lowercase + string.ascii_uppercase + string.digits
@@ -55,9 +85,8 @@ def bge_reranker(folder: Path, seed: int = 0) -> Path:
     tokenizer = Tokenizer(vocab=[(name, scores.get(name, 0.0)) for name in names])
     config = {
         **_BODY,
-        **_ONE_LABEL,
+        **facts,
         "_name_or_path": "xlm-roberta-base",
-        "architectures": ["XLMRobertaForSequenceClassification"],
         "bos_token_id": 0,
         "classifier_dropout": None,
         "eos_token_id": 2,
@@ -70,7 +99,7 @@ def bge_reranker(folder: Path, seed: int = 0) -> Path:
         "type_vocab_size": 1,
         "vocab_size": len(names),
     }
-    _save_weights(folder, config, XLMRobertaConfig, XLMRobertaForSequenceClassification, seed)
+    _save_weights(folder, config, XLMRobertaConfig, model_class, seed)
     tokens = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>"}
     tokens |= {"pad_token": "<pad>", "unk_token": "<unk>"}
     mask = {"content": "<mask>", "lstrip": True, "normalized": True, "rstrip": False}
@@ -160,26 +189,34 @@ def sentence_transformers(
     """As sentence-transformers/all-MiniLM-L6-v2; prompts as newer models have them."""
     bare_bert(folder, seed)
     kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
-    modules = [
-        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for i, (path, kind) in enumerate(kinds.items())
-    ]
-    _json(folder / "modules.json", modules)
-    _json(folder / "sentence_bert_config.json", {"max_seq_length": 32, "do_lower_case": False})
+    _modules(folder, kinds, max_seq_length=32)
     versions = {"sentence_transformers": "2.0.0", "transformers": "4.6.1", "pytorch": "1.8.1"}
     config: dict[str, Any] = {"__version__": versions}
     if prompts is not None:
         config |= {"prompts": prompts, "default_prompt_name": None, "similarity_fn_name": "cosine"}
     _json(folder / "config_sentence_transformers.json", config)
-    pooling = {
+    _json(folder / "1_Pooling" / "config.json", _pooling("mean"))
+    return folder
+
+
+def _modules(folder: Path, kinds: Mapping[str, str], max_seq_length: int) -> None:
+    modules = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (path, kind) in enumerate(kinds.items())
+    ]
+    _json(folder / "modules.json", modules)
+    config = {"max_seq_length": max_seq_length, "do_lower_case": False}
+    _json(folder / "sentence_bert_config.json", config)
+
+
+def _pooling(kind: str) -> Mapping[str, Any]:
+    return {
         "word_embedding_dimension": HIDDEN,
-        "pooling_mode_cls_token": False,
-        "pooling_mode_mean_tokens": True,
+        "pooling_mode_cls_token": kind == "cls",
+        "pooling_mode_mean_tokens": kind == "mean",
         "pooling_mode_max_tokens": False,
         "pooling_mode_mean_sqrt_len_tokens": False,
     }
-    _json(folder / "1_Pooling" / "config.json", pooling)
-    return folder
 
 
 def hub_cache(home: Path, repo_id: str, folder: Path, revision: str) -> Path:

@@ -67,10 +67,11 @@ def _gain(
 ) -> str:
     gain = f"{best['gain']:+.3f} {metric} [{best['low']:+.3f}, {best['high']:+.3f}]"
     if _shown(rows).empty:
+        lost = best["p_holm"] < ALPHA and best["high"] < 0
+        said = "is a loss" if lost else "these queries cannot tell from no gain"
         return (
             f"On {dataset} no system is shown to beat {baseline}: the most is {best['system']} "
-            f"with {gain}, which these queries cannot tell from no gain (Holm-corrected "
-            f"p = {best['p_holm']:.3f})."
+            f"with {gain}, which {said} (Holm-corrected p = {best['p_holm']:.3f})."
         )
     clause = _storage_clause(dataset, str(best["system"]), baseline, sizes)
     among = f" (the best of {len(rows)} that were compared)" if len(rows) > 1 else ""

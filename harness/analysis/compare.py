@@ -15,6 +15,7 @@ from harness.analysis.answer import answer, subsets
 from harness.analysis.costs import CostAnalysis
 from harness.analysis.decision import Recommendation, decide
 from harness.analysis.frontier import frontier
+from harness.analysis.load import Loads, analyse_load
 from harness.analysis.reranking import wide
 from harness.store import Results
 from harness.subset import LABEL
@@ -46,6 +47,7 @@ class Analysis:
     differences: pd.DataFrame
     storage: pd.DataFrame
     costs: CostAnalysis
+    loads: Loads
     notes: Mapping[str, Sequence[str]]
     """By dataset: what a reader of its numbers must know."""
     ceilings: pd.DataFrame
@@ -73,6 +75,7 @@ def analyse(results: Results) -> Analysis:
         differences=changes,
         storage=storage,
         costs=cost,
+        loads=analyse_load(results),
         notes=notes(results),
         ceilings=reranking.ceilings(results),
         sweep=reranking.sweep(results),

@@ -14,6 +14,9 @@ from harness import catalogue
 from harness.analysis.cost import GB
 from harness.store import Results
 
+TERM_BYTES = 8
+"""Of a learned sparse vector's term: its id and its weight, 32 bits each."""
+
 Configs = Mapping[str, Mapping[str, Any]]
 """By system its full configuration, where it is known."""
 
@@ -100,18 +103,24 @@ def _dense_rows(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _token_rows(
     config: Mapping[str, Any], choices: pd.DataFrame, configs: Configs
 ) -> Iterator[dict[str, Any]]:
-    """The way of the storage sample in which a late-interaction system keeps its vectors."""
+    """The way of the storage sample in which a system keeps its token vectors.
+
+    A hybrid keeps besides a dense vector in float32, and at most one term for each token vector.
+    """
     reranker = config.get("reranker") or {}
-    if reranker.get("use") != "late_interaction":
+    if reranker.get("use") not in ("late_interaction", "hybrid"):
         return
+    hybrid = reranker["use"] == "hybrid"
     alike = [name for name, other in configs.items() if _encoder(other) == reranker["encoder"]]
     here = choices[choices["system"].isin(alike) & (choices["precision"] == reranker["precision"])]
-    here = here[here["pool_factor"] == reranker["pool_factor"]]
-    dim = reranker["dim"] or choices[choices["system"].isin(alike)]["dim"].max()
+    here = here[here["pool_factor"] == reranker.get("pool_factor", 1)]
+    dim = reranker.get("dim") or choices[choices["system"].isin(alike)]["dim"].max()
     here = here[here["dim"] == dim]
     for way in here.head(1).to_dict("records"):
         row = {"holder": "reranker", "dim": dim, "precision": way["precision"], "source": "sample"}
-        yield row | _sizes(way["vectors_per_document"], way["formula_bytes_per_document"])
+        vectors, size = way["vectors_per_document"], way["formula_bytes_per_document"]
+        beside = 4 * dim + TERM_BYTES * vectors if hybrid else 0
+        yield row | _sizes(vectors + hybrid, size + beside)
 
 
 def _encoder(config: Mapping[str, Any]) -> Any:

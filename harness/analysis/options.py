@@ -61,7 +61,7 @@ def _modes(costs: CostAnalysis) -> dict[str, list[str]]:
 def _serving(timed: Sequence[str], config: Mapping[str, Any]) -> str:
     """By its configuration, else by what was timed."""
     reranker = config.get("reranker") or {}
-    if reranker.get("use") == "late_interaction":
+    if reranker.get("use") in ("late_interaction", "hybrid"):
         return FLY if reranker.get("documents") == "on_the_fly" else "precomputed"
     beside = [mode for mode in timed if mode != FLY]
     return next(iter([*beside, *timed]), "rerank" if reranker else "retrieve")

@@ -6,6 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+FAULTS = {
+    "broken": "connections that failed",
+    "late": "answers that did not come in time",
+    "refused": "requests refused for the moment",
+}
+"""After what a request was tried again, as `harness.traffic` counts it."""
+
 
 def sentences(system: str, facts: Mapping[str, Any]) -> Iterator[str]:
     """A line a server of one trial, and one on the requests; nothing where nothing is served."""
@@ -28,6 +35,10 @@ def _traffic(traffic: Mapping[str, float]) -> str:
     if traffic["server_seconds"]:
         told.append(f"{1000 * traffic['server_seconds'] / requests:.1f} ms by the server's count")
     if traffic["retries"]:
-        waited = traffic["waited_seconds"]
-        told.append(f"{int(traffic['retries']):,} tries more after faults, {waited:.1f} s waited")
+        faults = [
+            f"{int(traffic[kind]):,} {what}" for kind, what in FAULTS.items() if traffic[kind]
+        ]
+        after = f" ({', '.join(faults)})" if faults else ""
+        waited = f"{traffic['waited_seconds']:.1f} s waited"
+        told.append(f"{int(traffic['retries']):,} tries more after faults{after}, {waited}")
     return f"{'; '.join(told)}, when quality was measured."

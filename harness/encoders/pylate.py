@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -150,18 +150,19 @@ def _kept(model: Any, features: forward.Features) -> torch.Tensor:
     return kept
 
 
-def has_trained_projection(folder: Path) -> bool:
+def has_trained_projection(folder: Path, beside: Collection[str] = ()) -> bool:
     """Whether the checkpoint is a late-interaction model: Stanford's format, or pylate's.
 
     In pylate's format every module after the transformer is a projection of token vectors; a
-    module that pools marks a sentence encoder, whose layers were not trained on tokens.
+    module that pools marks a sentence encoder, whose layers were not trained on tokens. `beside`
+    names further modules that may follow a projection.
     """
     config = _json(folder / "config.json")
     if (config.get("architectures") or [""])[0] == "HF_ColBERT":
         return True
     modules = _json(folder / "modules.json") or []
     kinds = [module["type"].rpartition(".")[2] for module in modules]
-    return len(kinds) > 1 and set(kinds[1:]) == {"Dense"}
+    return set(kinds[1:]).difference(beside) == {"Dense"}
 
 
 def _json(file: Path) -> Any:

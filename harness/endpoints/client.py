@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from harness import stopwatch, traffic
 from harness.endpoints.dialect import Reply
-from harness.errors import ComponentError, ServerError
+from harness.errors import ComponentError, RefusedError, ServerError
 
 if TYPE_CHECKING:
     import httpx
@@ -38,6 +38,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 
 CONNECT_SECONDS = 5.0
 """To open a connection, at most."""
+
+KEPT, KEPT_SECONDS = 100, 3.0
+"""Connections that are kept open for the next request, and how long: less than the 5 s after which
+uvicorn and others close one that is idle, for a request on its way at that moment would be lost."""
 
 PASSING = (429, 502, 503, 504)
 """Statuses of what may be over soon."""
@@ -63,6 +67,7 @@ REMEDIES: Mapping[int, str] = {
     502: START,
     503: START,
     504: START,
+    507: "the server is out of memory or disk: give it more, or feed fewer documents",
 }
 
 OTHERWISE = "see whether `url`, `dialect` and `model` are right, and the server's log"
@@ -74,7 +79,7 @@ class Request(NamedTuple):
     method: str
     path: str
     body: Any = None
-    """JSON of a POST, parameters of a GET."""
+    """JSON of a POST, or a zip file as bytes; parameters of any other method."""
     what: str = ""
     """What it is for, in messages."""
 
@@ -82,8 +87,11 @@ class Request(NamedTuple):
 class _PassingError(Exception):
     """What may be over at the next try."""
 
-    def __init__(self, told: str, remedy: str = START, wait: float = 0.0) -> None:
+    def __init__(
+        self, told: str, kind: traffic.Fault, remedy: str = START, wait: float = 0.0
+    ) -> None:
         super().__init__(told)
+        self.kind = kind
         self.remedy = remedy
         self.wait = wait
         """Seconds that the server asks to be left alone."""
@@ -135,7 +143,10 @@ class Client:
             return retrying(self._once, request)
         except _PassingError as error:
             tries = f" in {self.retries + 1} tries" if self.retries else ""
-            raise self.fault(request, f"{error}{tries}", error.remedy) from error.__cause__
+            fault = self.fault(request, f"{error}{tries}", error.remedy)
+            if error.__cause__ is None:  # it was a status, not a connection
+                fault = RefusedError(str(fault))
+            raise fault from error.__cause__
 
     def _once(self, request: Request) -> Reply:
         with _passing(self.timeout_s):
@@ -151,20 +162,21 @@ class Client:
         if wait > LONGEST_PAUSE:
             told += f", and asks to be left alone for {wait:,.0f} s"
             raise self.fault(request, told, "run again when that is over: what is done is kept")
-        raise _PassingError(told, remedy, wait)
+        raise _PassingError(told, "refused", remedy, wait)
 
     def _exchanged(self, request: Request) -> Reply:
         """The answer as it came, within `timeout_s` from the first byte to the last."""
         import httpx
 
         until = time.monotonic() + self.timeout_s
-        sent = {"json": request.body} if request.method == "POST" else {"params": request.body}
+        zipped = isinstance(request.body, bytes)
+        sent = "content" if zipped else "json" if request.method == "POST" else "params"
         asking = _http(self.url).stream(
             request.method,
             self.url + request.path,
-            headers=self._headers(),
+            headers=self._headers() | ({"Content-Type": "application/zip"} if zipped else {}),
             timeout=httpx.Timeout(self.timeout_s, connect=min(CONNECT_SECONDS, self.timeout_s)),
-            **sent,
+            **{sent: request.body},
         )
         content = b""
         with asking as response:
@@ -210,7 +222,8 @@ def _http(url: str) -> httpx.Client:
     import httpx
 
     here = (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
-    made = httpx.Client(trust_env=not here)
+    limits = httpx.Limits(max_keepalive_connections=KEPT, keepalive_expiry=KEPT_SECONDS)
+    made = httpx.Client(trust_env=not here, limits=limits)
     atexit.register(made.close)
     return made
 
@@ -223,10 +236,10 @@ def _passing(timeout_s: float) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise _PassingError(f"no whole answer within {timeout_s:g} s") from error
+        raise _PassingError(f"no whole answer within {timeout_s:g} s", "late") from error
     except httpx.RequestError as error:
         why = " ".join(str(error).split()) or type(error).__name__
-        raise _PassingError(f"the connection failed ({why})") from error
+        raise _PassingError(f"the connection failed ({why})", "broken") from error
 
 
 def _parsed(content: bytes) -> tuple[Any, str]:
@@ -268,6 +281,8 @@ def _note(state: tenacity.RetryCallState) -> None:
     traffic.add("retries")
     traffic.add("waited_seconds", seconds)
     error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, _PassingError):
+        traffic.add(error.kind)
     log.debug("try %d: %s; again in %.1f s", state.attempt_number, error, seconds)
 
 
@@ -275,7 +290,7 @@ def report_seconds(reply: Reply, seconds: Callable[[Reply], float]) -> None:
     """Note what the server says that it took, where it says so and can be understood."""
     try:
         told = seconds(reply)
-    except (TypeError, ValueError):
+    except (LookupError, TypeError, ValueError):
         return
     if math.isfinite(told):
         traffic.add("server_seconds", told)

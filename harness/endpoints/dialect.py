@@ -138,5 +138,8 @@ class Dialect:
     """What the server says that it took; NaN if it does not."""
     names_model: bool = False
     """Whether a request must name a model."""
+    remembers: bool = False
+    """Whether such a server may answer what was asked before from a cache, so that under load nothing
+    may be asked twice."""
     remark: str = ""
     """What a reader of the results must know of such servers: caches, scales, what they cannot do."""

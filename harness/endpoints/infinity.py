@@ -29,6 +29,7 @@ RERANK = Dialect(
     identify=listed,
     limit=lambda _: LIMIT,
     names_model=True,
+    remembers=True,
     remark=CACHE,
 )
 

@@ -27,8 +27,13 @@ def _identify(told: Told, model: str) -> dict[str, str]:
     info = told.get("/info")
     if not isinstance(info, Mapping):
         return as_named(told, model)
-    return {key: str(value) for key, value in info.items() if key not in LIMITS}
+    decide = DECIDING if "fingerprint" in info else info.keys() - set(LIMITS)
+    return {key: str(info[key]) for key in info if key in decide}
 
+
+DECIDING = ("model", "fingerprint")
+"""What of /info decides the scores, where the server gives a fingerprint of all that does; without one
+everything counts but the LIMITS."""
 
 LIMITS = ("max_documents",)
 """What of /info changes no score."""

@@ -54,7 +54,7 @@ class Server:
         if self.dialect not in self.dialects:
             known = ", ".join(sorted(self.dialects))
             raise ValueError(f"there is no dialect {self.dialect!r}; known: {known}")
-        _check_url(self.url)
+        check_url(self.url)
         if self.token_env and not VARIABLE.fullmatch(self.token_env):
             raise ValueError(
                 "token_env must be the name of an environment variable, such as MY_TOKEN, and "
@@ -79,11 +79,11 @@ class Server:
 
         Raises ServerError if the server is not there, refuses, or lacks the model.
         """
-        return _known(self.client, self.spoken, self.model).identity
+        return _known(self.teller, self.spoken, self.model).identity
 
     def server(self) -> Mapping[str, Any]:
         """What the server says of itself now, or said when the work was planned."""
-        before = _known(self.client, self.spoken, self.model)
+        before = _known(self.teller, self.spoken, self.model)
         facts = {
             "url": self.url,
             "dialect": self.dialect,
@@ -92,7 +92,7 @@ class Server:
             "remark": self.spoken.remark,
         }
         try:
-            now = _found(replace(self.client, retries=0), self.spoken, self.model)
+            now = _found(replace(self.teller, retries=0), self.spoken, self.model)
         except ServerError as error:
             return {**facts, "configuration": dict(before.told), "silent_afterwards": str(error)}
         if now.identity != before.identity:
@@ -108,6 +108,11 @@ class Server:
         """The client, by which everything is asked."""
         name = f"The server ({self.dialect})"
         return Client(self.url.rstrip("/"), name, self.token_env, self.timeout_s, self.retries)
+
+    @property
+    def teller(self) -> Client:
+        """Who tells what the server is."""
+        return self.client
 
     def values(
         self, asked: Asked, value: Callable[[Any], Any], check: Callable[[list[Any]], None]
@@ -144,7 +149,7 @@ class Server:
             raise here.fault(request, f"its answer cannot be used: {error}") from error
 
     def _texts_a_request(self) -> int | None:
-        limits = (self.batch, _known(self.client, self.spoken, self.model).limit)
+        limits = (self.batch, _known(self.teller, self.spoken, self.model).limit)
         return min((limit for limit in limits if limit), default=None)
 
 
@@ -153,7 +158,8 @@ def unchecked(values: Sequence[Any]) -> None:
     del values
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Raise ValueError for what is no plain address of a server."""
     try:
         parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

@@ -14,14 +14,13 @@ from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
 from harness.plan import Trial, component_key, has_random_weights
 from harness.protocols import (
+    AnyEncoder,
     CountsDocTokens,
     CountsTokens,
-    Encoder,
     HasAttention,
     Preparable,
     Reranker,
     Served,
-    TokenEncoder,
     Tunable,
 )
 from harness.work import Work
@@ -71,7 +70,7 @@ def reranking(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
     """The arms of every reranker: as it is, or on the fly and precomputed.
 
     Encoding on the fly costs the same however vectors would be kept, so that one arm stands for
-    all systems with that encoder.
+    all systems with that kind of reranker and that encoder.
     """
     seen: dict[str, str] = {}
     for trial in trials:
@@ -87,8 +86,8 @@ def reranking(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
         if held is not live:
             yield _reranking(trial, "precomputed", held, reranker, setting)
         shared = setting.shares.setdefault("on the fly", {})
-        encoders = [component_key(part) for part in encoders_of(reranker)]
-        shared[trial.system.name] = seen.setdefault(str(encoders), trial.system.name)
+        work = [type(reranker).__name__, *map(component_key, encoders_of(reranker))]
+        shared[trial.system.name] = seen.setdefault(str(work), trial.system.name)
         if shared[trial.system.name] == trial.system.name:
             yield _reranking(trial, "on the fly", reranker, reranker, setting)
 
@@ -109,7 +108,7 @@ def _reranking(trial: Trial, mode: str, called: Reranker, reranker: Any, setting
 
 def encoders_of(component: Any) -> list[Any]:
     """The encoders inside a component."""
-    return [p for p in registry.parts(component) if isinstance(p, Encoder | TokenEncoder)]
+    return [p for p in registry.parts(component) if isinstance(p, AnyEncoder)]
 
 
 def models_of(component: Any) -> tuple[str, ...]:
@@ -137,7 +136,7 @@ def with_documents(component: Any, documents_of: Callable[[Any], Any]) -> Any:
     """The component with every encoder's document vectors from `documents_of` it."""
 
     def change(part: Any) -> Any:
-        if isinstance(part, Encoder | TokenEncoder):
+        if isinstance(part, AnyEncoder):
             return LiveQueries(documents_of(part), part)
         return part
 
@@ -151,7 +150,7 @@ def _live(component: Any, setting: Setting) -> Any:
     """
 
     def change(part: Any) -> Any:
-        if isinstance(part, Encoder | TokenEncoder):
+        if isinstance(part, AnyEncoder):
             here = placed(part, setting.device)
             return LiveQueries(_documents(part, here, setting.work), here)
         return _placed_part(part, setting.device)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness import machine, registry
+from harness import machine, needed, registry
 from harness.data import Doc, Query
 from harness.errors import ComponentError
 from harness.latency.arms import placed, with_documents
@@ -92,7 +92,7 @@ def main() -> list[dict[str, float]]:
         raise ComponentError("; ".join(faults))
     component = placed(component, told["device"])
     for package in {name for part in registry.parts(component) for name in _needs(part)}:
-        importlib.import_module(package)
+        importlib.import_module(needed.package(package))
     with machine.pinned(told["threads"]):
         return _measured(component, told)
 

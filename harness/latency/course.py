@@ -83,6 +83,8 @@ class Course:
     """For which numbers of candidates policies were compared."""
     calls: dict[int, int] = field(default_factory=dict)
     """How many timed calls it gets, by number of candidates."""
+    repeated: dict[int, int] = field(default_factory=dict)
+    """Timed calls that are left out, by number of candidates: a server failed and was asked again."""
     failure: str = ""
     _read: dict[tuple[str, int], float] = field(default_factory=dict)
 
@@ -107,11 +109,15 @@ class Course:
         return (place - start) % queries < each + (number < over)
 
     def status(self, size: int) -> tuple[str, str]:
-        """`measured`, `predicted` or `not measured`, and why not measured."""
+        """`measured`, `predicted` or `not measured`, and why; or what was left out of the calls."""
         if self.failure:
             return "not measured", self.failure
         if self.calls.get(size):
-            return "measured", ""
+            count = self.repeated.get(size, 0)
+            left_out = f"{count} calls left out, in which a server failed and was asked again"
+            return (
+                "measured" if count < self.calls[size] else "not measured"
+            ), left_out if count else ""
         expected = f"one call takes about {self.cost[size]:,.0f} s, more than the budget has left"
         return ("predicted" if any(self.calls.values()) else "not measured"), expected
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.precision import unit
-from harness.protocols import CountsDocTokens, Loadable
+from harness.protocols import CountsDocTokens, Joint, ListsTerms, Loadable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +51,26 @@ class LiveQueries:
         found: Sequence[NDArray[np.float32]] = self.docs.encode_doc_tokens(texts)
         return found
 
+    def encode_query_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        """For each text a matrix of shape (terms, 2)."""
+        found: Sequence[NDArray[np.float32]] = self.queries.encode_query_terms(texts)
+        return found
+
+    def encode_doc_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        """For each text a matrix of shape (terms, 2)."""
+        found: Sequence[NDArray[np.float32]] = self.docs.encode_doc_terms(texts)
+        return found
+
+    def encode_queries_jointly(self, texts: Sequence[str]) -> Joint:
+        """All parts of queries."""
+        found: Joint = self.queries.encode_queries_jointly(texts)
+        return found
+
+    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
+        """All parts of documents."""
+        found: Joint = self.docs.encode_docs_jointly(texts)
+        return found
+
 
 @dataclass(frozen=True)
 class RandomVectors:
@@ -73,6 +93,23 @@ class RandomVectors:
             found: Sequence[NDArray[np.float32]] = self.encoder.encode_doc_tokens(texts)
             return found
         return _random_tokens(self.encoder, texts)
+
+    def encode_doc_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        """For each text a matrix of shape (terms, 2): its own terms, each with a random weight."""
+        if not isinstance(self.encoder, ListsTerms):
+            found: Sequence[NDArray[np.float32]] = self.encoder.encode_doc_terms(texts)
+            return found
+        rng = np.random.default_rng(len(texts))
+        terms = self.encoder.doc_terms(texts)
+        return [
+            np.stack([ids, 1 - rng.random(len(ids))], axis=1).astype("float32") for ids in terms
+        ]
+
+    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
+        """All parts of documents."""
+        return Joint(
+            self.encode_docs(texts), self.encode_doc_terms(texts), self.encode_doc_tokens(texts)
+        )
 
 
 def _random_tokens(encoder: Any, texts: Sequence[str]) -> list[NDArray[np.float32]]:

@@ -11,7 +11,13 @@ from harness import machine
 from harness.data import Query
 from harness.latency.arms import encoders_of
 from harness.latency.course import Arm
-from harness.protocols import CountsDocTokens, Encoder, Progress
+from harness.protocols import (
+    CountsDocTokens,
+    Encoder,
+    JointEncoder,
+    Progress,
+    TokenEncoder,
+)
 
 SHARE = 1 / 6
 """Of an arm's budget, for its throughput."""
@@ -74,7 +80,7 @@ def _todo(
 
 
 def _documents(arm: Arm, encoder: Any, texts: Sequence[str]) -> _Work:
-    encode = encoder.encode_docs if isinstance(encoder, Encoder) else encoder.encode_doc_tokens
+    encode = _encoding(encoder, arm.mode)
 
     def tokens(count: int) -> float:
         if not isinstance(encoder, CountsDocTokens):
@@ -84,6 +90,18 @@ def _documents(arm: Arm, encoder: Any, texts: Sequence[str]) -> _Work:
     return _Work(
         arm.system, arm.mode, "documents", lambda count: encode(texts[:count]), tokens, len(texts)
     )
+
+
+def _encoding(encoder: Any, mode: str) -> Callable[[Sequence[str]], Any]:
+    """How an encoder's documents are encoded for an arm of a mode."""
+    if isinstance(encoder, JointEncoder) and mode != "retrieve":
+        return encoder.encode_docs_jointly
+    if isinstance(encoder, Encoder):
+        return encoder.encode_docs
+    if isinstance(encoder, TokenEncoder):
+        return encoder.encode_doc_tokens
+    found: Callable[[Sequence[str]], Any] = encoder.encode_doc_terms
+    return found
 
 
 def _pairs(arm: Arm, queries: Sequence[Query]) -> _Work:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import machine, stopwatch
+from harness import machine, stopwatch, traffic
 from harness.data import Query
 from harness.latency.course import Arm, Course, prepared
 from harness.protocols import Progress
@@ -110,7 +110,7 @@ def _double(courses: list[list[Course]]) -> None:
         return
     fastest = min(reranking, key=lambda course: course.cost[course.arm.candidates[0]])
     group = next(group for group in courses if fastest in group)
-    group.append(replace(fastest, arm=replace(fastest.arm, copy=1)))
+    group.append(replace(fastest, arm=replace(fastest.arm, copy=1), repeated={}))
 
 
 def _wake(courses: Sequence[Course], query: Query) -> None:
@@ -148,7 +148,7 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
     docs = arm.docs[query.query_id][:size]
     wait = machine.synchroniser(timed.device)
     try:
-        with stopwatch.recording(wait) as stages:
+        with traffic.counted() as sent, stopwatch.recording(wait) as stages:
             wait()
             start = time.perf_counter_ns()
             hits = call(query, docs)
@@ -159,6 +159,9 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
         course.failure = f"{type(error).__name__}: {error}"
         return 0.0
     timed.rankings.setdefault((*arm.name, size, query.query_id), [hit.doc_id for hit in hits])
+    if sent.get("retries"):  # the pauses before them are no part of what a query takes
+        course.repeated[size] = course.repeated.get(size, 0) + 1
+        return seconds
     timed.calls.append(
         {
             "system": arm.system,

@@ -16,7 +16,7 @@ from harness.latency import arms, cold, memory, offline, rounds
 from harness.latency.arms import Scores, Setting
 from harness.latency.course import Arm
 from harness.plan import Costing, Stage, Trial, component_key, has_random_weights, stand_in
-from harness.protocols import Loadable
+from harness.protocols import Loadable, Served
 from harness.provenance import provenance
 from harness.settings import Experiment, Latency
 from harness.store import Store
@@ -232,7 +232,9 @@ def _starts(
     """Start each system with models alone; bytes by model, and why a model cannot be had."""
     alike: dict[Any, list[Arm]] = {}
     for arm in everyone:
-        if any(isinstance(part, Loadable) for part in registry.parts(arm.component)):
+        # It would put a few documents with random vectors where a server has all of them.
+        feeds = arm.mode == "retrieve" and isinstance(arm.component, Served)
+        if not feeds and any(isinstance(part, Loadable) for part in registry.parts(arm.component)):
             alike.setdefault(_loading(arm), []).append(arm)
     sizes: dict[str, float] = {}
     killed: dict[str, str] = {}

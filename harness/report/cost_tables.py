@@ -85,7 +85,8 @@ def _timed(row: Mapping[str, Any]) -> list[str]:
 
 
 def _remark(row: Mapping[str, Any]) -> str:
-    return str(row["reason"] if row["status"] != "measured" else row["policy"])
+    said = (row["policy"], row["reason"]) if row["status"] == "measured" else (row["reason"],)
+    return "; ".join(str(part) for part in said if part)
 
 
 def whole_table(rows: pd.DataFrame) -> Table:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness import files
+from harness.analysis.load import BEHIND, STRETCHES
 from harness.analysis.percentiles import MINIMUM
 from harness.analysis.ratios import FEWEST_QUERIES, QUIET
 from harness.analysis.stats import RESAMPLES
@@ -31,6 +32,7 @@ HEADS: Mapping[str, str] = {
     r"(fetch|memory|map|cold map) ms": "fetching",
     r"GB / million docs|times .*|(vectors|bytes) / doc|on disk|difference|dims?": "storage",
     r"starts|(imports|load|first call) s|(model|peak|GPU peak) GB": "memory",
+    r"clients|(offered|answered) / s.*|of the most|refused|failed|unsent|cores|verdict|slowest ms": "load",
     r"count|per second|tokens / s|s / 1,000 tokens|ms / document": "throughput",
     r"ms / query|.* / month|index (once|h)|(RAM|disk) GB": "projection",
 }
@@ -57,6 +59,8 @@ def methods(results: Results) -> Section:
         "percentiles": ", ".join(percentiles),
         "fewest": FEWEST_QUERIES,
         "quiet": " to ".join(map(str, QUIET)),
+        "behind": f"{BEHIND:.0%}",
+        "stretches": STRETCHES,
     }
     told = files.read_yaml(Path(__file__).with_name("methods.yaml"))
     blocks = [

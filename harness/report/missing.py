@@ -55,6 +55,7 @@ def not_measured(results: Results) -> list[str]:
     """Each thing that was not measured with its reason, alike ones together."""
     asked = {kind for _, kind in results.cost_facts}
     lines = [*_undone(results), *_arms(results.costs["arms"]), *_ways(results.costs["grid"])]
+    lines += _under_load(results.costs["steps"])
     if "latency" not in asked:
         lines.append(QUALITY_ONLY)
     elif "storage" not in asked:
@@ -114,6 +115,13 @@ def _ways(grid: pd.DataFrame) -> Iterator[str]:
         bits = "" if pd.isna(row.nbits) else f" with {int(row.nbits)} bits"
         model = str(row.model).removeprefix(catalogue.DUMMY) or row.system
         yield f"{model}, {row.precision}{bits}: {row.remark}."
+
+
+def _under_load(steps: pd.DataFrame) -> Iterator[str]:
+    undone = steps[steps["status"] != "measured"].drop_duplicates(["dataset", "system", "reason"])
+    rows = [(f"{row.system} on {row.dataset}", str(row.reason)) for row in undone.itertuples()]
+    for reason, names in _together(rows).items():
+        yield f"Load of {_listed(names)}: {reason}"
 
 
 def _together(rows: Sequence[tuple[Any, str]]) -> dict[str, list[Any]]:

@@ -19,6 +19,7 @@ from harness.report.changed import changed_queries
 from harness.report.claims import claim_blocks
 from harness.report.costs import cost_blocks
 from harness.report.decision import decision_blocks
+from harness.report.load import load_blocks
 from harness.report.made_with import made_with, system_anchors
 from harness.report.missing import not_measured, random_weights
 from harness.report.parity import parity_blocks
@@ -114,6 +115,7 @@ def _of_dataset(results: Results, analysis: Analysis, dataset: str) -> Section:
             *parity_blocks(results, analysis, dataset),
             *reranking_blocks(results, analysis, dataset),
             *cost_blocks(results, analysis, dataset),
+            *load_blocks(results, analysis.loads, dataset),
             *changed_queries(results, dataset),
             dataset_block(results, analysis, dataset),
         ],

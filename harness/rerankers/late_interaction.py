@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness import forward, token_index
@@ -51,7 +47,9 @@ class LateInteraction:
             return self
         texts = _distinct(docs)
         index = self._index(list(texts))
-        return _Prepared(self, texts, _mapped(index) if self.documents == "mapped" else index)
+        return _Prepared(
+            self, texts, token_index.mapped(index) if self.documents == "mapped" else index
+        )
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """Scores with the documents encoded now."""
@@ -110,12 +108,7 @@ def _fetched(
 ) -> tuple[Any, NDArray[np.int64]]:
     """The vectors of `docs` where MaxSim runs, one document after the other, and their lengths."""
     tokens = index.fetch([places[doc.text] for doc in docs])
-    if system.device == "cpu":
-        return tokens
-    import torch
-
-    device = forward.pick_device(system.device, "MaxSim")
-    return torch.from_numpy(tokens.vectors).to(device), tokens.lengths
+    return forward.moved(tokens.vectors, system.device, "MaxSim"), tokens.lengths
 
 
 def _scores(
@@ -133,12 +126,3 @@ def _distinct(docs: Sequence[Doc]) -> dict[str, int]:
     """The distinct texts, each with its place among them."""
     texts = dict.fromkeys(doc.text for doc in docs)
     return {text: place for place, text in enumerate(texts)}
-
-
-def _mapped(index: TokenIndex) -> TokenIndex:
-    """The same index in the files of a folder that goes when the index does."""
-    folder = Path(tempfile.mkdtemp(prefix="harness-"))
-    index.save(folder / "index")
-    mapped = token_index.open_index(folder / "index")
-    weakref.finalize(mapped, shutil.rmtree, folder, ignore_errors=True)
-    return mapped

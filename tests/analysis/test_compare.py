@@ -124,6 +124,11 @@ def test_answer_is_no_where_nothing_survives() -> None:
     assert said.endswith("(Holm-corrected p = 1.000).")
 
 
+def test_answer_names_a_loss_that_is_one() -> None:
+    said = compare.analyse(results({"base": [0.9] * 8, "worse": [0.1] * 8})).answer
+    assert "the most is worse with -0.800 m@1 [-0.800, -0.800], which is a loss (" in said
+
+
 def test_answer_is_no_where_the_interval_of_a_gain_reaches_0(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

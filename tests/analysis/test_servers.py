@@ -44,3 +44,13 @@ def test_requests_of_all_stages_are_counted_together() -> None:
             "2 tries more after faults, 1.5 s waited, when quality was measured."
         )
     ]
+
+
+def test_after_which_faults_was_asked_again() -> None:
+    sent = {"requests": 4, "client_seconds": 1.0, "retries": 7, "waited_seconds": 9.0}
+    sent |= {"broken": 4, "late": 1, "refused": 2}
+    told_of = told({"traffic": sent})[1]
+    assert (
+        "7 tries more after faults (4 connections that failed, 1 answers that did not come in time, "
+        "2 requests refused for the moment), 9.0 s waited"
+    ) in told_of

@@ -105,8 +105,9 @@ def take(count: int) -> Callable[[list[Any]], None]:
 def index(change: Callable[[Any], Any], *, everywhere: bool = False) -> Any:
     def commit(found: list[Any]) -> None:
         for item in found if everywhere else found[:1]:
-            name = "pid" if "pid" in item else "index"
-            item[name] = change(item[name])
+            holder = item.get("fields", item)
+            name = next(name for name in ("pid", "place", "index") if name in holder)
+            holder[name] = change(holder[name])
 
     return listed(commit)
 
@@ -164,7 +165,7 @@ FAULTS = {
     "index out of range": Fault(index(lambda _: 999), "999", concerns=has_index),
     "negative index": Fault(index(lambda _: -1), "-1", concerns=has_index),
     "indexes from 1": Fault(
-        index(lambda i: i + 1, everywhere=True), "index 9|begins", concerns=has_index
+        index(lambda i: i + 1, everywhere=True), "index 9|begins|bears the mark", concerns=has_index
     ),
     "index as text": Fault(index(str), "no whole number|the document '", concerns=has_index),
     "index as float": Fault(index(float), "no whole number|the document", concerns=has_index),

@@ -77,7 +77,9 @@ def test_encoding_is_cut_too(server: ContractServer) -> None:
     assert [len(body["inputs"]) for body in server.work] == [32, 32, 6]
 
 
-@pytest.mark.parametrize("case", CASES[:-1], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.kind != "hits"], ids=lambda case: case.name
+)
 def test_nothing_is_asked_of_nothing(server: ContractServer, case: Case) -> None:
     server.reset(case.dialect)
     assert len(case.ask(case.component(server.url), [])) == 0
@@ -245,6 +247,16 @@ def test_white_space_makes_no_other_document(server: ContractServer) -> None:
 def test_identity(server: ContractServer, dialect: str, identity: dict[str, str]) -> None:
     """What decides scores; no times, counts of memory or limits, which are never the same twice."""
     assert speaking(server, dialect).identity() == identity
+
+
+def test_a_fingerprint_stands_for_all_that_decides_scores(server: ContractServer) -> None:
+    """What else a server tells, such as its machine, makes no result another one."""
+    asked = speaking(server, "plain")
+    server.only_work = False
+    told = {"model": MODEL, "fingerprint": "f00d", "provenance": {"cores": 2}, "max_documents": 5}
+    server.fault = lambda *_: Answer(told)
+    assert asked.identity() == {"model": MODEL, "fingerprint": "f00d"}
+    assert asked.server()["configuration"]["/info"] == told
 
 
 def test_identity_of_ollama_has_the_digest(server: ContractServer) -> None:

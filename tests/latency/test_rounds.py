@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import stopwatch
+from harness import stopwatch, traffic
 from harness.analysis import ratios
 from harness.data import Doc, Hit, Query
 from harness.latency.course import Arm, Call
@@ -126,6 +126,28 @@ def test_an_arm_that_breaks_while_it_is_timed_leaves_no_calls() -> None:
     assert set(calls(found)["system"]) == {"good"}
     states = {(row["system"], row["status"], row["reason"]) for row in found.arms}
     assert states == {("good", "measured", ""), ("bad", "not measured", "RuntimeError: broken")}
+
+
+def test_calls_in_which_a_server_was_asked_again_are_left_out() -> None:
+    """Their pauses are no part of what a query takes."""
+
+    def asked_again(query: Query, docs: Sequence[Doc]) -> list[Hit]:
+        if query.query_id in ("q7", "q8") or len(docs) == 4:
+            traffic.add("retries")
+        return busy(1e-5)(query, docs)
+
+    found = timed(arm("good", busy(1e-5)), arm("served", asked_again))
+    kept = calls(found).query("system == 'served'")
+    assert set(kept["k"]) == {2}
+    assert set(kept["query_id"]) == {q.query_id for q in QUERIES} - {"q7", "q8"}
+    states = {(row["system"], row["k"]): (row["status"], row["reason"]) for row in found.arms}
+    left_out = "calls left out, in which a server failed and was asked again"
+    assert states == {
+        ("good", 2): ("measured", ""),
+        ("good", 4): ("measured", ""),
+        ("served", 2): ("measured", f"10 {left_out}"),  # two queries in five rounds
+        ("served", 4): ("not measured", f"150 {left_out}"),  # 30 queries in five rounds
+    }
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,9 @@ def costly(weights: str = "real", **changes: pd.DataFrame) -> Results:
         "calls": frame("calls", timed),
         "grid": frame("grid", grid),
         "rounds": frame("rounds", rounds).assign(spin_seconds=[0.5, 0.6]),
+        "requests": frame("requests", []),
         "starts": frame("starts", [start]),
+        "steps": frame("steps", []),
         "throughput": frame("throughput", [work | {"policy": "", "count": 10, "seconds": 5.0}]),
     }
     assert set(tables) == set(COSTS)

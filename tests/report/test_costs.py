@@ -72,6 +72,16 @@ def test_latencies_by_mode(make_results: Make) -> None:
     assert block.tables[3].caption.endswith(f"twin: as {EVIL}.")
 
 
+def test_calls_that_were_left_out_are_told(make_results: Make) -> None:
+    results = make_results()
+    arms = results.costs["arms"].copy()
+    is_cross = (arms["system"] == "cross") & (arms["status"] == "measured")
+    arms.loc[is_cross, "reason"] = "3 calls left out"
+    told = dataclasses.replace(results, costs={**results.costs, "arms": arms})
+    (_, cross, *_) = (shown.table for shown in blocks(told)["Latency on cpu"].tables)
+    assert rows(cross)[0]["batches"] == "batches of 2; 3 calls left out"
+
+
 def test_the_whole_query(make_results: Make) -> None:
     found = rows(blocks(make_results())["The whole query on cpu"].tables[0].table)
     assert [row["how"] for row in found] == [

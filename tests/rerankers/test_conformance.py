@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from harness.data import Doc
+from harness.encoders.bge_m3 import BgeM3
 from harness.encoders.fastembed_tokens import FastembedTokens
 from harness.encoders.pylate import Pylate
 from harness.protocols import Preparable
 from harness.rerankers.cross_encoder import CrossEncoder
 from harness.rerankers.fastembed import Fastembed
+from harness.rerankers.hybrid import Hybrid
 from harness.rerankers.late_interaction import LateInteraction
 from harness.rerankers.pgvector_maxsim import PgvectorMaxsim
 
@@ -25,6 +27,8 @@ RERANKERS = {
     "prepared": LateInteraction(COLBERT),
     "on the fly": LateInteraction(COLBERT, documents="on_the_fly"),
     "pylate": LateInteraction(Pylate("lightonai/colbert", device="cpu"), precision="int8"),
+    "hybrid": Hybrid(BgeM3("BAAI/bge-m3", device="cpu")),
+    "hybrid on the fly": Hybrid(BgeM3("BAAI/bge-m3", device="cpu"), documents="on_the_fly"),
     "identity": LateInteraction(Pylate("google-bert/bert", projection="identity", device="cpu")),
     "pgvector, arrays": PgvectorMaxsim(COLBERT, "array", server="embedded"),
     "pgvector, tokens": PgvectorMaxsim(COLBERT, "tokens", server="embedded"),

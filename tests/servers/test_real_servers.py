@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from harness.encoders.token_endpoint import TokenEndpoint
 from harness.errors import ComponentError, ServerError
 from harness.rerankers.cross_encoder import CrossEncoder
 from harness.rerankers.endpoint import Endpoint
+from harness.rerankers.late_interaction import LateInteraction
 
 pytestmark = pytest.mark.servers
 
@@ -141,3 +143,58 @@ def test_infinity(tmp_path: Path) -> None:
         assert raw.identity()["backend"] == "torch"
         with pytest.raises(ServerError, match="no model 'other' but BAAI/bge-reranker-base"):
             Endpoint(dialect="infinity", url=url, model="other").identity()
+
+
+@contextlib.contextmanager
+def example(name: str, package: str, model: str, folder: Path) -> Iterator[str]:
+    """A program of examples/servers while it answers; its URL."""
+    python, port = python_with(package, "colbert"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    program = str(HERE.parents[1] / "examples" / "servers" / f"{name}_server.py")
+    command = [python, program, str(models.folder(model, wanted_by="a test")), "--port", str(port)]
+    # What the first start compiles is kept beside the environment that it belongs to.
+    compiled = str(Path(python).parents[1] / "torch_extensions")
+    offline = {"HF_HUB_OFFLINE": "1", "TORCH_EXTENSIONS_DIR": compiled}
+    with started(command, f"{url}/health", folder, offline, seconds=600):
+        yield url
+
+
+def expected(query: str, texts: Sequence[str], **lengths: int) -> Sequence[float]:
+    encoder = Pylate("colbert-ir/colbertv2.0", device="cpu", **lengths)
+    docs = [Doc(str(i), text) for i, text in enumerate(texts)]
+    return LateInteraction(encoder, documents="on_the_fly").score(query, docs)
+
+
+LONG = "blue dog of the river " * 60
+"""More than the 180 tokens of a document that the checkpoint's settings let ColBERT read."""
+
+
+@pytest.mark.usefixtures("hub")
+def test_stanford_colbert(tmp_path: Path) -> None:
+    with example("stanford", "colbert", "colbert-ir/colbertv2.0", tmp_path) as url:
+        reranker = Endpoint(dialect="plain", url=url)
+        texts = [*PAGES, "", LONG]
+        docs = [Doc(str(i), text) for i, text in enumerate(texts)]
+        for query in ("sort the list", "cat " * 40, ""):
+            assert_same(reranker.score(query, docs), expected(query, texts), 1e-4)
+            assert_same(reranker.score(query, docs[2:3]), expected(query, texts[2:3]), 1e-4)
+        assert reranker.identity()["library"].startswith("colbert-ai 0.2")
+        assert reranker.identity()["doc_maxlen"] == "180"
+
+
+@pytest.mark.usefixtures("hub")
+def test_ragatouille(tmp_path: Path) -> None:
+    with example("ragatouille", "ragatouille", "colbert-ir/colbertv2.0", tmp_path) as url:
+        reranker = Endpoint(dialect="plain", url=url)
+        docs = [Doc(str(i), text) for i, text in enumerate(PAGES)]
+        for query in ("sort the list", ""):
+            assert_same(reranker.score(query, docs), expected(query, PAGES), 1e-4)
+            assert_same(reranker.score(query, docs[2:3]), expected(query, PAGES[2:3]), 1e-4)
+        # It reads as many tokens as the transformer has positions (256) less 4, not the 180 of the
+        # checkpoint.
+        (score,) = reranker.score("sort the list", [Doc("long", LONG)])
+        (cut,) = expected("sort the list", [LONG])
+        (whole,) = expected("sort the list", [LONG], document_length=252)
+        assert abs(score - cut) > 0.1
+        assert score == pytest.approx(whole, abs=1e-4)
+        assert reranker.identity()["library"].startswith("RAGatouille 0.0.9")

@@ -1,0 +1,284 @@
+"""Requests under load -> how many a second, how long they take, and which rate keeps a requirement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.analysis.answer import milliseconds, significant
+from harness.analysis.percentiles import MINIMUM, percentiles
+from harness.analysis.stats import mean_intervals
+from harness.analysis.terms import terms
+from harness.store import Results
+
+STRETCHES = 20
+"""Parts of a step, alike in length: what they share widens the intervals."""
+
+BEHIND, SPARE = 0.05, 2
+"""A rate is too much for a server that has more than this share of the requests still to answer when
+the step ends, and more than a few of them."""
+
+GRACE = "p50"
+"""Of the fewest clients: the last requests of a step have so long to be answered."""
+
+OUTCOMES = ("answered", "refused", "failed", "unsent")
+
+STATISTICS = tuple(f"p{percent}{end}" for percent in MINIMUM for end in ("", "_low", "_high"))
+
+LOADS = (
+    *("dataset", "system", "loop", "level", "share", "k", "status", "reason", "remark", "requests"),
+    *(*OUTCOMES, "queries", "offered", "achieved", "achieved_low", "achieved_high"),
+    *(*STATISTICS, "max", "cores", "saturated", "verdict", "why"),
+)
+"""One row a step. `offered` and `achieved` are requests due, and answered before the step's end, a
+second. Percentiles are of seconds from when a request was due, over all requests: one without an
+answer counts as never answered, inf. `max` is of those answered. `verdict` is of open steps, `met`,
+`missed`, `unknown` or empty without a requirement, `why` what it was missed by."""
+
+CAPACITIES = (
+    *("dataset", "system", "status", "limit", "rate", "p95", "unanswered", "above", "said"),
+)
+"""One row a system: the highest `rate` a second that was tried and keeps its 95th percentile within
+`limit` seconds, with the share that was not answered at it, and the rate tried `above` it that does not.
+`status` is `met`, `none`, `unknown`, `no requirement` or `not measured`."""
+
+
+class Loads(NamedTuple):
+    """What was measured of servers under load on all datasets."""
+
+    steps: pd.DataFrame
+    """Columns LOADS."""
+    capacities: pd.DataFrame
+    """Columns CAPACITIES."""
+
+    def of(self, dataset: str) -> Loads:
+        """The same of one dataset."""
+        return Loads(*(table[table["dataset"] == dataset] for table in self))
+
+
+def analyse_load(results: Results) -> Loads:
+    """Everything that a report shows of load."""
+    requests, steps = results.costs["requests"], results.costs["steps"]
+    parts = []
+    for name in list(dict.fromkeys(steps["dataset"])) or [""]:
+        limit, here = required(results, str(name)), requests[requests["dataset"] == name]
+        found = loads(here, steps[steps["dataset"] == name], limit, results.plan["seed"])
+        parts.append(Loads(found, capacities(found, limit)))
+    return Loads(*(pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)))
+
+
+def required(results: Results, dataset: str) -> float:
+    """Seconds that the 95th percentile under load may take; NaN where none are required."""
+    settings = results.cost_facts.get((dataset, "load"), {}).get("settings", {})
+    most = terms(results).requirements.p95_ms.get(settings.get("device", "cpu"), math.nan)
+    return most / 1000
+
+
+def loads(requests: pd.DataFrame, steps: pd.DataFrame, limit: float, seed: int) -> pd.DataFrame:
+    """Columns LOADS, a row for each of `steps`; `limit` in seconds is NaN where none is required."""
+    keys = ["dataset", "system", "loop", "level"]
+    sent = dict(list(requests.groupby(keys, sort=False)))
+    found: list[dict[str, Any]] = []
+    grace: dict[tuple[str, str], float] = {}
+    for step in steps.to_dict("records"):
+        row = {name: step[name] for name in LOADS[:9]} | {"cores": step["cores"]}
+        here = sent.get(tuple(step[key] for key in keys))
+        if here is not None:
+            row |= _counts(here, step["window"]) | _times(here)
+            row |= _throughput(here, step["window"], seed)
+            name = (step["dataset"], step["system"])
+            if step["loop"] == "closed":
+                grace.setdefault(name, row[GRACE])
+            else:
+                row["saturated"] = _behind(here, step["window"], grace.get(name, 0.0))
+        judged = step["loop"] == "open" and step["status"] == "measured"
+        verdict, why = _verdict(row, limit) if judged else ("", "")
+        found.append(row | {"verdict": verdict, "why": why})
+    numbers = dict.fromkeys(LOADS[LOADS.index("requests") : LOADS.index("saturated")], float)
+    table = pd.DataFrame(found, columns=list(LOADS)).astype(numbers)
+    return table.assign(saturated=table["saturated"].eq(True))
+
+
+def _counts(here: pd.DataFrame, window: float) -> dict[str, float]:
+    outcomes = here["outcome"].value_counts()
+    return {
+        "requests": len(here),
+        **{outcome: int(outcomes.get(outcome, 0)) for outcome in OUTCOMES},
+        "queries": here["query_id"].nunique(),
+        "offered": len(here) / window if window else math.nan,
+    }
+
+
+def _times(here: pd.DataFrame) -> dict[str, float]:
+    """Percentiles of the seconds until answers; what never came lies beyond all that did."""
+    seconds = here["seconds"].to_numpy(dtype=np.float64)
+    most = float(np.nanmax(seconds, initial=0.0))
+    never = 10 * max(most, 1.0)  # finite, since how much queries share is told by logarithms
+    stretches = np.arange(len(seconds)) * STRETCHES // len(seconds)
+    known = np.where(np.isnan(seconds), never, seconds)
+    found = {"max": most or math.nan}
+    for percent, bounds in percentiles(known, here["query_id"], stretches).items():
+        for end, value in zip(("", "_low", "_high"), bounds, strict=True):
+            found[f"p{percent}{end}"] = math.inf if value > most else value
+    return found
+
+
+def _throughput(here: pd.DataFrame, window: float, seed: int) -> dict[str, float]:
+    """Answers a second, with a bootstrap over STRETCHES equal parts of the window."""
+    names = ("achieved", "achieved_low", "achieved_high")
+    if not window:
+        return dict.fromkeys(names, math.nan)
+    done = (here["due"] + here["seconds"]).to_numpy(dtype=np.float64)
+    edges = np.linspace(0, window, STRETCHES + 1)
+    counts = np.histogram(done[~np.isnan(done)], edges)[0]
+    rates: NDArray[np.float64] = counts[:, np.newaxis] * STRETCHES / window
+    return {
+        name: float(value[0])
+        for name, value in zip(names, mean_intervals(rates, seed), strict=True)
+    }
+
+
+def _behind(here: pd.DataFrame, window: float, grace: float) -> bool:
+    """Whether answers fall behind what is asked, so that they would take ever longer."""
+    in_time = here[here["due"] <= window - (grace if math.isfinite(grace) else 0.0)]
+    is_open = ~in_time["outcome"].isin(["refused", "failed"])
+    late = is_open & ~(in_time["due"] + in_time["seconds"] <= window)
+    return int(late.sum()) > max(BEHIND * len(in_time), SPARE)
+
+
+def _verdict(row: Mapping[str, Any], limit: float) -> tuple[str, str]:
+    """Whether a rate keeps the requirement, and why not; no server keeps up with ever more requests."""
+    p95 = row["p95"]
+    if row["saturated"]:
+        rates = f"{significant(row['achieved'])} of {significant(row['offered'])} a second"
+        return ("" if math.isnan(limit) else "missed"), f"saturated: {rates} are answered"
+    if math.isnan(limit):
+        return "", ""
+    if p95 <= limit:
+        return "met", ""
+    if p95 > limit or row["p50"] > limit:
+        return "missed", _too_late(row)
+    needed = MINIMUM[95]
+    return (
+        "unknown",
+        f"{row['requests']:,.0f} requests carry no p95 (it takes {needed} that differ)",
+    )
+
+
+def _too_late(row: Mapping[str, Any]) -> str:
+    if math.inf in (row["p95"], row["p50"]):
+        return f"{1 - row['answered'] / row['requests']:.1%} are not answered"
+    if math.isnan(row["p95"]):
+        return f"the median alone is {milliseconds(row['p50'])} ms"
+    return f"p95 is {milliseconds(row['p95'])} ms"
+
+
+def capacities(loads: pd.DataFrame, limit: float) -> pd.DataFrame:
+    """Columns CAPACITIES, a row a system of `loads` that is on a server, in their order."""
+    rows = []
+    served = loads[loads["loop"] != ""]
+    for (dataset, system), group in served.groupby(["dataset", "system"], sort=False):
+        name = {"dataset": dataset, "system": system, "limit": limit}
+        rows.append(name | _capacity(str(system), group, limit))
+    table = pd.DataFrame(rows, columns=list(CAPACITIES))
+    return table.astype(dict.fromkeys(("limit", "rate", "p95", "unanswered", "above"), float))
+
+
+def _capacity(system: str, group: pd.DataFrame, limit: float) -> dict[str, Any]:
+    undone = group[group["status"] != "measured"]
+    if len(undone):
+        first = undone.iloc[0]
+        word = "failed" if first["status"] == "failed" else "was not measured"
+        reason = str(first["reason"]).rstrip(".")
+        return {"status": "not measured", "said": f"{system} under load {word}: {reason}."}
+    tried = group[group["loop"] == "open"].sort_values("level", kind="stable")
+    if math.isnan(limit):
+        return {"status": "no requirement", "said": _without_limit(system, group, tried)}
+    missed = tried[tried["verdict"] == "missed"]
+    least = missed["level"].min() if len(missed) else math.inf
+    met = tried[(tried["verdict"] == "met") & (tried["level"] < least)]
+    allowed = f"{milliseconds(limit)} ms"
+    if met.empty:
+        return _none(system, tried, missed, allowed)
+    best = met.iloc[-1]
+    unanswered = 1 - best["answered"] / best["requests"]
+    also = f", {unanswered:.1%} unanswered," if unanswered else ""
+    return {
+        "status": "met",
+        "rate": best["offered"],
+        "p95": best["p95"],
+        "unanswered": unanswered,
+        "above": missed.iloc[0]["offered"] if len(missed) else math.nan,
+        "said": (
+            f"{system} keeps p95 within {allowed} up to {significant(best['offered'])} requests a second "
+            f"({milliseconds(best['p95'])} ms{_bounds(best)}{also} with {best['k']:.0f} candidates); "
+            f"{_above(tried, best, missed)}"
+        ),
+    }
+
+
+def _bounds(row: Any) -> str:
+    bounds = (row["p95_low"], row["p95_high"])
+    low, high = ("-" if math.isnan(value) else milliseconds(value) for value in bounds)
+    return f" [{low}, {high}]"
+
+
+def _above(tried: pd.DataFrame, best: Any, missed: pd.DataFrame) -> str:
+    """What was tried above the best rate."""
+    if len(missed):
+        first = missed.iloc[0]
+        return f"at {significant(first['offered'])}, which was tried next, {first['why']}."
+    above = tried[tried["level"] > best["level"]]
+    if len(above):
+        return f"of higher ones it is not known: {above.iloc[0]['why']}."
+    return "no higher rate was tried."
+
+
+def _none(system: str, tried: pd.DataFrame, missed: pd.DataFrame, allowed: str) -> dict[str, Any]:
+    if missed.empty:
+        why = tried.iloc[0]["why"]
+        return {
+            "status": "unknown",
+            "said": f"{system}: no rate is known to keep {allowed}: {why}.",
+        }
+    first = missed.iloc[0]
+    return {
+        "status": "none",
+        "above": first["offered"],
+        "said": (
+            f"{system}: none of the rates tried is shown to keep p95 within {allowed}; at "
+            f"{significant(first['offered'])} requests a second {first['why']}."
+        ),
+    }
+
+
+def _without_limit(system: str, group: pd.DataFrame, tried: pd.DataFrame) -> str:
+    closed = group[group["loop"] == "closed"]
+    best = closed.loc[closed["achieved"].idxmax()]
+    said = (
+        f"{system} answers up to {significant(best['achieved'])} requests a second "
+        f"({best['level']:.0f} clients, {best['k']:.0f} candidates). No p95 is required, so that no rate "
+        "is too much"
+    )
+    behind = tried[tried["saturated"]]
+    if len(behind):
+        said += f" but from {significant(behind['offered'].iloc[0])} on, where answers fall behind"
+    return f"{said}."
+
+
+def warnings(table: pd.DataFrame, facts: Mapping[str, Any]) -> Iterator[str]:
+    """Where the client may be what limits: it should be able to do far more than it was asked."""
+    reached = {one["clients"]: one["per_second"] for one in facts.get("ceiling", ())}
+    most = max(reached.values(), default=math.inf)
+    for system, rows in table[table["loop"] == "closed"].groupby("system", sort=False):
+        best = rows["achieved"].max()
+        if best > most / 2:
+            yield (
+                f"{system}: {significant(best)} requests a second are more than half of the "
+                f"{significant(most)} that this client can send at all: it may be what limits."
+            )

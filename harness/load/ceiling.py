@@ -1,0 +1,90 @@
+"""What the client itself can do: the same requests, to a server that answers at once."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import machine, stages, stopwatch
+from harness.endpoints.served import Server
+from harness.errors import ComponentError, RefusedError
+from harness.load import loops
+from harness.load.loops import Ask, Reply, Span, Task
+from harness.protocols import Reranker
+from harness.rerankers.endpoint import Endpoint
+
+SECONDS = 1.0
+"""For each number of clients."""
+
+WAKE_SECONDS = 0.2
+"""Before that, not counted."""
+
+
+def asking(reranker: Reranker) -> Ask:
+    """Asks the server once; what came back is judged later, for that costs time too."""
+
+    def ask(task: Task) -> Reply:
+        with stopwatch.recording() as told:
+            try:
+                scores = stages.scores(reranker, task.query, task.docs)
+            except RefusedError as error:
+                return Reply("refused", said=str(error))
+            except ComponentError as error:
+                return Reply("failed", said=str(error))
+        return Reply("answered", scores, told.get("server", float("nan")))
+
+    return ask
+
+
+def ceiling(tasks: Sequence[Task], clients: Sequence[int], like: Server) -> list[dict[str, Any]]:
+    """For each number of clients what they reach, and the median that they add to a latency.
+
+    The requests are those of `tasks` in the dialect `plain`, sent with the patience of `like`.
+    """
+    found = []
+    with answering_at_once(len(tasks[0].docs)) as url:
+        ask = asking(Endpoint(dialect="plain", url=url, timeout_s=like.timeout_s, retries=0))
+        for count in clients:
+            loops.closed(ask, itertools.cycle(tasks), count, Span(WAKE_SECONDS), _nobody)
+            with machine.quiet():
+                step = loops.closed(ask, itertools.cycle(tasks), count, Span(SECONDS), _nobody)
+            answered = [one for one in step.sent if one.reply.outcome == "answered"]
+            if answered:
+                found.append(
+                    {
+                        "clients": count,
+                        "per_second": len(answered) / step.window,
+                        "median_seconds": float(np.median([s.done - s.due for s in answered])),
+                        "cores": step.cores,
+                    }
+                )
+    return found
+
+
+@contextmanager
+def answering_at_once(documents: int) -> Iterator[str]:
+    """The url of a server in a process of its own that answers at once."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        number = listening.fileno()
+        program = Path(__file__).with_name("instant.py")
+        child = subprocess.Popen(
+            [sys.executable, str(program), str(number), str(documents)],
+            stdin=subprocess.PIPE,
+            pass_fds=[number],
+        )
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            child.communicate()  # closes its standard input, at which it ends
+
+
+def _nobody(seconds: float) -> None:
+    del seconds

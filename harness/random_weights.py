@@ -1,0 +1,39 @@
+"""Systems with the architectures of their models, but random weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from harness import registry
+from harness.protocols import Served
+from harness.settings import System
+
+LOCAL = ("package:", "dummy:", ".", "/", "~")
+"""How a model's name begins that is not a hub id."""
+
+
+def with_random_weights(system: System) -> System:
+    """The system with every hub model's architecture, but random weights.
+
+    Models in folders and packages are on this machine, and stay as they are; so do those on
+    servers, and ONNX files, which nothing makes from an architecture.
+    """
+
+    def change(part: Any) -> Any:
+        model = getattr(part, "model", None)
+        if not isinstance(model, str) or isinstance(part, Served) or hasattr(part, "file"):
+            return part
+        if model.startswith(LOCAL) or Path(model).is_dir():
+            return part
+        dummy = f"dummy:{model.partition('@')[0]}"
+        own_code = {"trust_remote_code": False} if hasattr(part, "trust_remote_code") else {}
+        return dataclasses.replace(part, model=dummy, **own_code)
+
+    parts = {
+        name: registry.replaced(part, change)
+        for name in ("retriever", "reranker")
+        if (part := getattr(system, name)) is not None
+    }
+    return system.model_copy(update=parts)

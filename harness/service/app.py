@@ -1,0 +1,244 @@
+"""The service as an ASGI application: one request is scored at a time, and few may wait.
+
+A model that is asked by two threads at once answers neither of them sooner; what is not scored yet
+waits in the order in which it came, and beyond a number of requests 503 says when to come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import hmac
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from harness import stages
+from harness.errors import HarnessError
+from harness.files import read_yaml
+from harness.protocols import Reranker
+from harness.service.forms import Cohere, Form, Plain, Tei
+from harness.service.request import Limits, RefusedError, Wanted, parsed
+
+log = logging.getLogger(__name__)
+
+BODY_SECONDS = 30.0
+"""For a request's body to arrive."""
+
+SKIPPED = 8
+"""A body of up to so many times the limit is read to its end before it is refused: a client that is
+still sending when the connection closes would not hear why."""
+
+LONGEST_WAIT = 30
+"""Seconds after which an overloaded service is asked again, at most."""
+
+GONE = 499
+"""The status of a request whose sender left before its turn; nobody reads it."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def application(
+    reranker: Reranker, info: Mapping[str, Any], limits: Limits | None = None, token: str = ""
+) -> Starlette:
+    """The service of a reranker that is loaded; `info` tells what it is, `token` who may ask."""
+    service = _Service(reranker, info, limits or Limits(), token)
+    routes = [
+        Route("/rerank", service.rerank(), methods=["POST"]),
+        Route("/v1/rerank", service.rerank(Cohere()), methods=["POST"]),
+        Route("/v2/rerank", service.rerank(Cohere()), methods=["POST"]),
+        Route("/info", service.guarded(service.info)),
+        Route("/v1/models", service.guarded(service.models)),
+        Route("/metrics", service.guarded(service.metrics)),
+        Route("/openapi.json", _openapi),
+        Route("/health", _health),
+        Route("/ready", _health),
+    ]
+    handlers: dict[Any, Any] = {RefusedError: _refusal, HTTPException: _no_route}
+    return Starlette(routes=routes, exception_handlers=handlers, lifespan=service.lifespan)
+
+
+async def _health(_: Request) -> Response:
+    """There is no service before its model is loaded and warm, so whoever answers is well."""
+    return JSONResponse({"status": "ready"})
+
+
+async def _openapi(_: Request) -> Response:
+    """The routes and their fields, for programs that make clients."""
+    return JSONResponse(_described())
+
+
+@functools.cache
+def _described() -> Any:
+    with resources.as_file(resources.files("harness.service") / "openapi.yaml") as file:
+        return read_yaml(file)
+
+
+async def _refusal(_: Request, error: RefusedError) -> Response:
+    return JSONResponse({"error": str(error)}, error.status, error.headers)
+
+
+async def _no_route(request: Request, error: HTTPException) -> Response:
+    told = f"{error.detail}: {request.method} {request.url.path}."
+    return JSONResponse({"error": told}, error.status_code, error.headers)
+
+
+class _Service:
+    """What the requests share: the model's one thread, the turn to use it, and the counts."""
+
+    def __init__(
+        self, reranker: Reranker, info: Mapping[str, Any], limits: Limits, token: str
+    ) -> None:
+        self._reranker = reranker
+        self._limits = limits
+        self._token = token
+        self._model = str(info["model"])
+        told = {"model_id": self._model, "model_sha": info.get("fingerprint")}  # as TEI has them
+        most = {"max_documents": limits.documents, "max_client_batch_size": limits.documents}
+        self._info = {**info, **told, **most, "limits": limits._asdict()}
+        self._thread = ThreadPoolExecutor(1, "score")
+        self._turn = asyncio.Lock()
+        self._inside = 0
+        self._seconds = 0.0
+        self._answers: dict[int, int] = {}
+        self._scored = {"seconds": 0.0, "documents": 0.0}
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Lets the model's thread go when the last request was answered."""
+        yield
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def guarded(self, handler: Handler) -> Handler:
+        """The handler, for whoever has the token."""
+
+        async def answer(request: Request) -> Response:
+            given = request.headers.get("authorization", "").encode()
+            if self._token and not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+                told = "This service wants its token, as Authorization: Bearer TOKEN."
+                raise RefusedError(401, told, {"WWW-Authenticate": "Bearer"})
+            return await handler(request)
+
+        return answer
+
+    async def info(self, _: Request) -> Response:
+        """What is served, with everything that its scores depend on."""
+        return JSONResponse(self._info)
+
+    async def models(self, _: Request) -> Response:
+        """The one model, as OpenAI lists them."""
+        entry = {"id": self._model, "object": "model", "owned_by": "rerank-harness"}
+        return JSONResponse({"object": "list", "data": [entry]})
+
+    async def metrics(self, _: Request) -> Response:
+        """Counts in the text format of Prometheus."""
+        lines = ["# TYPE rerank_requests_total counter"]
+        for status, count in sorted(self._answers.items()):
+            lines.append(f'rerank_requests_total{{status="{status}"}} {count}')
+        for name, value in self._scored.items():
+            lines += [f"# TYPE rerank_{name}_total counter", f"rerank_{name}_total {value:.6f}"]
+        lines += ["# TYPE rerank_requests_inside gauge", f"rerank_requests_inside {self._inside}"]
+        text = "".join(f"{line}\n" for line in lines)
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    def rerank(self, form: Form | None = None) -> Handler:
+        """Answers by a contract; without one by that which the fields of the request belong to."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                response = await self._ranking(request, form)
+            except RefusedError as error:
+                self._count(error.status)
+                raise
+            self._count(response.status_code)
+            return response
+
+        return self.guarded(answer)
+
+    def _count(self, status: int) -> None:
+        self._answers[status] = self._answers.get(status, 0) + 1
+
+    async def _ranking(self, request: Request, form: Form | None) -> Response:
+        begun = time.perf_counter()
+        with self._admitted():
+            content = parsed(await _body(request, self._limits.bytes))
+            spoken = form or (Tei() if "texts" in content else Plain())
+            asked = spoken.read(content, self._model, self._limits)
+            async with self._turn:
+                if await request.is_disconnected():
+                    return Response(status_code=GONE)
+                started = time.perf_counter()
+                scores = await self._scores(asked)
+                scored = time.perf_counter()
+            self._note(len(asked.docs), scored - started)
+            answer = spoken.answer(content, asked, scores)
+        now = time.perf_counter()
+        spent = {"queue": started - begun, "score": scored - started, "total": now - begun}
+        timing = ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in spent.items())
+        return JSONResponse(answer, headers={"Server-Timing": timing})
+
+    @contextlib.contextmanager
+    def _admitted(self) -> Iterator[None]:
+        """A place inside while it is open; refuses with 503 where all are taken."""
+        if self._inside >= self._limits.requests:
+            wait = min(max(math.ceil(self._seconds), 1), LONGEST_WAIT)
+            told = (
+                f"{self._inside} requests are inside and no more are taken: ask again in {wait} s."
+            )
+            raise RefusedError(503, told, {"Retry-After": str(wait)})
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+    async def _scores(self, asked: Wanted) -> list[float]:
+        """The reranker's scores as float32 values, made by the one thread that uses the model."""
+        loop = asyncio.get_running_loop()
+        work = functools.partial(stages.scores, self._reranker, asked.query, asked.docs)
+        try:
+            return await loop.run_in_executor(self._thread, work)
+        except HarnessError as error:
+            log.warning("a request failed: %s", error)
+            raise RefusedError(500, str(error)) from error
+        except Exception as error:  # one request that breaks the model must not stop the others
+            log.exception("a request failed")
+            why = " ".join(str(error).split())
+            told = f"The reranker failed ({type(error).__name__}: {why})."
+            raise RefusedError(500, told) from error
+
+    def _note(self, documents: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._scored["seconds"] += seconds
+        self._scored["documents"] += documents
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """The body of a request; refuses with 413 a larger one than `most`, with 408 a slow one."""
+    body, size = bytearray(), 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size <= most:
+                    body += part
+                elif size > SKIPPED * most:
+                    break
+    except TimeoutError:
+        raise RefusedError(408, f"The body did not arrive within {BODY_SECONDS:g} s.") from None
+    except ClientDisconnect:
+        raise RefusedError(GONE, "The sender left.") from None
+    if size > most:
+        raise RefusedError(413, f"The body has more than the {most:,} bytes that are taken.")
+    return bytes(body)

@@ -1,0 +1,173 @@
+"""A system's reranker on a port of this machine: chosen, loaded, warm, and stopped in good order."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from harness import models, registry, stages
+from harness.clock import Clock
+from harness.data import Doc, Query
+from harness.errors import ComponentError, ConfigError, HarnessError, ServerError
+from harness.plan import component_key, has_random_weights, models_of
+from harness.protocols import Identified, Preparable, Reranker
+from harness.provenance import provenance
+from harness.service.request import Limits
+from harness.settings import Experiment, System
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+NEEDS: Mapping[str, str] = {"starlette": "serve", "uvicorn": "serve"}
+
+DRAIN_SECONDS = 60
+"""For the requests inside to be answered once the service is asked to stop."""
+
+KEEP_ALIVE_SECONDS = 75
+"""That a connection is kept between requests; a benchmark asks others meanwhile."""
+
+WARM_QUERY = Query("warm-up", "how long does a warm-up take")
+WARM_DOCS = [Doc("short", "It takes a moment."), Doc("long", "It takes a moment longer. " * 40)]
+
+
+def chosen(experiment: Experiment, name: str) -> System:
+    """The system of that name; raises ConfigError if there is none, or none that reranks."""
+    able = [system.name for system in experiment.systems if system.reranker is not None]
+    found = next((system for system in experiment.systems if system.name == name), None)
+    if found is None:
+        told = f"{experiment.file} has no system {name!r}"
+        raise ConfigError(f"{told}{registry.did_you_mean(name, able)}")
+    if found.reranker is None:
+        others = (
+            f"name one that has: {', '.join(able)}" if able else "no system of the file has one"
+        )
+        raise ConfigError(
+            f"The system {name!r} of {experiment.file} has no reranker, and a reranker is what is "
+            f"served; {others}."
+        )
+    return found
+
+
+def told(system: System) -> dict[str, Any]:
+    """What a service says of itself; `fingerprint` is of everything that decides its scores.
+
+    Raises InputError where a model or file is missing.
+    """
+    reranker = system.reranker
+    parts = list(registry.parts(reranker))
+    configuration = registry.config_of(reranker)
+    named = [part.model for part in parts if isinstance(getattr(part, "model", None), str)]
+    return {
+        "model": ", ".join(filter(None, named)) or configuration["use"],
+        "fingerprint": component_key(reranker)[:32],
+        "system": system.name,
+        "mode": "on the fly" if isinstance(reranker, Preparable) else "rerank",
+        "random_weights": has_random_weights(reranker),
+        "configuration": configuration,
+        "identities": [dict(part.identity()) for part in parts if isinstance(part, Identified)],
+        "provenance": provenance(),
+    }
+
+
+def service(system: System, limits: Limits, token: str) -> Starlette:
+    """The service of a system's reranker, whose model is in memory and has scored once.
+
+    Raises PackageError for packages that are not installed, ModelError for a model that is neither
+    here nor to be had, ComponentError if the reranker fails.
+    """
+    registry.require_packages([system.reranker], also=NEEDS)
+    for wanted, wanted_by in models_of(registry.parts(system.reranker)).items():
+        models.fetch(wanted.reference, wanted_by, wanted.file)
+    from harness.service.app import application
+
+    info = told(system)
+    _warm_up(system.name, system.reranker)
+    return application(system.reranker, info, limits, token)
+
+
+def _warm_up(name: str, reranker: Reranker) -> None:
+    try:
+        stages.load(reranker, Clock())
+        stages.scores(reranker, WARM_QUERY, WARM_DOCS)
+    except HarnessError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ComponentError(f"The reranker of {name!r} fails at its warm-up: {why}") from error
+
+
+@contextmanager
+def bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket on that address, which nobody reaches before `run` listens.
+
+    So a port that is taken is told before a model is loaded. Raises ServerError.
+    """
+    with _telling(host, port):
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    with socket.socket(family, kind, protocol) as here:
+        # A service that is started again need not wait until old connections are forgotten.
+        here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with _telling(host, port):
+            here.bind(address)
+        yield here
+
+
+def url(here: socket.socket) -> str:
+    """Where a service on the socket is."""
+    host, port, *_ = here.getsockname()
+    return f"http://[{host}]:{port}" if here.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def run(application: Starlette, here: socket.socket, ready: Callable[[], None]) -> int:
+    """Answer until SIGTERM or SIGINT, and then what is inside; the number of requests.
+
+    `ready` is called when requests are answered. A second SIGINT lets nobody but the request that
+    is being scored finish. Raises ServerError if another process took the port meanwhile.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
+
+    with _telling(*here.getsockname()[:2]):
+        here.listen()
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    server = Server(config)
+    # uvicorn raises the signal that stopped it once more, and then it has done its work.
+    before = {
+        one: signal.signal(one, server.handle_exit) for one in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        server.run(sockets=[here])
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    return server.server_state.total_requests
+
+
+@contextmanager
+def _telling(host: str, port: int) -> Iterator[None]:
+    """Turns what is wrong with an address into a ServerError that says what to do."""
+    try:
+        yield
+    except (OSError, UnicodeError) as error:  # the latter where no host can be called like that
+        why = getattr(error, "strerror", None) or error
+        raise ServerError(
+            f"Nothing can be served at port {port} of {host}: {why}. Way out: "
+            "stop what is there, or name another with --port (0 is any that is free) or --host."
+        ) from error

@@ -1,0 +1,35 @@
+"""What `use: multi_vector` makes of texts, and the library's own scores of them.
+
+python multi_vector_program.py FOLDER ARRAYS.npz < {"queries": [...], "docs": [...]}
+"""
+
+import json
+import sys
+
+import numpy as np
+
+from harness.encoders import multi_vector
+from harness.encoders.multi_vector import MultiVector
+
+folder, file = sys.argv[1:]
+told = json.load(sys.stdin)
+encoder = MultiVector(folder, device="cpu")
+arrays = {}
+for side, encode in (
+    ("queries", encoder.encode_query_tokens),
+    ("docs", encoder.encode_doc_tokens),
+):
+    for i, matrix in enumerate(encode(told[side])):
+        arrays[f"{side} {i}"] = matrix
+model = multi_vector._load(encoder)
+vectors = model.encode_query(told["queries"]), model.encode_document(told["docs"])
+arrays["scores"] = model.similarity(*vectors).numpy()
+arrays["kept"] = np.array(encoder.count_kept_tokens(told["docs"]))
+arrays["read"] = np.array(encoder.count_doc_tokens(told["docs"]))
+arrays["lengths"] = np.array(encoder.doc_lengths(told["docs"]))
+arrays["room"] = np.array(encoder.room("any query"))
+arrays["attention"] = np.array(encoder.attention())
+short = MultiVector(folder, device="cpu", query_length=8, document_length=6)
+arrays["short query"] = short.encode_query_tokens(["cat"])[0]
+arrays["short doc"] = short.encode_doc_tokens(["cat " * 30])[0]
+np.savez(file, **arrays)
