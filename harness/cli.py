@@ -253,7 +253,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     with host.bound(arguments.host, arguments.port) as here:
         service = host.service(system, limits, token)
         where = host.url(here)
-        routes = "POST /rerank, GET /info, GET /health"
+        routes = "POST /rerank, GET /docs, GET /info, GET /health"
         ready = f"Ready: {system.name} at {where} ({routes}). Ctrl-C stops it."
         requests = host.run(service, here, lambda: print(ready, flush=True))
     print(f"Stopped after {requests:,} requests.")

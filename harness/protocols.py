@@ -76,6 +76,17 @@ class Reranker(Protocol):
 
 
 @runtime_checkable
+class ScoresTogether(Reranker, Protocol):
+    """A reranker that scores the candidates of several queries sooner together than apart."""
+
+    def score_together(
+        self, asked: Sequence[tuple[str, Sequence[Doc]]]
+    ) -> Sequence[Sequence[float]]:
+        """For each query and its documents what `score` gives, but for the rounding of float32."""
+        ...
+
+
+@runtime_checkable
 class Preparable(Protocol):
     """A reranker that can do part of its work on the documents before any query comes."""
 

@@ -27,6 +27,7 @@ from harness.protocols import (
     Progress,
     Reranker,
     Retriever,
+    ScoresTogether,
 )
 
 
@@ -167,9 +168,26 @@ def scores(reranker: Reranker, query: Query, docs: Sequence[Doc]) -> list[float]
 
     Raises ComponentError for a wrong number of scores or one that is not finite.
     """
-    if not docs:
-        return []
-    found = [float(np.float32(score)) for score in reranker.score(query.text, docs)]
+    return _checked(reranker.score(query.text, docs), query, docs) if docs else []
+
+
+def scores_together(
+    reranker: ScoresTogether, asked: Sequence[tuple[Query, Sequence[Doc]]]
+) -> list[list[float]]:
+    """For each query and its documents what `scores` gives, by one call of the reranker.
+
+    Raises ComponentError if that of any query is to be refused.
+    """
+    found = reranker.score_together([(query.text, docs) for query, docs in asked])
+    if len(found) != len(asked):
+        raise ComponentError(f"The reranker answered {len(found)} of {len(asked)} queries.")
+    return [
+        _checked(given, query, docs) for given, (query, docs) in zip(found, asked, strict=True)
+    ]
+
+
+def _checked(given: Sequence[float], query: Query, docs: Sequence[Doc]) -> list[float]:
+    found = [float(np.float32(score)) for score in given]
     if len(found) != len(docs):
         raise ComponentError(
             f"The reranker gave {len(found)} scores for the {len(docs)} candidates of query "

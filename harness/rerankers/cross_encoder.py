@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -72,23 +73,31 @@ class CrossEncoder:
         """One logit a document.
 
         The query is kept whole and the document truncated; only a query that leaves no room for
-        a document is cut, to half of the limit. Pairs go through in order of length, so that a
-        batch holds little padding.
+        a document is cut, to half of the limit.
+        """
+        (found,) = self.score_together([(query, docs)])
+        return found
+
+    def score_together(
+        self, asked: Sequence[tuple[str, Sequence[Doc]]]
+    ) -> Sequence[Sequence[float]]:
+        """The logits of all queries; pairs of all of them go through together.
+
+        They do so in order of length, so that a batch holds little padding. What reads the same
+        goes through once: else copies in two batches would no longer tie, for padding rounds.
         """
         import torch
 
-        if not docs:
-            return []
         model = _load(self)
-        rows = _pairs(model.tokenizer, query, [doc.text for doc in docs])
+        rows, places = _distinct(_all_pairs(model.tokenizer, asked))
         scores = torch.empty(len(rows), dtype=torch.float32)
         with torch.inference_mode():
             for batch in self._batches([len(row["input_ids"]) for row in rows]):
                 features = model.tokenizer.pad([rows[i] for i in batch], return_tensors="pt")
                 logits = model.model(**features.to(model.model.device)).logits
                 scores[batch] = logits[:, 0].float().cpu()
-        found: list[float] = scores.tolist()
-        return found
+        found = iter(scores[places].tolist())
+        return [list(islice(found, len(docs))) for _, docs in asked]
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """The places of the rows of each batch, longest rows first."""
@@ -123,8 +132,8 @@ class CrossEncoder:
         return free - (free // 2 if asked >= free else asked)
 
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
-        """Tokens of all pairs, special ones included and padding not."""
-        rows = _pairs(_load(self).tokenizer, query, [doc.text for doc in docs]) if docs else []
+        """Tokens of all distinct pairs, special ones included and padding not."""
+        rows, _ = _distinct(_all_pairs(_load(self).tokenizer, [(query, docs)]))
         return sum(len(row["input_ids"]) for row in rows)
 
 
@@ -136,7 +145,29 @@ def _policy(reranker: CrossEncoder) -> str:
     return tokens if reranker.batch_size >= forward.ONE_BATCH else f"{pairs}, {tokens}"
 
 
-def _pairs(tokenizer: Any, query: str, texts: Sequence[str]) -> list[dict[str, list[int]]]:
+Row = dict[str, list[int]]
+"""What the model reads of a pair: token ids, and what goes with them."""
+
+
+def _all_pairs(tokenizer: Any, asked: Sequence[tuple[str, Sequence[Doc]]]) -> list[Row]:
+    """The pairs of each query, one query after the other."""
+    return [
+        row
+        for query, docs in asked
+        if docs
+        for row in _pairs(tokenizer, query, [doc.text for doc in docs])
+    ]
+
+
+def _distinct(rows: Sequence[Row]) -> tuple[list[Row], list[int]]:
+    """The distinct rows, and for each row its place among them."""
+    keys = [tuple(map(tuple, row.values())) for row in rows]
+    distinct = dict(zip(keys, rows, strict=True))
+    places = {key: place for place, key in enumerate(distinct)}
+    return list(distinct.values()), [places[key] for key in keys]
+
+
+def _pairs(tokenizer: Any, query: str, texts: Sequence[str]) -> list[Row]:
     """Token ids of (query, text) for each text, without padding."""
     limit, room = tokenizer.model_max_length, _room(tokenizer)
     ids = tokenizer(query, add_special_tokens=False, verbose=False)["input_ids"]

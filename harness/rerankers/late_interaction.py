@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness import forward, token_index
 from harness.data import Doc
@@ -53,10 +53,18 @@ class LateInteraction:
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """Scores with the documents encoded now."""
-        texts = _distinct(docs)
+        (found,) = self.score_together([(query, docs)])
+        return found
+
+    def score_together(
+        self, asked: Sequence[tuple[str, Sequence[Doc]]]
+    ) -> Sequence[Sequence[float]]:
+        """Scores with the documents of all queries encoded now, together."""
+        texts = _distinct([doc for _, docs in asked for doc in docs])
         with stage("encode_docs"):
-            tokens, lengths = _fetched(self, self._index(list(texts)), texts, docs)
-        return _scores(self, query, tokens, lengths)
+            index = self._index(list(texts))
+            fetched = [_fetched(self, index, texts, docs) for _, docs in asked]
+        return _scores(self, [query for query, _ in asked], fetched)
 
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Tokens of `docs` that the encoder's model reads; 0 where the encoder cannot count."""
@@ -82,8 +90,9 @@ class _Prepared:
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         with stage("fetch"):
-            tokens, lengths = _fetched(self.system, self.index, self.places, docs)
-        return _scores(self.system, query, tokens, lengths)
+            fetched = _fetched(self.system, self.index, self.places, docs)
+        (found,) = _scores(self.system, [query], [fetched])
+        return found
 
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Vectors of `docs` that are compared: tokens that were read beforehand."""
@@ -103,23 +112,31 @@ class _Prepared:
         )
 
 
+class _Fetched(NamedTuple):
+    tokens: Any
+    """The vectors of some documents where MaxSim runs, one document after the other."""
+    lengths: NDArray[np.int64]
+
+
 def _fetched(
     system: LateInteraction, index: TokenIndex, places: Mapping[str, int], docs: Sequence[Doc]
-) -> tuple[Any, NDArray[np.int64]]:
-    """The vectors of `docs` where MaxSim runs, one document after the other, and their lengths."""
+) -> _Fetched:
     tokens = index.fetch([places[doc.text] for doc in docs])
-    return forward.moved(tokens.vectors, system.device, "MaxSim"), tokens.lengths
+    return _Fetched(forward.moved(tokens.vectors, system.device, "MaxSim"), tokens.lengths)
 
 
 def _scores(
-    system: LateInteraction, query: str, tokens: Any, lengths: NDArray[np.int64]
-) -> list[float]:
+    system: LateInteraction, queries: Sequence[str], fetched: Sequence[_Fetched]
+) -> list[list[float]]:
+    """For each query the scores of what was fetched for it."""
     with stage("encode_query"):
-        (matrix,) = system.encoder.encode_query_tokens([query])
+        matrices = system.encoder.encode_query_tokens(queries)
     compare = maxsim if system.device == "cpu" else maxsim_on_device
     with stage("score"):
-        found: list[float] = compare(sliced(matrix, system.dim), tokens, lengths).tolist()
-    return found
+        return [
+            compare(sliced(matrix, system.dim), *found).tolist()
+            for matrix, found in zip(matrices, fetched, strict=True)
+        ]
 
 
 def _distinct(docs: Sequence[Doc]) -> dict[str, int]:

@@ -1,7 +1,6 @@
-"""The service as an ASGI application: one request is scored at a time, and few may wait.
+"""The service as an ASGI application: requests are read, wait for the model, and are answered.
 
-A model that is asked by two threads at once answers neither of them sooner; what is not scored yet
-waits in the order in which it came, and beyond a number of requests 503 says when to come again.
+Beyond a number of requests inside, 503 says when to come again.
 """
 
 from __future__ import annotations
@@ -10,28 +9,24 @@ import asyncio
 import contextlib
 import functools
 import hmac
-import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from harness import stages
-from harness.errors import HarnessError
 from harness.files import read_yaml
 from harness.protocols import Reranker
+from harness.service.batches import Batches
+from harness.service.docs import Page
 from harness.service.forms import Cohere, Form, Plain, Tei
-from harness.service.request import Limits, RefusedError, Wanted, parsed
-
-log = logging.getLogger(__name__)
+from harness.service.request import GONE, Limits, RefusedError, parsed
 
 BODY_SECONDS = 30.0
 """For a request's body to arrive."""
@@ -43,8 +38,8 @@ still sending when the connection closes would not hear why."""
 LONGEST_WAIT = 30
 """Seconds after which an overloaded service is asked again, at most."""
 
-GONE = 499
-"""The status of a request whose sender left before its turn; nobody reads it."""
+PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+"""A page fetches nothing from elsewhere and runs no script."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -61,6 +56,7 @@ def application(
         Route("/info", service.guarded(service.info)),
         Route("/v1/models", service.guarded(service.models)),
         Route("/metrics", service.guarded(service.metrics)),
+        Route("/docs", service.docs),
         Route("/openapi.json", _openapi),
         Route("/health", _health),
         Route("/ready", _health),
@@ -95,30 +91,27 @@ async def _no_route(request: Request, error: HTTPException) -> Response:
 
 
 class _Service:
-    """What the requests share: the model's one thread, the turn to use it, and the counts."""
+    """What the requests share: the turns of the model, the token, and the counts."""
 
     def __init__(
         self, reranker: Reranker, info: Mapping[str, Any], limits: Limits, token: str
     ) -> None:
-        self._reranker = reranker
+        self._batches = Batches(reranker, limits.batch)
         self._limits = limits
         self._token = token
         self._model = str(info["model"])
         told = {"model_id": self._model, "model_sha": info.get("fingerprint")}  # as TEI has them
         most = {"max_documents": limits.documents, "max_client_batch_size": limits.documents}
-        self._info = {**info, **told, **most, "limits": limits._asdict()}
-        self._thread = ThreadPoolExecutor(1, "score")
-        self._turn = asyncio.Lock()
+        how = {"together": self._batches.together, "limits": limits._asdict()}
+        self._info = {**info, **told, **most, **how}
         self._inside = 0
-        self._seconds = 0.0
         self._answers: dict[int, int] = {}
-        self._scored = {"seconds": 0.0, "documents": 0.0}
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Lets the model's thread go when the last request was answered."""
         yield
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._batches.close()
 
     def guarded(self, handler: Handler) -> Handler:
         """The handler, for whoever has the token."""
@@ -141,13 +134,17 @@ class _Service:
         entry = {"id": self._model, "object": "model", "owned_by": "rerank-harness"}
         return JSONResponse({"object": "list", "data": [entry]})
 
+    async def docs(self, request: Request) -> Response:
+        """The routes and their fields, for people."""
+        page = Page(_described(), str(request.base_url).rstrip("/"), bool(self._token)).html()
+        return HTMLResponse(page, headers=PAGE_HEADERS)
+
     async def metrics(self, _: Request) -> Response:
         """Counts in the text format of Prometheus."""
         lines = ["# TYPE rerank_requests_total counter"]
         for status, count in sorted(self._answers.items()):
             lines.append(f'rerank_requests_total{{status="{status}"}} {count}')
-        for name, value in self._scored.items():
-            lines += [f"# TYPE rerank_{name}_total counter", f"rerank_{name}_total {value:.6f}"]
+        lines += self._batches.metrics()
         lines += ["# TYPE rerank_requests_inside gauge", f"rerank_requests_inside {self._inside}"]
         text = "".join(f"{line}\n" for line in lines)
         return Response(text, media_type="text/plain; version=0.0.4")
@@ -175,16 +172,10 @@ class _Service:
             content = parsed(await _body(request, self._limits.bytes))
             spoken = form or (Tei() if "texts" in content else Plain())
             asked = spoken.read(content, self._model, self._limits)
-            async with self._turn:
-                if await request.is_disconnected():
-                    return Response(status_code=GONE)
-                started = time.perf_counter()
-                scores = await self._scores(asked)
-                scored = time.perf_counter()
-            self._note(len(asked.docs), scored - started)
-            answer = spoken.answer(content, asked, scores)
+            scored = await self._batches.scored(asked, request.is_disconnected)
+            answer = spoken.answer(content, asked, scored.scores)
         now = time.perf_counter()
-        spent = {"queue": started - begun, "score": scored - started, "total": now - begun}
+        spent = {"queue": scored.started - begun, "score": scored.seconds, "total": now - begun}
         timing = ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in spent.items())
         return JSONResponse(answer, headers={"Server-Timing": timing})
 
@@ -192,7 +183,7 @@ class _Service:
     def _admitted(self) -> Iterator[None]:
         """A place inside while it is open; refuses with 503 where all are taken."""
         if self._inside >= self._limits.requests:
-            wait = min(max(math.ceil(self._seconds), 1), LONGEST_WAIT)
+            wait = min(max(math.ceil(self._batches.last_seconds), 1), LONGEST_WAIT)
             told = (
                 f"{self._inside} requests are inside and no more are taken: ask again in {wait} s."
             )
@@ -202,26 +193,6 @@ class _Service:
             yield
         finally:
             self._inside -= 1
-
-    async def _scores(self, asked: Wanted) -> list[float]:
-        """The reranker's scores as float32 values, made by the one thread that uses the model."""
-        loop = asyncio.get_running_loop()
-        work = functools.partial(stages.scores, self._reranker, asked.query, asked.docs)
-        try:
-            return await loop.run_in_executor(self._thread, work)
-        except HarnessError as error:
-            log.warning("a request failed: %s", error)
-            raise RefusedError(500, str(error)) from error
-        except Exception as error:  # one request that breaks the model must not stop the others
-            log.exception("a request failed")
-            why = " ".join(str(error).split())
-            told = f"The reranker failed ({type(error).__name__}: {why})."
-            raise RefusedError(500, told) from error
-
-    def _note(self, documents: int, seconds: float) -> None:
-        self._seconds = seconds
-        self._scored["seconds"] += seconds
-        self._scored["documents"] += documents
 
 
 async def _body(request: Request, most: int) -> bytes:

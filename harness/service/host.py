@@ -125,8 +125,8 @@ def url(here: socket.socket) -> str:
 def run(application: Starlette, here: socket.socket, ready: Callable[[], None]) -> int:
     """Answer until SIGTERM or SIGINT, and then what is inside; the number of requests.
 
-    `ready` is called when requests are answered. A second SIGINT lets nobody but the request that
-    is being scored finish. Raises ServerError if another process took the port meanwhile.
+    `ready` is called when requests are answered. A second SIGINT lets nobody but those that
+    are being scored finish. Raises ServerError if another process took the port meanwhile.
     """
     import uvicorn
 

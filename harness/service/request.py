@@ -11,6 +11,9 @@ from harness.data import Doc, Hit, Query
 from harness.frames import ranked
 from harness.registry import did_you_mean
 
+GONE = 499
+"""The status of a request whose sender left before it was answered; nobody reads it."""
+
 SHOWN = 40
 """Characters of a wrong value that a message repeats."""
 
@@ -26,6 +29,8 @@ class Limits(NamedTuple):
     """Of a request's body."""
     requests: int = SERVE_LIMITS["requests"][0]
     """Requests inside at once: read, waiting for their turn, or scored."""
+    batch: int = SERVE_LIMITS["batch"][0]
+    """Documents that are scored at once, if they come from several requests."""
 
 
 class RefusedError(Exception):

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.data import Doc
+from harness.data import Doc, Hit
 from harness.encoders.bge_m3 import BgeM3
 from harness.encoders.fastembed_tokens import FastembedTokens
 from harness.encoders.pylate import Pylate
-from harness.protocols import Preparable
+from harness.frames import ranked
+from harness.protocols import Preparable, ScoresTogether
 from harness.rerankers.cross_encoder import CrossEncoder
 from harness.rerankers.fastembed import Fastembed
 from harness.rerankers.hybrid import Hybrid
@@ -99,6 +100,29 @@ def test_every_query_is_answered(reranker: Any, query: str) -> None:
     found = scores(reranker, query, [*DOCS, LONG])
     assert np.isfinite(found).all()
     assert len(np.unique(found.round(5))) > len(DOCS) / 2  # the documents still count
+
+
+@pytest.mark.parametrize("name", ["bge", "ms-marco", "on the fly", "pylate", "identity"])
+def test_queries_together_rank_as_apart(name: str) -> None:
+    """Their documents overlap, one query comes twice, and one has no documents at all."""
+    reranker = RERANKERS[name]
+    assert isinstance(reranker, ScoresTogether)
+    drawn = random.Random(7)
+    queries = [QUERY, "cat", "", "river " * 40, "cat", "blue stone of the tree"]
+    asked = [(query, drawn.sample([*DOCS, LONG], 3 + 2 * n)) for n, query in enumerate(queries)]
+    asked.insert(2, ("dog", []))
+    found = reranker.score_together(asked)
+    assert len(found) == len(asked)
+    for (query, docs), together in zip(asked, found, strict=True):
+        apart = reranker.score(query, docs)
+        assert_same(together, apart)
+        assert order(docs, together) == order(docs, apart)
+
+
+def order(docs: Sequence[Doc], scores: Sequence[float]) -> list[str]:
+    return [
+        hit.doc_id for hit in ranked(Hit(d.doc_id, s) for d, s in zip(docs, scores, strict=True))
+    ]
 
 
 def test_no_candidates(reranker: Any) -> None:

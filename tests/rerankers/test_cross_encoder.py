@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,35 @@ def test_batches_do_not_matter(reference: str) -> None:
         for size in (1, 32)
     )
     np.testing.assert_allclose(one, many, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("reference", [BGE, MS_MARCO])
+def test_what_reads_the_same_scores_the_same_to_the_last_bit(reference: str) -> None:
+    """Whoever else is asked, in whichever batch: ties are broken by ids and not by padding."""
+    reranker = CrossEncoder(reference, batch_size=2, device="cpu")
+    copies = [*DOCS, *(Doc(f"copy of {doc.doc_id}", doc.text) for doc in DOCS)]
+    asked = [("cat", copies), ("sort the list", copies), ("cat", DOCS[::-1])]
+    first, other, again = reranker.score_together(asked)
+    assert first[: len(DOCS)] == first[len(DOCS) :] == again[::-1]
+    assert other[: len(DOCS)] == other[len(DOCS) :] != first[: len(DOCS)]
+    assert reranker.count_tokens("cat", copies) == reranker.count_tokens("cat", DOCS)
+
+
+def test_pairs_of_all_queries_go_through_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    reranker = CrossEncoder(MS_MARCO, batch_size=4, device="cpu")
+    model = cross_encoder._load(reranker).model
+    sizes: list[tuple[int, ...]] = []
+    forward_pass = model.forward
+
+    def noted(**features: Any) -> Any:
+        sizes.append(tuple(features["input_ids"].shape))
+        return forward_pass(**features)
+
+    monkeypatch.setattr(model, "forward", noted)
+    texts = [Doc("1", "dog"), Doc("2", "dog " * 7), Doc("3", "cat cat")]
+    reranker.score_together([("cat", texts), ("dog", texts)])
+    # [CLS] query [SEP] text [SEP]: lengths 5, 11 and 6 for each query, the longest first.
+    assert sizes == [(4, 11), (2, 5)]
 
 
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"batch_tokens": 0}])

@@ -51,6 +51,21 @@ def test_scores_by_hand(documents: Any) -> None:
     assert reranker.score("both", candidates) == pytest.approx([1, 1, 2, 1.4])
 
 
+def test_queries_together_are_encoded_once() -> None:
+    texts: list[list[str]] = []
+
+    @dataclass(frozen=True)
+    class Noting(Literal):
+        def encode_query_tokens(self, some: Sequence[str]) -> list[NDArray[np.float32]]:
+            texts.append(list(some))
+            return super().encode_query_tokens(some)
+
+    asked = [("right", docs("up", "both")), ("both", docs("right", "up")), ("up", docs("both"))]
+    found = LateInteraction(Noting()).score_together(asked)
+    assert found == [pytest.approx([0, 1]), pytest.approx([1, 1]), pytest.approx([1])]
+    assert texts == [["up", "both", "right"], ["right", "both", "up"]]  # documents, then queries
+
+
 def test_dim_is_cut_and_brought_back_to_length_1() -> None:
     reranker = LateInteraction(Literal(), dim=2)
     assert reranker.score("right", docs("outside")) == pytest.approx([1.0])  # 0.6 before the cut
