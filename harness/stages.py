@@ -181,9 +181,7 @@ def scores_together(
     found = reranker.score_together([(query.text, docs) for query, docs in asked])
     if len(found) != len(asked):
         raise ComponentError(f"The reranker answered {len(found)} of {len(asked)} queries.")
-    return [
-        _checked(given, query, docs) for given, (query, docs) in zip(found, asked, strict=True)
-    ]
+    return [_checked(given, query, docs) for given, (query, docs) in zip(found, asked, strict=True)]
 
 
 def _checked(given: Sequence[float], query: Query, docs: Sequence[Doc]) -> list[float]:

@@ -127,7 +127,7 @@ class Batches:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.run_in_executor(self._thread, self._scores, batch)
-        except Exception as error:  # what breaks the model must not stop the service
+        except Exception as error:  # noqa: BLE001 - what breaks the model must not stop the service
             if len(batch) == 1:
                 batch[0].refuse(_refusal(error))
                 return

@@ -115,7 +115,8 @@ def test_queries_together_rank_as_apart(name: str) -> None:
     assert len(found) == len(asked)
     for (query, docs), together in zip(asked, found, strict=True):
         apart = reranker.score(query, docs)
-        assert_same(together, apart)
+        # MaxSim sums 32 query tokens to scores of about 30, where 1e-5 is five steps of float32.
+        np.testing.assert_allclose(together, apart, rtol=1e-6, atol=1e-5)
         assert order(docs, together) == order(docs, apart)
 
 
