@@ -8,19 +8,23 @@ runs is what was fingerprinted.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import json
 import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from harness import forward, machine, models
 from harness.errors import ModelError
+
+RESTING = ("session.force_spinning_stop", "1")
+"""onnxruntime_session_options_config_keys.h: threads stop spinning when the last call returns."""
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -154,16 +158,17 @@ def _made(
     forward.stay_offline()
     wanted = _providers(component)
     laid = _laid_out(folder, component.file, as_file, component.max_length)
-    made = _opened(
-        component,
-        lambda: make(
-            specific_model_path=str(laid),
-            cache_dir=str(laid),
-            threads=component.threads or machine.threads_now(),
-            providers=wanted,
-            local_files_only=True,
-        ),
-    )
+    with _still_between_calls():
+        made = _opened(
+            component,
+            lambda: make(
+                specific_model_path=str(laid),
+                cache_dir=str(laid),
+                threads=component.threads or machine.threads_now(),
+                providers=wanted,
+                local_files_only=True,
+            ),
+        )
     found = Loaded(made, made.model, _uncut(made.model.tokenizer))
     running = found.inner.model.get_providers()
     if running[0] != wanted[0]:
@@ -179,6 +184,29 @@ def _made(
         )
     check(found)
     return found
+
+
+@contextlib.contextmanager
+def _still_between_calls() -> Iterator[None]:
+    """Sessions made in the block let their threads rest after a call.
+
+    Left to themselves these go on asking for work, on cores that the next call of another library
+    is timed on. fastembed hands such options on to none of its models.
+    """
+    import onnxruntime
+
+    usual = onnxruntime.SessionOptions
+
+    def resting() -> Any:
+        options = usual()
+        options.add_session_config_entry(*RESTING)
+        return options
+
+    onnxruntime.SessionOptions = resting
+    try:
+        yield
+    finally:
+        onnxruntime.SessionOptions = usual
 
 
 def _opened(component: OnnxModel, make: Callable[[], Any]) -> Any:

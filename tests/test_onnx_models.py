@@ -185,6 +185,14 @@ def test_threads_are_those_of_the_component_else_of_the_measurement(exported: Ex
     assert machine.threads_now() == machine.usable_cores()
 
 
+def test_threads_rest_between_calls(exported: Exported) -> None:
+    from harness.encoders import fastembed
+
+    session = fastembed._load(Fastembed(exported(MINILM))).inner.model  # type: ignore[arg-type]
+    options = session.get_session_options()
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+
+
 def test_batches_that_would_change_scores_are_not_tried(exported: Exported) -> None:
     place = exported(MINILM)
     assert set(Fastembed(place).policies()) > {"batches of 1", "batches of 8", "one batch"} - {""}

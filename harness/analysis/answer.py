@@ -89,16 +89,15 @@ def _cost(costs: CostAnalysis, system: str, baseline: str) -> Iterator[str]:
     """How long the whole query takes with most candidates on each device, beside the baseline's."""
     whole = costs.end_to_end
     for device in dict.fromkeys(whole["device"]):
-        mine = whole[(whole["device"] == device) & (whole["system"] == system)]
-        theirs = whole[(whole["device"] == device) & (whole["system"] == baseline)]
-        mine = mine[mine["status"] == "measured"]
+        here = whole[(whole["device"] == device) & (whole["status"] == "measured")]
+        mine, theirs = (here[here["system"] == name] for name in (system, baseline))
         if mine.empty or theirs.empty or system == baseline:
             continue
-        row = _preferred(mine)
-        name = "p95" if _carried(row, "p95") and _carried(theirs.iloc[0], "p95") else "p50"
+        row, other = _preferred(mine), _preferred(theirs)
+        name = "p95" if _carried(row, "p95") and _carried(other, "p95") else "p50"
         yield (
             f"{_how(row)} its whole query takes {milliseconds(row[name])} ms on {device} "
-            f"({STATISTIC[name]}), that of {baseline} {milliseconds(theirs.iloc[0][name])} ms."
+            f"({STATISTIC[name]}), that of {baseline} {milliseconds(other[name])} ms."
         )
 
 
