@@ -196,8 +196,14 @@ def test_one_that_comes_alone_is_not_delayed(monkeypatch: pytest.MonkeyPatch) ->
 
     async def run() -> None:
         batches = Batches(reranker, 100)
-        timers: list[Any] = []
-        monkeypatch.setattr(asyncio.get_running_loop(), "call_at", lambda *a, **_: timers.append(a))
+        loop, timers = asyncio.get_running_loop(), []
+        set_timer = loop.call_at
+
+        def noted(*given: Any, **options: Any) -> asyncio.TimerHandle:
+            timers.append(given)
+            return set_timer(*given, **options)
+
+        monkeypatch.setattr(loop, "call_at", noted)
         for query in "abc":
             assert_scored(await batches.scored(wanted(query), there), wanted(query))
         assert timers == []
