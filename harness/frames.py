@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.data import Hit
 
@@ -104,6 +105,18 @@ those of `harness.precision`, or `plaid` with `nbits`; `trained` says whether th
 for this many dimensions. `payload_bytes` are those of the vectors' own files, `disk_bytes` the whole
 folder; the seconds fetch and decompress 100 documents from memory, a memory map, and a memory map
 whose pages were dropped (for PLAID: search restricted to them, `memory_seconds` only)."""
+
+
+def best(
+    doc_ids: Sequence[str], scores: NDArray[np.float32], depth: int, among: NDArray[np.int64]
+) -> list[Hit]:
+    """The first `depth` hits of an index, by `ranked`, of the documents whose places are `among`.
+
+    Every tie at the cut is ranked, so that none of them depends on the order of documents.
+    """
+    if len(among) > depth:
+        among = among[scores[among] >= np.partition(scores[among], -depth)[-depth]]
+    return ranked(Hit(doc_ids[place], float(scores[place])) for place in among.tolist())[:depth]
 
 
 def ranked(hits: Iterable[Hit]) -> list[Hit]:

@@ -28,6 +28,9 @@ from harness.errors import ModelError, PackageError
 from harness.files import sha256
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?|[\w.-]+(@[\w.-]+)?")
+LOCAL = ("package:", DUMMY, ".", "/", "~")
+"""How a reference begins that is no hub id."""
+
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.onnx")
 """Files of which at least one must lie in a model's folder."""
 
@@ -289,8 +292,7 @@ def _cache_folder() -> str:
 
 def check_remote_code(reference: str, trust_remote_code: bool) -> None:
     """Raise ValueError if code from a hub model is to run without a pinned revision."""
-    local = reference.startswith(("package:", DUMMY, ".", "/", "~"))
-    if trust_remote_code and not local and "@" not in reference:
+    if trust_remote_code and not reference.startswith(LOCAL) and "@" not in reference:
         raise ValueError(
             f"trust_remote_code runs code that comes with {reference!r}: pin its revision as "
             f"{reference}@COMMIT"

@@ -6,7 +6,6 @@ prompts and markers are read from.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import shutil
 import warnings
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 from harness import forward, models, registry
 from harness.encoders.pylate import has_trained_projection
-from harness.errors import ModelError, PackageError, StoreError
+from harness.errors import ModelError, StoreError
 from harness.rerankers.cross_encoder import has_trained_head
 
 FLOAT32, INT8 = "onnx/model.onnx", "onnx/model_int8.onnx"
@@ -33,7 +32,7 @@ KEPT = (
 )
 """Files of a checkpoint that are copied, where it has them."""
 
-NEEDED = ("torch", "transformers", "onnx", "onnxruntime")
+NEEDED = dict.fromkeys(("torch", "transformers", "onnx", "onnxruntime"), "writing ONNX")
 
 
 class Graph(NamedTuple):
@@ -53,7 +52,7 @@ def export(reference: str, folder: Path) -> list[Path]:
     for a model that is not here or too large, PackageError for a missing package, StoreError where the files
     cannot be written.
     """
-    _require(NEEDED)
+    registry.require_packages((), also=NEEDED)
     source = models.fetch(reference, "the export").folder
     forward.prepare_libraries()
     files = [folder / FLOAT32, folder / INT8]
@@ -71,14 +70,6 @@ def export(reference: str, folder: Path) -> list[Path]:
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror or error}.") from error
     return files
-
-
-def _require(packages: Sequence[str]) -> None:
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        raise PackageError(
-            f"Writing ONNX needs {', '.join(missing)}. {registry.install_line(missing)}"
-        )
 
 
 def _save_tokenizer(source: Path, folder: Path) -> None:

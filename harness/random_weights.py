@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from harness import registry
+from harness.catalogue import DUMMY
+from harness.models import LOCAL
 from harness.protocols import Served
 from harness.settings import System
-
-LOCAL = ("package:", "dummy:", ".", "/", "~")
-"""How a model's name begins that is not a hub id."""
 
 
 def with_random_weights(system: System) -> System:
@@ -27,7 +26,7 @@ def with_random_weights(system: System) -> System:
             return part
         if model.startswith(LOCAL) or Path(model).is_dir():
             return part
-        dummy = f"dummy:{model.partition('@')[0]}"
+        dummy = f"{DUMMY}{model.partition('@')[0]}"
         own_code = {"trust_remote_code": False} if hasattr(part, "trust_remote_code") else {}
         return dataclasses.replace(part, model=dummy, **own_code)
 

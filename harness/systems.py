@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import textwrap
 from collections.abc import Mapping, Sequence
-from importlib import resources
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
-from harness import registry
+from harness import files
 
 Against = Literal[
     "real server", "real library", "real weights", "tiny weights", "contract server", "not tested"
@@ -40,32 +39,15 @@ class System(BaseModel):
 
 def _said(kind: str, how: str) -> str:
     use, _, dialect = how.partition(" ")
-    return f"{kind[:-1]}: {{use: {use}{f', dialect: {dialect}' if dialect not in ('', use) else ''}, ...}}"
+    spoken = f", dialect: {dialect}" if dialect not in ("", use) else ""  # or the only one it has
+    return f"{kind[:-1]}: {{use: {use}{spoken}, ...}}"
 
 
 @functools.cache
 def known() -> tuple[System, ...]:
     """All of them, in the order of `systems.yaml`."""
-    text = resources.files("harness").joinpath("systems.yaml").read_text(encoding="utf-8")
-    return tuple(System.model_validate(system) for system in yaml.safe_load(text))
-
-
-def unnamed() -> dict[str, list[str]]:
-    """Components and dialects that belong to no system of the list, by kind."""
-    kinds = (kind for kind in registry.KINDS if kind != "datasets")
-    left = {
-        kind: {*_ways(kind)} - {how for s in known() for how in s.runs.get(kind, ())}
-        for kind in kinds
-    }
-    return {kind: sorted(ways) for kind, ways in left.items() if ways}
-
-
-def _ways(kind: str) -> list[str]:
-    found = []
-    for use in registry.names(kind):
-        dialects: Mapping[str, Any] = getattr(registry.component_class(kind, use), "dialects", {})
-        found += [f"{use} {dialect}" for dialect in dialects] or [use]
-    return found
+    listed = files.read_yaml(Path(__file__).with_name("systems.yaml"))
+    return tuple(System.model_validate(system) for system in listed)
 
 
 def markdown() -> str:

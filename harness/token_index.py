@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data import Doc
 from harness.errors import ComponentError, StoreError
 from harness.precision import Packed, Precision, pack, unpack
 
@@ -57,6 +58,10 @@ class TokenIndex:
         """Bytes of all arrays."""
         return self.packed.nbytes + self.offsets.nbytes
 
+    def count(self, places: Sequence[int]) -> int:
+        """Vectors of the documents at `places`."""
+        return int((self.offsets[1:][places] - self.offsets[:-1][places]).sum())
+
     def fetch(self, places: Sequence[int]) -> Tokens:
         """The float32 vectors of the documents at `places`, in that order.
 
@@ -84,6 +89,12 @@ class TokenIndex:
         np.save(folder / OFFSETS, self.offsets)
         about = {"precision": self.precision, "dim": self.packed.dim}
         (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+
+
+def places(docs: Iterable[Doc]) -> dict[str, int]:
+    """The distinct texts of documents, each with its place among them."""
+    texts = dict.fromkeys(doc.text for doc in docs)
+    return {text: place for place, text in enumerate(texts)}
 
 
 def build(matrices: Iterable[NDArray[np.float32]], precision: Precision) -> TokenIndex:

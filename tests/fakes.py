@@ -210,17 +210,11 @@ class GaussianTokenEncoder:
         return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
 
 
-@dataclass(frozen=True)
-class HashingJointEncoder:
-    """The vectors of the two hashing encoders and the words' counts, noted as one call."""
-
-    dim: int = 16
+class Jointly:
+    """The parts of an encoder's joint answer, each asked for alone; queries are like documents."""
 
     def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
-        CALLS.append(f"encode {len(texts)} jointly")
-        tokens = [np.array([_unit([word], self.dim) for word in t.split()]) for t in texts]
-        dense = np.array([_unit(text.split(), self.dim) for text in texts])
-        return Joint(dense.reshape(-1, self.dim), [_counts(text) for text in texts], tokens)
+        raise NotImplementedError
 
     def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self.encode_docs_jointly(texts).dense
@@ -231,10 +225,25 @@ class HashingJointEncoder:
     def encode_doc_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
         return self.encode_docs_jointly(texts).tokens
 
+    def encode_queries_jointly(self, texts: Sequence[str]) -> Joint:
+        return self.encode_docs_jointly(texts)
+
     encode_queries = encode_docs
     encode_query_terms = encode_doc_terms
     encode_query_tokens = encode_doc_tokens
-    encode_queries_jointly = encode_docs_jointly
+
+
+@dataclass(frozen=True)
+class HashingJointEncoder(Jointly):
+    """The vectors of the two hashing encoders and the words' counts, noted as one call."""
+
+    dim: int = 16
+
+    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
+        CALLS.append(f"encode {len(texts)} jointly")
+        tokens = [np.array([_unit([word], self.dim) for word in t.split()]) for t in texts]
+        dense = np.array([_unit(text.split(), self.dim) for text in texts])
+        return Joint(dense.reshape(-1, self.dim), [_counts(text) for text in texts], tokens)
 
 
 def _counts(text: str) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data import Hit
-from harness.frames import ranked
+from harness.frames import best, ranked
 
 SCORES = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0])
 HITS = st.dictionaries(st.text(min_size=1), SCORES).map(lambda d: [Hit(*x) for x in d.items()])
@@ -57,3 +57,11 @@ def test_ranking_is_sorted_and_whole(hits: list[Hit]) -> None:
     assert found == sorted(found, reverse=True)
     assert {doc_id for _, doc_id in found} == {hit.doc_id for hit in hits}
     assert ranked(ranked(hits)) == ranked(hits)
+
+
+def test_best_of_an_index_takes_every_tie_at_the_cut() -> None:
+    ids, scores = ["a", "b", "c", "d"], np.array([1.0, 2.0, 1.0, 1.0], dtype=np.float32)
+    found = best(ids, scores, 2, np.arange(4))
+    assert [hit.doc_id for hit in found] == ["b", "d"]  # of three that tie the greatest id
+    assert [hit.doc_id for hit in best(ids, scores, 2, np.array([0, 2]))] == ["c", "a"]
+    assert best(ids, scores, 2, np.array([], dtype=np.int64)) == []

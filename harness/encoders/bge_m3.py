@@ -116,9 +116,7 @@ class BgeM3:
 
     def policies(self) -> Mapping[str, Self]:
         """Sizes of batches; this encoder's own among them."""
-        variants = [replace(self, batch_size=size) for size in forward.BATCH_SIZES]
-        device = forward.pick_device(self.device, self.model)
-        return {forward.policy(one.batch_size, device): one for one in (*variants, self)}
+        return forward.batch_policies(self)
 
     def attention(self) -> str:
         """How the model computes attention."""

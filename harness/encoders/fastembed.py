@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness import models, onnx_models
 from harness.encoders.sentence_transformers import DOCUMENT_PROMPTS
 from harness.errors import ModelError
+from harness.files import read_json
 from harness.onnx_models import Loaded, OnnxModel, named
 
 if TYPE_CHECKING:
@@ -87,15 +87,15 @@ def _prompt(encoder: Fastembed, said: str | None, names: Sequence[str]) -> str:
     if said is not None:
         return said
     folder = models.folder(encoder.model, "an encoder", encoder.file)
-    prompts = _json(folder / "config_sentence_transformers.json").get("prompts") or {}
+    prompts = read_json(folder / "config_sentence_transformers.json").get("prompts") or {}
     return next((prompts[name] for name in names if prompts.get(name)), "")
 
 
 def _pooling(encoder: Fastembed, folder: Path) -> str:
     """`mean` or `cls`, from the files of sentence-transformers that lie beside the graph."""
-    modules = _json(folder / "modules.json") or []
+    modules = read_json(folder / "modules.json") or []
     kinds = {module["type"].rpartition(".")[2]: module["path"] for module in modules}
-    config = _json(folder / kinds.get("Pooling", "1_Pooling") / "config.json")
+    config = read_json(folder / kinds.get("Pooling", "1_Pooling") / "config.json")
     modes = [mode for mode, value in config.items() if mode.startswith("pooling_mode") and value]
     further = [kind for kind in kinds if kind not in IN_THE_GRAPH]
     if further:
@@ -110,10 +110,6 @@ def _pooling(encoder: Fastembed, folder: Path) -> str:
             "whichever it was trained with, or `pooling: none` where the graph pools."
         )
     return POOLED[modes[0]]
-
-
-def _json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def _load(encoder: Fastembed) -> Loaded:

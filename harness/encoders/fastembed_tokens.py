@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness import models, onnx_models
 from harness.errors import ModelError
+from harness.files import read_json
 from harness.onnx_models import Loaded, OnnxModel, named
 from harness.precision import unit
 
@@ -123,7 +123,7 @@ def _check(encoder: FastembedTokens, found: Loaded) -> None:
     if len(shape) != 3:
         raise ModelError(f"{named(encoder)} gives no vector for every token (shape {shape}).")
     folder = models.folder(encoder.model, "an encoder", encoder.file)
-    if shape[2] == _json(folder / "config.json").get("hidden_size"):
+    if shape[2] == read_json(folder / "config.json").get("hidden_size"):
         raise ModelError(
             f"{named(encoder)} gives vectors as wide as its hidden states, {shape[2]}: the "
             "projection of a late-interaction model is not in the graph. Export it with its "
@@ -147,8 +147,8 @@ def _check_markers(encoder: FastembedTokens, folder: Path) -> None:
 
 def _markers(folder: Path) -> tuple[str, str]:
     """The markers of queries and documents, as Stanford's or pylate's files say them."""
-    stanford = _json(folder / "artifact.metadata")
-    pylate = _json(folder / "config_sentence_transformers.json")
+    stanford = read_json(folder / "artifact.metadata")
+    pylate = read_json(folder / "config_sentence_transformers.json")
     return (
         pylate.get("query_prefix") or stanford.get("query_token_id") or UNUSED,
         pylate.get("document_prefix") or stanford.get("doc_token_id") or UNUSED.replace("0", "1"),
@@ -158,12 +158,8 @@ def _markers(folder: Path) -> tuple[str, str]:
 @functools.cache
 def _ids(folder: Path) -> Mapping[str, int]:
     """By token its id."""
-    content = _json(folder / "tokenizer.json")
+    content = read_json(folder / "tokenizer.json")
     vocabulary = content["model"]["vocab"]
     words = vocabulary if isinstance(vocabulary, Mapping) else {}
     added = {one["content"]: int(one["id"]) for one in content.get("added_tokens", ())}
     return {**words, **added}
-
-
-def _json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from harness import dummy, forward, models
 from harness.errors import ModelError
+from harness.files import read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,9 +111,7 @@ class Pylate:
 
     def policies(self) -> Mapping[str, Self]:
         """Sizes of batches; this encoder's own among them."""
-        variants = [replace(self, batch_size=size) for size in forward.BATCH_SIZES]
-        device = forward.pick_device(self.device, self.model)
-        return {forward.policy(one.batch_size, device): one for one in (*variants, self)}
+        return forward.batch_policies(self)
 
     def attention(self) -> str:
         """How the model computes attention."""
@@ -157,16 +155,12 @@ def has_trained_projection(folder: Path, beside: Collection[str] = ()) -> bool:
     module that pools marks a sentence encoder, whose layers were not trained on tokens. `beside`
     names further modules that may follow a projection.
     """
-    config = _json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if (config.get("architectures") or [""])[0] == "HF_ColBERT":
         return True
-    modules = _json(folder / "modules.json") or []
+    modules = read_json(folder / "modules.json") or []
     kinds = [module["type"].rpartition(".")[2] for module in modules]
     return set(kinds[1:]).difference(beside) == {"Dense"}
-
-
-def _json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def _load(encoder: Pylate) -> Any:

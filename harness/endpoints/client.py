@@ -216,14 +216,18 @@ def token_in(variable: str) -> str:
     return token
 
 
+def is_here(url: str) -> bool:
+    """Whether a server is on this machine."""
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
 @functools.cache
 def _http(url: str) -> httpx.Client:
     """Connections to a server, kept open; proxies of the environment are not for this machine."""
     import httpx
 
-    here = (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
     limits = httpx.Limits(max_keepalive_connections=KEPT, keepalive_expiry=KEPT_SECONDS)
-    made = httpx.Client(trust_env=not here, limits=limits)
+    made = httpx.Client(trust_env=not is_here(url), limits=limits)
     atexit.register(made.close)
     return made
 

@@ -8,13 +8,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
 
 from harness import frames, machine, registry
 from harness.data import Hit
+from harness.endpoints.client import is_here
 from harness.endpoints.served import Server
 from harness.errors import HarnessError
 from harness.frames import ranked
@@ -34,9 +34,6 @@ Rows = list[dict[str, Any]]
 
 WARM_SHARE = 0.15
 """Of a step's seconds, for a warm-up with as many clients as there will ever be."""
-
-HERE = ("localhost", "127.0.0.1", "::1")
-"""Hosts that are this machine."""
 
 NO_SERVER = "it is no server: its reranker runs in this process, or in part"
 
@@ -109,7 +106,7 @@ def measure(
         limits = limits or ceiling(under.tasks, _ends(settings.concurrency), under.server)
         servers[system] = {
             "url": under.server.url,
-            "here": urlsplit(under.server.url).hostname in HERE,
+            "here": is_here(under.server.url),
             "remembers": under.server.spoken.remembers,
             "queries": len(under.tasks),
         }

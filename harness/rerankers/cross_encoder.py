@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from harness import dummy, forward, models
 from harness.data import Doc
 from harness.errors import ModelError
+from harness.files import read_json
 
 UNTRAINED_SEED = 0
 """Seed of the random head of `head: untrained`."""
@@ -187,8 +188,7 @@ def _room(tokenizer: Any) -> int:
 
 def has_trained_head(folder: Path) -> bool:
     """Whether the checkpoint says that it is a sequence classifier and holds its head."""
-    file = folder / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    config = read_json(folder / "config.json")
     named = any(
         name.endswith("ForSequenceClassification") for name in config.get("architectures") or ()
     )

@@ -72,7 +72,7 @@ class Hybrid:
         del query
         if not isinstance(self.encoder, CountsDocTokens):
             return 0
-        return sum(self.encoder.count_doc_tokens(list(_distinct(docs))))
+        return sum(self.encoder.count_doc_tokens(list(token_index.places(docs))))
 
 
 class _Kept(NamedTuple):
@@ -110,9 +110,7 @@ class _Prepared:
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Token vectors of `docs` that are compared."""
         del query
-        places = [self.kept.places[doc.text] for doc in docs]
-        offsets = self.kept.tokens.offsets
-        return int((offsets[1:][places] - offsets[:-1][places]).sum())
+        return self.kept.tokens.count([self.kept.places[doc.text] for doc in docs])
 
     def footprint(self) -> Footprint:
         """Token vectors and dense ones are counted together; terms add to the bytes alone."""
@@ -127,14 +125,8 @@ class _Prepared:
         )
 
 
-def _distinct(docs: Sequence[Doc]) -> dict[str, int]:
-    """The distinct texts, each with its place among them."""
-    texts = dict.fromkeys(doc.text for doc in docs)
-    return {text: place for place, text in enumerate(texts)}
-
-
 def _kept(system: Hybrid, docs: Sequence[Doc]) -> _Kept:
-    places = _distinct(docs)
+    places = token_index.places(docs)
     joint: Joint = system.encoder.encode_docs_jointly(list(places))
     tokens = token_index.build(joint.tokens, system.precision)
     return _Kept(places, joint.dense, terms.build(joint.terms), tokens)

@@ -45,7 +45,7 @@ class LateInteraction:
         """A reranker that has the vectors of `docs` at hand, unless they are made on the fly."""
         if self.documents == "on_the_fly":
             return self
-        texts = _distinct(docs)
+        texts = token_index.places(docs)
         index = self._index(list(texts))
         return _Prepared(
             self, texts, token_index.mapped(index) if self.documents == "mapped" else index
@@ -60,7 +60,7 @@ class LateInteraction:
         self, asked: Sequence[tuple[str, Sequence[Doc]]]
     ) -> Sequence[Sequence[float]]:
         """Scores with the documents of all queries encoded now, together."""
-        texts = _distinct([doc for _, docs in asked for doc in docs])
+        texts = token_index.places(doc for _, docs in asked for doc in docs)
         with stage("encode_docs"):
             index = self._index(list(texts))
             fetched = [_fetched(self, index, texts, docs) for _, docs in asked]
@@ -71,7 +71,7 @@ class LateInteraction:
         del query
         if not isinstance(self.encoder, CountsDocTokens):
             return 0
-        return sum(self.encoder.count_doc_tokens(list(_distinct(docs))))
+        return sum(self.encoder.count_doc_tokens(list(token_index.places(docs))))
 
     def _index(self, texts: Sequence[str]) -> TokenIndex:
         matrices = self.encoder.encode_doc_tokens(texts)
@@ -97,9 +97,7 @@ class _Prepared:
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Vectors of `docs` that are compared: tokens that were read beforehand."""
         del query
-        places = [self.places[doc.text] for doc in docs]
-        offsets = self.index.offsets
-        return int((offsets[1:][places] - offsets[:-1][places]).sum())
+        return self.index.count([self.places[doc.text] for doc in docs])
 
     def footprint(self) -> Footprint:
         return Footprint(
@@ -137,9 +135,3 @@ def _scores(
             compare(sliced(matrix, system.dim), *found).tolist()
             for matrix, found in zip(matrices, fetched, strict=True)
         ]
-
-
-def _distinct(docs: Sequence[Doc]) -> dict[str, int]:
-    """The distinct texts, each with its place among them."""
-    texts = dict.fromkeys(doc.text for doc in docs)
-    return {text: place for place, text in enumerate(texts)}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from harness import postgres
+from harness import postgres, token_index
 from harness.data import Doc
 from harness.errors import ComponentError
 from harness.postgres import Table
@@ -124,12 +124,12 @@ class PgvectorMaxsim:
         """A place for each distinct text, and the vectors of those that have any."""
         import numpy as np
 
-        texts = list(dict.fromkeys(doc.text for doc in docs))
-        matrices = enumerate(self.encoder.encode_doc_tokens(texts))
+        places = token_index.places(docs)
+        matrices = enumerate(self.encoder.encode_doc_tokens(list(places)))
         rows = {place: sliced(matrix, self.dim) for place, matrix in matrices if len(matrix)}
         if not all(np.isfinite(matrix).all() for matrix in rows.values()):
             raise ComponentError("The encoder gave a token vector that is not finite.")
-        return {text: place for place, text in enumerate(texts)}, rows
+        return places, rows
 
     def _build(self, connection: Any, name: str, rows: Rows) -> None:
         layout, dim = LAYOUTS[self.layout], _dim(rows)

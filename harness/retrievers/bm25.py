@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harness.data import Doc, Hit, Query
-from harness.frames import ranked
+from harness.frames import best
 from harness.protocols import Searcher
 
 
@@ -58,9 +58,5 @@ class _Index:
         found: list[list[Hit]] = []
         for words in self.system.words([query.text for query in queries]):
             scores = self.index.get_scores(words) if words else np.zeros(0, dtype=np.float32)
-            kept = np.flatnonzero(scores > 0)
-            if len(kept) > depth:  # every tie at the cut goes on to `ranked`
-                kept = kept[scores[kept] >= np.partition(scores[kept], -depth)[-depth]]
-            hits = [Hit(self.doc_ids[i], float(scores[i])) for i in kept.tolist()]
-            found.append(ranked(hits)[:depth])
+            found.append(best(self.doc_ids, scores, depth, np.flatnonzero(scores > 0)))
         return found

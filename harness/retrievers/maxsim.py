@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness import multi_vector
 from harness.data import Doc, Hit, Query
-from harness.frames import ranked
+from harness.frames import best
 from harness.maxsim import maxsim
 from harness.multi_vector import Encoded
 from harness.nothing import Nothing
@@ -60,10 +60,7 @@ class _Index:
         if not len(query):
             return []
         scores = np.concatenate([maxsim(query, *block) for block in self.blocks])
-        kept = np.arange(len(scores))
-        if len(kept) > depth:  # every tie at the cut goes on to `ranked`
-            kept = np.flatnonzero(scores >= np.partition(scores, -depth)[-depth])
-        return ranked(Hit(self.found.doc_ids[i], float(scores[i])) for i in kept.tolist())[:depth]
+        return best(self.found.doc_ids, scores, depth, np.arange(len(scores)))
 
     def footprint(self) -> Footprint:
         size = sum(vectors.nbytes for vectors, _ in self.blocks)

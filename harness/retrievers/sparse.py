@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness import terms
 from harness.data import Doc, Hit, Query
-from harness.frames import ranked
+from harness.frames import best
 from harness.protocols import Footprint, Searcher, SparseEncoder
 from harness.stopwatch import stage
 
@@ -68,10 +68,7 @@ class _Index:
             if row < len(known) and known[row] == term:
                 here = slice(offsets[row], offsets[row + 1])
                 scores[places[here]] += weight * weights[here]
-        kept = np.flatnonzero(scores > 0)
-        if len(kept) > depth:  # every tie at the cut goes on to `ranked`
-            kept = kept[scores[kept] >= np.partition(scores[kept], -depth)[-depth]]
-        return ranked(Hit(self.doc_ids[i], float(scores[i])) for i in kept.tolist())[:depth]
+        return best(self.doc_ids, scores, depth, np.flatnonzero(scores > 0))
 
     def footprint(self) -> Footprint:
         """A posting counts as a vector of one dimension."""

@@ -15,6 +15,7 @@ from harness.endpoints.dialect import Asked, Dialect, Placed
 from harness.endpoints.joined import AnswerError
 from harness.endpoints.served import Server, check_url
 from harness.errors import ComponentError
+from harness.nothing import Nothing
 from harness.precision import sliced
 from harness.protocols import Encoder, Footprint, Searcher, TokenEncoder
 from harness.stopwatch import stage
@@ -108,7 +109,7 @@ class Vespa(Server):
         """A searcher over `docs`, fed to the application unless it holds just them."""
         made = _made(self, docs)
         if not made.matrices:
-            return _Index(self, docs, made, "", "")
+            return Nothing()
         application = self._application(made)
         if self.package_path:
             application.write(self.package_path)
@@ -229,8 +230,6 @@ class _Index:
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
         system = self.system
-        if not self.made.matrices:
-            return [[] for _ in queries]
         if depth > system.rerank:
             raise ComponentError(
                 f"Vespa compares token vectors of the {system.rerank} best documents of its first "
@@ -286,7 +285,7 @@ class _Index:
     def footprint(self) -> Footprint:
         """By formula, from the vectors that were fed; single vectors are float32."""
         matrices = self.made.matrices.values()
-        vectors, dim = sum(map(len, matrices)), self.made.dim if matrices else 0
+        vectors, dim = sum(map(len, matrices)), self.made.dim
         kept = vectors * BYTES_PER_VECTOR[self.system.precision](dim)
         dense = 0 if self.made.dense is None else self.made.dense.nbytes
         count = len(self.made.matrices)

@@ -12,7 +12,7 @@ import hmac
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -77,8 +77,7 @@ async def _openapi(_: Request) -> Response:
 
 @functools.cache
 def _described() -> Any:
-    with resources.as_file(resources.files("harness.service") / "openapi.yaml") as file:
-        return read_yaml(file)
+    return read_yaml(Path(__file__).with_name("openapi.yaml"))
 
 
 async def _refusal(_: Request, error: RefusedError) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from importlib import resources
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
@@ -29,7 +29,7 @@ class Page(NamedTuple):
 
     def html(self) -> str:
         """The whole page, which fetches nothing from elsewhere."""
-        source = resources.files("harness.service").joinpath("docs.html.j2").read_text("utf-8")
+        source = Path(__file__).with_name("docs.html.j2").read_text("utf-8")
         strict = jinja2.StrictUndefined
         made = jinja2.Environment(autoescape=True, undefined=strict, trim_blocks=True)
         return made.from_string(source).render(**self.described, page=self)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from fakes import Jointly
 
 from harness import stopwatch, vectors
 from harness.clock import Clock
@@ -26,7 +26,7 @@ PARTS: dict[str, tuple[list[float], dict[int, float], list[list[float]]]] = {
 
 
 @dataclass(frozen=True)
-class Literal:
+class Literal(Jointly):
     """Gives PARTS, and notes what it was asked for."""
 
     asked: list[str] = field(default_factory=list, compare=False)
@@ -38,21 +38,6 @@ class Literal:
             [np.array(list(PARTS[t][1].items()), dtype=np.float32).reshape(-1, 2) for t in texts],
             [np.array(PARTS[text][2], dtype=np.float32) for text in texts],
         )
-
-    encode_queries_jointly = encode_docs_jointly
-
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self.encode_docs_jointly(texts).dense
-
-    def encode_doc_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        return self.encode_docs_jointly(texts).terms
-
-    def encode_doc_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        return self.encode_docs_jointly(texts).tokens
-
-    encode_queries = encode_docs
-    encode_query_terms = encode_doc_terms
-    encode_query_tokens = encode_doc_tokens
 
 
 def docs(*texts: str) -> list[Doc]:
