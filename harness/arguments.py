@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 
 def _file_options(sub: argparse.ArgumentParser) -> None:
@@ -32,15 +33,20 @@ def _dataset_option(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def _plan_options(sub: argparse.ArgumentParser) -> None:
-    _file_options(sub)
+def _cache_option(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--cache",
         metavar="DIR",
         type=Path,
         default=Path(".cache/harness"),
-        help="vectors and finished stages; safe to delete (default: .cache/harness)",
+        help="vectors, trained models and finished stages; safe to delete (default: "
+        ".cache/harness)",
     )
+
+
+def _plan_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    _cache_option(sub)
     _dataset_option(sub)
     sub.add_argument(
         "--quick", action="store_true", help="less time for latency and storage: a first look"
@@ -89,12 +95,21 @@ def _claims_options(sub: argparse.ArgumentParser) -> None:
 
 def _export_options(sub: argparse.ArgumentParser) -> None:
     _file_options(sub)
+    _cache_option(sub)
+    _dataset_option(sub)
+    sub.add_argument(
+        "system",
+        metavar="SYSTEM",
+        nargs="?",
+        help="copy the model that was trained for this system, instead of the results",
+    )
     sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the files are written")
 
 
 def _serve_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("file", metavar="FILE", type=Path, help="the experiment (YAML)")
     sub.add_argument("system", metavar="SYSTEM", help="the system whose reranker is served")
+    _cache_option(sub)
     sub.add_argument(
         "--host", default="127.0.0.1", help="default: 127.0.0.1, which only this machine reaches"
     )
@@ -168,3 +183,19 @@ OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "doctor": _no_options,
 }
 """By command what adds its arguments to a parser."""
+
+
+def dataset_spec(text: str) -> Any:
+    """A dataset's specification from the command line; its paths count from this folder."""
+    if Path(text).is_dir():
+        return {"use": "files", "path": str(Path(text).resolve())}
+    if not text.startswith("{"):
+        return {"use": text}
+    from harness.located import parse_yaml
+
+    located = parse_yaml(text, "--dataset")
+    located.raise_faults()
+    spec = dict(located.value)
+    if isinstance(spec.get("path"), str):
+        spec["path"] = str(Path(spec["path"]).resolve())
+    return spec

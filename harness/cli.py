@@ -9,9 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.arguments import OPTIONS
+from harness.arguments import OPTIONS, dataset_spec
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Analysis
@@ -33,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=told.level, format="%(name)s: %(message)s", handlers=[told])
     from harness.errors import HarnessError, InputError
 
+    if "cache" in arguments:  # for every process that loads a model which was trained
+        from harness.models import TRAINED_IN
+
+        os.environ[TRAINED_IN] = str(arguments.cache.resolve())
     try:
         code: int = arguments.command(arguments)
         sys.stdout.flush()
@@ -72,25 +76,9 @@ def _experiment(arguments: argparse.Namespace) -> Experiment:
     from harness.config import load_experiment
     from harness.settings import quickened
 
-    datasets = [_dataset(text) for text in arguments.dataset]
+    datasets = [dataset_spec(text) for text in arguments.dataset]
     experiment = load_experiment(arguments.file, datasets, arguments.weights)
     return quickened(experiment) if arguments.quick else experiment
-
-
-def _dataset(text: str) -> Any:
-    """A dataset's specification from the command line; its paths count from this folder."""
-    if Path(text).is_dir():
-        return {"use": "files", "path": str(Path(text).resolve())}
-    if not text.startswith("{"):
-        return {"use": text}
-    from harness.located import parse_yaml
-
-    located = parse_yaml(text, "--dataset")
-    located.raise_faults()
-    spec = dict(located.value)
-    if isinstance(spec.get("path"), str):
-        spec["path"] = str(Path(spec["path"]).resolve())
-    return spec
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -136,13 +124,13 @@ def _write_report(folder: Path, decision: Decision | None = None) -> tuple[Analy
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from harness import closing
+    from harness import listed
     from harness.plan import make_plan
     from harness.store import Store
 
     plan = make_plan(_experiment(arguments))
     store = Store(arguments.results, plan.experiment.name)
-    print(closing.plan_text(plan, store, arguments.cache))
+    print(listed.plan_text(plan, store, arguments.cache))
     return EXIT_OK
 
 
@@ -192,6 +180,8 @@ def _export(arguments: argparse.Namespace) -> int:
     from harness.report.export import export
     from harness.store import load_results
 
+    if arguments.system:
+        return _export_model(arguments)
     results = load_results(_results_folder(arguments))
     written, missing = export(results, leaderboard(results), arguments.folder)
     for file in written:
@@ -201,11 +191,22 @@ def _export(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _export_model(arguments: argparse.Namespace) -> int:
+    from harness.config import load_experiment
+    from harness.learning.copies import copy
+
+    datasets = [dataset_spec(text) for text in arguments.dataset]
+    experiment = load_experiment(arguments.file, datasets, arguments.weights)
+    for folder in copy(experiment, arguments.system, arguments.folder):
+        print(folder)
+    return EXIT_OK
+
+
 def _gate(arguments: argparse.Namespace) -> int:
     _for_a_moment()
     from harness import gating
 
-    datasets = [_dataset(text) for text in arguments.dataset]
+    datasets = [dataset_spec(text) for text in arguments.dataset]
     request = gating.Request(
         arguments.file, arguments.results, arguments.baselines, datasets, arguments.weights
     )
@@ -261,23 +262,23 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from harness import closing, registry, systems
+    from harness import closing, listed, registry, systems
 
     for kind in [arguments.kind] if arguments.kind else (*registry.KINDS, "models", "systems"):
         if kind == "models":
-            print(closing.models_text())
+            print(listed.models_text())
         elif kind == "systems":
             print(systems.text(closing.WIDTH))
         else:
-            print(closing.components_text(kind))
+            print(listed.components_text(kind))
     return EXIT_OK
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     del arguments
-    from harness import closing
+    from harness import listed
 
-    print(closing.doctor_text())
+    print(listed.doctor_text())
     return EXIT_OK
 
 
@@ -307,7 +308,7 @@ COMMANDS = (
     ("plan", _plan, "show what a run would do; runs nothing"),
     ("report", _report, "write the report again from stored results"),
     ("why", _why, "show one query side by side: ranks, scores, judgements, what was cut"),
-    ("export", _export, "write runs, tables and leaderboards for other programs"),
+    ("export", _export, "write runs and tables for other programs, or a copy of a trained model"),
     ("gate", _gate, "compare stored results with accepted ones; exit 1: worse, 4: no verdict"),
     ("fetch", _fetch, "download the models and datasets of an experiment"),
     ("onnx", _onnx, "write a model for torch as ONNX, in float32 and int8"),

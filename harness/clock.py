@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-Kind = Literal["data", "load", "model", "search", "measure", "cost", "report", "other"]
+Kind = Literal["data", "load", "train", "model", "search", "measure", "cost", "report", "other"]
 
 
 class Clock:

@@ -153,7 +153,9 @@ class _Reader:
         }
 
     def _path(self, key: str, value: str, spec: Mapping[str, Any]) -> str:
-        here = key == "model" and "url" not in spec  # a server's model lies where the server is
+        here = (
+            key in ("model", "base") and "url" not in spec
+        )  # a server's model lies where the server is
         named = key == "path" or (key.endswith("_path") and value != "")
         local = named or (here and value.startswith((".", "/", "~")))
         return str((self._folder / Path(value).expanduser()).resolve()) if local else value

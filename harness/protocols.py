@@ -46,6 +46,18 @@ class DatasetSource(Identified, Protocol):
 
 
 @runtime_checkable
+class HasTraining(DatasetSource, Protocol):
+    """A source that has queries to learn from beside those to measure on."""
+
+    def training(self) -> DatasetSource:
+        """The source of the training queries, over the same documents.
+
+        Raises DataError where there is no such split.
+        """
+        ...
+
+
+@runtime_checkable
 class Searcher(Protocol):
     """Answers from an index."""
 

@@ -11,13 +11,15 @@ from harness.catalogue import DUMMY
 from harness.models import LOCAL
 from harness.protocols import Served
 from harness.settings import System
+from harness.training import Training
 
 
 def with_random_weights(system: System) -> System:
     """The system with every hub model's architecture, but random weights.
 
     Models in folders and packages are on this machine, and stay as they are; so do those on
-    servers, and ONNX files, which nothing makes from an architecture.
+    servers, ONNX files, which nothing makes from an architecture, and what has a model to be
+    trained, which would learn nothing from random weights.
     """
 
     def change(part: Any) -> Any:
@@ -34,5 +36,6 @@ def with_random_weights(system: System) -> System:
         name: registry.replaced(part, change)
         for name in ("retriever", "reranker")
         if (part := getattr(system, name)) is not None
+        and not any(isinstance(inner, Training) for inner in registry.parts(part))
     }
     return system.model_copy(update=parts)

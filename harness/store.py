@@ -124,7 +124,7 @@ class Store:
                     "key": trial.key,
                     "folder": trial.folder,
                     "random_weights": trial.random_weights,
-                    "system_config": trial.system.configuration(),
+                    "system_config": trial.asked.configuration(),
                 }
                 for trial in plan.trials
             ],

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness import frames, quality, readings, registry, stages, traffic, vectors
+from harness import frames, quality, readings, registry, stages, traffic, training, vectors
 from harness.clock import Clock
 from harness.data import Dataset, Run
 from harness.errors import DataError
@@ -52,7 +52,7 @@ class Work:
         self.dataset = dataset
         self._metrics = metrics
         self.cache = cache
-        self._clock = clock
+        self.clock = clock
         self.progress = progress
         self._encoders: dict[str, vectors.StoredEncoder] = {}
         self._retrieved: dict[str, StageResult] = {}
@@ -117,7 +117,7 @@ class Work:
         """The experiment's metrics of a trial's run, and what else its rankings tell."""
         qrels, depth = self.dataset.qrels, trial.system.depth.rerank
         names = {"dataset": trial.dataset.name, "system": trial.system.name}
-        with self._clock.kind("measure"):
+        with self.clock.kind("measure"):
             values = quality.measurements(run, qrels, self._metrics)
             others = readings.readings(run, candidates, qrels, self._metrics, depth, lengths)
         return Measured(
@@ -162,7 +162,7 @@ class Work:
     def _run(self, stage: Stage) -> StageResult:
         component = registry.replaced(stage.component, self.remembering)
         if stage.candidates is None:
-            return stages.retrieve(component, self.dataset, stage.depth, self._clock)
+            return stages.retrieve(component, self.dataset, stage.depth, self.clock)
         for part in registry.parts(stage.component):
             if isinstance(encoder := self.remembering(part), vectors.StoredEncoder):
                 encoder.remember_queries([query.text for query in self.dataset.queries])
@@ -173,7 +173,7 @@ class Work:
             self.dataset,
             stage.depth,
             Journal(self._folder(stage).with_suffix(".partial")),
-            self._clock,
+            self.clock,
             self.progress,
         )
         lengths = self._measure_lengths(stage, candidates)
@@ -208,7 +208,7 @@ class Work:
         key = component_key(component)[:32]
         if key not in self._encoders:
             self._encoders[key] = vectors.StoredEncoder(
-                self.cache / "vectors" / key, component, self._clock, self.progress
+                self.cache / "vectors" / key, component, self.clock, self.progress
             )
         return self._encoders[key]
 
@@ -260,6 +260,7 @@ class Work:
                 {"kind": stage.kind, "key": stage.key, **_told(result.facts)}
                 for stage, (_, result) in zip(trial.stages, results, strict=True)
             ],
+            "trainings": [dict(training.told(stage.reference)) for stage in trial.trainings],
             "provenance": provenance(),
         }
 

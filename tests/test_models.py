@@ -18,7 +18,7 @@ from typing import ClassVar
 import pytest
 import tiny
 
-from harness import models
+from harness import hub, models
 from harness.catalogue import Model, catalogue
 from harness.encoders.pylate import Pylate
 from harness.encoders.sentence_transformers import SentenceTransformers
@@ -193,13 +193,13 @@ def test_slow_name_servers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
         raise OSError("no answer")
 
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setattr(models, "SECONDS_TO_ANSWER", 0.2)
+    monkeypatch.setattr(hub, "SECONDS_TO_ANSWER", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", slow)
-    models._hub_answers.cache_clear()
+    hub.answers.cache_clear()
     began = time.monotonic()
-    assert not models._hub_answers()
+    assert not hub.answers()
     assert time.monotonic() - began < 1
-    models._hub_answers.cache_clear()
+    hub.answers.cache_clear()
 
 
 class Hub(BaseHTTPRequestHandler):

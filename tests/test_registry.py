@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import registry
+from harness import needed, registry
 from harness.errors import PackageError
 from harness.protocols import Identified
 from harness.retrievers.bm25 import Bm25
@@ -103,8 +103,8 @@ class TestEveryComponent:
         needs = getattr(registry.component_class(kind, name), "needs", ())
         assert isinstance(needs, tuple)
         assert set(needs) <= {
-            *registry.EXTRAS,
-            *registry.APART,
+            *needed.EXTRAS,
+            *needed.APART,
             "numpy",
             "pandas",
         }  # the two come always
@@ -257,7 +257,7 @@ def test_several_faults_of_one_component_come_together() -> None:
 )
 def test_install_line(packages: list[str], line: str) -> None:
     expected = f"Install with: pip install -c constraints.txt {line}"
-    assert registry.install_line(packages) == expected
+    assert needed.install_line(packages) == expected
 
 
 def test_missing_packages_are_named_together_with_who_needs_them() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
@@ -52,6 +52,18 @@ class Files:
     def identity(self) -> Mapping[str, str]:
         """The digests of the three files."""
         return {kind: sha256(file) for kind, file in self._files().items()}
+
+    def training(self) -> Files:
+        """The queries judged in `qrels/train.tsv`.
+
+        Raises DataError where that is the split to measure on; a missing file shows in `identity`.
+        """
+        if self.split == "train" and self.qrels is None:
+            raise DataError(
+                f"The dataset {self.label()!r} is measured on its training queries, which leaves "
+                "none to learn from: measure on another split."
+            )
+        return replace(self, split="train", qrels=None)
 
     def load(self) -> Dataset:
         """The dataset; queries without judgements are left out and counted.

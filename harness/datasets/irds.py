@@ -37,6 +37,22 @@ class Irds:
         """The id and the version of ir_datasets, which pins the content by checksums."""
         return {"irds": self.id, "ir_datasets": importlib.metadata.version("ir_datasets")}
 
+    def training(self) -> Irds:
+        """`beir/scifact/train` for `beir/scifact/test`: the nearest `train` beside or above the id.
+
+        Raises DataError where ir_datasets knows none.
+        """
+        import ir_datasets
+
+        names = self.id.split("/")
+        ids = ["/".join([*names[:depth], "train"]) for depth in range(len(names) - 1, 0, -1)]
+        known = [one for one in ids if one != self.id and one in ir_datasets.registry]
+        if not known:
+            raise DataError(
+                f"ir_datasets has no training queries for {self.id!r}: none of {', '.join(ids)}."
+            )
+        return Irds(known[0])
+
     def load(self) -> Dataset:
         """The dataset, with each document's `default_text()` as its text.
 

@@ -20,7 +20,7 @@ import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import ClassVar, Literal, NamedTuple
 
@@ -273,6 +273,15 @@ class Pydoc:
                     f"not installed: pip install {distribution}"
                 ) from error
         return found
+
+    def training(self) -> Pydoc:
+        """The training queries; raises DataError where those are the ones to measure on."""
+        if self.split == "train":
+            raise DataError(
+                "The dataset pydoc with `split: train` is measured on its training queries, which "
+                "leaves none to learn from: measure on `split: test`."
+            )
+        return replace(self, split="train")
 
     def load(self) -> Dataset:
         """The dataset, made anew in seconds; raises PackageError, or DataError."""

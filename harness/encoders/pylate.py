@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from harness import dummy, forward, models
 from harness.errors import ModelError
 from harness.files import read_json
+from harness.training import LateInteractionChoice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +27,8 @@ class Pylate:
 
     needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers", "pylate")
 
-    model: str
-    """Hub id, folder, `package:` or `dummy:`."""
+    model: LateInteractionChoice
+    """Hub id, folder, `package:` or `dummy:`; or how it is trained."""
     projection: Literal["checkpoint", "identity", "untrained"] = "checkpoint"
     """`identity` reads a plain encoder's own token vectors, without markers, query expansion or
     skipped tokens; `untrained` adds a random projection, as a control. A model without a trained

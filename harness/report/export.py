@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness import files, registry, trec
+from harness import files, needed, trec
 from harness.plan import slug
 from harness.report.quality import leaderboard_table
 from harness.report.tables import Table, markdown
@@ -56,7 +56,7 @@ def export(results: Results, board: pd.DataFrame, folder: Path) -> tuple[list[Pa
     if not any(map(importlib.util.find_spec, ENGINES)):
         return written, (
             f"Tables were not written as Parquet, which needs {ENGINES[0]}. "
-            f"{registry.install_line(ENGINES[:1])}"
+            f"{needed.install_line(ENGINES[:1])}"
         )
     for name, table in {
         **{name: getattr(results, name) for name in TABLES},

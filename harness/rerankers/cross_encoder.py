@@ -13,6 +13,7 @@ from harness import dummy, forward, models
 from harness.data import Doc
 from harness.errors import ModelError
 from harness.files import read_json
+from harness.training import CrossEncoderChoice
 
 UNTRAINED_SEED = 0
 """Seed of the random head of `head: untrained`."""
@@ -30,8 +31,8 @@ class CrossEncoder:
 
     needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
 
-    model: str
-    """Hub id, folder, `package:` or `dummy:`."""
+    model: CrossEncoderChoice
+    """Hub id, folder, `package:` or `dummy:`; or how it is trained."""
     head: Literal["checkpoint", "untrained"] = "checkpoint"
     """`untrained` adds a random classification head, as a control; a model without a trained one
     is refused under `checkpoint`."""
@@ -156,7 +157,7 @@ def _all_pairs(tokenizer: Any, asked: Sequence[tuple[str, Sequence[Doc]]]) -> li
         row
         for query, docs in asked
         if docs
-        for row in _pairs(tokenizer, query, [doc.text for doc in docs])
+        for row in pairs(tokenizer, query, [doc.text for doc in docs])
     ]
 
 
@@ -168,8 +169,12 @@ def _distinct(rows: Sequence[Row]) -> tuple[list[Row], list[int]]:
     return list(distinct.values()), [places[key] for key in keys]
 
 
-def _pairs(tokenizer: Any, query: str, texts: Sequence[str]) -> list[Row]:
-    """Token ids of (query, text) for each text, without padding."""
+def pairs(tokenizer: Any, query: str, texts: Sequence[str]) -> list[Row]:
+    """Token ids of (query, text) for each text, without padding.
+
+    The query is kept whole and the text truncated to the tokenizer's limit; only a query that leaves
+    no room for a text is cut, to half of it.
+    """
     limit, room = tokenizer.model_max_length, _room(tokenizer)
     ids = tokenizer(query, add_special_tokens=False, verbose=False)["input_ids"]
     if len(ids) >= room:

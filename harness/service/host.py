@@ -12,11 +12,12 @@ from harness import models, registry, stages
 from harness.clock import Clock
 from harness.data import Doc, Query
 from harness.errors import ComponentError, ConfigError, HarnessError, ServerError
-from harness.plan import component_key, has_random_weights, models_of
+from harness.plan import component_key, has_random_weights, make_plan, models_of
 from harness.protocols import Identified, Preparable, Reranker
 from harness.provenance import provenance
 from harness.service.request import Limits
 from harness.settings import Experiment, System
+from harness.training import Training
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -48,7 +49,21 @@ def chosen(experiment: Experiment, name: str) -> System:
             f"The system {name!r} of {experiment.file} has no reranker, and a reranker is what is "
             f"served; {others}."
         )
+    if any(isinstance(part, Training) for part in registry.parts(found.reranker)):
+        return _with_trained(experiment, found)
     return found
+
+
+def _with_trained(experiment: Experiment, system: System) -> System:
+    """The system with the models that were trained for it."""
+    found = [trial.system for trial in make_plan(experiment).trials if trial.asked == system]
+    if len(found) > 1:
+        raise ConfigError(
+            f"The system {system.name!r} of {experiment.file} has a model for each of "
+            f"{len(found)} datasets: `python -m harness export` them, and serve a system whose "
+            "model is the folder of one."
+        )
+    return found[0]
 
 
 def told(system: System) -> dict[str, Any]:

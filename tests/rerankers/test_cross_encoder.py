@@ -157,6 +157,6 @@ def test_what_is_longer_than_its_room_is_cut_and_nothing_else(query: str) -> Non
     lengths, room = reranker.doc_lengths(TEXTS), reranker.room(query)
     tokenizer = cross_encoder._load(reranker).tokenizer
     for text, length in zip(TEXTS, lengths, strict=True):
-        (row,) = cross_encoder._pairs(tokenizer, query, [text])
+        (row,) = cross_encoder.pairs(tokenizer, query, [text])
         kept = sum(row["token_type_ids"]) - 1  # of the second text, without its [SEP]
         assert kept == min(length, room)

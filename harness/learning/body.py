@@ -1,0 +1,51 @@
+"""The model that training begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness import machine, models
+from harness.errors import ModelError
+from harness.files import read_json
+from harness.training import Training
+
+
+def encoder_folder(training: Training) -> Path:
+    """The folder of the base; raises ModelError where it is not here, or no encoder."""
+    folder = models.folder(training.base, wanted_by=f"the training of a {training.makes}")
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    kind = read_json(folder / "config.json").get("model_type", "not named")
+    if kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise ModelError(
+            f"The base {training.base!r} is no encoder: transformers has no masked language model "
+            f"of its kind ({kind}). A {training.makes} begins with one such as BERT, ModernBERT or "
+            "MiniLM."
+        )
+    return folder
+
+
+@contextmanager
+def mixed_precision(device: str) -> Iterator[None]:
+    """Products in bfloat16 where the processor multiplies it, sums and weights in float32.
+
+    Elsewhere bfloat16 is slower than float32, and nothing changes.
+    """
+    import torch
+
+    fast = machine.multiplies_bfloat16() if device == "cpu" else device == "cuda"
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=fast):
+        yield
+
+
+def without_dropout(module: Any) -> Any:
+    """`module` with every dropout at 0: an interrupted training then ends like another."""
+    import torch
+
+    for part in module.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+    return module

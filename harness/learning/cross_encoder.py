@@ -1,0 +1,78 @@
+"""A cross-encoder that learns: an encoder with a new head, all of it trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import forward
+from harness.errors import ModelError
+from harness.learning.body import encoder_folder, mixed_precision, without_dropout
+from harness.learning.examples import Group
+from harness.rerankers.cross_encoder import pairs
+from harness.training import CrossEncoderTraining
+
+if TYPE_CHECKING:
+    import torch
+
+TOKENS_AT_ONCE = 4096
+"""Tokens in one forward pass, about: more take memory and save no time."""
+
+
+class CrossEncoderStudent:
+    """Pairs are cut and put together as `use: cross_encoder` does it."""
+
+    def __init__(self, training: CrossEncoderTraining) -> None:
+        """Load the base, with a head whose random weights are drawn by the training's seed.
+
+        Raises ModelError for a base that is no encoder, or has fewer layers than are to be kept.
+        """
+        folder = encoder_folder(training)
+        forward.prepare_libraries()
+        import torch
+        from sentence_transformers import CrossEncoder
+
+        self._device = forward.pick_device("auto", training.base)
+        with torch.random.fork_rng():
+            torch.manual_seed(training.seed)
+            self._model = CrossEncoder(
+                str(folder),
+                num_labels=1,
+                max_length=training.max_length,
+                device=self._device,
+                activation_fn=torch.nn.Identity(),
+                local_files_only=True,
+            )
+        if training.layers is not None:
+            _keep_layers(self._model.model, training.layers, training.base)
+        self.module = without_dropout(self._model.model.float())
+        size = (1 + training.negatives.per_query) * training.max_length
+        self.at_once = max(TOKENS_AT_ONCE // size, 1)
+
+    def scores(self, groups: Sequence[Group]) -> torch.Tensor:
+        """Logits of shape (1, groups, texts)."""
+        tokenizer = self._model.tokenizer
+        rows = [row for group in groups for row in pairs(tokenizer, group.query, group.texts)]
+        features = tokenizer.pad(rows, return_tensors="pt").to(self._device)
+        with mixed_precision(self._device):
+            logits = self.module(**features).logits
+        return logits.float().reshape(1, len(groups), -1)
+
+    def save(self, folder: Path) -> None:
+        """Write it as sentence-transformers does."""
+        self._model.save_pretrained(str(folder), create_model_card=False)
+
+
+def _keep_layers(model: Any, count: int, base: str) -> None:
+    """Leave the first `count` layers of a transformer; raises ModelError if it has fewer."""
+    import torch
+
+    whole = model.config.num_hidden_layers
+    if count > whole:
+        raise ModelError(f"{base!r} has {whole} layers, so that {count} cannot be kept.")
+    for module in list(model.base_model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, torch.nn.ModuleList) and len(child) == whole:
+                setattr(module, name, child[:count])
+    model.config.num_hidden_layers = count

@@ -1,0 +1,170 @@
+"""What a model learns from: relevant documents beside those that a retriever takes for relevant."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.data import Dataset, Hit, Query, Run
+from harness.errors import DataError
+from harness.training import Negatives, Training
+
+FEWEST = 20
+"""Training queries without which nothing is learnt or compared."""
+
+
+class Group(NamedTuple):
+    """One query with some documents: the first is relevant, nobody judged the others."""
+
+    query: str
+    texts: tuple[str, ...]
+    taught: tuple[float, ...] | None = None
+    """The teacher's scores, parallel to the texts."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """All that a training sees."""
+
+    learnt: Sequence[Group]
+    """In the order in which they are learnt, one epoch after the other."""
+    held_out: Sequence[Group]
+    """Of queries that nothing is learnt from; checkpoints are compared by them."""
+    facts: Mapping[str, int]
+    """How many queries and judgements these are, and how many were left out."""
+
+
+def learnable(training: Dataset, measured: Dataset) -> Dataset:
+    """The training queries over the documents that are measured on.
+
+    Left out are queries that are also measured, by id or by their words, and those without a
+    relevant document among the documents. Raises DataError if too few are left.
+    """
+    ids = {query.query_id for query in measured.queries}
+    words = {_words(query) for query in measured.queries}
+    kept, qrels = [], {}
+    for query in training.queries:
+        if query.query_id in ids or _words(query) in words:
+            continue
+        judged = {
+            doc_id: grade
+            for doc_id, grade in training.qrels[query.query_id].items()
+            if doc_id in measured.docs_by_id
+        }
+        if max(judged.values(), default=0) > 0:
+            kept.append(query)
+            qrels[query.query_id] = judged
+    if len(kept) < FEWEST:
+        raise DataError(
+            f"{training.name!r} has {len(kept)} queries to learn from, of {len(training.queries)} "
+            f"that are judged: those that {measured.name!r} is not measured on, with a relevant "
+            f"document in it. At least {FEWEST} are needed."
+        )
+    return dataclasses.replace(measured, name=training.name, queries=kept, qrels=qrels, notes=())
+
+
+def _words(query: Query) -> str:
+    return " ".join(query.text.casefold().split())
+
+
+Teach = Callable[[Run], Run]
+"""Scores the documents of a run by a teacher."""
+
+
+class _Draft(NamedTuple):
+    query_id: str
+    doc_ids: tuple[str, ...]
+
+
+def examples(dataset: Dataset, found: Run, training: Training, teach: Teach | None) -> Examples:
+    """Groups of every training query, drawn by the training's seed.
+
+    Raises DataError where the retriever finds too few documents that nobody judged.
+    """
+    negatives = training.negatives
+    rng = np.random.default_rng(training.seed)
+    pools = {
+        query.query_id: _pool(found.get(query.query_id, ()), dataset, query, negatives)
+        for query in dataset.queries
+    }
+    usable = [query_id for query_id, pool in pools.items() if len(pool) >= negatives.per_query]
+    if len(usable) < FEWEST:
+        raise DataError(
+            f"The negatives of {dataset.name!r} are exhausted: among the first {negatives.depth} "
+            f"documents that the retriever finds, {len(usable)} of {len(pools)} queries have "
+            f"{negatives.per_query} that nobody judged, and at least {FEWEST} must. Raise "
+            "`negatives.depth` or lower `negatives.per_query`."
+        )
+    order = rng.permutation(usable).tolist()
+    count = min(max(round(len(order) * training.held_out), 1), len(order) - 1)
+    held = _drafts(order[:count], pools, dataset, negatives, rng)
+    learnt = []
+    for _ in range(training.epochs):
+        drafts = _drafts(order[count:], pools, dataset, negatives, rng)
+        learnt += [drafts[i] for i in rng.permutation(len(drafts))[: training.groups].tolist()]
+    taught = teach(_asked([*held, *learnt])) if teach else None
+    return Examples(
+        learnt=_groups(learnt, dataset, taught),
+        held_out=_groups(held, dataset, taught),
+        facts={
+            "queries": len(dataset.queries),
+            "queries_learnt": len(order) - count,
+            "queries_held_out": count,
+            "queries_without_negatives": len(pools) - len(usable),
+            "judgements": sum(map(len, dataset.qrels.values())),
+            "groups_learnt": len(learnt),
+            "groups_held_out": len(held),
+        },
+    )
+
+
+def _pool(
+    hits: Sequence[Hit], dataset: Dataset, query: Query, negatives: Negatives
+) -> Sequence[str]:
+    """The documents near the top that nobody judged."""
+    judged = dataset.qrels[query.query_id]
+    return [hit.doc_id for hit in hits[: negatives.depth] if hit.doc_id not in judged]
+
+
+def _drafts(
+    query_ids: Sequence[str],
+    pools: Mapping[str, Sequence[str]],
+    dataset: Dataset,
+    negatives: Negatives,
+    rng: np.random.Generator,
+) -> list[_Draft]:
+    """A group for each relevant document of each query."""
+    return [
+        _Draft(query_id, (doc_id, *rng.choice(pools[query_id], negatives.per_query, False)))
+        for query_id in query_ids
+        for doc_id, grade in dataset.qrels[query_id].items()
+        if grade > 0
+    ]
+
+
+def _asked(drafts: Sequence[_Draft]) -> Run:
+    """Each query with all documents of its groups, as candidates of a teacher."""
+    wanted: dict[str, dict[str, None]] = {}
+    for query_id, doc_ids in drafts:
+        wanted.setdefault(query_id, {}).update(dict.fromkeys(doc_ids))
+    return {query_id: [Hit(doc_id, 0.0) for doc_id in ids] for query_id, ids in wanted.items()}
+
+
+def _groups(drafts: Sequence[_Draft], dataset: Dataset, taught: Run | None) -> list[Group]:
+    texts = {query.query_id: query.text for query in dataset.queries}
+    scores = {
+        query_id: {hit.doc_id: hit.score for hit in hits}
+        for query_id, hits in (taught or {}).items()
+    }
+    return [
+        Group(
+            texts[query_id],
+            tuple(dataset.docs_by_id[doc_id].text for doc_id in doc_ids),
+            tuple(scores[query_id][doc_id] for doc_id in doc_ids) if taught else None,
+        )
+        for query_id, doc_ids in drafts
+    ]

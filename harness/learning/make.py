@@ -1,0 +1,111 @@
+"""From a stage of training to a model in the cache, with a card of how it came to be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness import files, models, registry, stages
+from harness.clock import Clock
+from harness.data import Dataset, Run
+from harness.journal import Journal
+from harness.learning.card import card
+from harness.learning.cross_encoder import CrossEncoderStudent
+from harness.learning.examples import Examples, Teach, examples, learnable
+from harness.learning.late_interaction import LateInteractionStudent, body_of
+from harness.learning.loop import State, best_of, fit
+from harness.plan import TrainStage
+from harness.provenance import provenance
+from harness.training import CrossEncoderTraining, LateInteractionTraining, told_file
+from harness.work import Work
+
+WEIGHTS = "model.safetensors"
+
+
+def make(stage: TrainStage, measured: Dataset, cache: Path, clock: Clock, progress: Any) -> None:
+    """Train the model of a stage, if it is not there.
+
+    Raises InputError for what the user must mend, ComponentError for a loss that is not finite.
+    """
+    folder = models.trained_folder(stage.reference)
+    if folder.exists():
+        return
+    with clock.kind("data"):
+        dataset = learnable(stage.queries.load(), measured)
+    work = Work(dataset, (), cache, clock, progress)
+    partial = folder.with_suffix(".partial")
+    teach = _teach(stage, work, partial)
+    found = examples(dataset, work.run(stage.candidates), stage.training, teach)
+    with clock.kind("load"):
+        student = STUDENTS[type(stage.training)](stage.training, work, found)
+    with clock.kind("train"):
+        state = fit(student, found, stage.training, partial / "model.pt", progress)
+    with files.new_folder(folder) as aside:
+        student.save(aside)
+        facts = _facts(stage, dataset, found, state, files.sha256(_weights(aside)))
+        told_file(aside).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        (aside / "README.md").write_text(card(facts), encoding="utf-8")
+    for left in sorted(partial.glob("*")):
+        left.unlink()
+    partial.rmdir()
+
+
+def _cross_encoder(training: Any, work: Work, found: Examples) -> Any:
+    del work, found
+    return CrossEncoderStudent(training)
+
+
+def _late_interaction(training: Any, work: Work, found: Examples) -> Any:
+    return LateInteractionStudent(training, work.remembering(body_of(training)), found)
+
+
+STUDENTS: Mapping[type, Callable[[Any, Work, Examples], Any]] = {
+    CrossEncoderTraining: _cross_encoder,
+    LateInteractionTraining: _late_interaction,
+}
+"""Who learns, by the kind of training."""
+
+
+def _teach(stage: TrainStage, work: Work, partial: Path) -> Teach | None:
+    """Scores by the teacher, each query's kept at once, so that a stopped run goes on."""
+    if stage.training.teacher is None:
+        return None
+    teacher = registry.replaced(stage.training.teacher, work.remembering)
+
+    def teach(asked: Run) -> Run:
+        journal = Journal(partial / "taught.jsonl")
+        most = max(map(len, asked.values()))
+        clock, progress = work.clock, work.progress
+        return stages.rerank(teacher, asked, work.dataset, most, journal, clock, progress).run
+
+    return teach
+
+
+def _weights(folder: Path) -> Path:
+    """The file of what was trained: the last module's, where each has one of its own."""
+    return max(folder.rglob(WEIGHTS), key=lambda file: (len(file.parts), str(file)))
+
+
+def _facts(
+    stage: TrainStage, dataset: Dataset, found: Examples, state: State, weights: str
+) -> dict[str, Any]:
+    """All that a reader of a trained model's results must know, as JSON."""
+    training = stage.training
+    return {
+        "reference": stage.reference,
+        "makes": training.makes,
+        "base": training.base,
+        "base_revision": dict(training.identity())["model"],
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "documents": len(dataset.docs),
+        "examples": found.facts,
+        "training": registry.settings_of(training),
+        "checks": [check._asdict() for check in state.checks],
+        "best": best_of(state.checks),
+        "seconds": round(state.seconds, 1),
+        "weights_sha256": weights,
+        "provenance": provenance(),
+    }
