@@ -103,6 +103,9 @@ class CrossEncoderTraining(Training):
 
     layers: int | None = None
     """Keep the base's first layers; None keeps all."""
+    frozen_layers: int = 0
+    """The first of them, and the embeddings below, stay as they are in the base. What it learnt of
+    words is kept, and each pair costs less: with few queries that beats training all."""
     learning_rate: float = 3e-4
     max_length: int = 64
     """Tokens of query and document together."""

@@ -266,6 +266,13 @@ def test_paths_count_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert found.systems[1].reranker.model == "models/hub"
 
 
+def test_the_base_of_a_training_counts_from_the_file(tmp_path: Path) -> None:
+    train = {"base": "./mine", "negatives": {"retriever": {"use": "bm25"}}}
+    reranker = {"use": "cross_encoder", "model": {"train": train}}
+    (found,) = loaded(tmp_path, systems=[system(reranker=reranker)]).systems
+    assert found.reranker.model.train.base == str(tmp_path / "mine")
+
+
 def test_only_datasets_replace_those_of_the_file(tmp_path: Path) -> None:
     file = write_experiment(tmp_path, datasets=[{"use": "nothing"}])
     chosen = {"use": "irds", "id": "vaswani"}
@@ -426,6 +433,14 @@ def test_random_weights_take_the_place_of_hub_models_alone(tmp_path: Path) -> No
     assert [each.reranker.model for each in found.systems] == wanted
     assert found.name == "experiment-dummy"
     assert load_experiment(file).systems[0].reranker.model == models[0]
+
+
+def test_what_is_trained_keeps_its_own_weights(tmp_path: Path) -> None:
+    teacher = {"use": "cross_encoder", "model": "BAAI/bge-reranker-base"}
+    train = {"base": "x/y", "teacher": teacher, "negatives": {"retriever": {"use": "bm25"}}}
+    systems = [system(reranker={"use": "cross_encoder", "model": {"train": train}})]
+    file = write_experiment(tmp_path, systems=systems)
+    assert load_experiment(file, weights="dummy").systems == load_experiment(file).systems
 
 
 def test_a_quick_run_takes_less_time_and_never_more(tmp_path: Path) -> None:

@@ -205,3 +205,65 @@ def test_plan_imports_nothing_heavy(tmp_path: Path) -> None:
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
     )
     assert done.stdout == "[]\n"
+
+
+def trained(**fields: Any) -> dict[str, Any]:
+    bm25 = {"retriever": {"use": "bm25"}, "per_query": 1, **fields.pop("negatives", {})}
+    return {"train": {"base": "x/y", "negatives": bm25, **fields}}
+
+
+def training_keys(folder: Path, *trainings: dict[str, Any], **changes: Any) -> list[str]:
+    """Of a system with a cross-encoder trained in each way."""
+    if not (folder / "data").exists():
+        write_beir(folder / "data")
+        (folder / "data" / "qrels" / "train.tsv").write_text("q1\td1\t1\n", encoding="utf-8")
+    listed = [
+        {**systems()[0], "name": str(i), "reranker": {"use": "cross_encoder", "model": model}}
+        for i, model in enumerate(trainings)
+    ]
+    found = plan(folder, systems=listed, **changes)
+    assert {str(wanted) for wanted in found.models()} == {"x/y"}
+    return [trial.trainings[-1].key for trial in found.trials]
+
+
+def test_a_training_is_keyed_by_all_that_it_depends_on(tmp_path: Path) -> None:
+    ways = [
+        trained(),
+        trained(),
+        trained(seed=2),
+        trained(layers=1),
+        trained(negatives={"depth": 9}),
+        trained(negatives={"retriever": {"use": "bm25", "k1": 2.0}}),
+        trained(teacher=ORACLE),
+        trained(teacher={"use": "cross_encoder", "model": trained()}),
+        trained(teacher={"use": "cross_encoder", "model": trained(seed=3)}),
+    ]
+    found = training_keys(tmp_path, *ways)
+    assert found[0] == found[1]
+    assert len(set(found)) == len(found) - 1
+    assert training_keys(tmp_path, trained(), depth={"retrieve": 200}, seed=7)[0] == found[0]
+    qrels = tmp_path / "data" / "qrels" / "train.tsv"
+    qrels.write_text(qrels.read_text() + "q2\td2\t1\n", encoding="utf-8")
+    assert training_keys(tmp_path, trained())[0] != found[0]
+
+
+def test_a_system_names_what_is_trained_for_it(tmp_path: Path) -> None:
+    (key,) = training_keys(tmp_path, trained(teacher={"use": "cross_encoder", "model": trained()}))
+    (trial,) = plan(
+        tmp_path,
+        systems=[
+            systems()[0]
+            | {
+                "reranker": {
+                    "use": "cross_encoder",
+                    "model": trained(teacher={"use": "cross_encoder", "model": trained()}),
+                }
+            }
+        ],
+    ).trials
+    teacher, student = trial.trainings
+    assert student.key == key
+    assert trial.system.reranker.model == f"trained:{key[:16]}" == student.reference
+    assert student.training.teacher is not None
+    assert student.training.teacher.model == teacher.reference
+    assert trial.asked.configuration()["reranker"]["model"]["train"]["base"] == "x/y"

@@ -292,3 +292,46 @@ def test_parts_and_replaced_reach_the_innermost() -> None:
 
 def test_did_you_mean_without_anything_known() -> None:
     assert registry.did_you_mean("x", ()) == ""
+
+
+TRAIN = {"base": "x/y", "negatives": {"retriever": {"use": "bm25"}}}
+
+
+def test_settings_without_use_are_built_and_written_back() -> None:
+    spec = {"use": "cross_encoder", "model": {"train": {**TRAIN, "layers": 2}}}
+    made, faults = built("rerankers", spec)
+    assert not faults
+    assert made.model.train.negatives.retriever == Bm25()
+    config = registry.config_of(made)
+    assert config["model"]["train"]["layers"] == 2
+    assert config["model"]["train"]["negatives"]["retriever"]["use"] == "bm25"
+    assert "use" not in config["model"] | config["model"]["train"]
+    assert built("rerankers", _tuples(config)) == (made, [])
+    assert Bm25() in registry.parts(made)
+
+
+@pytest.mark.parametrize(
+    ("model", "fault"),
+    [
+        (3, ("it.model", "input should be a valid string, not 3")),
+        ({"train": 3}, ("it.model.train", "expected keys base, negatives, queries,")),
+        ({"trian": TRAIN}, ("it.model.trian", "unknown key; did you mean 'train'?")),
+        ({"train": {**TRAIN, "bse": 1}}, ("it.model.train.bse", "did you mean 'base'?")),
+        ({"train": {"base": "x/y"}}, ("it.model.train", "needs the key 'negatives'")),
+        ({"train": {**TRAIN, "epochs": 0}}, ("it.model.train", "epochs must be at least 1")),
+        (
+            {"train": {**TRAIN, "negatives": {"retriever": {"use": "bm52"}}}},
+            ("it.model.train.negatives.retriever.use", "did you mean 'bm25'?"),
+        ),
+        ({"train": {**TRAIN, "dims": (8,)}}, ("it.model.train.dims", "unknown key")),
+    ],
+)
+def test_faults_of_settings(model: Any, fault: tuple[str, str]) -> None:
+    _, faults = built("rerankers", {"use": "cross_encoder", "model": model})
+    assert any(path == fault[0] and fault[1] in message for path, message in faults)
+
+
+def test_code_of_a_trained_model_is_refused() -> None:
+    spec = {"use": "cross_encoder", "model": {"train": TRAIN}, "trust_remote_code": True}
+    _, faults = built("rerankers", spec)
+    assert "brings no code of its own" in faults[0][1]

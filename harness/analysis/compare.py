@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.analysis import costs, reranking, servers, stats
+from harness import training
+from harness.analysis import costs, kept, reranking, servers, stats
 from harness.analysis import parity as same
 from harness.analysis.alarms import alarms
 from harness.analysis.answer import answer, subsets
@@ -90,7 +91,7 @@ def analyse(results: Results) -> Analysis:
 
 
 def notes(results: Results) -> dict[str, list[str]]:
-    """By dataset: its own notes, what its systems left unanswered, and what servers answered."""
+    """By dataset: its own notes, what systems left unanswered, what servers and trainings tell."""
     found: dict[str, list[str]] = {}
     said: dict[tuple[str, str], list[str]] = {}
     for (dataset, system), facts in results.facts.items():
@@ -105,6 +106,11 @@ def notes(results: Results) -> dict[str, list[str]]:
         for note in first.get("notes", ()):
             said.setdefault((dataset, note), []).append(system)
         told += servers.sentences(system, facts)
+        for one in facts.get("trainings", ()):  # of a version that trained nothing
+            name = system.partition("[")[0]
+            own = one["reference"] in kept.models_of(facts["system"])
+            users = said.setdefault((dataset, training.sentence(one)), [])
+            users += {name if own else f"the teacher of {name}"}.difference(users)
     for (dataset, note), systems in said.items():
         found[dataset].append(f"{', '.join(systems)}: {note}")
     return found

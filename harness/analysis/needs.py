@@ -56,6 +56,8 @@ class Stock:
     """Rows of END_TO_END by dataset, device, system and mode, then by k."""
     held: Mapping[tuple[str, str], Mapping[str, float]]
     """GB of vectors per million documents by dataset and system, then by holder."""
+    bases: Mapping[str, str]
+    """By trained model what it was made from."""
 
     @cached_property
     def arms(self) -> Mapping[str, Sequence[ArmNeeds]]:
@@ -74,7 +76,12 @@ def stock(results: Results, costs: CostAnalysis) -> Stock:
         here = held.setdefault((dataset, system), {})
         here[holder] = here.get(holder, 0.0) + float(size)
     datasets = list(map(str, dict.fromkeys(results.trials["dataset"])))
-    return Stock(results, costs, datasets, configurations(results), whole, held)
+    bases = {
+        one["reference"]: one["base"]
+        for facts in results.facts.values()
+        for one in facts.get("trainings", ())
+    }
+    return Stock(results, costs, datasets, configurations(results), whole, held, bases)
 
 
 def needs(
@@ -90,7 +97,7 @@ def needs(
         found[option, Kind("gb_per_million_documents")] = _greatest(
             [gigabytes(of, name, option) for name in of.datasets], of.datasets
         )
-        found[option, Kind("licence")] = _licence(of.configs.get(option.system))
+        found[option, Kind("licence")] = _licence(of.configs.get(option.system), of.bases)
         for device in devices:
             for name, latency in (("p50_ms", _p50), ("p95_ms", _p95)):
                 found[option, Kind(name, device)] = _greatest(
@@ -161,11 +168,12 @@ def gigabytes(of: Stock, dataset: str, option: Option) -> Need:
     return Need(known, known)
 
 
-def _licence(config: Mapping[str, Any] | None) -> Need:
-    """How many of the models may not be used commercially."""
+def _licence(config: Mapping[str, Any] | None, bases: Mapping[str, str]) -> Need:
+    """How many of the models may not be used commercially; of a trained one its base decides."""
     if not config:
         return Need(math.nan, said="its models are not known")
-    licences = {name: catalogue.known(name) for name in dict.fromkeys(models_of(config))}
+    names = dict.fromkeys(bases.get(name, name) for name in models_of(config))
+    licences = {name: catalogue.known(name) for name in names}
     allowed = {name: known.commercial if known else None for name, known in licences.items()}
     forbidden = [name for name, may in allowed.items() if may is False]
     unknown = [name for name, may in allowed.items() if may is None]

