@@ -106,7 +106,7 @@ class CrossEncoderTraining(Training):
     frozen_layers: int = 0
     """The first of them, and the embeddings below, stay as they are in the base. What it learnt of
     words is kept, and each pair costs less: with few queries that beats training all."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 4e-4
     max_length: int = 64
     """Tokens of query and document together."""
 

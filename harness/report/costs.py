@@ -10,6 +10,7 @@ from harness.analysis.compare import Analysis
 from harness.analysis.costs import CostAnalysis, common_k, prices, workload
 from harness.analysis.kept import configurations, dense_bytes
 from harness.catalogue import DUMMY
+from harness.models import TRAINED
 from harness.plan import slug
 from harness.report import cost_figures, cost_tables, cost_words
 from harness.report.blocks import Block, Captioned, Shown
@@ -182,7 +183,8 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
     tables, lines = [], []
     for model, rows in costs.choices.groupby("model", sort=False, dropna=False):
         known = "" if pd.isna(model) else str(model).removeprefix(DUMMY)
-        name = known or rows["system"].iloc[0]
+        own = str(rows["system"].iloc[0]).partition("[")[0]
+        name = own if not known or known.startswith(TRAINED) else known
         documents = " and ".join(f"{count:,}" for count in dict.fromkeys(rows["documents"]))
         caption = f"{name}: {len(rows)} ways, over {documents} documents."
         tables.append(Captioned(caption, cost_tables.ways_table(rows), folded=True))
