@@ -54,13 +54,13 @@ class Training:
     """A reranker whose scores of the same documents are learnt beside the judgements."""
     label_weight: float = 0.5
     """The share of the judgements in the loss where there is a teacher."""
-    epochs: int = 1
+    epochs: int = 2
     """How often each relevant document is seen."""
     groups: int | None = None
     """At most so many groups, of a relevant document and its negatives, in an epoch; drawn."""
     batch_groups: int = 8
     """Groups whose gradients are accumulated for a step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     warm_up: float = 0.1
     """The share of steps in which the rate rises; then it falls to 0, linearly both."""
     held_out: float = 0.1
@@ -106,6 +106,7 @@ class CrossEncoderTraining(Training):
     frozen_layers: int = 0
     """The first of them, and the embeddings below, stay as they are in the base. What it learnt of
     words is kept, and each pair costs less: with few queries that beats training all."""
+    epochs: int = 1
     learning_rate: float = 4e-4
     max_length: int = 64
     """Tokens of query and document together."""

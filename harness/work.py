@@ -163,9 +163,7 @@ class Work:
         component = registry.replaced(stage.component, self.remembering)
         if stage.candidates is None:
             return stages.retrieve(component, self.dataset, stage.depth, self.clock)
-        for part in registry.parts(stage.component):
-            if isinstance(encoder := self.remembering(part), vectors.StoredEncoder):
-                encoder.remember_queries([query.text for query in self.dataset.queries])
+        self.remember_queries(stage.component)
         candidates = self._result(stage.candidates).run
         result = stages.rerank(
             component,
@@ -211,6 +209,13 @@ class Work:
                 self.cache / "vectors" / key, component, self.clock, self.progress
             )
         return self._encoders[key]
+
+    def remember_queries(self, component: Any) -> None:
+        """Encode all queries at once for the encoders of a component that asks one by one."""
+        texts = [query.text for query in self.dataset.queries]
+        for part in registry.parts(component):
+            if isinstance(encoder := self.remembering(part), vectors.StoredEncoder):
+                encoder.remember_queries(texts)
 
     def _texts(self, run: Run) -> dict[str, str]:
         dataset = self.dataset

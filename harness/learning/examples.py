@@ -17,6 +17,10 @@ FEWEST = 20
 """Training queries without which nothing is learnt or compared."""
 
 
+MOST_HELD_OUT = 200
+"""Groups that checkpoints are compared by: more would take longer than what they tell is worth."""
+
+
 class Group(NamedTuple):
     """One query with some documents: the first is relevant, nobody judged the others."""
 
@@ -102,6 +106,7 @@ def examples(dataset: Dataset, found: Run, training: Training, teach: Teach | No
     order = rng.permutation(usable).tolist()
     count = min(max(round(len(order) * training.held_out), 1), len(order) - 1)
     held = _drafts(order[:count], pools, dataset, negatives, rng)
+    held = [held[i] for i in rng.permutation(len(held))[:MOST_HELD_OUT].tolist()]
     learnt = []
     for _ in range(training.epochs):
         drafts = _drafts(order[count:], pools, dataset, negatives, rng)

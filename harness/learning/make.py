@@ -17,6 +17,7 @@ from harness.learning.examples import Examples, Teach, examples, learnable
 from harness.learning.late_interaction import LateInteractionStudent, body_of
 from harness.learning.loop import State, best_of, fit
 from harness.plan import TrainStage
+from harness.protocols import Progress
 from harness.provenance import provenance
 from harness.training import CrossEncoderTraining, LateInteractionTraining, told_file
 from harness.work import Work
@@ -24,7 +25,9 @@ from harness.work import Work
 WEIGHTS = "model.safetensors"
 
 
-def make(stage: TrainStage, measured: Dataset, cache: Path, clock: Clock, progress: Any) -> None:
+def make(
+    stage: TrainStage, measured: Dataset, cache: Path, clock: Clock, progress: Progress
+) -> None:
     """Train the model of a stage, if it is not there.
 
     Raises InputError for what the user must mend, ComponentError for a loss that is not finite.
@@ -75,6 +78,7 @@ def _teach(stage: TrainStage, work: Work, partial: Path) -> Teach | None:
     teacher = registry.replaced(stage.training.teacher, work.remembering)
 
     def teach(asked: Run) -> Run:
+        work.remember_queries(stage.training.teacher)
         journal = Journal(partial / "taught.jsonl")
         most = max(map(len, asked.values()))
         clock, progress = work.clock, work.progress

@@ -37,7 +37,7 @@ def train(base: str, **fields: Any) -> dict[str, Any]:
 
 def systems(base: str, **fields: Any) -> list[dict[str, Any]]:
     """BM25, a cross-encoder that is taught, and late interaction, its teacher, at two sizes."""
-    small = {"dims": [16, 8], "query_length": 10}
+    small = {"dims": [16, 8], "query_length": 10, "epochs": 1}
     encoder = {"use": "pylate", "model": train(base, **small)}
     late = {"use": "late_interaction", "encoder": encoder}
     taught = train(base, teacher=late, **fields)
