@@ -156,5 +156,6 @@ def _time_line(execution: Execution) -> str:
     inside = (seconds.get("train", 0), "training models"), (seconds.get("model", 0), "model calls")
     named = " and ".join(name for spent, name in inside if spent)
     outside = 1 - sum(spent for spent, _ in inside) / total
-    told = f"Time: {total:.1f} s, {outside:.1%} of it outside {named}: {', '.join(shares)}."
+    where = f", {outside:.1%} of it outside {named}" if named else ""
+    told = f"Time: {total:.1f} s{where}: {', '.join(shares)}."
     return "\n".join(paragraph(told))

