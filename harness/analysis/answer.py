@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.costs import CostAnalysis, common_k
+from harness.analysis.kept import trained_here
 from harness.analysis.stats import ALPHA
 from harness.store import Results
 from harness.subset import LABEL
@@ -43,6 +44,7 @@ def answer(
             best = _best(rows)
             sentences.append(_gain(dataset, rows, best, metric, baseline, sizes))
             sentences += _cost(cost, str(best["system"]), baseline)
+            sentences += _in_vain(results, dataset, rows, best, metric)
         sentences += [f"({LABEL.capitalize()}.)"] * (dataset in part)
     return " ".join(sentences)
 
@@ -62,10 +64,28 @@ def _best(rows: pd.DataFrame) -> Any:
     return (rows if better.empty else better).iloc[0]
 
 
+def _in_vain(
+    results: Results, dataset: str, rows: pd.DataFrame, best: Any, metric: str
+) -> Iterator[str]:
+    """That a model was trained in the run and no system with it is shown to beat the baseline."""
+    mine = rows[[(dataset, system) in trained_here(results) for system in rows["system"]]]
+    for name, systems in mine.groupby(mine["system"].str.partition("[")[0], sort=False):
+        if _shown(systems).empty and best["system"] not in set(systems["system"]):
+            yield (
+                f"{name} was trained in this run and is not shown to beat "
+                f"{results.plan['baseline']}: {_interval(systems.iloc[0], metric)}. It is a small "
+                "model for one collection, and tells nothing of published models of its kind."
+            )
+
+
+def _interval(row: Any, metric: str) -> str:
+    return f"{row['gain']:+.3f} {metric} [{row['low']:+.3f}, {row['high']:+.3f}]"
+
+
 def _gain(
     dataset: str, rows: pd.DataFrame, best: Any, metric: str, baseline: str, sizes: pd.Series
 ) -> str:
-    gain = f"{best['gain']:+.3f} {metric} [{best['low']:+.3f}, {best['high']:+.3f}]"
+    gain = _interval(best, metric)
     if _shown(rows).empty:
         lost = best["p_holm"] < ALPHA and best["high"] < 0
         said = "is a loss" if lost else "these queries cannot tell from no gain"

@@ -106,7 +106,7 @@ def notes(results: Results) -> dict[str, list[str]]:
         for note in first.get("notes", ()):
             said.setdefault((dataset, note), []).append(system)
         told += servers.sentences(system, facts)
-        for one in facts.get("trainings", ()):  # of a version that trained nothing
+        for one in facts.get("trainings", ()):
             name = system.partition("[")[0]
             own = one["reference"] in kept.models_of(facts["system"])
             users = said.setdefault((dataset, training.sentence(one)), [])

@@ -50,6 +50,16 @@ def models_of(config: Any) -> Iterator[str]:
             yield from models_of(part)
 
 
+def trained_here(results: Results) -> set[tuple[str, str]]:
+    """The (dataset, system) whose own model, not only a teacher of it, was trained in the run."""
+    return {
+        name
+        for name, facts in results.facts.items()
+        for one in facts.get("trainings", ())  # results of a version that trained nothing lack it
+        if one["reference"] in models_of(facts["system"])
+    }
+
+
 def dense_bytes(storage: pd.DataFrame, baseline: str, configs: Configs) -> float:
     """Bytes of a document's dense vector: the baseline's, else the first system's that keeps one.
 

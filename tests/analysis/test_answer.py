@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+from literal import literal
 
-from harness.analysis import answer
+from harness.analysis import answer, compare
+from harness.analysis.costs import analyse_costs
 
 COLUMNS = ("device", "status", "system", "mode", "k", "p50", "p95")
 ROWS = [
@@ -29,3 +32,31 @@ def test_a_baseline_that_reranks_is_timed_as_one_would_serve_it() -> None:
 
 def test_what_was_only_predicted_is_not_told() -> None:
     assert said([ROWS[1], ROWS[3]]) == []
+
+
+def test_a_model_that_was_trained_in_vain_is_told() -> None:
+    base = [0.1 * (i % 5) for i in range(40)]
+    quality = {
+        "base": base,
+        "late": [value + 0.2 for value in base],
+        "cross": [value - 0.05 for value in base],
+        "cross[layers=2]": [value - 0.01 for value in base],
+    }
+    results = literal(quality, models={name: f"trained:{name}" for name in quality})
+    facts = {
+        (dataset, system): {
+            **found,
+            "trainings": [{"reference": f"trained:{name}"} for name in ("late", system)],
+        }
+        for (dataset, system), found in results.facts.items()
+    }
+    results = dataclasses.replace(results, facts=facts)
+    storage = compare.storage_per_document(results)
+    told = answer.answer(
+        results, compare.differences(results), storage, analyse_costs(results, storage)
+    )
+    assert told.count("was trained in this run") == 1
+    assert (
+        "cross was trained in this run and is not shown to beat base: -0.010 m@1 [-0.010, -0.010]"
+        in told
+    )
