@@ -59,6 +59,10 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["p_holm"] < ALPHA) & (rows["low"] > 0)]
 
 
+def _lost(row: Any) -> bool:
+    return bool(row["p_holm"] < ALPHA and row["high"] < 0)
+
+
 def _best(rows: pd.DataFrame) -> Any:
     better = _shown(rows)
     return (rows if better.empty else better).iloc[0]
@@ -71,10 +75,12 @@ def _in_vain(
     mine = rows[[(dataset, system) in trained_here(results) for system in rows["system"]]]
     for name, systems in mine.groupby(mine["system"].str.partition("[")[0], sort=False):
         if _shown(systems).empty and best["system"] not in set(systems["system"]):
+            first = systems.iloc[0]
+            said = "ranks worse than" if _lost(first) else "is not shown to beat"
             yield (
-                f"{name} was trained in this run and is not shown to beat "
-                f"{results.plan['baseline']}: {_interval(systems.iloc[0], metric)}. It is a small "
-                "model for one collection, and tells nothing of published models of its kind."
+                f"{name}, trained in this run, {said} {results.plan['baseline']}: "
+                f"{_interval(first, metric)}. It is a small model for one collection, and tells "
+                "nothing of published models of its kind."
             )
 
 
@@ -87,8 +93,7 @@ def _gain(
 ) -> str:
     gain = _interval(best, metric)
     if _shown(rows).empty:
-        lost = best["p_holm"] < ALPHA and best["high"] < 0
-        said = "is a loss" if lost else "these queries cannot tell from no gain"
+        said = "is a loss" if _lost(best) else "these queries cannot tell from no gain"
         return (
             f"On {dataset} no system is shown to beat {baseline}: the most is {best['system']} "
             f"with {gain}, which {said} (Holm-corrected p = {best['p_holm']:.3f})."
