@@ -12,7 +12,7 @@ from harness import costs, models
 from harness.clock import Clock
 from harness.data import Dataset
 from harness.errors import ComponentError, HarnessError, InputError, StoreError
-from harness.learning.make import make
+from harness.learning.make import lessons, make
 from harness.plan import Costing, Plan, TrainStage, Trial
 from harness.protocols import Progress
 from harness.settings import DatasetChoice
@@ -35,6 +35,8 @@ class Execution:
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
     """Why each failed trial failed, by (dataset, system)."""
     _untrained: dict[str, ComponentError] = field(default_factory=dict)
+    _lessons: dict[Work, Work] = field(default_factory=dict)
+    """By the work over what is measured that over what is learnt from, once it is needed."""
 
     def __post_init__(self) -> None:
         """Have trained models looked for in the cache, here and in processes of their own."""
@@ -73,9 +75,11 @@ class Execution:
         for trial in trials:
             self._execute_trial(trial, work)
         for costing in costings:
+            self._train_again(costing.trials, work)
             with self.clock.kind("cost"):
                 found = costs.measure(costing, self.plan.experiment, work, self.store)
             self.store.save_costs(costing, *found)
+        self._lessons.clear()  # large, and the next dataset has its own
 
     def _execute_trial(self, trial: Trial, work: Work) -> None:
         stored = self.store.run(trial)
@@ -101,12 +105,22 @@ class Execution:
         else:
             self.store.save(trial, record)
 
+    def _train_again(self, trials: Sequence[Trial], work: Work) -> None:
+        """Have the models of trials that are done: the cache may have been deleted since."""
+        for trial in trials:
+            for stage in trial.trainings if self.store.run(trial) is not None else ():
+                self._train(stage, work)
+
     def _train(self, stage: TrainStage, work: Work) -> None:
         """Have the model of a stage; what failed once is not tried for the next system."""
         if stage.key in self._untrained:
             raise self._untrained[stage.key]
+        if models.find(stage.reference) is not None:
+            return
         try:
-            make(stage, work.dataset, self.cache, self.clock, self.progress)
+            if work not in self._lessons:
+                self._lessons[work] = lessons(stage, work)
+            make(stage, self._lessons[work])
         except ComponentError as error:
             self._untrained[stage.key] = error
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,15 +73,18 @@ def _in_vain(
     results: Results, dataset: str, rows: pd.DataFrame, best: Any, metric: str
 ) -> Iterator[str]:
     """That a model was trained in the run and no system with it is shown to beat the baseline."""
-    mine = rows[[(dataset, system) in trained_here(results) for system in rows["system"]]]
-    for name, systems in mine.groupby(mine["system"].str.partition("[")[0], sort=False):
-        if _shown(systems).empty and best["system"] not in set(systems["system"]):
-            first = systems.iloc[0]
-            said = "ranks worse than" if _lost(first) else "is not shown to beat"
+    here, families = trained_here(results), defaultdict(list)
+    for system in rows["system"]:
+        if (dataset, system) in here:
+            families[system.partition("[")[0]].append(system)
+    for name, systems in families.items():
+        mine = rows[rows["system"].isin(systems)]
+        if _shown(mine).empty and best["system"] not in systems:
+            said = "ranks worse than" if _lost(mine.iloc[0]) else "is not shown to beat"
             yield (
                 f"{name}, trained in this run, {said} {results.plan['baseline']}: "
-                f"{_interval(first, metric)}. It is a small model for one collection, and tells "
-                "nothing of published models of its kind."
+                f"{_interval(mine.iloc[0], metric)}. It is a small model for one collection, and "
+                "tells nothing of published models of its kind."
             )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness import files, models, registry, stages
-from harness.clock import Clock
 from harness.data import Dataset, Run
 from harness.journal import Journal
 from harness.learning.card import card
@@ -17,7 +17,6 @@ from harness.learning.examples import Examples, Teach, examples, learnable
 from harness.learning.late_interaction import LateInteractionStudent, body_of
 from harness.learning.loop import State, best_of, fit
 from harness.plan import TrainStage
-from harness.protocols import Progress
 from harness.provenance import provenance
 from harness.training import CrossEncoderTraining, LateInteractionTraining, told_file
 from harness.work import Work
@@ -25,34 +24,35 @@ from harness.work import Work
 WEIGHTS = "model.safetensors"
 
 
-def make(
-    stage: TrainStage, measured: Dataset, cache: Path, clock: Clock, progress: Progress
-) -> None:
-    """Train the model of a stage, if it is not there.
+def lessons(stage: TrainStage, measured: Work) -> Work:
+    """The work over the training queries beside that over those to measure on.
+
+    Raises DataError if there are too few.
+    """
+    with measured.clock.kind("data"):
+        dataset = learnable(stage.queries.load(), measured.dataset)
+    return Work(dataset, (), measured.cache, measured.clock, measured.progress)
+
+
+def make(stage: TrainStage, work: Work) -> None:
+    """Train the model of a stage in its `lessons`.
 
     Raises InputError for what the user must mend, ComponentError for a loss that is not finite.
     """
-    folder = models.trained_folder(stage.reference)
-    if folder.exists():
-        return
-    with clock.kind("data"):
-        dataset = learnable(stage.queries.load(), measured)
-    work = Work(dataset, (), cache, clock, progress)
+    folder, dataset = models.trained_folder(stage.reference), work.dataset
     partial = folder.with_suffix(".partial")
     teach = _teach(stage, work, partial)
     found = examples(dataset, work.run(stage.candidates), stage.training, teach)
-    with clock.kind("load"):
+    with work.clock.kind("load"):
         student = STUDENTS[type(stage.training)](stage.training, work, found)
-    with clock.kind("train"):
-        state = fit(student, found, stage.training, partial / "model.pt", progress)
+    with work.clock.kind("train"):
+        state = fit(student, found, stage.training, partial / "model.pt", work.progress)
     with files.new_folder(folder) as aside:
         student.save(aside)
         facts = _facts(stage, dataset, found, state, files.sha256(_weights(aside)))
         told_file(aside).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         (aside / "README.md").write_text(card(facts), encoding="utf-8")
-    for left in sorted(partial.glob("*")):
-        left.unlink()
-    partial.rmdir()
+    shutil.rmtree(partial)
 
 
 def _cross_encoder(training: Any, work: Work, found: Examples) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,21 @@ def test_metrics_and_names_train_nothing_anew(
     plan = make_plan(load_experiment(file))
     Execution(plan, Store(tmp_path / "r", "x"), tmp_path / "cache", lambda *_: None).execute()
     assert not fits
+
+
+def test_what_was_deleted_is_trained_again_for_what_is_left_to_measure(
+    base: str, source: Files, tmp_path: Path, fits: list[str]
+) -> None:
+    execution(tmp_path, source, systems(base)).execute()
+    shutil.rmtree(tmp_path / "cache")
+    file = write_experiment(
+        tmp_path, systems=systems(base), storage={"documents": 8, "plaid_nbits": []}
+    )
+    plan = make_plan(load_experiment(file))
+    store = Store(tmp_path / "results", plan.experiment.name)
+    Execution(plan, store, tmp_path / "cache", lambda *_: None).execute()
+    assert fits == ["late-interaction model", "cross-encoder"] * 2
+    assert not load_results(store.folder).costs["grid"].empty
 
 
 def test_what_is_measured_changes_nothing_that_is_learnt(
