@@ -186,7 +186,8 @@ class Work:
         reader = next(able, None)
         if reader is None:
             return None
-        ids = dict.fromkeys(h.doc_id for hits in candidates.values() for h in hits[: stage.depth])
+        # Sorted: candidates read from a file come in another order than those just retrieved.
+        ids = sorted({h.doc_id for hits in candidates.values() for h in hits[: stage.depth]})
         texts = {doc_id: self.dataset.docs_by_id[doc_id].text for doc_id in ids}
         known = self._lengths.setdefault(component_key(reader), {})
         missing = list({text for text in texts.values() if text not in known})
