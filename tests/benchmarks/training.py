@@ -74,7 +74,7 @@ def bare(student: Student, training: Training, forward: Callable[[int], torch.Te
 
 
 def cross_encoder(lessons: Examples) -> tuple[Student, Training, Callable[[int], torch.Tensor]]:
-    training = CrossEncoderTraining(MODEL, NEGATIVES, layers=3)
+    training = CrossEncoderTraining(MODEL, NEGATIVES, layers=3, patience=99)
     student = CrossEncoderStudent(training)
     tokenizer: Any = student._model.tokenizer
     size = training.batch_groups
@@ -99,7 +99,7 @@ def cross_encoder(lessons: Examples) -> tuple[Student, Training, Callable[[int],
 
 
 def late_interaction(lessons: Examples) -> tuple[Student, Training, Callable[[int], torch.Tensor]]:
-    training = LateInteractionTraining(MODEL, NEGATIVES)
+    training = LateInteractionTraining(MODEL, NEGATIVES, patience=99)
     with tempfile.TemporaryDirectory() as folder:
         encoder = StoredEncoder(Path(folder), body_of(training), Clock(), quiet)
         student = LateInteractionStudent(training, encoder, lessons)
