@@ -99,13 +99,13 @@ class Training:
 
 @dataclass(frozen=True)
 class CrossEncoderTraining(Training):
-    """A cross-encoder: the base with a new head, all of it trained."""
+    """A cross-encoder: the base with a new head, trained together but for layers that are frozen."""
 
     layers: int | None = None
     """Keep the base's first layers; None keeps all."""
     frozen_layers: int = 0
-    """The first of them, and the embeddings below, stay as they are in the base. What it learnt of
-    words is kept, and each pair costs less: with few queries that beats training all."""
+    """The first of them, and the embeddings below, stay as they are in the base, so that each pair
+    costs less."""
     epochs: int = 1
     learning_rate: float = 4e-4
     max_length: int = 64

@@ -1,4 +1,4 @@
-"""A cross-encoder that learns: an encoder with a new head, all of it trained."""
+"""A cross-encoder that learns: an encoder with a new head."""
 
 from __future__ import annotations
 
