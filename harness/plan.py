@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness import registry
+from harness.catalogue import DUMMY
 from harness.data import digest
 from harness.errors import DataError
 from harness.models import TRAINED, Wanted
@@ -24,7 +25,7 @@ from harness.settings import DatasetChoice, Experiment, System
 from harness.training import RULES as TRAINING_RULES
 from harness.training import Trained, Training
 
-NOT_FETCHED = ("dummy:", TRAINED)
+NOT_FETCHED = (DUMMY, TRAINED)
 """How the references of models begin that are made here."""
 
 RULES = 1
@@ -238,7 +239,7 @@ def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
 def has_random_weights(component: Any) -> bool:
     """Whether a part of the component is a model of the catalogue without its weights."""
     return any(
-        str(getattr(part, "model", "")).startswith("dummy:") for part in registry.parts(component)
+        str(getattr(part, "model", "")).startswith(DUMMY) for part in registry.parts(component)
     )
 
 

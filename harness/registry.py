@@ -120,7 +120,6 @@ def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -
     fields = {field.name: field for field in dataclasses.fields(cls)}
     hints = typing.get_type_hints(cls)
     known = [*fields, "use"] if "use" in spec else list(fields)
-    who = repr(spec["use"]) if "use" in spec else f"it (keys {', '.join(fields)})"
     values: dict[str, Any] = {}
     faults: list[tuple[str, str]] = []
 
@@ -134,7 +133,8 @@ def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -
         if name in spec:
             values[name] = _field_value(hints[name], spec[name], where, note)
         elif field.default is field.default_factory is dataclasses.MISSING:
-            note(path, f"{who} needs the key {name!r}")
+            lacks = f"{spec['use']!r} needs the key" if "use" in spec else "it needs the key"
+            note(path, f"{lacks} {name!r}")
     for where, message in faults:
         fault(where, message)
     if faults:
