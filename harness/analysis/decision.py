@@ -46,6 +46,8 @@ class Recommendation:
     answer: Answer
     system: str
     """What to adopt, to keep, or to assess."""
+    gains: Gains
+    """What the decision rests on, and every sentence about who beats the baseline."""
     headline: str
     reasons: Sequence[str]
     flips: Sequence[str]
@@ -81,6 +83,7 @@ def decide(
     return Recommendation(
         answer=choice.answer,
         system=choice.option.name,
+        gains=desk.gains,
         headline=headline(case, choice),
         reasons=[
             *reasons(case, choice, metric),
@@ -185,5 +188,5 @@ class _Desk:
                 "standing": stands[option],
                 "invalid": self.invalid.get(option.system, ""),
             }
-            rows.append({"state": ""} | gain | figures | known)
+            rows.append({"state": "", "verdict": ""} | gain | figures | known)
         return pd.DataFrame(rows, columns=list(OPTIONS))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from harness.analysis.answer import significant
+from harness.analysis.answer import interval, significant
 from harness.analysis.needs import Kind, Need, need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
@@ -34,11 +34,6 @@ def gain_words(case: Case, metric: str, system: str) -> str:
     """A gain with its interval."""
     row = case.gains.of[system]
     return f"{row.gain:+.3f} {metric} {interval(row.low, row.high)}"
-
-
-def interval(low: float, high: float) -> str:
-    """Bounds in brackets."""
-    return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
 
 
 def miss(kind: Kind, need: Need, limit: float) -> str:

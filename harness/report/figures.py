@@ -40,6 +40,7 @@ from harness.report.drawing import (
     width,
 )
 from harness.report.scales import linear, logarithmic
+from harness.report.tables import with_interval
 
 PRECISIONS = ("float32", "float16", "int8", "binary")
 """By their places colours (of a single model) and marks."""
@@ -201,7 +202,7 @@ def _curve(
 
 
 def _point(panel: Panel, x: float, row: Any, colour: str, kind: str) -> Iterator[Element]:
-    said = f"{row.system}: {row.value:.4f} [{row.low:.3f}, {row.high:.3f}]"
+    said = f"{row.system}: {with_interval(row._asdict())}"
     yield from _whisker(panel, (x, row.low), (x, row.high), colour, said)
     yield mark(panel.x(x), panel.y(row.value), colour, kind, said=said)
 
