@@ -4,6 +4,7 @@ import pytest
 from fakes import Answers
 
 from harness.data import Hit, Query
+from harness.errors import ComponentError
 from harness.retrievers.fused import Fused
 
 FIRST = Answers((("a", 9.0), ("b", 5.0), ("c", 5.0)))  # ranks: a 1, c 2, b 3 (ties by id)
@@ -32,7 +33,7 @@ def test_one_retriever_keeps_its_order() -> None:
 
 
 def test_score_that_is_not_finite_is_refused() -> None:
-    with pytest.raises(ValueError, match="'a' has the score nan"):
+    with pytest.raises(ComponentError, match="'a' has a score that is not a finite number: nan"):
         search(Fused((Answers((("a", float("nan")),)),)))
 
 
