@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness import registry
+from harness.metrics import Named
 from harness.precision import Precision
 
 Weights = Literal["real", "dummy"]
@@ -190,7 +191,7 @@ class Requirements(Part):
 class Decision(Part):
     """What the decision depends on beside the measurements."""
 
-    objective: str | None = None
+    objective: Named | None = None
     """The metric that a gain is measured by; None: the first of the experiment."""
     smallest_gain_that_matters: float = Field(default=0.01, ge=0, le=1)
     """The gain over the baseline that a system must be shown to have."""
@@ -243,7 +244,7 @@ class Rule(Part):
 class QualityRule(Rule):
     """A metric that may lose no more than the margin, in the mean over queries."""
 
-    metric: str
+    metric: Named
     margin: float = Field(gt=0, le=1)
 
 

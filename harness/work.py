@@ -246,6 +246,12 @@ class Work:
                 "judged_not_relevant": sum(
                     grade <= 0 for judged in dataset.qrels.values() for grade in judged.values()
                 ),
+                "grades": Counter(
+                    str(grade) for judged in dataset.qrels.values() for grade in judged.values()
+                ),
+                "best_grades": Counter(
+                    str(max(judged.values())) for judged in dataset.qrels.values()
+                ),
                 "description": dataset.description,
                 "notes": list(dataset.notes),
             },

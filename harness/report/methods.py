@@ -19,7 +19,7 @@ TITLE = "How it was measured"
 
 HEADS: Mapping[str, str] = {
     r"ties@\d+": "ties",
-    r"\w+@\d+": "metrics",
+    r"\w+(\(rel=\d+\))?@\d+|ndcg|(map|mrr)(\(rel=\d+\))?": "metrics",
     r"gain": "intervals",
     r"largest score .*|Kendall's tau|.* difference|queries that .*|documents in .*": "parity",
     r"times as fast.*": "ratios",
