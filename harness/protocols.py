@@ -33,6 +33,18 @@ class Identified(Protocol):
 
 
 @runtime_checkable
+class FitsModel(Protocol):
+    """A component, or a training, some of whose settings a model may not be able to follow."""
+
+    def misfits(self) -> Mapping[str, str]:
+        """By field what is wrong with it, from the model's files; empty where they are not here.
+
+        What the experiment file asks is refused there; `identity` raises ModelError for the rest.
+        """
+        ...
+
+
+@runtime_checkable
 class DatasetSource(Identified, Protocol):
     """Where a dataset comes from."""
 

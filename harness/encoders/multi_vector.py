@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from harness import dummy, forward, models
+from harness import dummy, forward, models, positions
 from harness.encoders.pylate import has_trained_projection
 from harness.encoders.sentence_transformers import DOCUMENT_PROMPTS
 from harness.errors import ModelError
@@ -49,6 +49,11 @@ class MultiVector:
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError("batch_size must be at least 1")
 
+    def misfits(self) -> Mapping[str, str]:
+        """Lengths beyond the model's positions."""
+        lengths = {"query_length": self.query_length, "document_length": self.document_length}
+        return positions.beyond(self.model, lengths)
+
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError for a projection that was never trained."""
         if dummy.is_dummy(self.model):
@@ -63,6 +68,7 @@ class MultiVector:
                 "late-interaction model, and sentence-transformers would add a random layer. Name "
                 "a model that was trained for late interaction."
             )
+        positions.check(self)
         return {"model": models.identity(self.model)}
 
     def load(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from harness import dummy, forward, models
+from harness import dummy, forward, models, positions
 from harness.errors import ModelError
 from harness.files import read_json
 from harness.training import LateInteractionChoice
@@ -56,6 +56,11 @@ class Pylate:
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError("batch_size must be at least 1")
 
+    def misfits(self) -> Mapping[str, str]:
+        """Lengths beyond the model's positions; markers and [MASK] tokens are counted in them."""
+        lengths = {"query_length": self.query_length, "document_length": self.document_length}
+        return positions.beyond(self.model, lengths)
+
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError for a projection that was never trained."""
         found = models.find(self.model)
@@ -68,6 +73,7 @@ class Pylate:
                 "late-interaction model, and pylate would add a random layer. Say `projection: "
                 "identity` to use its own token vectors, or `projection: untrained` for a control."
             )
+        positions.check(self)
         return {"model": models.identity(self.model)}
 
     def load(self) -> None:
@@ -184,6 +190,10 @@ def _made(encoder: Pylate) -> Any:
             trust_remote_code=encoder.trust_remote_code,
             local_files_only=True,
         )
+    forward.fitted(model[0], encoder.model)
+    for name in ("query_length", "document_length"):
+        config = model[0].auto_model.config.to_dict()
+        setattr(model, name, positions.usable(getattr(model, name), config))
     return model.to(getattr(torch, encoder.dtype)).eval()
 
 

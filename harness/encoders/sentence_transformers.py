@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from harness import dummy, forward, models
+from harness import dummy, forward, models, positions
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ class SentenceTransformers:
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError("batch_size must be at least 1")
 
+    def misfits(self) -> Mapping[str, str]:
+        """A length beyond the model's positions."""
+        return positions.beyond(self.model, {"max_length": self.max_length})
+
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError where nothing says how it pools."""
         found = models.find(self.model)
@@ -63,6 +67,7 @@ class SentenceTransformers:
                 "not say how its token vectors become one. Say `pooling: mean` or `pooling: cls`, "
                 "whichever it was trained with."
             )
+        positions.check(self)
         return {"model": models.identity(self.model)}
 
     def load(self) -> None:
@@ -147,8 +152,7 @@ def _made(encoder: SentenceTransformers) -> Any:
         trust_remote_code=encoder.trust_remote_code,
         local_files_only=True,
     )
-    if encoder.max_length is not None:
-        model.max_seq_length = encoder.max_length
+    forward.fitted(model[0], encoder.model, encoder.max_length)
     return model.to(getattr(torch, encoder.dtype)).eval()
 
 
