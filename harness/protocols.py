@@ -6,7 +6,7 @@ absence is reported before any work starts. Beyond that a component has no state
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
@@ -231,6 +231,15 @@ class HasFacts(Protocol):
 
         `queries` are those that were searched, each for `depth` hits.
         """
+        ...
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A component of which a reader of its numbers must know more than its fields say."""
+
+    def notes(self) -> Iterable[str]:
+        """Sentences that the report shows; loads no model."""
         ...
 
 

@@ -20,6 +20,7 @@ from harness.journal import Journal
 from harness.plan import Stage, Trial, component_key
 from harness.protocols import (
     AnyEncoder,
+    HasNotes,
     Identified,
     JointEncoder,
     LimitsLength,
@@ -265,6 +266,13 @@ class Work:
             "stages": [
                 {"kind": stage.kind, "key": stage.key, **_told(result.facts)}
                 for stage, (_, result) in zip(trial.stages, results, strict=True)
+            ],
+            "notes": [
+                note
+                for component in components
+                for part in registry.parts(component)
+                if isinstance(part, HasNotes)
+                for note in part.notes()
             ],
             "trainings": [dict(training.told(stage.reference)) for stage in trial.trainings],
             "provenance": provenance(),

@@ -189,7 +189,7 @@ def test_what_is_built_without_a_file_is_refused_too() -> None:
         with pytest.raises(ModelError, match="is more than the model's"):
             component.identity()
         with pytest.raises(ModelError, match="is more than the model's"):
-            component.load()  # type: ignore[attr-defined]
+            component.load()
 
 
 @pytest.mark.parametrize("length", [3, 4])
@@ -263,15 +263,15 @@ def test_an_onnx_model_without_a_limit_reads_what_has_a_position(
 
 def decoder(folder: Path, padding: str | None, config_padding: int | None) -> Path:
     """A LLaMA that classifies, and a tokenizer that begins texts with <a> and ends them with <b>."""
-    from tokenizers import Tokenizer, processors
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
+    import tokenizers
     from transformers import LlamaConfig, LlamaForSequenceClassification
 
     words = ["<unk>", "<a>", "<b>", "<pad>", *tiny.WORDS]
-    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
         single="<a> $A <b>", pair="<a> $A <b> $B <b>", special_tokens=[("<a>", 1), ("<b>", 2)]
     )
     config = {

@@ -103,7 +103,7 @@ def notes(results: Results) -> dict[str, list[str]]:
         if first["hits_not_in_corpus"]:
             count = first["hits_not_in_corpus"]
             told.append(f"{system}: {count} hits are documents that the corpus lacks.")
-        for note in first.get("notes", ()):
+        for note in (*first.get("notes", ()), *facts.get("notes", ())):
             said.setdefault((dataset, note), []).append(system)
         told += servers.sentences(system, facts)
         for one in facts.get("trainings", ()):

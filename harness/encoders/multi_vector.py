@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from harness import dummy, forward, models, positions
 from harness.encoders.pylate import has_trained_projection
-from harness.encoders.sentence_transformers import DOCUMENT_PROMPTS
 from harness.errors import ModelError
+from harness.prompts import DOCUMENT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,7 +132,7 @@ def _encoded(encode: Any, encoder: MultiVector, texts: Sequence[str]) -> list[ND
 
 def _read(model: Any, texts: list[str]) -> forward.Features:
     """What the model reads of documents: token ids and their mask."""
-    prompt = next((model.prompts[n] for n in DOCUMENT_PROMPTS if n in model.prompts), None)
+    prompt = next((model.prompts[n] for n in DOCUMENT if n in model.prompts), None)
     features: forward.Features = model.preprocess(texts, prompt=prompt, task="document")
     return features
 

@@ -119,7 +119,7 @@ class CrossEncoder:
         each = iter(scores[places].tolist())
         return [list(islice(each, len(docs))) for _, docs in asked]
 
-    def _batches(self, lengths: Sequence[int], *, padded: bool) -> Iterator[list[int]]:
+    def _batches(self, lengths: Sequence[int], *, padded: bool = True) -> Iterator[list[int]]:
         """The places of the rows of each batch, longest rows first; of one length unless `padded`."""
         order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
         while order:
