@@ -22,8 +22,8 @@ judgements; `condensed`, the run without unjudged documents; and of `order` what
 the first stage's order: `tau`, `distinct`, `truncated`."""
 
 LENGTHS = ("kind", "id", "tokens")
-"""Of one trial that reranked: `doc`, the tokens of a document; `room`, the most of them that are read
-beside a query."""
+"""Of what the model of a trial's last stage reads: `doc`, the tokens of a document; `room`, the most
+of them that are read beside a query; `query`, the tokens of a query; `query_room`, the most of those."""
 
 TIMINGS = ("dataset", "system", "stage", "seconds", "finished")
 """Wall-clock seconds of a stage as it was run; `finished` is UTC, ISO 8601."""

@@ -272,14 +272,18 @@ class CountsTokens(Protocol):
 
 @runtime_checkable
 class LimitsLength(Protocol):
-    """A component whose model reads only the beginning of a long document."""
+    """A component whose model reads only the beginning of a long document or query."""
 
     def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens of each whole text, however many of them are read."""
+        """Tokens of each whole text, document or query, however many of them are read."""
         ...
 
     def room(self, query: str) -> int:
         """The most tokens of a document that are read beside `query`."""
+        ...
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens that a query beside a document of so many can have and not be cut."""
         ...
 
 

@@ -153,6 +153,11 @@ def rerank(
     return _result(run, seconds, reranker, {"candidates_sha256": order_digest(candidates, depth)})
 
 
+def doc_ids(run: Run) -> set[str]:
+    """The documents of a run."""
+    return {hit.doc_id for hits in run.values() for hit in hits}
+
+
 def _docs(dataset: Dataset, hits: Sequence[Hit]) -> list[Doc]:
     try:
         return [dataset.docs_by_id[hit.doc_id] for hit in hits]

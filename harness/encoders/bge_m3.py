@@ -157,6 +157,11 @@ class BgeM3:
         room: int = body.max_seq_length - body.tokenizer.num_special_tokens_to_add(pair=False)
         return room
 
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read: as of a document."""
+        del doc_tokens
+        return self.room("")
+
 
 class _Model(NamedTuple):
     """Body and heads on their device."""

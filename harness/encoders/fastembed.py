@@ -75,6 +75,24 @@ class Fastembed(OnnxModel):
         rows = _load(self).inner.tokenizer.encode_batch(self._read(texts))
         return [sum(row.attention_mask) for row in rows]
 
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones and prompts."""
+        return _load(self).lengths(texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read, whatever the query."""
+        del query
+        return self._room_behind(prompts.document(self.doc_prompt, self.model, self.file))
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        return self._room_behind(prompts.query(self.query_prompt, self.model, self.file))
+
+    def _room_behind(self, prompt: str) -> int:
+        found = _load(self)
+        return max(found.room(pair=False) - found.lengths([prompt])[0], 0)
+
     def _read(self, texts: Sequence[str]) -> list[str]:
         prompt = prompts.document(self.doc_prompt, self.model, self.file)
         return [prompt + text for text in texts]

@@ -111,9 +111,21 @@ class MultiVector:
         """The most tokens of a document that are read, whatever the query."""
         del query
         model = _load(self)
-        (around,) = forward.count_rows(lambda some: _read(model, some), forward.real_tokens, [""])
-        whole: int = model[0].document_length or model.max_seq_length
-        return whole - around
+        return _room(model, model[0].document_length)
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        model = _load(self)
+        expansion = model[0].query_expansion or {}
+        return _room(model, expansion.get("length") or model[0].query_length)
+
+
+def _room(model: Any, length: int | None) -> int:
+    """Tokens of a text that fit into a length beside special tokens and a marker."""
+    (around,) = forward.count_rows(lambda some: _read(model, some), forward.real_tokens, [""])
+    whole: int = length or model.max_seq_length
+    return whole - around
 
 
 def _encoded(encode: Any, encoder: MultiVector, texts: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -165,10 +177,14 @@ def _made(encoder: MultiVector) -> Any:
         local_files_only=True,
     )
     body = model[0]
+    forward.fitted(body, encoder.model)
     if encoder.document_length is not None:
         body.document_length = encoder.document_length
     if encoder.query_length is not None and body.query_expansion is None:
         body.query_length = encoder.query_length
     elif encoder.query_length is not None:
         body.query_expansion = {**body.query_expansion, "length": encoder.query_length}
+    for name in ("query_length", "document_length"):  # the checkpoint's may be beyond its positions
+        if getattr(body, name) is not None:
+            setattr(body, name, min(getattr(body, name), body.max_seq_length))
     return model.to(getattr(torch, encoder.dtype)).eval()

@@ -136,9 +136,13 @@ class Pylate:
         """The most tokens of a document that are read, whatever the query."""
         del query
         model = _load(self)
-        special = model.tokenizer.num_special_tokens_to_add(pair=False)
-        room: int = model.document_length - special - bool(model.document_prefix)
-        return room
+        return _room(model, model.document_length, model.document_prefix)
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        model = _load(self)
+        return _room(model, model.query_length, model.query_prefix)
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of vectors that `encode_doc_tokens` gives."""
@@ -146,6 +150,12 @@ class Pylate:
         return forward.count_rows(
             self.document_pass().tokenize, lambda features: _kept(model, features), texts
         )
+
+
+def _room(model: Any, length: int, marker: str) -> int:
+    """Tokens of a text that fit into a length beside special tokens and its marker."""
+    special = int(model.tokenizer.num_special_tokens_to_add(pair=False))
+    return length - special - bool(marker)
 
 
 def _kept(model: Any, features: forward.Features) -> torch.Tensor:

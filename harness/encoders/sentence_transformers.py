@@ -132,6 +132,26 @@ class SentenceTransformers:
         """For each text the number of tokens that the model reads."""
         return forward.count_rows(self.document_pass().tokenize, forward.real_tokens, texts)
 
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones and prompts."""
+        return forward.lengths(_load(self).tokenizer, texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read, whatever the query."""
+        del query
+        return self._room_behind(prompts.document(self.doc_prompt, self.model))
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        return self._room_behind(prompts.query(self.query_prompt, self.model))
+
+    def _room_behind(self, prompt: str) -> int:
+        model = _load(self)
+        (taken,) = forward.lengths(model.tokenizer, [prompt])
+        special: int = model.tokenizer.num_special_tokens_to_add(pair=False)
+        return max(int(model.max_seq_length) - special - taken, 0)
+
 
 def _load(encoder: SentenceTransformers) -> Any:
     """The model in memory; prompts, length and batches of the vectors are no part of it."""

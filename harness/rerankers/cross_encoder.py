@@ -154,6 +154,11 @@ class CrossEncoder:
         free = _room(tokenizer)
         return free - (free // 2 if asked >= free else asked)
 
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that is kept whole; a longer one is cut to half of the limit."""
+        del doc_tokens
+        return _room(_load(self).tokenizer) - 1
+
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Tokens of all distinct pairs, special ones included and padding not."""
         rows, _ = _distinct(_all_pairs(_load(self), [(query, docs)]))

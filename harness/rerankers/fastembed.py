@@ -58,10 +58,14 @@ class Fastembed(OnnxModel):
         The longer of the two gives way to the shorter until both have half (tokenizers'
         `longest_first`).
         """
-        found = _load(self)
-        (asked,), free = found.lengths([query]), found.room(pair=True)
+        (asked,) = _load(self).lengths([query])
+        return self.query_room(asked)
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read beside a document of so many, as of the other."""
+        free = _load(self).room(pair=True)
         half = (free + 1) // 2
-        return half if asked == half else max(free - asked, free // 2)
+        return half if doc_tokens == half else max(free - doc_tokens, free // 2)
 
 
 def _load(reranker: Fastembed) -> Loaded:
