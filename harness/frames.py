@@ -28,8 +28,12 @@ of them that are read beside a query; `query`, the tokens of a query; `query_roo
 TIMINGS = ("dataset", "system", "stage", "seconds", "finished")
 """Wall-clock seconds of a stage as it was run; `finished` is UTC, ISO 8601."""
 
-STORAGE = ("dataset", "system", "holder", "documents", "vectors", "dim", "precision", "bytes")
-"""Bytes of the vectors that a stage keeps, with what they were counted over."""
+STORAGE = (
+    *("dataset", "system", "holder", "kind", "documents", "vectors", "dim", "precision"),
+    *("bytes", "disk_bytes", "unknown"),
+)
+"""One row a part of what a system stores of the documents (`protocols.Footprint`), with what it was
+counted over; `holder` is the `retriever` or the `reranker`."""
 
 CALLS = (
     *("dataset", "device", "system", "mode", "copy", "k", "round", "query_id"),
