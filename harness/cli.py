@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import limits
 from harness.arguments import OPTIONS, dataset_spec
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ dense retrieval? An experiment file asks it; `run` answers with a report."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = _parser().parse_args(argv)
+    limits.tell_libraries()
     told = logging.StreamHandler()
     told.setLevel(logging.DEBUG if arguments.verbose else logging.WARNING)
     logging.basicConfig(level=told.level, format="%(name)s: %(message)s", handlers=[told])
