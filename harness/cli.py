@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import limits
 from harness.arguments import OPTIONS, dataset_spec
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ dense retrieval? An experiment file asks it; `run` answers with a report."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = _parser().parse_args(argv)
-    limits.tell_libraries()
     told = logging.StreamHandler()
     told.setLevel(logging.DEBUG if arguments.verbose else logging.WARNING)
     logging.basicConfig(level=told.level, format="%(name)s: %(message)s", handlers=[told])

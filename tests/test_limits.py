@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import runpy
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -115,7 +117,9 @@ def test_libraries_are_told_of_a_quota_unless_the_user_did(
     assert not set(limits.THREADS) & set(os.environ)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     grouped(tmp_path, monkeypatch, "0::/", {"cpu.max": "200000 100000"})
-    limits.tell_libraries()
+    monkeypatch.setattr(sys, "argv", ["harness", "--help"])
+    with pytest.raises(SystemExit):
+        runpy.run_module("harness", run_name="__main__")
     assert [os.environ[name] for name in limits.THREADS] == ["1", "2", "2", "2", "2"]
 
 
