@@ -16,7 +16,7 @@ from harness import files, registry, storage, trec
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError
-from harness.frames import ranked
+from harness.frames import ranked, score_fault
 from harness.journal import Journal
 from harness.protocols import (
     Footprint,
@@ -95,6 +95,11 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -
         "hits_not_in_corpus": sum(
             hit.doc_id not in dataset.docs_by_id for hits in run.values() for hit in hits
         ),
+        "own_document_first": sum(
+            hits[0].doc_id == query_id and dataset.qrels[query_id].get(query_id, 0) < 1
+            for query_id, hits in run.items()
+            if hits
+        ),
     }
     if isinstance(searcher, HasFacts):
         with clock.kind("measure"):
@@ -112,7 +117,7 @@ def cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[
         raise ComponentError(f"The retriever gave a document twice for query {query.query_id!r}.")
     try:
         return ranked(kept)[:depth]
-    except ValueError as error:
+    except ComponentError as error:
         raise ComponentError(f"For query {query.query_id!r} {error}.") from error
 
 
@@ -191,20 +196,25 @@ def scores_together(
 
 
 def _checked(given: Sequence[float], query: Query, docs: Sequence[Doc]) -> list[float]:
-    found = [float(np.float32(score)) for score in given]
+    found = [float(score) for score in given]
     if len(found) != len(docs):
         raise ComponentError(
             f"The reranker gave {len(found)} scores for the {len(docs)} candidates of query "
             f"{query.query_id!r}."
         )
-    usable = np.abs(found) < np.finfo(np.float32).max
-    if not usable.all():
-        doc = docs[int(np.flatnonzero(~usable)[0])]
-        raise ComponentError(
-            f"The reranker gave document {doc.doc_id!r} a score that is not finite for query "
-            f"{query.query_id!r}."
-        )
-    return found
+    for score, doc in zip(found, docs, strict=True):
+        if why := score_fault(score) or _least(score):
+            raise ComponentError(
+                f"For query {query.query_id!r} the reranker gave document {doc.doc_id!r} a score "
+                f"that {why}."
+            )
+    return [float(np.float32(score)) for score in found]
+
+
+def _least(score: float) -> str | None:
+    if np.float32(score) > np.finfo(np.float32).min:
+        return None
+    return "leaves nothing below it for documents that are not reranked"
 
 
 def _reranked(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:
