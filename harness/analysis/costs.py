@@ -80,7 +80,7 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
     alone = latency.latencies(calls, arms)
     systems = list(dict.fromkeys(results.trials["system"]))
-    everyone = _ordered(with_shared(alone, fly)[list(LATENCIES)], systems)
+    everyone = _ordered(_with_shared(alone, fly)[list(LATENCIES)], systems)
     memory, throughput = cost.memory(tables["starts"]), tables["throughput"]
     noise = ratios.noise(calls, seed)
     configs, counted = kept.configurations(results), storage[storage["dataset"] == dataset]
@@ -112,7 +112,7 @@ def stand_ins(facts: Mapping[str, Any], mode: str) -> dict[str, str]:
     return dict(facts.get("shares", {}).get(mode, {}))
 
 
-def with_shared(table: pd.DataFrame, stands_in: Mapping[str, str]) -> pd.DataFrame:
+def _with_shared(table: pd.DataFrame, stands_in: Mapping[str, str]) -> pd.DataFrame:
     """`table` with `timed_as`, its rows on the fly again for each system that shares them."""
     fly = table[table["mode"] == "on the fly"]
     copies = [
@@ -133,8 +133,8 @@ def _end_to_end(
     """Columns END_TO_END."""
     alike = {a: b for a, b in fly.items() if retrieves.get(a) == retrieves.get(b)}
     others = {a: b for a, b in fly.items() if a not in alike}
-    totals = latency.totals(with_shared(calls, others), retrieves).assign(status="measured")
-    measured = with_shared(totals, alike)
+    totals = latency.totals(_with_shared(calls, others), retrieves).assign(status="measured")
+    measured = _with_shared(totals, alike)
     first = latencies[(latencies["mode"] == "retrieve") & (latencies["status"] == "measured")]
     reranking = {*latencies[latencies["mode"] != "retrieve"]["system"], *fly}
     parts = [measured, _predicted(latencies, first, retrieves)]
@@ -158,6 +158,23 @@ def _ordered(table: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
     table = table.assign(order=table["system"].map(order))
     table = table.sort_values(["device", "order", "mode", "k"], kind="stable", ignore_index=True)
     return table.drop(columns="order")
+
+
+def whole_calls(
+    results: Results, dataset: str, device: str
+) -> dict[tuple[str, str, int], pd.DataFrame]:
+    """By system, mode and k the timed calls of the whole query, also where another's arm was timed."""
+    calls = results.costs["calls"]
+    is_here = (calls["dataset"] == dataset) & (calls["device"] == device) & (calls["copy"] == 0)
+    facts = results.cost_facts.get((dataset, "latency"), {})
+    retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
+    names = ["system", "mode", "k"]
+    reranked = latency.whole_queries(_with_shared(calls[is_here], fly), retrieves)
+    found: dict[Any, pd.DataFrame] = dict(list(reranked.groupby(names, sort=False)))
+    alone = calls[is_here & (calls["mode"] == "retrieve")]
+    for (name, mode, k), table in alone.groupby(names, sort=False):
+        found |= {(system, mode, k): table for system, of in retrieves.items() if of == name}
+    return found
 
 
 def common_k(latencies: pd.DataFrame) -> int | None:

@@ -21,11 +21,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.analysis import stats
-from harness.analysis.costs import CostAnalysis
+from harness.analysis.costs import CostAnalysis, whole_calls
 from harness.analysis.gains import per_query
 from harness.analysis.needs import Stock, gigabytes, stock, timed
 from harness.analysis.options import FLY, Option, encoding_on_the_fly, options
-from harness.analysis.pace import whole_calls
 from harness.analysis.terms import objective, terms
 from harness.store import Results
 

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
-
-from harness.analysis import latency, ratios
-from harness.analysis.costs import stand_ins, with_shared
+from harness.analysis import ratios
+from harness.analysis.costs import whole_calls
 from harness.analysis.needs import Stock, timed
-from harness.analysis.options import FLY, Option
+from harness.analysis.options import Option
 from harness.analysis.ratios import Ratio
 from harness.settings import Workload
-from harness.store import Results
-
-Calls = Mapping[tuple[Any, ...], pd.DataFrame]
-"""By system, mode and k the timed calls of the whole query."""
 
 UNKNOWN = Ratio(math.nan, math.nan, math.nan)
 
@@ -70,18 +63,3 @@ class Paces:
         seed = self.of.results.plan["seed"]
         found = ratios.geometric_mean(shares, pairs["query_id"], seed)
         return found.widened(self.of.doubts.get((dataset, device), math.inf))
-
-
-def whole_calls(results: Results, dataset: str, device: str) -> Calls:
-    """Those of every system, also of one for which another's arms were timed."""
-    calls = results.costs["calls"]
-    is_here = (calls["dataset"] == dataset) & (calls["device"] == device) & (calls["copy"] == 0)
-    facts = results.cost_facts.get((dataset, "latency"), {})
-    retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, FLY)
-    names = ["system", "mode", "k"]
-    reranked = latency.whole_queries(with_shared(calls[is_here], fly), retrieves)
-    found = dict(list(reranked.groupby(names, sort=False)))
-    alone = calls[is_here & (calls["mode"] == "retrieve")]
-    for (name, mode, k), table in alone.groupby(names, sort=False):
-        found |= {(system, mode, k): table for system, of in retrieves.items() if of == name}
-    return found
