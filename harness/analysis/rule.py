@@ -7,7 +7,7 @@
 3. Of those that are ready, the best has the greatest lower bound. A cheaper one takes its place if
    what is lost by it is shown to be at most the smallest gain that matters: the upper bound of the
    loss, at a confidence shared among all cheaper ones. Cheaper is what costs less a month; without
-   prices, what keeps fewer bytes of vectors and is no slower, for else time is paid for bytes. Both
+   prices, what stores fewer bytes and is no slower, for else time is paid for bytes. Both
    must be shown: what was not measured is never cheaper nor as fast, and a difference of times that
    two equal arms might have too shows nothing. So what is given up does not matter by the
    experiment's own word, and what is saved is certain. That no loss is shown would not do: with few
@@ -175,7 +175,7 @@ def _taken(case: Case, kind: Kind, able: Sequence[Option], best: Option) -> Opti
 
 
 def _price(case: Case, ready: Sequence[Option]) -> Price | None:
-    """Money where it is known of the best, else the bytes of vectors."""
+    """Money where it is known of the best, else the bytes of the index."""
     kinds = [Kind("cost_per_month", device) for device in case.devices]
     for kind in (*kinds, Kind("gb_per_million_documents")):
         values = {one: need_of(case.needs, one, kind).value for one in ready}

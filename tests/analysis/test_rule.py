@@ -67,7 +67,7 @@ def test_an_untimed_system_is_not_taken_for_no_slower() -> None:
     found = decided(untimed(both, "late[dim=8]"))
     assert found.system == "late"
     assert (
-        "late[dim=8] needs 4.00 GB of vectors per million documents instead of 10.0, and what is "
+        "late[dim=8] needs 4.00 GB of index per million documents instead of 10.0, and what is "
         "lost by it is shown to be less than 0.01, but late is taken: it is not shown to be no "
         "slower (not timed beside it on cpu)."
     ) in found.reasons
