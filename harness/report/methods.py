@@ -59,6 +59,7 @@ def methods(results: Results) -> Section:
         "percentiles": ", ".join(percentiles),
         "fewest": FEWEST_QUERIES,
         "quiet": " to ".join(map(str, QUIET)),
+        "slower": QUIET[1],
         "behind": f"{BEHIND:.0%}",
         "stretches": STRETCHES,
     }
