@@ -50,16 +50,16 @@ class Execution:
         """
         self.store.save_plan(self.plan)
         pending = self.store.pending(self.plan)
-        costings = self.store.pending_costings(self.plan)
         for choice in self.plan.experiment.datasets:
             trials = [trial for trial in pending if trial.dataset == choice]
-            costing = [one for one in costings if one.dataset == choice]
-            if trials or costing:
-                self._execute_dataset(choice, trials, costing)
+            if trials or self._costings(choice):
+                self._execute_dataset(choice, trials)
 
-    def _execute_dataset(
-        self, choice: DatasetChoice, trials: Sequence[Trial], costings: Sequence[Costing]
-    ) -> None:
+    def _costings(self, choice: DatasetChoice) -> list[Costing]:
+        """What is left to measure of cost, as the trials stand now."""
+        return [one for one in self.store.pending_costings(self.plan) if one.dataset == choice]
+
+    def _execute_dataset(self, choice: DatasetChoice, trials: Sequence[Trial]) -> None:
         self.progress(f"load {choice.name}", 0, 1)
         with self.clock.kind("data"):
             dataset = load_dataset(choice)
@@ -75,7 +75,7 @@ class Execution:
             log.debug("encoding together failed", exc_info=True)
         for trial in trials:
             self._execute_trial(trial, work)
-        for costing in costings:
+        for costing in self._costings(choice):
             self._train_again(costing.trials, work)
             with self.clock.kind("cost"):
                 found = costs.measure(costing, self.plan.experiment, work, self.store)

@@ -24,14 +24,18 @@ judgements; `condensed`, the run without unjudged documents; and of `order` what
 the first stage's order: `tau`, `distinct`, `truncated`."""
 
 LENGTHS = ("kind", "id", "tokens")
-"""Of one trial that reranked: `doc`, the tokens of a document; `room`, the most of them that are read
-beside a query."""
+"""Of what the model of a trial's last stage reads: `doc`, the tokens of a document; `room`, the most
+of them that are read beside a query; `query`, the tokens of a query; `query_room`, the most of those."""
 
 TIMINGS = ("dataset", "system", "stage", "seconds", "finished")
 """Wall-clock seconds of a stage as it was run; `finished` is UTC, ISO 8601."""
 
-STORAGE = ("dataset", "system", "holder", "documents", "vectors", "dim", "precision", "bytes")
-"""Bytes of the vectors that a stage keeps, with what they were counted over."""
+STORAGE = (
+    *("dataset", "system", "holder", "kind", "documents", "vectors", "dim", "precision"),
+    *("bytes", "disk_bytes", "unknown"),
+)
+"""One row a part of what a system stores of the documents (`protocols.Footprint`), with what it was
+counted over; `holder` is the `retriever` or the `reranker`."""
 
 CALLS = (
     *("dataset", "device", "system", "mode", "copy", "k", "round", "query_id"),
@@ -99,12 +103,13 @@ request that was not answered."""
 
 GRID = (
     *("dataset", "system", "model", "trained", "dim", "precision", "pool_factor", "nbits"),
-    *("documents", "vectors", "formula_bytes", "disk_bytes", "payload_bytes"),
+    *("documents", "vectors", "vectors_sd", "formula_bytes", "disk_bytes", "payload_bytes"),
     *("memory_seconds", "mapped_seconds", "cold_seconds", "build_seconds", "remark"),
 )
 """One row a way to keep a token encoder's vectors, over the same documents. `precision` is one of
 those of `harness.precision`, or `plaid` with `nbits`; `trained` says whether the model was trained
-for this many dimensions. `payload_bytes` are those of the vectors' own files, `disk_bytes` the whole
+for this many dimensions. `vectors_sd` is the standard deviation of a document's vectors, NaN where that
+was not noted; `payload_bytes` are those of the vectors' own files, `disk_bytes` the whole
 folder; the seconds fetch and decompress 100 documents from memory, a memory map, and a memory map
 whose pages were dropped (for PLAID: search restricted to them, `memory_seconds` only)."""
 
