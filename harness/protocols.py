@@ -202,23 +202,34 @@ class Served(Protocol):
 
 
 class Footprint(NamedTuple):
-    """The bytes that a stage's vectors occupy."""
+    """What an index, or a part of one, stores of the documents."""
 
-    holder: str
-    """Who holds them: `retriever` or `reranker`."""
+    kind: str
+    """Of what: `vectors`, one a document; `token vectors`; `terms`, each with a document's weight."""
     documents: int
     vectors: int
+    """Vectors or terms of all documents."""
     dim: int
+    """Of a vector; 1 of a term."""
     precision: str
-    bytes: int
+    bytes: int | None
+    """Of the vectors or terms alone, or of all of a database's files; None where `unknown` says why."""
+    disk_bytes: int | None = None
+    """Of the files that the index takes; None where it was not written to any."""
+    unknown: str = ""
+
+    @classmethod
+    def not_known(cls, why: str) -> Footprint:
+        """A part whose bytes nobody can count."""
+        return cls("", 0, 0, 0, "", None, unknown=why)
 
 
 @runtime_checkable
-class HoldsVectors(Protocol):
-    """A searcher or prepared reranker that keeps vectors of the documents."""
+class Stores(Protocol):
+    """A searcher or prepared reranker that can say what it stores of the documents."""
 
-    def footprint(self) -> Footprint:
-        """What it keeps, counted and not estimated."""
+    def footprints(self) -> Sequence[Footprint]:
+        """Its parts, counted and not estimated; a part that several share comes once."""
         ...
 
 
@@ -229,7 +240,8 @@ class HasFacts(Protocol):
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """What is kept with the results; `notes` in it are sentences that the report shows.
 
-        `queries` are those that were searched, each for `depth` hits.
+        `queries` are those that were searched, each for `depth` hits. `ranks_against_scores` is
+        the share of them whose ranks, as they were given, run against the scores.
         """
         ...
 

@@ -18,7 +18,7 @@ TEXTS = (
     *("dataset", "system", "query_id", "metric", "stage", "finished", "holder", "precision"),
     *("reading", "kind", "id"),
     *("device", "mode", "status", "reason", "policy", "dtype", "attention", "unit", "model"),
-    *("remark", "loop", "outcome"),
+    *("remark", "loop", "outcome", "unknown"),
 )
 """Columns that hold text, even where it looks like a number."""
 

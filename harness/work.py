@@ -34,6 +34,9 @@ from harness.store import SNIPPET, Measured, Record
 
 log = logging.getLogger(__name__)
 
+HOLDERS = {"retrieve": "retriever", "rerank": "reranker"}
+"""By stage who stores what it made of the documents."""
+
 TEXTS_KEPT = 10
 """Documents from the top of a run whose texts are kept for reading."""
 
@@ -98,7 +101,9 @@ class Work:
             for kind, result in results
         ]
         storage = [
-            {**name, **result.footprint._asdict()} for _, result in results if result.footprint
+            {**name, "holder": HOLDERS[kind], **part._asdict()}
+            for kind, result in results
+            for part in result.stored
         ]
         lengths = results[-1][1].facts.get("lengths")
         candidates = results[0][1].run if len(results) > 1 else None

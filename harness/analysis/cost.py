@@ -64,11 +64,16 @@ class ArmNeeds(NamedTuple):
 
 def memory(starts: pd.DataFrame) -> pd.DataFrame:
     """Columns MEMORY, from the processes started for each arm alone."""
-    table = starts.assign(model_bytes=starts["loaded_bytes"] - starts["libraries_bytes"])
+    table = with_model_bytes(starts)
     medians = [name for name in MEMORY if name not in (*ARM, "starts")]
     grouped = table.astype(dict.fromkeys(medians, float)).groupby(ARM, sort=False)
     found = grouped[medians].median()
     return found.assign(starts=grouped.size()).reset_index()[list(MEMORY)]
+
+
+def with_model_bytes(starts: pd.DataFrame) -> pd.DataFrame:
+    """`frames.STARTS` with `model_bytes`, what loading added to the resident set."""
+    return starts.assign(model_bytes=starts["loaded_bytes"] - starts["libraries_bytes"])
 
 
 def throughput(table: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +139,8 @@ def arm_needs(
     encodes: Mapping[str, str],
 ) -> list[ArmNeeds]:
     """What was measured of each arm that a workload multiplies; the tables are as in `projection`."""
-    held = storage.groupby(["dataset", "system", "holder"])["bytes_per_document"].sum().to_dict()
+    parts = storage.groupby(["dataset", "system", "holder"])["bytes_per_document"]
+    held = parts.agg(lambda sizes: sizes.sum(skipna=False)).to_dict()
     models = memory.set_index(ARM)["model_bytes"].to_dict()
     encoding = {kind: document_seconds(throughput, retrieval=kind) for kind in (True, False)}
     found = []
@@ -174,7 +180,7 @@ def _keeps(mode: str) -> bool:
 
 
 def _share(mode: str, held: Mapping[tuple[str, ...], float], dataset: str, system: str) -> float:
-    """Bytes per document of the vectors that this arm keeps."""
+    """Bytes per document that this arm stores."""
     holder = "retriever" if mode == "retrieve" else "reranker"
     return held.get((dataset, system, holder), math.nan) if _keeps(mode) else 0.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.analysis.answer import significant
@@ -15,7 +15,7 @@ from harness.analysis.rule import Case, Choice
 UNITS = {
     "p50_ms": "ms at the median",
     "p95_ms": "ms at the 95th percentile",
-    "gb_per_million_documents": "GB of vectors per million documents",
+    "gb_per_million_documents": "GB of index per million documents",
     "memory_gb": "GB of RAM",
     "cost_per_month": "a month",
 }
@@ -41,6 +41,13 @@ def interval(low: float, high: float) -> str:
     return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
 
 
+def factor_words(row: Mapping[str, Any]) -> str:
+    """By what factor two equal arms differed, of a row of `ratios.NOISE`."""
+    if math.isnan(row["low"]):
+        return f"{row['ratio']:.3f} [no interval; queries: {row['queries']}]"
+    return f"{row['ratio']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
 def miss(kind: Kind, need: Need, limit: float) -> str:
     """By how much a requirement is missed."""
     if kind.requirement == "licence":
@@ -49,7 +56,11 @@ def miss(kind: Kind, need: Need, limit: float) -> str:
         return f"{need.said}, where {limit:,g} are allowed"
     more = need.value / limit
     over = f"{more:.1f} times" if more >= 2 else f"{more - 1:.1%} over"
+    over += NOISE if need.value / need.doubt <= limit else ""
     return f"{figure(kind, need.value)}, where {limit:,g} are allowed ({over})"
+
+
+NOISE = ", which is within the noise of the machine"
 
 
 def misses(case: Case, option: Option) -> str:
