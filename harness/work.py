@@ -15,7 +15,7 @@ import pandas as pd
 from harness import frames, quality, readings, registry, stages, traffic, training, unread, vectors
 from harness.clock import Clock
 from harness.data import Dataset, Run
-from harness.errors import DataError
+from harness.errors import DataError, TextError
 from harness.journal import Journal
 from harness.plan import Stage, Trial, component_key
 from harness.protocols import (
@@ -157,8 +157,11 @@ class Work:
             return None
 
     def _made(self, stage: Stage) -> StageResult:
-        with traffic.counted() as sent:
-            result = self._run(stage)
+        try:
+            with traffic.counted() as sent:
+                result = self._run(stage)
+        except TextError as error:
+            raise stages.named(error, self.dataset) from error
         if sent:
             result = dataclasses.replace(result, facts={**result.facts, "traffic": sent})
         result.save(self._folder(stage))
