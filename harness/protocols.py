@@ -186,12 +186,17 @@ class JointEncoder(Encoder, SparseEncoder, TokenEncoder, Protocol):
 
 
 @runtime_checkable
-class Served(Protocol):
-    """A component whose model runs on a server; nothing of it need be on this machine."""
+class Keyed(Protocol):
+    """A component with fields that change none of its answers, such as a file's place."""
 
     def for_key(self) -> Self:
-        """The component without what changes none of its answers, such as a time limit."""
+        """The component with such fields at a value that is the same for all."""
         ...
+
+
+@runtime_checkable
+class Served(Keyed, Protocol):
+    """A component whose model runs on a server; nothing of it need be on this machine."""
 
     def server(self) -> Mapping[str, Any]:
         """What the server says of itself, and how it is asked; no secrets.

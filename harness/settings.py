@@ -234,11 +234,13 @@ class Rule(Part):
     systems: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
 
+    def on(self, dataset: str) -> bool:
+        """Whether anything is judged on this dataset."""
+        return not self.datasets or dataset in self.datasets
+
     def covers(self, dataset: str, system: str) -> bool:
         """Whether this system is judged on this dataset."""
-        return (not self.datasets or dataset in self.datasets) and (
-            not self.systems or system in self.systems
-        )
+        return self.on(dataset) and (not self.systems or system in self.systems)
 
 
 class QualityRule(Rule):
