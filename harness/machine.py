@@ -146,6 +146,12 @@ def gpu_peak_bytes(device: str) -> float:
     return float(torch.cuda.max_memory_allocated())
 
 
+def processor_seconds() -> float:
+    """Seconds of all processors that this process and its finished children have used."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
 @dataclass(frozen=True)
 class Watch:
     """The machine's counters at one moment, against which `since` counts."""
