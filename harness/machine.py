@@ -124,6 +124,16 @@ def peak_bytes() -> float:
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
+def free_device_bytes(device: str) -> float:
+    """Memory that models on a device can still have: a CUDA device's own, else `free_bytes`."""
+    if device != "cuda":
+        return free_bytes()
+    import torch
+
+    free, _ = torch.cuda.mem_get_info()
+    return float(free)
+
+
 def free_bytes() -> float:
     """Memory that can still be had without swapping, or being killed at the limit of a container.
 
