@@ -206,6 +206,16 @@ class Served(Keyed, Protocol):
         ...
 
 
+@runtime_checkable
+class AsksServer(Protocol):
+    """A component part of whose work another process does: a server, or a database."""
+
+    @property
+    def server(self) -> Any:
+        """Which one, or what it says of itself."""
+        ...
+
+
 class Footprint(NamedTuple):
     """What an index, or a part of one, stores of the documents."""
 

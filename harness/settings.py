@@ -168,6 +168,8 @@ class Prices(Part):
     disk_gb_month: float = Field(ge=0)
     cpu_core_hour: float = Field(ge=0)
     gpu_hour: float | None = Field(default=None, ge=0)
+    server_hour: float | None = Field(default=None, ge=0)
+    """The machine of a server or database that is asked, busy while a query waits for it."""
 
 
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]

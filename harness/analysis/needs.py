@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from harness import catalogue
 from harness.analysis import ratios
 from harness.analysis.answer import milliseconds
-from harness.analysis.cost import ArmNeeds, served
+from harness.analysis.cost import ArmNeeds, needed
 from harness.analysis.costs import CostAnalysis, arm_needs, stand_ins
 from harness.analysis.kept import INDEX, TOKENS, configurations, models_of
 from harness.analysis.options import FLY, Option
@@ -251,10 +251,8 @@ def _served(
     prices: Prices | None,
 ) -> Iterator[tuple[tuple[Option, Kind], Need]]:
     """Memory, and with prices money: those of the retriever and of what reranks together."""
-    rows: dict[tuple[str, ...], Mapping[str, Any]] = {}
-    for dataset in of.datasets:
-        cores = of.results.cost_facts.get((dataset, "latency"), {}).get("threads", 0)
-        rows |= {arm.of: served(arm, load, prices, cores) for arm in of.arms[dataset] if cores}
+    arms = (arm for name in of.datasets for arm in of.arms[name])
+    rows = {arm.of: needed(arm, load, prices) for arm in arms}
     wanted = [name for name in PARTS if name == "memory_gb" or prices is not None]
     for option in options:
         for device in devices:
@@ -289,6 +287,9 @@ SAID = {
 }
 
 
+SERVED = " (what a server does is known only with its price: `prices: {server_hour: ...}`)"
+
+
 def need_of(needs: Needs, option: Option, kind: Kind) -> Need:
     """The need, also where nothing at all is known of it."""
     said = f"{SAID.get(kind.requirement, kind.requirement)} was not measured"
@@ -304,6 +305,8 @@ def _sum(stages: Sequence[Mapping[str, Any]], requirement: str, device: str, dou
     at_least = sum(known) if known else math.nan
     if math.isnan(value):
         said = f"{SAID[requirement]} was measured in part on {device}"
+        if math.isnan(sum(float(row.get("compute_month", 0)) for row in stages)):
+            said += SERVED * any(row["served"] is True for row in stages)
         return Need(math.nan, at_least, said=said)
     if requirement == "memory_gb":
         return Need(value, at_least)
