@@ -155,6 +155,23 @@ def _ordered(table: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
     return table.drop(columns="order")
 
 
+def whole_calls(
+    results: Results, dataset: str, device: str
+) -> dict[tuple[str, str, int], pd.DataFrame]:
+    """By system, mode and k the timed calls of the whole query, also where another's arm was timed."""
+    calls = results.costs["calls"]
+    is_here = (calls["dataset"] == dataset) & (calls["device"] == device) & (calls["copy"] == 0)
+    facts = results.cost_facts.get((dataset, "latency"), {})
+    retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
+    names = ["system", "mode", "k"]
+    reranked = latency.whole_queries(_with_shared(calls[is_here], fly), retrieves)
+    found: dict[Any, pd.DataFrame] = dict(list(reranked.groupby(names, sort=False)))
+    alone = calls[is_here & (calls["mode"] == "retrieve")]
+    for (name, mode, k), table in alone.groupby(names, sort=False):
+        found |= {(system, mode, k): table for system, of in retrieves.items() if of == name}
+    return found
+
+
 def common_k(latencies: pd.DataFrame) -> int | None:
     """The number of candidates that most arms were timed with, of several the greatest."""
     is_timed = (latencies["status"] == "measured") & (latencies["mode"] != "retrieve")

@@ -154,6 +154,7 @@ class _Desk:
             gains=self.gains,
             smallest=self.asked.smallest_gain_that_matters,
             invalid=self.invalid,
+            settle_s=self.stock.settle_s,
         )
 
     def sensitivity(self) -> pd.DataFrame:

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from harness import catalogue
 from harness.analysis.answer import milliseconds
 from harness.analysis.cost import ArmNeeds, served
-from harness.analysis.costs import CostAnalysis, arm_needs, stand_ins
+from harness.analysis.costs import CostAnalysis, arm_needs, stand_ins, whole_calls
 from harness.analysis.kept import configurations, models_of
 from harness.analysis.options import FLY, Option
+from harness.analysis.tail import OUTCOMES, Seen, Tail, tail
 from harness.settings import Prices, Workload
 from harness.store import Results
 
@@ -31,6 +32,27 @@ class Need(NamedTuple):
     """The upper end of its 95 % interval, where it has one."""
     said: str = ""
     """What is not known of it, or how it is known."""
+    at_most: float = NOTHING
+    """What it is shown not to exceed, inf where nothing shows that; NaN where the value is exact."""
+    tails: tuple[Tail, ...] = ()
+    """Of a percentile the timed calls of each dataset, by which limits are tested."""
+
+    @property
+    def lower(self) -> float:
+        """Every limit below is missed; NaN where nothing shows that of any."""
+        return self.value if math.isnan(self.at_least) else self.at_least
+
+    @property
+    def upper(self) -> float:
+        """Every limit from here on is met; inf where nothing shows that of any."""
+        if math.isnan(self.at_most):
+            return math.inf if math.isnan(self.value) else self.value
+        return self.at_most
+
+    def seen(self, limit: float) -> Seen | None:
+        """How its calls stand to a limit, on the dataset that decides; None where none were timed."""
+        found = [tail.at(limit) for tail in self.tails]
+        return max(found, key=lambda seen: (OUTCOMES.index(seen.outcome), seen.p), default=None)
 
 
 class Kind(NamedTuple):
@@ -59,6 +81,18 @@ class Stock:
     bases: Mapping[str, str]
     """By trained model what it was made from."""
 
+    @property
+    def settle_s(self) -> float:
+        """Seconds that there were to settle what the planned calls left open, where they were most."""
+        told = [_settings(self.results, name).get("settle_s", 0.0) for name in self.datasets]
+        return max(told, default=0.0)
+
+    @cached_property
+    def tails(self) -> Mapping[tuple[str, str], Mapping[tuple[str, str, int], Tail]]:
+        """By dataset and device the tails of whole queries in ms, by system, mode and k."""
+        places = dict.fromkeys(key[:2] for key in self.whole)
+        return {place: _tails(self.results, *place) for place in places}
+
     @cached_property
     def arms(self) -> Mapping[str, Sequence[ArmNeeds]]:
         """By dataset what a workload multiplies."""
@@ -82,6 +116,20 @@ def stock(results: Results, costs: CostAnalysis) -> Stock:
         for one in facts.get("trainings", ())
     }
     return Stock(results, costs, datasets, configurations(results), whole, held, bases)
+
+
+def _settings(results: Results, dataset: str) -> Mapping[str, Any]:
+    """Those that latency was measured with."""
+    found: Mapping[str, Any] = results.cost_facts.get((dataset, "latency"), {}).get("settings", {})
+    return found
+
+
+def _tails(results: Results, dataset: str, device: str) -> dict[tuple[str, str, int], Tail]:
+    planned = _settings(results, dataset).get("rounds", math.inf)
+    return {
+        arm: tail(1000 * calls["seconds"], calls["query_id"], calls["round"] < planned)
+        for arm, calls in whole_calls(results, dataset, device).items()
+    }
 
 
 def needs(
@@ -111,7 +159,7 @@ def needs(
 def _greatest(parts: Sequence[Need], datasets: Sequence[str]) -> Need:
     """The need of all datasets together: the greatest, and known only where all are."""
     known = [part.value for part in parts]
-    least = [x for part in parts for x in (part.value, part.at_least) if not math.isnan(x)]
+    least = [part.lower for part in parts if not math.isnan(part.lower)]
     value = math.nan if any(map(math.isnan, known)) or not known else max(known)
     high = [part.high for part in parts if part.value == value and not math.isnan(part.high)]
     remarks = [
@@ -120,7 +168,12 @@ def _greatest(parts: Sequence[Need], datasets: Sequence[str]) -> Need:
         if part.said
     ]
     return Need(
-        value, max(least, default=math.nan), max(high, default=math.nan), "; ".join(remarks)
+        value,
+        max(least, default=math.nan),
+        max(high, default=math.nan),
+        "; ".join(remarks),
+        at_most=max((part.upper for part in parts), default=math.inf),
+        tails=tuple(one for part in parts for one in part.tails),
     )
 
 
@@ -149,10 +202,10 @@ def _p95(of: Stock, dataset: str, device: str, option: Option, load: Workload | 
     if row.status != "measured":
         said = f"{median} by prediction, its 95th percentile was not measured"
         return Need(math.nan, 1000 * row.p50, said=said)
-    if math.isnan(row.p95):
-        said = f"{median}, its 95th percentile is not known (calls: {row.calls:,})"
-        return Need(math.nan, 1000 * row.p50, said=said)
-    return Need(1000 * row.p95, 1000 * row.p95, 1000 * row.p95_high)
+    calls = of.tails[dataset, device][option.system, option.mode, row.k]
+    said = median if math.isnan(row.p95) else ""
+    figures = (1000 * row.p95, calls.low, 1000 * row.p95_high)
+    return Need(*figures, said, at_most=calls.high, tails=(calls,))
 
 
 def gigabytes(of: Stock, dataset: str, option: Option) -> Need:

@@ -12,6 +12,7 @@ from harness.analysis.decision_words import (
     interval,
     listed,
     misses,
+    tested,
     unknowns,
 )
 from harness.analysis.needs import need_of
@@ -64,8 +65,11 @@ def _met(case: Case, option: Option) -> str:
         if kind.requirement == "licence":
             parts.append("its models may be used commercially")
         else:
-            near = " (its interval reaches beyond)" if need.high > limit else ""
-            parts.append(f"{figure(kind, need.value)}, {limit:,g} allowed{near}")
+            known = (
+                "" if math.isnan(need.value) else f"{figure(kind, need.value)}, {limit:,g} allowed"
+            )
+            shown = tested(need.seen(limit), limit)
+            parts.append(f"{known} ({shown})" if known and shown else known or shown)
     return f"It meets what is required: {'; '.join(parts)}."
 
 
@@ -172,5 +176,5 @@ def _furthest(case: Case, option: Option) -> float:
     for kind, limit in case.limits.items():
         need = need_of(case.needs, option, kind)
         if verdict(need, limit) == "out":
-            found.append(need.at_least / limit if limit else math.inf)
+            found.append(need.lower / limit if limit else math.inf)
     return max(found)

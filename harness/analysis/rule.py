@@ -56,6 +56,8 @@ class Case:
     smallest: float
     invalid: Mapping[str, str]
     """By system the alarm that blocks it."""
+    settle_s: float = 0.0
+    """Seconds in which more calls could be made of what was open."""
 
 
 class Price(NamedTuple):
