@@ -76,6 +76,8 @@ def _decision_lines(analysis: Analysis) -> list[str]:
 
 
 def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
+    from harness.analysis.alarms import INFO, sentence
+
     lines: list[str] = []
     for dataset, group in analysis.leaderboard.groupby("dataset", sort=False):
         values = group.pivot_table(index="system", columns="metric", values="value", sort=False)
@@ -85,7 +87,11 @@ def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
             [str(name), *(f"{values.loc[name, m]:.4f}" for m in metrics)] for name in values.index
         ]
         lines += ["", *paragraph(f"{dataset}, {count} queries"), *columns(rows)]
-        lines += [line for note in analysis.notes[str(dataset)] for line in paragraph(note)]
+        alarmed = analysis.alarms[analysis.alarms["dataset"] == dataset]
+        told = [sentence(row) for row in alarmed.itertuples() if row.severity != INFO]
+        lines += [
+            line for note in [*analysis.notes[str(dataset)], *told] for line in paragraph(note)
+        ]
     return [*lines, ""]
 
 

@@ -22,14 +22,18 @@ judgements; `condensed`, the run without unjudged documents; and of `order` what
 the first stage's order: `tau`, `distinct`, `truncated`."""
 
 LENGTHS = ("kind", "id", "tokens")
-"""Of one trial that reranked: `doc`, the tokens of a document; `room`, the most of them that are read
-beside a query."""
+"""Of what the model of a trial's last stage reads: `doc`, the tokens of a document; `room`, the most
+of them that are read beside a query; `query`, the tokens of a query; `query_room`, the most of those."""
 
 TIMINGS = ("dataset", "system", "stage", "seconds", "finished")
 """Wall-clock seconds of a stage as it was run; `finished` is UTC, ISO 8601."""
 
-STORAGE = ("dataset", "system", "holder", "documents", "vectors", "dim", "precision", "bytes")
-"""Bytes of the vectors that a stage keeps, with what they were counted over."""
+STORAGE = (
+    *("dataset", "system", "holder", "kind", "documents", "vectors", "dim", "precision"),
+    *("bytes", "disk_bytes", "unknown"),
+)
+"""One row a part of what a system stores of the documents (`protocols.Footprint`), with what it was
+counted over; `holder` is the `retriever` or the `reranker`."""
 
 CALLS = (
     *("dataset", "device", "system", "mode", "copy", "k", "round", "query_id"),

@@ -13,7 +13,7 @@ from harness import models, needed, registry
 from harness.catalogue import Kind, Model, catalogue
 from harness.closing import WIDTH, paragraph
 from harness.errors import ModelError, PackageError
-from harness.provenance import provenance
+from harness.provenance import machine_words, provenance
 
 if TYPE_CHECKING:
     from harness.plan import Plan
@@ -148,11 +148,10 @@ def _licence(model: Model) -> str:
 def doctor_text() -> str:
     """Machine, packages, and what is missing with the way to get it."""
     known = provenance()
-    machine = known["machine"]
     lines = [
         f"harness {known['harness']} ({known['revision'] or 'not a checkout'})",
-        f"Python {known['python']}, {machine['system']}",
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+        f"Python {known['python']}",
+        *paragraph(machine_words(known["machine"])),
         f"accelerator: {_accelerator()}",
         "",
     ]

@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from harness import limits
+from harness.limits import usable_cores
+
 SPIN_SIZE = 512
 SPINS = 20
 """A fixed computation of some hundredths of a second: 20 products of 512 x 512 matrices."""
@@ -52,12 +55,6 @@ def pinned(threads: int | None) -> Iterator[int]:
 def threads_now() -> int:
     """For a library that has to be told when it loads a model: as many as all others have now."""
     return _PINNED[-1] if _PINNED else usable_cores()
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def multiplies_bfloat16() -> bool:
@@ -128,12 +125,16 @@ def peak_bytes() -> float:
 
 
 def free_bytes() -> float:
-    """Memory that can still be had without swapping; infinite where the system does not say."""
+    """Memory that can still be had without swapping, or being killed at the limit of a container.
+
+    Infinite where the system does not say.
+    """
+    left = limits.memory_left()
     info = Path("/proc/meminfo")
     if not info.exists():
-        return float("inf")
+        return left
     fields = dict(line.split(":", 1) for line in info.read_text().splitlines())
-    return float(fields["MemAvailable"].split()[0]) * 1024
+    return min(left, float(fields["MemAvailable"].split()[0]) * 1024)
 
 
 def gpu_peak_bytes(device: str) -> float:

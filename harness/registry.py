@@ -139,11 +139,20 @@ def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -
         fault(where, message)
     if faults:
         return None
+    return _made(cls, values, path, fault)
+
+
+def _made(cls: type, values: Mapping[str, Any], path: str, fault: Fault) -> Any:
+    """The dataclass of its fields; one that its model does not fit is noted, and given all the same."""
     try:
-        return cls(**values)
+        made = cls(**values)
     except ValueError as error:
         fault(path, str(error))
         return None
+    if isinstance(made, protocols.FitsModel):
+        for name, wrong in made.misfits().items():
+            fault(f"{path}.{name}", wrong)
+    return made
 
 
 def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:

@@ -178,7 +178,7 @@ class Requirements(Part):
     p95_ms: Mapping[Literal["cpu", "cuda", "mps"], Limit] = Field(default_factory=dict)
     """By device, the most milliseconds of the whole query at its 95th percentile; each must hold."""
     gb_per_million_documents: Limit | None = None
-    """The most bytes of vectors, 1 GB being 10^9."""
+    """The most bytes of the index, all stages together; 1 GB is 10^9 bytes."""
     memory_gb: Limit | None = None
     """The most RAM for the workload."""
     licence: Literal["commercial"] | None = None

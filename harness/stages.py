@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import files, registry, trec
+from harness import files, registry, storage, trec
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError
@@ -21,7 +21,6 @@ from harness.journal import Journal
 from harness.protocols import (
     Footprint,
     HasFacts,
-    HoldsVectors,
     Loadable,
     Preparable,
     Progress,
@@ -39,7 +38,8 @@ class StageResult:
     seconds: float
     finished: str
     """UTC, ISO 8601."""
-    footprint: Footprint | None
+    stored: Sequence[Footprint]
+    """What the stage stores of the documents, part by part."""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class StageResult:
         noted = {
             "seconds": self.seconds,
             "finished": self.finished,
-            "footprint": self.footprint and self.footprint._asdict(),
+            "stored": [part._asdict() for part in self.stored],
             "facts": self.facts,
         }
         with files.new_folder(folder) as aside:
@@ -58,8 +58,7 @@ class StageResult:
     def load(cls, folder: Path) -> StageResult:
         """Read what `save` wrote."""
         noted = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
-        if noted["footprint"]:
-            noted["footprint"] = Footprint(**noted["footprint"])
+        noted["stored"] = [Footprint(**part) for part in noted["stored"]]
         return cls(run=trec.read_run(folder / "run.trec.gz"), **noted)
 
 
@@ -100,7 +99,7 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -
     if isinstance(searcher, HasFacts):
         with clock.kind("measure"):
             facts |= searcher.facts(dataset.queries, depth)
-    return _result(run, seconds, searcher, facts)
+    return _result(run, seconds, storage.stored_by(searcher), facts)
 
 
 def cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[Hit]:
@@ -136,21 +135,28 @@ def rerank(
     candidates = {query.query_id: candidates.get(query.query_id, ()) for query in dataset.queries}
     docs = {query_id: _docs(dataset, hits[:depth]) for query_id, hits in candidates.items()}
     load(reranker, clock)
+    scorer = reranker
     if isinstance(reranker, Preparable):
         union = {doc.doc_id: doc for found in docs.values() for doc in found}
         with clock.kind("search"):
-            reranker = reranker.prepare(list(union.values()))
+            scorer = reranker.prepare(list(union.values()))
     run: dict[str, list[Hit]] = {}
     for done, query in enumerate(dataset.queries, start=1):
         hits = candidates[query.query_id]
         if query.query_id not in journal.scores:
             with clock.kind("model"):
-                found = scores(reranker, query, docs[query.query_id])
+                found = scores(scorer, query, docs[query.query_id])
             journal.add(query.query_id, found)
         run[query.query_id] = _reranked(hits, journal.scores[query.query_id])
         progress("rerank", done, len(dataset.queries))
     seconds = time.perf_counter() - start + journal.seconds_before
-    return _result(run, seconds, reranker, {"candidates_sha256": order_digest(candidates, depth)})
+    stored = [] if scorer is reranker else storage.stored_by(scorer)
+    return _result(run, seconds, stored, {"candidates_sha256": order_digest(candidates, depth)})
+
+
+def doc_ids(run: Run) -> set[str]:
+    """The documents of a run."""
+    return {hit.doc_id for hits in run.values() for hit in hits}
 
 
 def _docs(dataset: Dataset, hits: Sequence[Hit]) -> list[Doc]:
@@ -221,7 +227,8 @@ def order_digest(candidates: Run, depth: int) -> str:
     )
 
 
-def _result(run: Run, seconds: float, holder: Any, facts: Mapping[str, Any]) -> StageResult:
-    footprint = holder.footprint() if isinstance(holder, HoldsVectors) else None
+def _result(
+    run: Run, seconds: float, stored: Sequence[Footprint], facts: Mapping[str, Any]
+) -> StageResult:
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    return StageResult(run, seconds, now, footprint, facts)
+    return StageResult(run, seconds, now, stored, facts)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from harness import frames, plaid, token_index
 from harness.precision import Precision, pooled, sliced
-from harness.protocols import Progress
+from harness.protocols import Footprint, Progress, Stores
 from harness.token_index import TokenIndex
 
 if TYPE_CHECKING:
@@ -139,6 +139,24 @@ def payload_bytes(folder: Path, patterns: Sequence[str]) -> int:
 def disk_bytes(folder: Path) -> int:
     """Bytes of all files below a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def written_bytes(save: Callable[[Path], object]) -> int | None:
+    """Bytes of the files that `save` writes to a folder, which goes again; None without room."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="harness-") as folder:
+            save(Path(folder))
+            return disk_bytes(Path(folder))
+    except OSError:
+        log.debug("An index was not written", exc_info=True)
+        return None
+
+
+def stored_by(holder: Any) -> list[Footprint]:
+    """What a searcher or prepared reranker stores; one that does not say is not known."""
+    if isinstance(holder, Stores):
+        return list(holder.footprints())
+    return [Footprint.not_known(f"{type(holder).__name__} does not say what it stores")]
 
 
 def _draws(documents: int) -> list[list[int]]:

@@ -58,7 +58,7 @@ class Measured:
     readings: pd.DataFrame
     qrels: Qrels
     lengths: Lengths | None = None
-    """None where nothing was reranked, or the reranker cannot say."""
+    """None where no model reads the texts, or it cannot say."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Store:
         return trec.read_run(file) if file.exists() else None
 
     def lengths(self, trial: Trial) -> Lengths | None:
-        """How long the documents were that a stored trial reranked, if that is known."""
+        """How long the texts were that the last stage of a stored trial read, if that is known."""
         return read_lengths(self.folder / trial.folder / "lengths.csv")
 
     def save_measured(self, trial: Trial, measured: Measured, candidates: Run | None) -> None:
@@ -225,7 +225,7 @@ class Results:
         return trec.read_qrels(self.trial_folder(dataset, system) / "qrels.trec.gz")
 
     def lengths(self, dataset: str, system: str) -> Lengths | None:
-        """How long the reranked documents are; None where that is not known."""
+        """How long the texts are that the last stage read; None where that is not known."""
         return read_lengths(self.trial_folder(dataset, system) / "lengths.csv")
 
     def texts(self, dataset: str, system: str) -> dict[str, str]:

@@ -156,9 +156,12 @@ def _quality(
                 for i, value in enumerate(systems[name])
                 for metric, of_query in (("m@1", value), ("judged@10", 1.0), ("ties@10", 0.0))
             ]
-            storage.append((dataset, name, "retriever", 1, 1, 4, "float32", BYTES))
+            storage.append(
+                (dataset, name, "retriever", "vectors", 1, 1, 4, "float32", BYTES, None, "")
+            )
             if name in sizes:
-                storage.append((dataset, name, "reranker", 1, 9, 4, "int8", sizes[name]))
+                counted = ("token vectors", 1, 9, 4, "int8", sizes[name], None, "")
+                storage.append((dataset, name, "reranker", *counted))
             described = {"notes": [], "subset": {"documents": 1} if subset else None}
             described |= {"description": "d <b>", "documents": 10, "judgements": 20}
             described |= {"queries": len(systems[name]), "fingerprint": "f" * 20}

@@ -28,7 +28,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with results of an experiment named as the notebooks expect.
 
     The dense encoder has 2 dimensions and tells little; 64 dimensions a word tell the documents
-    apart. Late interaction needs 7.7 GB of vectors per million documents, of which 4 are allowed.
+    apart. Late interaction needs 7.7 GB of index per million documents, of which 4 are allowed.
     """
     folder = tmp_path_factory.mktemp("notebooks")
     words = [[f"w{i * WORDS + j}" for j in range(WORDS)] for i in range(QUERIES)]
@@ -91,5 +91,5 @@ def test_decide_flips_when_the_storage_requirement_is_loosened(
     found = executed("decide", results, monkeypatch)
     assert "before: Keep dense.\nafter:  Adopt late[dim=64].\n" in found["printed"]
     before, after = found["before"], found["after"]
-    assert before.flips[0].startswith("Adopt late[dim=64] if 7.69 GB of vectors")
+    assert before.flips[0].startswith("Adopt late[dim=64] if 7.69 GB of index")
     assert (before.answer, after.answer) == ("keep", "adopt")

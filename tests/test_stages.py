@@ -143,9 +143,29 @@ def test_documents_are_prepared_once_and_counted(tmp_path: Path) -> None:
     late = LateInteraction(fakes.HashingTokenEncoder(8), precision="float16")
     found = rerank(tmp_path, late)
     # d1, d2, d3 and d5 are candidates: 2 + 3 + 2 + 1 words, 8 coordinates of 2 bytes each
-    assert found.footprint == Footprint("reranker", 4, 8, 8, "float16", 8 * 8 * 2)
+    assert found.stored == [Footprint("token vectors", 4, 8, 8, "float16", 8 * 8 * 2)]
     assert found.run["q1"][0].score == pytest.approx(2)  # both words of the query occur
     assert set(ids(found.run["q1"][:2])) == {"d1", "d2"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Silent:
+    """A reranker whose prepared form does not say what it stores."""
+
+    def prepare(self, docs: list[Doc]) -> fakes.Identity:
+        del docs
+        return fakes.Identity()
+
+    def score(self, query: str, docs: list[Doc]) -> list[float]:
+        raise NotImplementedError
+
+
+def test_only_what_was_prepared_stores_anything(tmp_path: Path) -> None:
+    fly = LateInteraction(fakes.HashingTokenEncoder(8), documents="on_the_fly")
+    assert rerank(tmp_path / "a", fakes.Identity()).stored == []
+    assert rerank(tmp_path / "b", fly).stored == []
+    (found,) = rerank(tmp_path / "c", Silent()).stored
+    assert (found.bytes, found.unknown) == (None, "Identity does not say what it stores")
 
 
 def test_digest_of_candidates_is_of_documents_and_order() -> None:
@@ -158,11 +178,11 @@ def test_digest_of_candidates_is_of_documents_and_order() -> None:
 
 
 def test_result_comes_back_from_disk(tmp_path: Path) -> None:
-    footprint = Footprint("retriever", 5, 5, 8, "float32", 160)
-    made = StageResult(RUN, 1.5, "2026-01-01T00:00:00+00:00", footprint, {"a": 1})
+    stored = [Footprint("vectors", 5, 5, 8, "float32", 160), Footprint.not_known("it is far away")]
+    made = StageResult(RUN, 1.5, "2026-01-01T00:00:00+00:00", stored, {"a": 1})
     made.save(tmp_path / "key")
     assert StageResult.load(tmp_path / "key") == made
-    bare = dataclasses.replace(made, footprint=None)
+    bare = dataclasses.replace(made, stored=[])
     bare.save(tmp_path / "bare")
     assert StageResult.load(tmp_path / "bare") == bare
 

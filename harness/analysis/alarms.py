@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -30,6 +30,18 @@ TIES = 0.1
 CUT_CAUTION, CUT_INFO = 0.25, 0.05
 """Share of the candidates that the model read only in part."""
 
+READERS = {"retrieve": "the first stage's model", "rerank": "the reranker's model"}
+"""By kind of a stage who reads."""
+
+QUERIES_CUT = ("queries cut", "queries", "query_room")
+
+UNREAD = {
+    "retrieve": (("documents cut", "documents", "room"), QUERIES_CUT),
+    "rerank": (QUERIES_CUT,),
+}
+"""By kind of a stage what it may read in part: the alarm, what is counted, and the most that is read of
+it. Documents of a rerank are counted candidate by candidate: TRUNCATED."""
+
 FEWER_JUDGED = 0.05
 """How much smaller than the baseline's the share of judged documents among the first ten is."""
 
@@ -47,6 +59,11 @@ class Alarm(NamedTuple):
     evidence: str
 
 
+def sentence(alarm: Any) -> str:
+    """A row of ALARMS in words."""
+    return f"{alarm.severity}: {alarm.system}, {alarm.alarm}. {alarm.evidence}"
+
+
 def alarms(results: Results) -> pd.DataFrame:
     """Columns ALARMS, from stored readings, measurements and timed rankings."""
     facts, baseline = _facts(results), results.plan["baseline"]
@@ -56,7 +73,7 @@ def alarms(results: Results) -> pd.DataFrame:
         for check in CHECKS
         for alarm in check(mine, facts.get((dataset, baseline), {}))
     ]
-    table = pd.DataFrame([*rows, *_timed(results)], columns=list(ALARMS))
+    table = pd.DataFrame([*rows, *_unread(results), *_timed(results)], columns=list(ALARMS))
     order = table["severity"].map({severity: i for i, severity in enumerate(SEVERITIES)})
     return table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)[
         list(ALARMS)
@@ -115,6 +132,26 @@ def _truncated(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
         severity = CAUTION if share > CUT_CAUTION else INFO
         said = f"{share:.0%} of the candidates are longer than what the model reads of them."
         yield Alarm("truncation-heavy", severity, said)
+
+
+def _unread(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """What models leave unread: queries, and documents of a first stage; of each stage once."""
+    seen = set()
+    for (dataset, system), facts in results.facts.items():
+        for stage in facts["stages"]:
+            told = stage.get("read")
+            if told is None or (dataset, stage["key"]) in seen:
+                continue
+            seen.add((dataset, stage["key"]))
+            for alarm, part, room in UNREAD[stage["kind"]]:
+                cut, whole = told[f"{part}_cut"], told[part]
+                if cut and cut > CUT_INFO * whole:
+                    severity = CAUTION if cut > CUT_CAUTION * whole else INFO
+                    said = (
+                        f"{cut:,} of {whole:,} {part} are longer than the {told[room]:,} tokens that "
+                        f"{READERS[stage['kind']]} reads of them."
+                    )
+                    yield dataset, system, alarm, severity, said
 
 
 def _unjudged(facts: Facts, baseline: Facts) -> Iterator[Alarm]:

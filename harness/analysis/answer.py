@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.costs import CostAnalysis, common_k
-from harness.analysis.kept import trained_here
+from harness.analysis.kept import of_system, trained_here
 from harness.analysis.stats import ALPHA
 from harness.store import Results
 from harness.subset import LABEL
@@ -23,9 +23,7 @@ def subsets(results: Results) -> set[str]:
     return {name for (name, _), facts in results.facts.items() if facts["dataset"]["subset"]}
 
 
-def answer(
-    results: Results, changes: pd.DataFrame, storage: pd.DataFrame, costs: CostAnalysis
-) -> str:
+def answer(results: Results, changes: pd.DataFrame, costs: CostAnalysis) -> str:
     """What the results say to the experiment's question.
 
     By the first metric: the best system whose gain over the baseline survives Holm's correction,
@@ -34,7 +32,7 @@ def answer(
     """
     metric, baseline = results.plan["metrics"][0], results.plan["baseline"]
     main = changes[changes["metric"] == metric].sort_values("gain", ascending=False, kind="stable")
-    sizes = storage.groupby(["dataset", "system"])["bytes_per_document"].sum()
+    sizes = of_system(costs.kept)
     part = subsets(results)
     sentences: list[str] = []
     for dataset in map(str, dict.fromkeys(results.trials["dataset"])):
@@ -111,7 +109,7 @@ def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) 
     if (dataset, system) not in sizes.index or (dataset, baseline) not in sizes.index:
         return ""
     ratio = sizes[dataset, system] / sizes[dataset, baseline]
-    return f" and keeps {ratio:.1f} times the bytes of vectors"
+    return f" and its index takes {ratio:.1f} times the bytes"
 
 
 def _cost(costs: CostAnalysis, system: str, baseline: str) -> Iterator[str]:

@@ -134,7 +134,8 @@ def arm_needs(
     encodes: Mapping[str, str],
 ) -> list[ArmNeeds]:
     """What was measured of each arm that a workload multiplies; the tables are as in `projection`."""
-    held = storage.groupby(["dataset", "system", "holder"])["bytes_per_document"].sum().to_dict()
+    parts = storage.groupby(["dataset", "system", "holder"])["bytes_per_document"]
+    held = parts.agg(lambda sizes: sizes.sum(skipna=False)).to_dict()
     models = memory.set_index(ARM)["model_bytes"].to_dict()
     encoding = {kind: document_seconds(throughput, retrieval=kind) for kind in (True, False)}
     found = []
@@ -174,7 +175,7 @@ def _keeps(mode: str) -> bool:
 
 
 def _share(mode: str, held: Mapping[tuple[str, ...], float], dataset: str, system: str) -> float:
-    """Bytes per document of the vectors that this arm keeps."""
+    """Bytes per document that this arm stores."""
     holder = "retriever" if mode == "retrieve" else "reranker"
     return held.get((dataset, system, holder), math.nan) if _keeps(mode) else 0.0
 

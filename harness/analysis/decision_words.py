@@ -16,7 +16,7 @@ from harness.analysis.tail import Seen
 UNITS = {
     "p50_ms": "ms at the median",
     "p95_ms": "ms at the 95th percentile",
-    "gb_per_million_documents": "GB of vectors per million documents",
+    "gb_per_million_documents": "GB of index per million documents",
     "memory_gb": "GB of RAM",
     "cost_per_month": "a month",
 }

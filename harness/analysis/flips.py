@@ -14,7 +14,7 @@ SAID = 3
 """Systems of one kind that are told of; there may be many."""
 
 LIMITABLE = ("p95_ms", "gb_per_million_documents", "cost_per_month")
-"""What is told of though it is not required; memory follows the bytes of vectors."""
+"""What is told of though it is not required; memory follows the bytes of the index."""
 
 
 def flips(case: Case, choice: Choice) -> Iterator[str]:

@@ -12,13 +12,15 @@ from harness import catalogue
 from harness.analysis.answer import milliseconds
 from harness.analysis.cost import ArmNeeds, served
 from harness.analysis.costs import CostAnalysis, arm_needs, stand_ins, whole_calls
-from harness.analysis.kept import configurations, models_of
+from harness.analysis.kept import INDEX, TOKENS, configurations, models_of
 from harness.analysis.options import FLY, Option
 from harness.analysis.tail import OUTCOMES, Seen, Tail, tail
 from harness.settings import Prices, Workload
 from harness.store import Results
 
 NOTHING = math.nan
+
+HOLDERS = ("retriever", "reranker")
 
 
 class Need(NamedTuple):
@@ -76,8 +78,8 @@ class Stock:
     configs: Mapping[str, Mapping[str, Any]]
     whole: Mapping[tuple[str, str, str, str], Mapping[int, Any]]
     """Rows of END_TO_END by dataset, device, system and mode, then by k."""
-    held: Mapping[tuple[str, str], Mapping[str, float]]
-    """GB of vectors per million documents by dataset and system, then by holder."""
+    held: Mapping[tuple[str, str, str], Sequence[tuple[float, str]]]
+    """By dataset, system and holder, of each part its GB per million documents, or NaN and why."""
     bases: Mapping[str, str]
     """By trained model what it was made from."""
 
@@ -104,11 +106,10 @@ def stock(results: Results, costs: CostAnalysis) -> Stock:
     whole: dict[tuple[str, str, str, str], dict[int, Any]] = {}
     for row in costs.end_to_end.itertuples(index=False):
         whole.setdefault((row.dataset, row.device, row.system, row.mode), {})[int(row.k)] = row
-    held: dict[tuple[str, str], dict[str, float]] = {}
-    columns = ("dataset", "system", "holder", "gb_per_million_documents")
-    for dataset, system, holder, size in zip(*(costs.kept[c] for c in columns), strict=True):
-        here = held.setdefault((dataset, system), {})
-        here[holder] = here.get(holder, 0.0) + float(size)
+    held: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
+    columns = ("dataset", "system", "holder", "gb_per_million_documents", "unknown")
+    for *key, size, unknown in zip(*(costs.kept[c] for c in columns), strict=True):
+        held.setdefault(tuple(key), []).append((float(size), unknown))
     datasets = list(map(str, dict.fromkeys(results.trials["dataset"])))
     bases = {
         one["reference"]: one["base"]
@@ -209,15 +210,17 @@ def _p95(of: Stock, dataset: str, device: str, option: Option, load: Workload | 
 
 
 def gigabytes(of: Stock, dataset: str, option: Option) -> Need:
-    """GB of vectors per million documents, of all stages together."""
-    held = dict(of.held.get((dataset, option.system), {}))
-    if option.mode == FLY:
-        held.pop("reranker", None)
-    known = sum(held.values())
-    if option.mode == "precomputed" and "reranker" not in held:
-        return Need(math.nan, known, said="the bytes of its token vectors were not counted")
-    if not held:
-        return Need(math.nan, said="the bytes of its index were not counted, for it has no vectors")
+    """GB of the index per million documents, of all stages together; known where every part is."""
+    retriever, reranker = (of.held.get((dataset, option.system, h), ()) for h in HOLDERS)
+    parts = [*retriever, *(() if option.mode == FLY else reranker)]
+    missing = [unknown for size, unknown in parts if math.isnan(size)]
+    if not retriever:
+        missing.append(INDEX.format("first stage's"))
+    if option.mode == "precomputed" and not reranker:
+        missing.append(TOKENS)
+    known = sum(size for size, _ in parts if not math.isnan(size))
+    if missing:
+        return Need(math.nan, known or NOTHING, said="; ".join(dict.fromkeys(missing)))
     return Need(known, known)
 
 
@@ -289,7 +292,7 @@ def _stages(
 
 SAID = {
     "p95_ms": "its latency",
-    "gb_per_million_documents": "the bytes of its vectors",
+    "gb_per_million_documents": "the bytes of its index",
     "memory_gb": "its memory",
     "cost_per_month": "its cost",
 }

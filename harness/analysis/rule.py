@@ -7,7 +7,7 @@
 3. Of those that are ready, the best has the greatest lower bound. A cheaper one takes its place if
    what is lost by it is shown to be at most the smallest gain that matters: the upper bound of the
    loss, at a confidence shared among all cheaper ones. Cheaper is what costs less a month; without
-   prices, what keeps fewer bytes of vectors and is no slower, for else time is paid for bytes. So what is given up does not matter by the
+   prices, what stores fewer bytes and is no slower, for else time is paid for bytes. So what is given up does not matter by the
    experiment's own word, and what is saved is certain. That no loss is shown would not do: with few
    queries that holds for anything.
 4. Without any that is ready, something worth measuring comes before the baseline: a requirement of a
@@ -152,7 +152,7 @@ def _cheapest(case: Case, ready: Sequence[Option]) -> Choice:
 
 
 def _price(needs: Needs, ready: Sequence[Option]) -> Price | None:
-    """Money where it is known of the best, else the bytes of vectors of those that are no slower."""
+    """Money where it is known of the best, else the bytes of the index of those that are no slower."""
     devices = list(dict.fromkeys(kind.device for _, kind in needs if kind.device))
     for device in devices:
         kind = Kind("cost_per_month", device)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from harness import prompts
 from harness.endpoints import joined, ollama, openai, tei
 from harness.endpoints.dialect import Asked, Dialect
 from harness.endpoints.served import Server
@@ -32,6 +33,11 @@ class Endpoint(Server):
     """Put before queries here; whether the server puts something too is its own affair."""
     doc_prompt: str = ""
     """Put before documents here."""
+
+    def notes(self) -> Iterator[str]:
+        """Which prompts the catalogue knows of the model that are not put before texts here."""
+        said = {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
+        return prompts.unused(said, self.model)
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""

@@ -21,6 +21,7 @@ from harness.frames import ranked
 from harness.latency.arms import Scores
 from harness.latency.rounds import same_order
 from harness.latency.study import choose
+from harness.limits import usable_cores
 from harness.load import loops
 from harness.load.ceiling import asking, ceiling
 from harness.load.loops import Span, Step, Task
@@ -113,7 +114,7 @@ def measure(
         _measure(under, found)
     facts = {
         "settings": settings.model_dump(mode="json"),
-        "cores": machine.usable_cores(),
+        "cores": usable_cores(),
         "ceiling": limits,
         "servers": servers,
         "provenance": provenance(),

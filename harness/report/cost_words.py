@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.provenance import machine_words
 from harness.settings import Prices, Workload
 
 SAME = 0.99
@@ -16,12 +17,9 @@ SAME = 0.99
 
 def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]:
     """Machine, queries, budgets, and the number formats that the arms say."""
-    machine, settings = facts["provenance"]["machine"], facts["settings"]
+    machine, settings = machine_words(facts["provenance"]["machine"]), facts["settings"]
     threads = facts.get("threads")
-    yield (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-        f"{machine['system']}; {threads or 'not known how many'} threads for every library."
-    )
+    yield f"{machine}; {threads or 'not known how many'} threads for every library."
     yield (
         f"{facts['queries']} queries, each timed up to {settings['rounds']} times by every arm in "
         f"an order drawn anew in each round; {facts['tuning_queries']} other queries for warm-up and "

@@ -104,7 +104,7 @@ def _needed(row: Mapping[str, Any]) -> str:
 
 
 FIGURES = {
-    "vectors_gb": "GB of vectors",
+    "vectors_gb": "GB of index",
     "memory_gb": "RAM GB",
     "p50_ms": "p50 ms",
     "p95_ms": "p95 ms",

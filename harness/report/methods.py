@@ -32,7 +32,7 @@ HEADS: Mapping[str, str] = {
     r"p \(Holm\)|wins / ties / losses": "tests",
     r"k = .*|calls|p\d\d( ms)?( \[95 %\])?|(query|documents|score) ms": "latency",
     r"(fetch|memory|map|cold map) ms": "fetching",
-    r"GB / million docs|times .*|(vectors|bytes) / doc|on disk|difference|dims?": "storage",
+    r"GB / million docs|times .*|(vectors|vectors or terms|bytes) / doc|stored|on disk|difference|dims?": "storage",
     r"starts|(imports|load|first call) s|(model|peak|GPU peak) GB": "memory",
     r"clients|(offered|answered) / s.*|of the most|refused|failed|unsent|cores|verdict|slowest ms": "load",
     r"count|per second|tokens / s|s / 1,000 tokens|ms / document": "throughput",

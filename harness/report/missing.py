@@ -14,7 +14,7 @@ from harness.errors import ModelError
 from harness.store import Results
 
 QUALITY_ONLY = (
-    "Latency, memory and cost: this experiment measures quality and the bytes of vectors."
+    "Latency, memory and cost: this experiment measures quality and the bytes of the index."
 )
 """Said where an experiment asks for no latency."""
 

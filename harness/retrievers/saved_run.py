@@ -11,7 +11,7 @@ from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
 from harness.files import sha256
 from harness.frames import ranked
-from harness.protocols import Searcher
+from harness.protocols import Footprint, Searcher
 
 
 @dataclass(frozen=True)
@@ -45,3 +45,8 @@ class _Saved:
                 f"(such as {queries[0].query_id!r}); it belongs to another dataset."
             )
         return [ranked(self.run.get(query.query_id, ()))[:depth] for query in queries]
+
+    def footprints(self) -> list[Footprint]:
+        return [
+            Footprint.not_known("a saved run does not tell the bytes of the index that made it")
+        ]

@@ -52,8 +52,6 @@ def test_a_model_that_was_trained_in_vain_is_told() -> None:
     }
     results = dataclasses.replace(results, facts=facts)
     storage = compare.storage_per_document(results)
-    told = answer.answer(
-        results, compare.differences(results), storage, analyse_costs(results, storage)
-    )
+    told = answer.answer(results, compare.differences(results), analyse_costs(results, storage))
     assert told.count("trained in this run") == 1
     assert "cross, trained in this run, ranks worse than base: -0.010 m@1 [-0.010, -0.010]" in told

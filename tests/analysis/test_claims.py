@@ -118,7 +118,8 @@ def results(
         measurements=pd.DataFrame(rows, columns=list(frames.MEASUREMENTS)),
         timings=pd.DataFrame(columns=list(frames.TIMINGS)),
         storage=pd.DataFrame(
-            [("d", "base", "retriever", 10, 10, 8, "float32", 320)], columns=list(frames.STORAGE)
+            [("d", "base", "retriever", "vectors", 10, 10, 8, "float32", 320, None, "")],
+            columns=list(frames.STORAGE),
         ),
         facts={("d", name): facts | {"system": config} for name, config in configs.items()},
         costs={name: frame(name, tables.get(name, [])) for name in COSTS},

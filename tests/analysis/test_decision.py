@@ -74,7 +74,7 @@ def test_the_greatest_lower_bound_where_nothing_is_required() -> None:
     )
     assert "Nothing is required of latency, storage, memory, licence or cost" in found.reasons[1]
     assert said(found.reasons).endswith(
-        "Beside base it needs 1.00 GB of vectors per million documents instead of 1.00; 1,010 ms at "
+        "Beside base it needs 1.00 GB of index per million documents instead of 1.00; 1,010 ms at "
         "the 95th percentile on cpu instead of 10.0."
     )
 
@@ -116,7 +116,7 @@ def test_a_cheaper_one_is_adopted_where_its_loss_is_shown_not_to_matter() -> Non
     found = under(p95_ms={"cpu": 200})
     assert found.system == "late[dim=8]"
     assert (
-        "late gains more, but late[dim=8] needs only 4.00 GB of vectors per million documents "
+        "late gains more, but late[dim=8] needs only 4.00 GB of index per million documents "
         "instead of 10.0, and what is lost by it (0.005 m@1 [+0.005, +0.005]) is shown to be less "
         "than 0.01."
     ) in found.reasons
@@ -129,7 +129,7 @@ def test_a_cheaper_one_whose_loss_is_not_told_is_named_and_not_adopted() -> None
     results = literal(quality, bytes_per_document=SIZES, seconds=SECONDS)
     found = decided(results)
     assert found.system == "late"
-    assert "late[dim=8] is cheaper (4.00 GB of vectors per million documents" in said(found.reasons)
+    assert "late[dim=8] is cheaper (4.00 GB of index per million documents" in said(found.reasons)
     assert "nor is it shown not to be: what is lost by it is 0.005 m@1 [-0.0" in said(found.reasons)
 
 
@@ -155,7 +155,7 @@ def test_a_loosened_requirement_flips_the_decision() -> None:
     assert tight.reasons == [
         (
             "cross, late and late[dim=8] are shown to gain enough but miss what is required; the "
-            "nearest is late[dim=8]: 4.00 GB of vectors per million documents, where 2 are allowed "
+            "nearest is late[dim=8]: 4.00 GB of index per million documents, where 2 are allowed "
             "(2.0 times)."
         ),
         "No system but base meets the requirements.",
@@ -167,7 +167,7 @@ def test_a_loosened_requirement_flips_the_decision() -> None:
             "times as much)."
         ),
         (
-            "Adopt late[dim=8] if 4.00 GB of vectors per million documents were allowed instead of "
+            "Adopt late[dim=8] if 4.00 GB of index per million documents were allowed instead of "
             "2 (2.0 times as much)."
         ),
     ]
@@ -186,7 +186,7 @@ def test_what_would_flip_an_adoption() -> None:
             "allowed."
         ),
         (
-            "Keep base if less than 4.00 GB of vectors per million documents were allowed; now "
+            "Keep base if less than 4.00 GB of index per million documents were allowed; now "
             "nothing is required."
         ),
         "If only gains above +0.195 mattered (now 0.01), the gain of late[dim=8] would not be shown.",
@@ -197,7 +197,7 @@ def test_a_flip_is_told_by_a_limit_that_does() -> None:
     # 10,748.1 bytes a document, such that three digits would be too few: 10.7 GB are not enough
     results = literal({"base": BASE, "late": plus(0.2)}, bytes_per_document={"late": 9748.1})
     (flip,) = decided(results, requirements={"gb_per_million_documents": 4}).flips
-    assert flip.startswith("Adopt late if 10.8 GB of vectors")
+    assert flip.startswith("Adopt late if 10.8 GB of index")
 
 
 def test_what_was_not_measured_is_neither_in_nor_out() -> None:
@@ -357,7 +357,7 @@ def test_a_baseline_that_misses_a_requirement() -> None:
     assert found.headline == (
         "Assess further: name a baseline that meets the requirements, for base does not."
     )
-    assert found.reasons[0].startswith("base misses what is required: 1.00 GB of vectors")
+    assert found.reasons[0].startswith("base misses what is required: 1.00 GB of index")
     # it does not stand in the way of a system that meets them
     slow = literal({"base": BASE, "late": plus(0.2)}, bytes_per_document={"late": 0})
     assert decided(slow, requirements={"gb_per_million_documents": 1}).system == "late"

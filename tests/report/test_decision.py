@@ -112,7 +112,7 @@ def test_other_workloads() -> None:
     ]
     assert table[0]["decision"] == "adopt cross"
     assert table[2]["documents"] == "10,000"
-    assert table[2]["GB of vectors"] == "0.0100"  # 10,000 documents of 1,000 bytes
+    assert table[2]["GB of index"] == "0.0100"  # 10,000 documents of 1,000 bytes
     assert "cost / month" not in table[0]  # there are no prices
     assert "For other workloads" not in blocks(results())
 
@@ -234,7 +234,7 @@ def test_a_changed_requirement_moves_the_decision_of_stored_results(
     assert cli.main(["run", str(file), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["decision"]
     assert (said["answer"], said["system"], said["headline"]) == ("keep", "dense", "Keep dense.")
-    assert said["flips"][0].startswith("Adopt late if 0.776 GB of vectors")  # 3 x 64 x 4 + 8 bytes
+    assert said["flips"][0].startswith("Adopt late if 0.776 GB of index")  # 3 x 64 x 4 + 8 bytes
     assert cli.main(["run", str(file)]) == 0
     assert "\nDecision: Keep dense. late is shown to gain enough" in capsys.readouterr().out
 
