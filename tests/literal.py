@@ -39,11 +39,13 @@ def literal(
     timed: int | None = None,
     memory: Mapping[str, float] | None = None,
     subset: bool = False,
+    equal_arms: float | None = 1.0,
     **decision: Any,
 ) -> Results:
     """The results; `decision` are keys of the block, `seconds` those of reranking by system.
 
-    p95 is carried where 200 queries are `timed` (None: all).
+    p95 is carried where 200 queries are `timed` (None: all). The first arm was timed twice (A/A), the
+    second time with `equal_arms` times its seconds (None: it was not).
     """
     by_dataset: Any = quality
     if not isinstance(next(iter(by_dataset.values())), Mapping):
@@ -51,6 +53,8 @@ def literal(
     systems = list(dict.fromkeys([*next(iter(by_dataset.values())), *(failed or {})]))
     configs = {name: config(name, (models or {}).get(name, "")) for name in systems}
     tables = _costs(by_dataset, systems, seconds or {}, predicted or {}, timed, memory or {})
+    if equal_arms is not None:
+        tables["calls"] = _with_copy(tables["calls"], equal_arms)
     shares = {
         "retrieve": dict.fromkeys(systems, "base"),
         "on the fly": {name: name for name in systems if name.startswith(("late", "fly"))},
@@ -132,6 +136,13 @@ def _costs(
     tables = {name: pd.DataFrame(columns=list(getattr(frames, name.upper()))) for name in COSTS}
     made = {"calls": calls, "arms": arms, "starts": starts}
     return tables | {name: _frame(name, rows) for name, rows in made.items() if rows}
+
+
+def _with_copy(calls: pd.DataFrame, factor: float) -> pd.DataFrame:
+    """`calls` with those of their first system again, as the second of two equal arms."""
+    again = calls[calls["system"] == calls["system"].iloc[0]] if len(calls) else calls
+    again = again.assign(copy=1, seconds=factor * again["seconds"])
+    return pd.concat([calls, again], ignore_index=True) if len(again) else calls
 
 
 def _quality(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis import ratios
 from harness.analysis.costs import CostAnalysis, common_k
 from harness.analysis.kept import of_system, trained_here
 from harness.analysis.stats import ALPHA
@@ -156,7 +157,7 @@ def _fastest(costs: CostAnalysis) -> Iterator[str]:
     """The fastest reranker on each device by the median, at the k that most were timed with."""
     table = costs.latencies
     is_own = (table["mode"] != "retrieve") & (table["timed_as"] == "")
-    timed = table[is_own & (table["status"] == "measured")]
+    timed = table[is_own & (table["status"] == "measured") & table["p50"].notna()]
     for device, rows in timed.groupby("device", sort=False):
         most = rows[rows["k"] == common_k(rows)].sort_values("p50", kind="stable")
         if len(most) > 1:
@@ -164,8 +165,20 @@ def _fastest(costs: CostAnalysis) -> Iterator[str]:
             yield (
                 f"On {device} the fastest of {len(most)} ways to rerank {first['k']} candidates is "
                 f"{_named(first)} with a median of {milliseconds(first['p50'])} ms, the slowest "
-                f"{_named(last)} with {milliseconds(last['p50'])} ms."
+                f"{_named(last)} with {milliseconds(last['p50'])} ms{_doubt(costs, str(device))}."
             )
+
+
+def _doubt(costs: CostAnalysis, device: str) -> str:
+    """By how much times of the device cannot be told apart, where that is not little."""
+    here = costs.noise[costs.noise["device"] == device]
+    if len(here) and not here["noisy"].any():
+        return ""
+    factor = ratios.doubt(here)
+    known = (
+        "by a factor that is not known" if math.isinf(factor) else f"by a factor of {factor:.3g}"
+    )
+    return f" (noisy: equal work may differ {known})"
 
 
 def _named(row: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 
 from harness.analysis import cost, latency, ratios
@@ -166,16 +165,10 @@ def _predicted(results: Results, arm: pd.DataFrame) -> str:
 
 
 def _doubt(results: Results, dataset: str, device: str) -> float:
-    """By what factor every interval on a device is widened: that of two equal arms.
-
-    So far may figures differ that are the same. Infinite where no two equal arms were timed, or
-    with too few queries for an interval: a machine is not taken for quiet unseen.
-    """
+    """By what factor every interval on a device is widened: that of two equal arms."""
     calls = results.costs["calls"]
     here = calls[(calls["dataset"] == dataset) & (calls["device"] == device)]
-    seen = ratios.noise(here, results.plan["seed"])[["low", "high"]].dropna()
-    factors = np.exp(np.abs(np.log(seen.to_numpy(dtype=np.float64))))
-    return float(factors.max()) if len(factors) else math.inf
+    return ratios.doubt(ratios.noise(here, results.plan["seed"]))
 
 
 def _told(doubt: float) -> str:

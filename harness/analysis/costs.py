@@ -82,6 +82,7 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     systems = list(dict.fromkeys(results.trials["system"]))
     everyone = _ordered(_with_shared(alone, fly)[list(LATENCIES)], systems)
     memory, throughput = cost.memory(tables["starts"]), tables["throughput"]
+    noise = ratios.noise(calls, seed)
     configs, counted = kept.configurations(results), storage[storage["dataset"] == dataset]
     dense = kept.dense_bytes(counted, results.plan["baseline"], configs)
     choices = cost.storage_choices(tables["grid"], dense)
@@ -89,8 +90,12 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     return CostAnalysis(
         latencies=everyone,
         end_to_end=_ordered(_end_to_end(calls, everyone, retrieves, fly), systems),
-        ratios=_by_device(arms, RATIOS, lambda device: _ratios(calls, arms, device, seed)),
-        noise=ratios.noise(calls, seed),
+        ratios=_by_device(
+            arms,
+            RATIOS,
+            lambda device: _ratios(calls, arms, device, seed, ratios.doubts(noise)),
+        ),
+        noise=noise,
         break_even=latency.break_even(alone, throughput, fly, _documents(results)),
         memory=memory,
         throughput=cost.throughput(throughput),
@@ -202,13 +207,15 @@ def _by_device(
     return _joined([*parts, pd.DataFrame(columns=list(columns))])
 
 
-def _ratios(calls: pd.DataFrame, arms: pd.DataFrame, device: str, seed: int) -> pd.DataFrame:
+def _ratios(
+    calls: pd.DataFrame, arms: pd.DataFrame, device: str, seed: int, doubts: ratios.Doubts
+) -> pd.DataFrame:
     timed = arms[(arms["device"] == device) & (arms["status"] == "measured")]
     for mode in ("rerank", "on the fly"):
         names = list(timed[timed["mode"] == mode]["system"])
         if names:
             here = calls[calls["device"] == device]
-            found = ratios.ratio_to(here, names[0], mode, seed)
+            found = ratios.ratio_to(here, names[0], mode, seed, doubts)
             return found.assign(reference=names[0], reference_mode=mode)
     return pd.DataFrame(columns=list(RATIOS))
 

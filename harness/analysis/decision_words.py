@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.analysis.answer import significant
@@ -42,6 +42,13 @@ def interval(low: float, high: float) -> str:
     return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
 
 
+def factor_words(row: Mapping[str, Any]) -> str:
+    """By what factor two equal arms differed, of a row of `ratios.NOISE`."""
+    if math.isnan(row["low"]):
+        return f"{row['ratio']:.3f} [no interval; queries: {row['queries']}]"
+    return f"{row['ratio']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
 def miss(kind: Kind, need: Need, limit: float) -> str:
     """By how much a requirement is missed."""
     if kind.requirement == "licence":
@@ -51,6 +58,7 @@ def miss(kind: Kind, need: Need, limit: float) -> str:
         return f"{said}, where {limit:,g} are allowed"
     more = need.value / limit
     over = f"{more:.1f} times" if more >= 2 else f"{more - 1:.1%} over"
+    over += NOISE if need.value / need.doubt <= limit else ""
     return f"{figure(kind, need.value)}, where {limit:,g} are allowed ({over})"
 
 
@@ -85,6 +93,9 @@ def _way_on(seen: Seen, seconds: float, settle_s: float) -> str:
         f"about {seen.more:,.0f} more calls like these would: write `settle_s: {enough}` under "
         "`latency` and run again"
     )
+
+
+NOISE = ", which is within the noise of the machine"
 
 
 def misses(case: Case, option: Option) -> str:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from harness import catalogue
+from harness.analysis import ratios
 from harness.analysis.answer import milliseconds
 from harness.analysis.cost import ArmNeeds, served
 from harness.analysis.costs import CostAnalysis, arm_needs, stand_ins, whole_calls
@@ -31,13 +32,22 @@ class Need(NamedTuple):
     at_least: float = NOTHING
     """What it is known to reach, known whole or not."""
     high: float = NOTHING
-    """The upper end of its 95 % interval, where it has one."""
+    """The upper end of its 95 % interval, inf where that has none; NaN of what is exact."""
     said: str = ""
     """What is not known of it, or how it is known."""
+    low: float = NOTHING
+    """The lower end of its 95 % interval; NaN of what is exact."""
+    doubt: float = 1.0
+    """By what factor the noise of the machine may have moved it."""
     at_most: float = NOTHING
     """What it is shown not to exceed, inf where nothing shows that; NaN where the value is exact."""
     tails: tuple[Tail, ...] = ()
     """Of a percentile the timed calls of each dataset, by which limits are tested."""
+
+    @property
+    def most(self) -> float:
+        """What it may be by its interval and the noise; NaN where it is not known."""
+        return (self.value if math.isnan(self.high) else self.high) * self.doubt
 
     @property
     def lower(self) -> float:
@@ -55,6 +65,14 @@ class Need(NamedTuple):
         """How its calls stand to a limit, on the dataset that decides; None where none were timed."""
         found = [tail.at(limit) for tail in self.tails]
         return max(found, key=lambda seen: (OUTCOMES.index(seen.outcome), seen.p), default=None)
+
+
+def less(one: Need, other: Need) -> bool:
+    """Whether the one is shown to be less; never where one of them was not measured.
+
+    It is by more than their intervals, and by more than two equal arms differed.
+    """
+    return one.most < (other.value if math.isnan(other.low) else other.low)
 
 
 class Kind(NamedTuple):
@@ -82,6 +100,8 @@ class Stock:
     """By dataset, system and holder, of each part its GB per million documents, or NaN and why."""
     bases: Mapping[str, str]
     """By trained model what it was made from."""
+    doubts: ratios.Doubts
+    """How noisy the machine was."""
 
     @property
     def settle_s(self) -> float:
@@ -100,6 +120,10 @@ class Stock:
         """By dataset what a workload multiplies."""
         return {name: arm_needs(self.results, self.costs, name) for name in self.datasets}
 
+    def doubt(self, device: str) -> float:
+        """By what factor equal arms differed on the device, on the dataset where that is most."""
+        return max((self.doubts.get((name, device), math.inf) for name in self.datasets), default=1)
+
 
 def stock(results: Results, costs: CostAnalysis) -> Stock:
     """The measurements of `results`, ready for `needs`."""
@@ -116,7 +140,8 @@ def stock(results: Results, costs: CostAnalysis) -> Stock:
         for facts in results.facts.values()
         for one in facts.get("trainings", ())
     }
-    return Stock(results, costs, datasets, configurations(results), whole, held, bases)
+    doubts = ratios.doubts(costs.noise)
+    return Stock(results, costs, datasets, configurations(results), whole, held, bases, doubts)
 
 
 def _settings(results: Results, dataset: str) -> Mapping[str, Any]:
@@ -149,9 +174,9 @@ def needs(
         found[option, Kind("licence")] = _licence(of.configs.get(option.system), of.bases)
         for device in devices:
             for name, latency in (("p50_ms", _p50), ("p95_ms", _p95)):
-                found[option, Kind(name, device)] = _greatest(
-                    [latency(of, name, device, option, load) for name in of.datasets], of.datasets
-                )
+                each = [latency(of, name, device, option, load) for name in of.datasets]
+                need = _greatest(each, of.datasets)._replace(doubt=of.doubt(device))
+                found[option, Kind(name, device)] = need
     if load is not None:
         found |= _served(of, options, devices, load, prices)
     return found
@@ -162,7 +187,9 @@ def _greatest(parts: Sequence[Need], datasets: Sequence[str]) -> Need:
     known = [part.value for part in parts]
     least = [part.lower for part in parts if not math.isnan(part.lower)]
     value = math.nan if any(map(math.isnan, known)) or not known else max(known)
-    high = [part.high for part in parts if part.value == value and not math.isnan(part.high)]
+    most = [part for part in parts if part.value == value]
+    high = [part.high for part in most if not math.isnan(part.high)]
+    low = [part.low for part in most if not math.isnan(part.low)]
     remarks = [
         f"{part.said} on {name}" if len(parts) > 1 else part.said
         for part, name in zip(parts, datasets, strict=True)
@@ -173,6 +200,8 @@ def _greatest(parts: Sequence[Need], datasets: Sequence[str]) -> Need:
         max(least, default=math.nan),
         max(high, default=math.nan),
         "; ".join(remarks),
+        max(low, default=math.nan),
+        max((part.doubt for part in parts), default=1.0),
         at_most=max((part.upper for part in parts), default=math.inf),
         tails=tuple(one for part in parts for one in part.tails),
     )
@@ -191,7 +220,9 @@ def timed(
 
 def _p50(of: Stock, dataset: str, device: str, option: Option, load: Workload | None) -> Need:
     row = timed(of, dataset, device, option, load)
-    return Need(math.nan if row is None else 1000 * row.p50)
+    if row is None or math.isnan(row.p50):
+        return Need(math.nan)
+    return _interval(row.p50, row.p50_low, row.p50_high)
 
 
 def _p95(of: Stock, dataset: str, device: str, option: Option, load: Workload | None) -> Need:
@@ -204,9 +235,20 @@ def _p95(of: Stock, dataset: str, device: str, option: Option, load: Workload | 
         said = f"{median} by prediction, its 95th percentile was not measured"
         return Need(math.nan, 1000 * row.p50, said=said)
     calls = of.tails[dataset, device][option.system, option.mode, row.k]
-    said = median if math.isnan(row.p95) else ""
-    figures = (1000 * row.p95, calls.low, 1000 * row.p95_high)
-    return Need(*figures, said, at_most=calls.high, tails=(calls,))
+    need = Need(math.nan, said=median)
+    if not math.isnan(row.p95):
+        need = _interval(row.p95, row.p95_low, row.p95_high)
+    return need._replace(at_least=calls.low, at_most=calls.high, tails=(calls,))
+
+
+def _interval(seconds: float, low: float, high: float) -> Need:
+    """Seconds as milliseconds; a bound that the calls do not give is as far as can be."""
+    return Need(
+        1000 * seconds,
+        1000 * seconds,
+        math.inf if math.isnan(high) else 1000 * high,
+        low=0.0 if math.isnan(low) else 1000 * low,
+    )
 
 
 def gigabytes(of: Stock, dataset: str, option: Option) -> Need:
@@ -269,7 +311,7 @@ def _served(
         for device in devices:
             stages = [_stages(of, rows, name, device, option) for name in of.datasets]
             for requirement in wanted:
-                each = [_sum(rows, requirement, device) for rows in stages]
+                each = [_sum(rows, requirement, device, of.doubt(device)) for rows in stages]
                 yield (option, Kind(requirement, device)), _greatest(each, of.datasets)
 
 
@@ -304,16 +346,21 @@ def need_of(needs: Needs, option: Option, kind: Kind) -> Need:
     return needs.get((option, kind), Need(math.nan, said=said))
 
 
-def _sum(stages: Sequence[Mapping[str, Any]], requirement: str, device: str) -> Need:
+def _sum(stages: Sequence[Mapping[str, Any]], requirement: str, device: str, doubt: float) -> Need:
     column, parts = PARTS[requirement]
     if not stages:
         return Need(math.nan, said=f"{SAID[requirement]} was not measured on {device}")
     value = sum(float(row[column]) for row in stages)
-    known = [float(row[part]) for row in stages for part in parts]
-    at_least = sum(part for part in known if not math.isnan(part))
+    known = [x for row in stages for part in parts if not math.isnan(x := float(row[part]))]
+    at_least = sum(known) if known else math.nan
     if math.isnan(value):
-        return Need(
-            math.nan, at_least, said=f"{SAID[requirement]} was measured in part on {device}"
-        )
-    predicted = requirement == "cost_per_month" and any(r["status"] == "predicted" for r in stages)
-    return Need(value, at_least, said=f"by predicted seconds on {device}" if predicted else "")
+        said = f"{SAID[requirement]} was measured in part on {device}"
+        return Need(math.nan, at_least, said=said)
+    if requirement == "memory_gb":
+        return Need(value, at_least)
+    if any(row["status"] == "predicted" for row in stages):
+        said = f"by predicted seconds on {device}"
+        return Need(value, at_least, math.inf, said, low=0.0)
+    timed = sum(float(row["compute_month"]) for row in stages)
+    moved = (value - timed + timed * doubt) / value if timed else 1.0
+    return Need(value, at_least, doubt=moved)

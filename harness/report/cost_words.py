@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from harness.analysis.decision_words import factor_words
 from harness.provenance import machine_words
 from harness.settings import Prices, Workload
 
@@ -54,7 +54,9 @@ def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:
     lines, warnings = [], []
     for (device, noisy), rows in noise.groupby(["device", "noisy"], sort=False):
         system, mode = rows[["system", "mode"]].iloc[0]
-        seen = ", ".join(f"{_factor(row)} at k = {row.k}" for row in rows.itertuples())
+        seen = ", ".join(
+            f"{factor_words(row._asdict())} at k = {row.k}" for row in rows.itertuples()
+        )
         said = f"two equal arms ({system}, {mode}) on {device} differed by a factor of {seen}"
         if noisy:
             warnings.append(f"NOISY: {said}. Smaller differences there are not to be trusted.")
@@ -62,12 +64,6 @@ def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:
             least = max(100 * rows["half_width"].max(), 0.1)
             lines.append(f"A/A: {said}: differences below about {least:.2g} % are not seen.")
     return lines, warnings
-
-
-def _factor(row: Any) -> str:
-    if math.isnan(row.low):
-        return f"{row.ratio:.3f} [no interval; queries: {row.queries}]"
-    return f"{row.ratio:.3f} [{row.low:.3f}, {row.high:.3f}]"
 
 
 def machine_lines(rounds: pd.DataFrame) -> Iterator[str]:

@@ -38,7 +38,7 @@ VERDICTS = {"in": "in", "out": "OUT", "unknown": "assess"}
 EXPLAINED = (
     "Dominated: another is at least as good in {metric}, latency and bytes, and better in one of "
     f"them. Its chance is the share of {RESAMPLES:,} draws of the queries in which that holds, by the "
-    "quality and the timed calls of the same queries."
+    "quality and the timed calls of the same queries, each system's times moved as two equal arms differed."
 )
 
 
@@ -151,16 +151,24 @@ def _frontiers(results: Results, table: pd.DataFrame) -> Iterator[Block]:
 
 
 def _left_out(rows: pd.DataFrame) -> Iterator[str]:
-    """Which axes some options lack, and what stands for the 95th percentile."""
+    """Which axes some options lack though others have them, and what stands for the 95th percentile."""
+    no_bytes, no_time = rows["gb_per_million_documents"].isna(), rows["seconds"].isna()
     for said, chosen in (
-        ("Bytes not counted, compared without them", rows["gb_per_million_documents"].isna()),
-        ("Latency not measured, compared without it", rows["seconds"].isna()),
+        (f"Bytes not counted, {_compared(no_bytes)}", no_bytes),
+        (f"Latency not measured, {_compared(no_time)}", no_time),
         ("The median stands for the 95th percentile", rows["statistic"] == "p50"),
         ("The median is predicted", rows["statistic"] == "predicted"),
     ):
         names = [Option(row.system, row.mode).name for row in rows[chosen].itertuples()]
         if names:
             yield f"{said}: {', '.join(names)}."
+
+
+def _compared(lacking: pd.Series) -> str:
+    """What becomes of the options that lack an axis; of one that all lack there is nothing to know."""
+    if lacking.all():
+        return "compared without it"
+    return "so that nobody knows what they dominate or are dominated by"
 
 
 def frontier_table(rows: pd.DataFrame, metric: str) -> Table:

@@ -64,6 +64,7 @@ def methods(results: Results) -> Section:
         "planned": f"{PLANNED:.0%}",
         "settling": f"{SETTLING:.0%}",
         "fewest_met": math.ceil(math.log(PLANNED) / math.log(PERCENT / 100)),
+        "slower": QUIET[1],
         "behind": f"{BEHIND:.0%}",
         "stretches": STRETCHES,
     }
