@@ -92,6 +92,15 @@ def _nothing() -> None:
     pass
 
 
+def accelerator(device: str) -> str:
+    """What a device is called here; empty where there is none."""
+    if device == "cpu" or unavailable(device):
+        return ""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else device
+
+
 def unavailable(device: str) -> str:
     """Why nothing can be measured on a device; empty if it is there."""
     if device == "cpu":

@@ -186,12 +186,17 @@ class JointEncoder(Encoder, SparseEncoder, TokenEncoder, Protocol):
 
 
 @runtime_checkable
-class Served(Protocol):
-    """A component whose model runs on a server; nothing of it need be on this machine."""
+class Keyed(Protocol):
+    """A component with fields that change none of its answers, such as a file's place."""
 
     def for_key(self) -> Self:
-        """The component without what changes none of its answers, such as a time limit."""
+        """The component with such fields at a value that is the same for all."""
         ...
+
+
+@runtime_checkable
+class Served(Keyed, Protocol):
+    """A component whose model runs on a server; nothing of it need be on this machine."""
 
     def server(self) -> Mapping[str, Any]:
         """What the server says of itself, and how it is asked; no secrets.
@@ -250,7 +255,8 @@ class HasFacts(Protocol):
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """What is kept with the results; `notes` in it are sentences that the report shows.
 
-        `queries` are those that were searched, each for `depth` hits.
+        `queries` are those that were searched, each for `depth` hits. `ranks_against_scores` is
+        the share of them whose ranks, as they were given, run against the scores.
         """
         ...
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import harness
 from harness import limits
+from harness.machine import accelerator
 
 PACKAGES = (
     "numpy",
@@ -73,6 +74,24 @@ def machine() -> dict[str, Any]:
     if known["memory_gib"] != host:
         held["host_memory_gib"] = host
     return {**known, **({"limits": held} if held else {})}
+
+
+@functools.cache
+def measured_on(devices: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The machine as far as it decides what is measured: measurements of two are never mixed.
+
+    Memory is told as the power of two next to its GiB, for two machines of one kind differ by some
+    MiB. `devices` are those that are measured beside the processor.
+    """
+    known = machine()
+    gib = known["memory_gib"]
+    return {
+        "system": known["system"],
+        "processor": known["processor"],
+        "cores": known["cores"],
+        "memory_gib": 2.0 ** round(math.log2(gib)) if gib else None,
+        "devices": {device: accelerator(device) for device in devices if device != "cpu"},
+    }
 
 
 def machine_words(known: Mapping[str, Any]) -> str:

@@ -114,6 +114,7 @@ def _packed_row(kept: Matrices, precision: Precision, folder: Path) -> Row:
         return {
             "documents": len(index),
             "vectors": index.vectors,
+            "vectors_sd": _deviation(kept),
             "formula_bytes": formula_bytes(index.vectors, len(index), index.packed.dim, precision),
             "payload_bytes": payload_bytes(place, ("codes.npy", "scales.npy")),
             "disk_bytes": disk_bytes(place),
@@ -123,6 +124,11 @@ def _packed_row(kept: Matrices, precision: Precision, folder: Path) -> Row:
             "build_seconds": seconds,
             "remark": "",
         }
+
+
+def _deviation(matrices: Matrices) -> float:
+    """Standard deviation of the vectors of a document; NaN for less than two."""
+    return statistics.stdev(map(len, matrices)) if len(matrices) > 1 else math.nan
 
 
 def formula_bytes(vectors: int, documents: int, dim: int, precision: Precision) -> int:
@@ -206,7 +212,7 @@ def _plaid_rows(matrices: Matrices, nbits: Sequence[int], folder: Path) -> Itera
         dim = filled[0].shape[1] if filled else 0
         vectors = sum(map(len, filled))
         known = {"dim": dim, "precision": "plaid", "pool_factor": 1, "nbits": bits}
-        known |= {"documents": len(filled), "vectors": vectors}
+        known |= {"documents": len(filled), "vectors": vectors, "vectors_sd": _deviation(filled)}
         known |= {"formula_bytes": vectors * plaid.bytes_per_vector(dim, bits)}
         with tempfile.TemporaryDirectory(dir=folder) as parent:
             yield known | _plaid_row(filled, bits, Path(parent))

@@ -51,7 +51,11 @@ def test_retrieved_hits_are_ranked_and_cut() -> None:
         "q1": ["d3", "d2"],
         "d5": ["d3", "d2"],
     }
-    assert found.facts == {"queries_without_hits": 0, "hits_not_in_corpus": 0}
+    assert found.facts == {
+        "queries_without_hits": 0,
+        "hits_not_in_corpus": 0,
+        "own_document_first": 0,
+    }
 
 
 def test_self_hits_are_dropped_before_the_cut() -> None:
@@ -66,6 +70,12 @@ def test_one_more_hit_is_asked_for_where_self_hits_are_dropped() -> None:
     assert ids(found.run["d5"]) == ["d4", "d2"]
 
 
+def test_documents_that_find_themselves_are_counted() -> None:
+    judged = {"q1": {"d2": 1}, "d5": {"d5": 0, "d1": 1}}
+    assert retrieve(("d5", 1.0), qrels=judged).facts["own_document_first"] == 1
+    assert retrieve(("d5", 1.0)).facts["own_document_first"] == 0  # it is relevant to itself
+
+
 def test_queries_without_hits_and_unknown_hits_are_counted() -> None:
     assert retrieve().facts["queries_without_hits"] == 2
     assert retrieve(("nowhere", 1.0)).facts["hits_not_in_corpus"] == 2
@@ -76,8 +86,16 @@ def test_queries_without_hits_and_unknown_hits_are_counted() -> None:
     [
         ([("d1", 1.0)], 1, "The retriever answered 1 of 2 queries."),
         ([("d1", 1.0), ("d1", 0.5)], 0, "gave a document twice for query 'q1'"),
-        ([("d1", float("nan"))], 0, "For query 'q1' document 'd1' has the score nan"),
-        ([("d1", 1e39)], 0, "For query 'q1' document 'd1' has the score 1e\\+39"),
+        (
+            [("d1", float("nan"))],
+            0,
+            "For query 'q1' document 'd1' has a score that is not a finite number: nan",
+        ),
+        (
+            [("d1", 1e39)],
+            0,
+            "For query 'q1' document 'd1' has a score that does not fit float32, .*: 1e\\+39",
+        ),
     ],
 )
 def test_retriever_that_breaks_its_contract(
@@ -92,12 +110,14 @@ def test_retriever_that_breaks_its_contract(
     [
         (
             fakes.Constant(float("nan")),
-            "gave document 'd3' a score that is not finite for query 'q1'",
+            "For query 'q1' the reranker gave document 'd3' a score that is not a finite number",
         ),
         (
             fakes.Constant(float("inf")),
-            "gave document 'd3' a score that is not finite for query 'q1'",
+            "For query 'q1' the reranker gave document 'd3' a score that is not a finite number",
         ),
+        (fakes.Constant(1e39), "gave document 'd3' a score that does not fit float32"),
+        (fakes.Constant(-3.4028234663852886e38), "'d3' a score that leaves nothing below it"),
         (fakes.TooFew(), "gave 2 scores for the 3 candidates of query 'q1'"),
     ],
 )

@@ -83,11 +83,16 @@ class ArmNeeds(NamedTuple):
 
 def memory(starts: pd.DataFrame) -> pd.DataFrame:
     """Columns MEMORY, from the processes started for each arm alone."""
-    table = starts.assign(model_bytes=starts["loaded_bytes"] - starts["libraries_bytes"])
+    table = with_model_bytes(starts)
     medians = [name for name in MEMORY if name not in (*ARM, "starts")]
     grouped = table.astype(dict.fromkeys(medians, float)).groupby(ARM, sort=False)
     found = grouped[medians].median()
     return found.assign(starts=grouped.size()).reset_index()[list(MEMORY)]
+
+
+def with_model_bytes(starts: pd.DataFrame) -> pd.DataFrame:
+    """`frames.STARTS` with `model_bytes`, what loading added to the resident set."""
+    return starts.assign(model_bytes=starts["loaded_bytes"] - starts["libraries_bytes"])
 
 
 def throughput(table: pd.DataFrame) -> pd.DataFrame:

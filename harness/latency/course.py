@@ -123,6 +123,12 @@ class Course:
         expected = f"one call takes about {self.cost[size]:,.0f} s, more than the budget has left"
         return ("predicted" if any(self.calls.values()) else "not measured"), expected
 
+    def trouble(self) -> str:
+        """Why something of it was planned and not measured; empty where all was."""
+        states = (self.status(size) for size, count in self.calls.items() if count)
+        lost = (reason for status, reason in states if status == "not measured")
+        return self.failure or next(lost, "")
+
     def tokens(self, query: Query, size: int) -> float:
         """Tokens that the model reads for a query's first `size` candidates; NaN without a model."""
         if self.arm.tokens is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from harness.protocols import (
     Progress,
     TokenEncoder,
 )
+
+log = logging.getLogger(__name__)
 
 SHARE = 1 / 6
 """Of an arm's budget, for its throughput."""
@@ -46,17 +49,26 @@ def throughput(
     budget: float,
     device: str,
     progress: Progress,
+    failed: dict[str, str],
 ) -> list[dict[str, Any]]:
     """Rows of `frames.THROUGHPUT`: documents for every encoder, pairs for every cross-encoder.
 
-    `budget` is an arm's, in seconds.
+    `budget` is an arm's, in seconds. `failed` has by system why it broke, when it was timed or
+    here; nothing more is asked of it.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     wait = machine.synchroniser(device)
     todo = list(_todo(everyone, queries, texts))
     for done, work in enumerate(todo):
         progress(f"throughput on {device}", done, len(todo))
-        count, seconds, used = _timed(work, budget * SHARE, wait)
+        if work.system in failed:
+            continue
+        try:
+            count, seconds, used = _timed(work, budget * SHARE, wait)
+        except Exception as error:  # one that breaks must not stop the others
+            log.debug("%s failed while it was timed", work.system, exc_info=True)
+            failed[work.system] = f"{type(error).__name__}: {error}"
+            continue
         name = {"system": work.system, "mode": work.mode, "unit": work.unit, "policy": work.policy}
         tokens = work.tokens(count)
         rows.append(

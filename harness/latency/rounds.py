@@ -44,6 +44,8 @@ class Timed:
     calls: list[dict[str, Any]] = field(default_factory=list)
     arms: list[dict[str, Any]] = field(default_factory=list)
     rounds: list[dict[str, Any]] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """By system why an arm of it broke, or never was answered; it may not another time."""
     rankings: dict[tuple[str, str, int, int, str], list[str]] = field(default_factory=dict)
     """By system, mode, copy, candidates and query id: the ids as they were ranked first."""
 
@@ -75,6 +77,7 @@ def measure(
                 _wake(together, tuning[0])
             _round(together, number, rng, timed, screen)
         timed.rounds.append({"round": number, **watch.since()})
+    timed.failed = {c.arm.system: trouble for c in everyone if (trouble := c.trouble())}
     _drop_failed(timed, everyone)
     for course in everyone:
         timed.arms += [] if course.arm.copy else _arm_rows(course, timed)

@@ -47,6 +47,8 @@ class Tables:
     rankings: dict[str, Mapping[Any, Sequence[str]]] = field(default_factory=dict)
     """By device: what the arms ranked."""
     facts: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """By system why something of it was not measured that may be another time."""
 
 
 def measure(
@@ -71,6 +73,7 @@ def measure(
     _compare_devices(found, settings.devices)
     facts = {
         **found.facts,
+        "left_out": found.left_out,
         "settings": settings.model_dump(mode="json"),
         "traffic": sent,
         "queries": len(chosen.timed),
@@ -92,8 +95,8 @@ def _measurable(
         if trial.random_weights or store.run(trial) is not None:
             yield trial
         else:
+            found.left_out[trial.system.name] = reason = "its ranking failed"
             for device in settings.devices:
-                reason = "its ranking failed"
                 found.rows["arms"] += _absent([trial], settings.candidates, device, reason)
 
 
@@ -177,6 +180,7 @@ def _on_device(
         fitting = [arm for arm in everyone if not killed.keys() & set(arm.models)]
         for arm in everyone:
             for model in killed.keys() & set(arm.models):
+                found.left_out[arm.system] = killed[model]
                 found.rows["arms"] += _lost(arm, device, killed[model])
         groups = memory.in_groups(fitting, memory.sizes(fitting, device, started), room)
         with forward.keep(memory.most_at_once(groups)):
@@ -191,10 +195,11 @@ def _on_device(
             )
         texts = [doc.text for doc in work.dataset.docs]
         found.rows["throughput"] += offline.throughput(
-            fitting, chosen.timed, texts, settings.budget_s, device, work.progress
+            fitting, chosen.timed, texts, settings.budget_s, device, work.progress, timed.failed
         )
     for name in ("calls", "arms", "rounds"):
         found.rows[name] += [{**row, "device": device} for row in getattr(timed, name)]
+    found.left_out |= timed.failed
     found.rankings[device] = timed.rankings
 
 
@@ -262,9 +267,7 @@ def _start(
 ) -> Rows:
     """Rows of `frames.STARTS` of one process, for the first arm of each mode."""
     by_mode = {arm.mode: arm for arm in reversed(loading)}
-    modes = sorted(
-        by_mode, key=lambda mode: mode == "on the fly"
-    )  # needs more memory than the rest
+    modes = sorted(by_mode, key=lambda mode: mode == "on the fly")  # needs most memory
     first = by_mode[modes[0]]
     rows = cold.start(
         first.component,

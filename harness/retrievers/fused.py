@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness import storage
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
-from harness.protocols import Footprint, Retriever, Searcher
+from harness.protocols import Footprint, HasFacts, Retriever, Searcher
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,14 @@ class _Index:
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
         found = [searcher.search(queries, depth) for searcher in self.searchers]
         return [self._fused(per_searcher, depth) for per_searcher in zip(*found, strict=True)]
+
+    def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
+        """What the searchers have to tell: their notes, and the worst of their ranks."""
+        told = [s.facts(queries, depth) for s in self.searchers if isinstance(s, HasFacts)]
+        return {
+            "notes": [note for one in told for note in one.get("notes", ())],
+            "ranks_against_scores": max([0, *(one.get("ranks_against_scores", 0) for one in told)]),
+        }
 
     def _fused(self, lists: Sequence[Sequence[Hit]], depth: int) -> list[Hit]:
         scores: dict[str, float] = defaultdict(float)

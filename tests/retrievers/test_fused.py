@@ -7,6 +7,7 @@ import pytest
 from fakes import Answers
 
 from harness.data import Doc, Hit, Query
+from harness.errors import ComponentError
 from harness.protocols import Footprint, Stores
 from harness.retrievers.fused import Fused
 
@@ -36,7 +37,7 @@ def test_one_retriever_keeps_its_order() -> None:
 
 
 def test_score_that_is_not_finite_is_refused() -> None:
-    with pytest.raises(ValueError, match="'a' has the score nan"):
+    with pytest.raises(ComponentError, match="'a' has a score that is not a finite number: nan"):
         search(Fused((Answers((("a", float("nan")),)),)))
 
 
