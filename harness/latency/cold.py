@@ -46,9 +46,9 @@ def start(
     """For each mode the columns of `frames.STARTS` from `import_seconds` on, of one fresh process.
 
     The first call reranks `sizes[0]` documents; then come those of `sizes` that should take at most
-    `allowed` seconds. The process is killed after `limit` seconds. Peaks only rise, so the mode that needs less memory goes first; a later mode
-    has no first call of its own (NaN). Raises ComponentError if the process fails or is killed, as it is
-    also where memory does not suffice.
+    `allowed` seconds. Peaks only rise, so the mode that needs less memory goes first; a later mode has
+    no first call of its own (NaN). Raises ComponentError if the process fails, is killed, as it is where
+    memory does not suffice, or did not end within `limit` seconds, and then was.
     """
     told = {
         "component": registry.config_of(component),

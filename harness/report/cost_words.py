@@ -127,7 +127,7 @@ def workload_words(workload: Workload, prices: Prices | None, threads: int) -> S
     )
     bound = (
         "A lower bound: processors are paid for the seconds of calls one at a time, as if they were "
-        f"busy at 100 % (all {threads} threads of a CPU, or one GPU); vectors are held once in "
+        f"busy at 100 % (all {threads} threads of a CPU, or one GPU); the index is held once in "
         "memory and once on disk; texts and the models' files are not counted. A reranker's row "
         "comes on top of its retriever's."
     )
