@@ -168,6 +168,8 @@ class Prices(Part):
     disk_gb_month: float = Field(ge=0)
     cpu_core_hour: float = Field(ge=0)
     gpu_hour: float | None = Field(default=None, ge=0)
+    server_hour: float | None = Field(default=None, ge=0)
+    """The machine of a server or database that is asked, busy while a query waits for it."""
 
 
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -234,11 +236,13 @@ class Rule(Part):
     systems: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
 
+    def on(self, dataset: str) -> bool:
+        """Whether anything is judged on this dataset."""
+        return not self.datasets or dataset in self.datasets
+
     def covers(self, dataset: str, system: str) -> bool:
         """Whether this system is judged on this dataset."""
-        return (not self.datasets or dataset in self.datasets) and (
-            not self.systems or system in self.systems
-        )
+        return self.on(dataset) and (not self.systems or system in self.systems)
 
 
 class QualityRule(Rule):

@@ -15,7 +15,7 @@ import numpy as np
 from harness import files, registry, storage, trec
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
-from harness.errors import ComponentError, DataError
+from harness.errors import ComponentError, DataError, TextError
 from harness.frames import ranked, score_fault
 from harness.journal import Journal
 from harness.protocols import (
@@ -28,6 +28,9 @@ from harness.protocols import (
     Retriever,
     ScoresTogether,
 )
+
+NAMED = 3
+"""Documents and queries that a message names; of more it gives the number."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,26 @@ def rerank(
     seconds = time.perf_counter() - start + journal.seconds_before
     stored = [] if scorer is reranker else storage.stored_by(scorer)
     return _result(run, seconds, stored, {"candidates_sha256": order_digest(candidates, depth)})
+
+
+def named(error: TextError, dataset: Dataset) -> ComponentError:
+    """The error with the ids of the documents and queries whose texts are to blame."""
+    texts = [
+        *((f"document {doc.doc_id!r}", doc.text.strip()) for doc in dataset.docs),
+        *((f"query {query.query_id!r}", query.text.strip()) for query in dataset.queries),
+    ]
+    sent = dict.fromkeys(blamed.strip() for blamed in error.texts)
+    found = [name for blamed in sent for name in _owners(blamed, texts)]
+    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+    said = f" It is the text of {', '.join(found[:NAMED])}{more}." if found else ""
+    return ComponentError(f"{error}{said}")
+
+
+def _owners(sent: str, texts: Sequence[tuple[str, str]]) -> list[str]:
+    """The names of the longest texts that end what was sent: a prompt may stand before them."""
+    ends = [(name, text) for name, text in texts if sent.endswith(text)]
+    most = max((len(text) for _, text in ends), default=0)
+    return [name for name, text in ends if len(text) == most and bool(text) == bool(sent)]
 
 
 def doc_ids(run: Run) -> set[str]:

@@ -15,13 +15,12 @@ import pandas as pd
 from harness import frames, quality, readings, registry, stages, traffic, training, unread, vectors
 from harness.clock import Clock
 from harness.data import Dataset, Run
-from harness.errors import DataError
+from harness.errors import DataError, TextError
 from harness.journal import Journal
-from harness.plan import Stage, Trial, component_key
+from harness.plan import Stage, Trial, component_key, data_facts
 from harness.protocols import (
     AnyEncoder,
     HasNotes,
-    Identified,
     JointEncoder,
     LimitsLength,
     Progress,
@@ -157,8 +156,11 @@ class Work:
             return None
 
     def _made(self, stage: Stage) -> StageResult:
-        with traffic.counted() as sent:
-            result = self._run(stage)
+        try:
+            with traffic.counted() as sent:
+                result = self._run(stage)
+        except TextError as error:
+            raise stages.named(error, self.dataset) from error
         if sent:
             result = dataclasses.replace(result, facts={**result.facts, "traffic": sent})
         result.save(self._folder(stage))
@@ -241,9 +243,7 @@ class Work:
         return {
             "dataset": {
                 "name": choice.name,
-                "source": registry.config_of(choice.source),
-                "identity": dict(choice.source.identity()),
-                "subset": choice.subset.model_dump() if choice.subset else None,
+                **data_facts(choice),
                 "fingerprint": dataset.fingerprint,
                 "documents": len(dataset.docs),
                 "queries": len(dataset.queries),
@@ -261,12 +261,7 @@ class Work:
                 "notes": list(dataset.notes),
             },
             "system": system.configuration(),
-            "identities": [
-                dict(part.identity())
-                for component in components
-                for part in registry.parts(component)
-                if isinstance(part, Identified)
-            ],
+            "identities": trial.identities(),
             "servers": [
                 dict(part.server())
                 for component in components
