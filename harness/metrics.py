@@ -64,6 +64,19 @@ class Metric(NamedTuple):
         level = f"(rel={self.level})" if self.level > 1 else ""
         return f"{self.function}{level}" + (f"@{self.cut}" if self.cut else "")
 
+    def unmeasurable(self, depths: Mapping[int, str]) -> str | None:
+        """Why it says nothing of runs that are so deep, by depth a system's name; None if it does."""
+        if self.cut is None and len(depths) > 1:
+            told = " and ".join(f"{depth} of {depths[depth]!r}" for depth in sorted(depths)[:2])
+            return f"{self} looks at all that was retrieved, which is {told}: give it a cut-off"
+        least = min(depths, default=self.cut)
+        if self.cut is not None and least is not None and least < self.cut:
+            return (
+                f"{self} looks deeper than the {least} documents that {depths[least]!r} retrieves; "
+                "raise depth.retrieve or lower the cut-off"
+            )
+        return None
+
 
 def parsed(text: str) -> Metric:
     """The metric that `text` names; raises ValueError that says which there are."""
