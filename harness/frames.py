@@ -40,24 +40,26 @@ counted over; `holder` is the `retriever` or the `reranker`."""
 CALLS = (
     *("dataset", "device", "system", "mode", "copy", "k", "round", "query_id"),
     *("seconds", "tokens", "encode_query", "encode_docs", "fetch", "score"),
-    "server",
+    *("server", "processor"),
 )
 """One row a timed call. `mode` is `retrieve`, `rerank`, `on the fly` or `precomputed`; `copy` is 1
 for the second of two equal arms (A/A), else 0; `k` the candidates, `tokens` those that the arm's
 model reads, or whose vectors are compared where they are precomputed (NaN without a model). `seconds` is the whole call, the next four are its
 stages, NaN where the arm has no such stage; `server` is what a server says that it took of them, NaN where
-none does."""
+none does. `processor` are the seconds of all processors that this process used in it, those of other
+processes left out; NaN in results of versions that did not count them."""
 
 ARMS = (
     *("dataset", "device", "system", "mode", "k", "status", "reason", "policy", "dtype"),
-    *("attention", "tokens", "queries", "agreement", "tau"),
+    *("attention", "tokens", "queries", "agreement", "tau", "served"),
 )
 """One row an arm and k, timed or not. `status` is `measured`, `predicted` (one call would not fit in
 the budget: `tokens` is the median that it would have read) or `not measured`, with the `reason`, which
 for `measured` says what was left out;
 `policy` is the batch policy that tuning chose; `agreement` the share of timed queries whose ranking
 is the one that quality was measured on, NaN where no such ranking is known; `tau` Kendall's tau
-between its rankings and those of the first device, NaN there."""
+between its rankings and those of the first device, NaN there; `served` whether a server or a database
+does part of its work, in another process or on another machine."""
 
 STARTS = (
     *("dataset", "device", "system", "mode", "start", "import_seconds", "load_seconds"),
@@ -70,9 +72,11 @@ documents; NaN where the system keeps no such count."""
 
 THROUGHPUT = (
     *("dataset", "device", "system", "mode", "unit", "policy", "count", "tokens", "seconds"),
+    "processor",
 )
 """Offline work, many at once: `unit` is `documents` (encoded) or `pairs` (scored). `mode` is that of
-the arm: `retrieve` for the encoder of a retriever, any other for one that reranks."""
+the arm: `retrieve` for the encoder of a retriever, any other for one that reranks; `processor` is as
+in CALLS."""
 
 ROUNDS = (
     *("dataset", "device", "round", "load", "steal", "switches", "mhz", "spin_seconds"),

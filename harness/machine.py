@@ -149,6 +149,16 @@ def peak_bytes() -> float:
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
+def free_device_bytes(device: str) -> float:
+    """Memory that models on a device can still have: a CUDA device's own, else `free_bytes`."""
+    if device != "cuda":
+        return free_bytes()
+    import torch
+
+    free, _ = torch.cuda.mem_get_info()
+    return float(free)
+
+
 def free_bytes() -> float:
     """Memory that can still be had without swapping, or being killed at the limit of a container.
 
@@ -169,6 +179,12 @@ def gpu_peak_bytes(device: str) -> float:
     import torch
 
     return float(torch.cuda.max_memory_allocated())
+
+
+def processor_seconds() -> float:
+    """Seconds of all processors that this process and its finished children have used."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 @dataclass(frozen=True)

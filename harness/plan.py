@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from harness import registry
@@ -20,7 +21,7 @@ from harness.catalogue import DUMMY
 from harness.data import digest
 from harness.errors import DataError
 from harness.models import TRAINED, Wanted
-from harness.protocols import HasTraining, Identified, Served
+from harness.protocols import HasTraining, Identified, Keyed, Served
 from harness.provenance import measured_on
 from harness.settings import DatasetChoice, Experiment, System
 from harness.training import RULES as TRAINING_RULES
@@ -28,6 +29,9 @@ from harness.training import Trained, Training
 
 NOT_FETCHED = (DUMMY, TRAINED)
 """How the references of models begin that are made here."""
+
+ANYWHERE = "/"
+"""What stands for the place of a file whose content is known."""
 
 RULES = 1
 """Raised when the harness itself computes something differently, so that old results are redone."""
@@ -85,6 +89,16 @@ class Trial:
     def folder(self) -> str:
         """Where its results lie, below the experiment's folder."""
         return f"{slug(self.dataset.name)}/{slug(self.system.name)}--{self.key[:12]}"
+
+    def identities(self) -> list[dict[str, str]]:
+        """What the system depends on beside its configuration, an entry a part that has such."""
+        return [
+            dict(part.identity())
+            for component in (self.system.retriever, self.system.reranker)
+            if component is not None
+            for part in registry.parts(component)
+            if isinstance(part, Identified)
+        ]
 
     @property
     def random_weights(self) -> bool:
@@ -255,9 +269,18 @@ def stand_in(first: Stage) -> Stage:
     return Stage("retrieve", _key(first.key, "stand-in"), Bm25(), first.depth)
 
 
+def data_facts(choice: DatasetChoice) -> dict[str, Any]:
+    """What a dataset is made of: its source, the digests or versions of that, and which part."""
+    return {
+        "source": registry.config_of(choice.source),
+        "identity": dict(choice.source.identity()),
+        "subset": choice.subset.model_dump() if choice.subset else None,
+    }
+
+
 def _dataset_key(choice: DatasetChoice) -> str:
-    subset = choice.subset.model_dump() if choice.subset else None
-    return _key(_config(choice.source), dict(choice.source.identity()), subset)
+    facts = data_facts(choice)
+    return _key(_config(choice.source), facts["identity"], facts["subset"])
 
 
 def component_key(component: Any) -> str:
@@ -269,15 +292,26 @@ def component_key(component: Any) -> str:
 
 
 def _config(component: Any) -> dict[str, Any]:
-    """The configuration without the `path` of files whose digests are in the identity."""
+    """The configuration without the places of files whose digests are in the identity.
+
+    A component names what changes none of its answers by `for_key`; of others that have an identity
+    every absolute path is a place, as which `config` hands every file's place to a component.
+    """
 
     def unplaced(part: Any) -> Any:
-        if isinstance(part, Served):
+        if isinstance(part, Keyed):
             return part.for_key()
-        placed = isinstance(part, Identified) and hasattr(part, "path")
-        return dataclasses.replace(part, path="") if placed else part
+        known = isinstance(part, Identified)
+        fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+        places = [name for name, value in fields.items() if known and is_place(value)]
+        return dataclasses.replace(part, **dict.fromkeys(places, ANYWHERE))
 
     return registry.config_of(registry.replaced(component, unplaced))
+
+
+def is_place(value: Any) -> bool:
+    """Whether a setting is where something lies on this machine."""
+    return isinstance(value, str) and Path(value).is_absolute()
 
 
 def _key(*parts: Any) -> str:

@@ -186,18 +186,33 @@ class JointEncoder(Encoder, SparseEncoder, TokenEncoder, Protocol):
 
 
 @runtime_checkable
-class Served(Protocol):
-    """A component whose model runs on a server; nothing of it need be on this machine."""
+class Keyed(Protocol):
+    """A component with fields that change none of its answers, such as a file's place."""
 
     def for_key(self) -> Self:
-        """The component without what changes none of its answers, such as a time limit."""
+        """The component with such fields at a value that is the same for all."""
         ...
+
+
+@runtime_checkable
+class Served(Keyed, Protocol):
+    """A component whose model runs on a server; nothing of it need be on this machine."""
 
     def server(self) -> Mapping[str, Any]:
         """What the server says of itself, and how it is asked; no secrets.
 
         Raises ComponentError if it serves something else than when the work was planned.
         """
+        ...
+
+
+@runtime_checkable
+class AsksServer(Protocol):
+    """A component part of whose work another process does: a server, or a database."""
+
+    @property
+    def server(self) -> Any:
+        """Which one, or what it says of itself."""
         ...
 
 

@@ -190,11 +190,15 @@ def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
         return TypeAdapter(hint, config=strict).validate_python(value)
     except ValidationError as error:
         for detail in error.errors():
-            fault(
-                path + _suffix(detail["loc"]),
-                f"{_lower(detail['msg'])}, not {_shown(detail['input'])}{_way_out(detail)}",
-            )
+            fault(path + _suffix(detail["loc"]), _told(detail))
         return None
+
+
+def _told(detail: ErrorDetails) -> str:
+    """What is wrong with a value, and the way out; a check of ours says it all itself."""
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    return f"{_lower(detail['msg'])}, not {_shown(detail['input'])}{_way_out(detail)}"
 
 
 def _way_out(detail: ErrorDetails) -> str:

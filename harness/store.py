@@ -30,6 +30,7 @@ from harness.stored_tables import (
     read_json,
     read_lengths,
     read_table,
+    refuse_holes,
     write_table,
 )
 
@@ -117,9 +118,8 @@ class Store:
 
     def _done(self, trial: Trial, plan: Plan) -> bool:
         folder = self.folder / trial.folder
-        if not (folder / "trial.json").exists():
-            return False
-        if not (folder / "readings.csv").exists():  # of a version that made none
+        names = ("trial.json", "readings.csv")  # a version of before made no readings
+        if not all((folder / name).exists() for name in names):
             return False
         measured = set(read_table(folder / "measurements.csv", frames.MEASUREMENTS)["metric"])
         return set(plan.experiment.metrics) <= measured
@@ -271,8 +271,7 @@ def load_results(folder: str | Path) -> Results:
     """
     import pandas as pd
 
-    folder = Path(folder)
-    plan = read_json(folder / "plan.json")
+    plan = read_json((folder := Path(folder)) / "plan.json")
     trials: list[tuple[Any, ...]] = []
     facts: dict[tuple[str, str], Any] = {}
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
@@ -284,9 +283,12 @@ def load_results(folder: str | Path) -> Results:
         facts[name] = read_json(place / "trial.json")
         trials.append((*name, entry["key"], "done", *_components(facts[name]), ""))
         for table, parts in tables.items():
-            if not (place / f"{table}.csv").exists():  # of a version that made none
+            if table == "readings" and not (place / "readings.csv").exists():
                 continue
-            part = read_table(place / f"{table}.csv", getattr(frames, table.upper()))
+            file = place / f"{table}.csv"
+            part = read_table(file, getattr(frames, table.upper()))
+            if table == "measurements":
+                refuse_holes(file, part, facts[name]["dataset"]["queries"])
             parts.append(part.assign(dataset=name[0], system=name[1]))
     costs, cost_facts = _costs(folder, plan["costs"])
     return Results(

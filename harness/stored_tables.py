@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,13 +45,33 @@ def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     exact = {name: _number for name in columns if name in ("value", "seconds")}
     missing = {name: [""] for name in columns if name not in (*TEXTS, *exact)}
     try:
+        _refuse_cut(file)
         return pd.read_csv(
             file, dtype=texts, converters=exact, keep_default_na=False, na_values=missing
         )
     except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
         raise StoreError(
-            f"{file} cannot be read: {error}. Delete its folder and run again."
+            f"{file} cannot be read: {why}. Delete its folder and run again."
         ) from error
+
+
+def refuse_holes(file: Path, measurements: pd.DataFrame, queries: int) -> None:
+    """Raise StoreError where a metric has no value of some query: every query is measured."""
+    for metric, count in measurements["metric"].value_counts().items():
+        if count != queries:
+            raise StoreError(
+                f"{file} has {count:,} values of {metric} for {queries:,} queries: it was damaged. "
+                "Delete its folder and run again."
+            )
+
+
+def _refuse_cut(file: Path) -> None:
+    """Raise ValueError if the last line is not whole: the file lost its end."""
+    with file.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        if stream.read() != b"\n":
+            raise ValueError("it was cut off in its last line")
 
 
 def _number(text: str) -> float:

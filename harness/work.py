@@ -17,11 +17,10 @@ from harness.clock import Clock
 from harness.data import Dataset, Run
 from harness.errors import DataError, TextError
 from harness.journal import Journal
-from harness.plan import Stage, Trial, component_key
+from harness.plan import Stage, Trial, component_key, data_facts
 from harness.protocols import (
     AnyEncoder,
     HasNotes,
-    Identified,
     JointEncoder,
     LimitsLength,
     Progress,
@@ -244,9 +243,7 @@ class Work:
         return {
             "dataset": {
                 "name": choice.name,
-                "source": registry.config_of(choice.source),
-                "identity": dict(choice.source.identity()),
-                "subset": choice.subset.model_dump() if choice.subset else None,
+                **data_facts(choice),
                 "fingerprint": dataset.fingerprint,
                 "documents": len(dataset.docs),
                 "queries": len(dataset.queries),
@@ -254,16 +251,17 @@ class Work:
                 "judged_not_relevant": sum(
                     grade <= 0 for judged in dataset.qrels.values() for grade in judged.values()
                 ),
+                "grades": Counter(
+                    str(grade) for judged in dataset.qrels.values() for grade in judged.values()
+                ),
+                "best_grades": Counter(
+                    str(max(judged.values())) for judged in dataset.qrels.values()
+                ),
                 "description": dataset.description,
                 "notes": list(dataset.notes),
             },
             "system": system.configuration(),
-            "identities": [
-                dict(part.identity())
-                for component in components
-                for part in registry.parts(component)
-                if isinstance(part, Identified)
-            ],
+            "identities": trial.identities(),
             "servers": [
                 dict(part.server())
                 for component in components

@@ -122,14 +122,19 @@ def _costs(
             each = {"base": RETRIEVE, **seconds}.get(name)
             row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name), "k": K}
             status = "not measured" if each is None else "measured"
-            arms.append(row | TEXTS | {"status": status})
+            arms.append(row | TEXTS | {"served": False} | {"status": status})
             for i in range(0 if each is None else timed or count):
                 value = each[i] if isinstance(each, Sequence) else each
                 call = {"copy": 0, "round": 0, "query_id": f"q{i:03}", "tokens": 100.0}
-                calls.append(row | call | {"seconds": value})
+                calls.append(row | call | {"seconds": value, "processor": 2 * value})
         for name, tokens in predicted.items():
             row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name)}
-            arms.append(row | TEXTS | {"k": 2 * K, "status": "predicted", "tokens": tokens})
+            arms.append(
+                row
+                | TEXTS
+                | {"served": False}
+                | {"k": 2 * K, "status": "predicted", "tokens": tokens}
+            )
         for name, loaded in memory.items():
             row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name)}
             starts.append(row | {"libraries_bytes": 0.0, "loaded_bytes": loaded})

@@ -11,6 +11,7 @@ from fakes import write_experiment
 from harness import registry
 from harness.config import load_decision, load_experiment
 from harness.errors import ConfigError
+from harness.metrics import KNOWN
 from harness.retrievers.bm25 import Bm25
 from harness.settings import Decision, Experiment, Requirements, quickened
 
@@ -66,7 +67,7 @@ systems:
     colour: red
   - 7
 depth: 5
-metrics: [ndcg, recall@0]
+metrics: [ndgc, recall@0]
 seed: true
 """
 
@@ -102,8 +103,8 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
         "16: systems[2].colour: unknown key; known: depth, name, reranker, retriever, vary",
         "17: systems[3]: expected a system with name and retriever, not 7",
         "18: depth: expected keys retrieve, rerank, not 5",
-        "19: metrics[0]: 'ndcg' is not a metric such as ndcg@10",
-        "19: metrics[1]: 'recall@0' is not a metric such as ndcg@10",
+        f"19: metrics[0]: 'ndgc' is not a metric; {KNOWN}",
+        f"19: metrics[1]: 'recall@0' is not a metric; {KNOWN}",
         "20: seed: input should be a valid integer, not True",
     ]
 
@@ -389,10 +390,10 @@ MONTH["workload"]["queries_per_day"] = 1
         ({"requirements": {"p95_ms": {"cpu": 0}}}, "decision.requirements.p95_ms.cpu: input"),
         ({"requirements": {"p95_ms": {"tpu": 9}}}, "decision.requirements.p95_ms.tpu"),
         ({"requirements": {"licence": "any"}}, "decision.requirements.licence: input should be"),
-        (MEMORY, "decision: value error, requirements.memory_gb needs a workload"),
-        (MONTH, "decision: value error, requirements.cost_per_month needs a workload and prices"),
-        ({"review_by": "2026-02-30"}, "decision.review_by: value error, write a date as YYYY-MM"),
-        ({"review_by": "20270101"}, "decision.review_by: value error, write a date as YYYY-MM"),
+        (MEMORY, "decision: requirements.memory_gb needs a workload"),
+        (MONTH, "decision: requirements.cost_per_month needs a workload and prices"),
+        ({"review_by": "2026-02-30"}, "decision.review_by: write a date as YYYY-MM"),
+        ({"review_by": "20270101"}, "decision.review_by: write a date as YYYY-MM"),
         ({"review_by": 2027}, "decision.review_by: input should be a valid string"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from harness.analysis.decision import Recommendation, decide
 from harness.analysis.frontier import frontier
 from harness.analysis.load import Loads, analyse_load
 from harness.analysis.reranking import wide
+from harness.metrics import levels
 from harness.store import Results
 from harness.subset import LABEL
 
@@ -96,7 +98,7 @@ def notes(results: Results) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     said: dict[tuple[str, str], list[str]] = {}
     for (dataset, system), facts in results.facts.items():
-        told = found.setdefault(dataset, list(facts["dataset"]["notes"]))
+        told = found.setdefault(dataset, list(_of_dataset(facts["dataset"], results)))
         first = facts["stages"][0]
         if first["queries_without_hits"]:
             count = first["queries_without_hits"]
@@ -115,6 +117,13 @@ def notes(results: Results) -> dict[str, list[str]]:
     for (dataset, note), systems in said.items():
         found[dataset].append(f"{', '.join(systems)}: {note}")
     return found
+
+
+def _of_dataset(facts: Mapping[str, Any], results: Results) -> Iterator[str]:
+    """A dataset's own notes, and which of its documents count as relevant by which metric."""
+    yield from facts["notes"]
+    if "grades" in facts:  # results of older versions have none
+        yield from levels(results.plan["metrics"], facts["grades"], facts["best_grades"])
 
 
 def _wide(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:

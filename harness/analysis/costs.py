@@ -258,9 +258,7 @@ def _projection(
     fly: Mapping[str, str],
 ) -> pd.DataFrame:
     load = workload(results)
-    if load is None or "threads" not in facts:
+    if load is None or not facts:
         return pd.DataFrame(columns=list(cost.PROJECTION))
     present = _timed_devices(latencies)
-    return cost.projection(
-        present, vectors, throughput, memory, fly, load, prices(results), facts["threads"]
-    )
+    return cost.projection(present, vectors, throughput, memory, fly, load, prices(results))

@@ -160,6 +160,7 @@ class _Desk:
             invalid=self.invalid,
             devices=self.devices,
             pace=partial(self.paces.ratio, load=load),
+            settle_s=self.stock.settle_s,
         )
 
     def sensitivity(self) -> pd.DataFrame:

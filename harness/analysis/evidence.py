@@ -61,6 +61,8 @@ class Stored:
     """What values were published of."""
     folder: Path
     """Where the files of the experiments lie."""
+    options: str = ""
+    """What a command that would measure more is given beside its file."""
     made: dict[tuple[Any, ...], Any] = field(default_factory=dict, compare=False)
     """What several claims need, made once."""
 
@@ -73,7 +75,7 @@ class Stored:
 
     def command(self, experiment: str) -> str:
         """What would measure it."""
-        return f"`python -m harness run {self.folder / experiment}.yaml`"
+        return f"`python -m harness run {self.folder / experiment}.yaml{self.options}`"
 
     def any_weights(self, experiment: str, find: Callable[[Results], Found]) -> Found:
         """What real weights gave, else random ones: time, memory and bytes are the same."""

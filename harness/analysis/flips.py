@@ -44,9 +44,10 @@ def _kinds(case: Case) -> list[Kind]:
 
 
 def _figures(case: Case, kind: Kind) -> list[float]:
-    """The needs of all options that are known, ascending."""
-    values = {need_of(case.needs, one, kind).value for one in case.options}
-    return sorted(value for value in values if not math.isnan(value))
+    """The limits at which an option's verdict changes, ascending."""
+    needs = [need_of(case.needs, one, kind) for one in case.options]
+    values = {bound for need in needs for bound in (need.lower, need.upper)}
+    return sorted(value for value in values if 0 < value < math.inf)
 
 
 def _looser(case: Case, choice: Choice, kind: Kind) -> Iterator[str]:
@@ -82,11 +83,12 @@ def _under(case: Case, choice: Choice, kind: Kind, limit: float) -> str:
     changed = replace(case, limits={**case.limits, kind: limit})
     other = choose(changed)
     same = (other.answer, other.option) == (choice.answer, choice.option)
-    return (
-        ""
-        if same or not _apart(case, kind, choice.option, other.option)
-        else (headline(changed, other).rstrip("."))
-    )
+    unsettled = need_of(case.needs, other.option, kind).tails
+    if other.ground == "requirement not measured" and unsettled:
+        return ""  # the limit lies within what the calls leave open
+    if same or not _apart(case, kind, choice.option, other.option):
+        return ""
+    return headline(changed, other).rstrip(".")
 
 
 def _apart(case: Case, kind: Kind, chosen: Option, other: Option) -> bool:

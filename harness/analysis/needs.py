@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from harness import catalogue
 from harness.analysis import ratios
 from harness.analysis.answer import milliseconds
-from harness.analysis.cost import ArmNeeds, served
-from harness.analysis.costs import CostAnalysis, arm_needs, stand_ins
+from harness.analysis.cost import ArmNeeds, needed
+from harness.analysis.costs import CostAnalysis, arm_needs, stand_ins, whole_calls
 from harness.analysis.kept import INDEX, TOKENS, configurations, models_of
 from harness.analysis.options import FLY, Option
+from harness.analysis.tail import OUTCOMES, Seen, Tail, tail
 from harness.settings import Prices, Workload
 from harness.store import Results
 
@@ -38,11 +39,32 @@ class Need(NamedTuple):
     """The lower end of its 95 % interval; NaN of what is exact."""
     doubt: float = 1.0
     """By what factor the noise of the machine may have moved it."""
+    at_most: float = NOTHING
+    """What it is shown not to exceed, inf where nothing shows that; NaN where the value is exact."""
+    tails: tuple[Tail, ...] = ()
+    """Of a percentile the timed calls of each dataset, by which limits are tested."""
 
     @property
     def most(self) -> float:
         """What it may be by its interval and the noise; NaN where it is not known."""
         return (self.value if math.isnan(self.high) else self.high) * self.doubt
+
+    @property
+    def lower(self) -> float:
+        """Every limit below is missed; NaN where nothing shows that of any."""
+        return self.value if math.isnan(self.at_least) else self.at_least
+
+    @property
+    def upper(self) -> float:
+        """Every limit from here on is met; inf where nothing shows that of any."""
+        if math.isnan(self.at_most):
+            return math.inf if math.isnan(self.value) else self.value
+        return self.at_most
+
+    def seen(self, limit: float) -> Seen | None:
+        """How its calls stand to a limit, on the dataset that decides; None where none were timed."""
+        found = [tail.at(limit) for tail in self.tails]
+        return max(found, key=lambda seen: (OUTCOMES.index(seen.outcome), seen.p), default=None)
 
 
 def less(one: Need, other: Need) -> bool:
@@ -81,6 +103,18 @@ class Stock:
     doubts: ratios.Doubts
     """How noisy the machine was."""
 
+    @property
+    def settle_s(self) -> float:
+        """Seconds that there were to settle what the planned calls left open, where they were most."""
+        told = [_settings(self.results, name).get("settle_s", 0.0) for name in self.datasets]
+        return max(told, default=0.0)
+
+    @cached_property
+    def tails(self) -> Mapping[tuple[str, str], Mapping[tuple[str, str, int], Tail]]:
+        """By dataset and device the tails of whole queries in ms, by system, mode and k."""
+        places = dict.fromkeys(key[:2] for key in self.whole)
+        return {place: _tails(self.results, *place) for place in places}
+
     @cached_property
     def arms(self) -> Mapping[str, Sequence[ArmNeeds]]:
         """By dataset what a workload multiplies."""
@@ -110,6 +144,20 @@ def stock(results: Results, costs: CostAnalysis) -> Stock:
     return Stock(results, costs, datasets, configurations(results), whole, held, bases, doubts)
 
 
+def _settings(results: Results, dataset: str) -> Mapping[str, Any]:
+    """Those that latency was measured with."""
+    found: Mapping[str, Any] = results.cost_facts.get((dataset, "latency"), {}).get("settings", {})
+    return found
+
+
+def _tails(results: Results, dataset: str, device: str) -> dict[tuple[str, str, int], Tail]:
+    planned = _settings(results, dataset).get("rounds", math.inf)
+    return {
+        arm: tail(1000 * calls["seconds"], calls["query_id"], calls["round"] < planned)
+        for arm, calls in whole_calls(results, dataset, device).items()
+    }
+
+
 def needs(
     of: Stock,
     options: Sequence[Option],
@@ -137,7 +185,7 @@ def needs(
 def _greatest(parts: Sequence[Need], datasets: Sequence[str]) -> Need:
     """The need of all datasets together: the greatest, and known only where all are."""
     known = [part.value for part in parts]
-    least = [x for part in parts for x in (part.value, part.at_least) if not math.isnan(x)]
+    least = [part.lower for part in parts if not math.isnan(part.lower)]
     value = math.nan if any(map(math.isnan, known)) or not known else max(known)
     most = [part for part in parts if part.value == value]
     high = [part.high for part in most if not math.isnan(part.high)]
@@ -154,6 +202,8 @@ def _greatest(parts: Sequence[Need], datasets: Sequence[str]) -> Need:
         "; ".join(remarks),
         max(low, default=math.nan),
         max((part.doubt for part in parts), default=1.0),
+        at_most=max((part.upper for part in parts), default=math.inf),
+        tails=tuple(one for part in parts for one in part.tails),
     )
 
 
@@ -184,10 +234,11 @@ def _p95(of: Stock, dataset: str, device: str, option: Option, load: Workload | 
     if row.status != "measured":
         said = f"{median} by prediction, its 95th percentile was not measured"
         return Need(math.nan, 1000 * row.p50, said=said)
-    if math.isnan(row.p95):
-        said = f"{median}, its 95th percentile is not known (calls: {row.calls:,})"
-        return Need(math.nan, 1000 * row.p50, said=said)
-    return _interval(row.p95, row.p95_low, row.p95_high)
+    calls = of.tails[dataset, device][option.system, option.mode, row.k]
+    need = Need(math.nan, said=median)
+    if not math.isnan(row.p95):
+        need = _interval(row.p95, row.p95_low, row.p95_high)
+    return need._replace(at_least=calls.low, at_most=calls.high, tails=(calls,))
 
 
 def _interval(seconds: float, low: float, high: float) -> Need:
@@ -251,10 +302,8 @@ def _served(
     prices: Prices | None,
 ) -> Iterator[tuple[tuple[Option, Kind], Need]]:
     """Memory, and with prices money: those of the retriever and of what reranks together."""
-    rows: dict[tuple[str, ...], Mapping[str, Any]] = {}
-    for dataset in of.datasets:
-        cores = of.results.cost_facts.get((dataset, "latency"), {}).get("threads", 0)
-        rows |= {arm.of: served(arm, load, prices, cores) for arm in of.arms[dataset] if cores}
+    arms = (arm for name in of.datasets for arm in of.arms[name])
+    rows = {arm.of: needed(arm, load, prices) for arm in arms}
     wanted = [name for name in PARTS if name == "memory_gb" or prices is not None]
     for option in options:
         for device in devices:
@@ -289,6 +338,9 @@ SAID = {
 }
 
 
+SERVED = " (what a server does is known only with its price: `prices: {server_hour: ...}`)"
+
+
 def need_of(needs: Needs, option: Option, kind: Kind) -> Need:
     """The need, also where nothing at all is known of it."""
     said = f"{SAID.get(kind.requirement, kind.requirement)} was not measured"
@@ -304,6 +356,8 @@ def _sum(stages: Sequence[Mapping[str, Any]], requirement: str, device: str, dou
     at_least = sum(known) if known else math.nan
     if math.isnan(value):
         said = f"{SAID[requirement]} was measured in part on {device}"
+        if math.isnan(sum(float(row.get("compute_month", 0)) for row in stages)):
+            said += SERVED * any(row["served"] is True for row in stages)
         return Need(math.nan, at_least, said=said)
     if requirement == "memory_gb":
         return Need(value, at_least)

@@ -14,6 +14,7 @@ from harness.analysis.decision_words import (
     interval,
     listed,
     misses,
+    tested,
     unknowns,
 )
 from harness.analysis.needs import need_of
@@ -66,9 +67,14 @@ def _met(case: Case, option: Option) -> str:
         if kind.requirement == "licence":
             parts.append("its models may be used commercially")
         else:
-            near = " (its interval reaches beyond)" if need.high > limit else ""
-            near = near or (f" (more{NOISE})" if need.most > limit else "")
-            parts.append(f"{figure(kind, need.value)}, {limit:,g} allowed{near}")
+            shown = tested(need.seen(limit), limit)
+            if math.isnan(need.value):
+                parts.append(shown)
+                continue
+            near = "its interval reaches beyond" if need.high > limit and not shown else ""
+            near = near or (f"more{NOISE}" if need.value * need.doubt > limit else "")
+            notes = f" ({'; '.join(filter(None, (near, shown)))})" if near or shown else ""
+            parts.append(f"{figure(kind, need.value)}, {limit:,g} allowed{notes}")
     return f"It meets what is required: {'; '.join(parts)}."
 
 
@@ -202,5 +208,5 @@ def _furthest(case: Case, option: Option) -> float:
     for kind, limit in case.limits.items():
         need = need_of(case.needs, option, kind)
         if verdict(need, limit) == "out":
-            found.append(need.at_least / limit if limit else math.inf)
+            found.append(need.lower / limit if limit else math.inf)
     return max(found)

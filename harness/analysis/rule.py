@@ -66,6 +66,8 @@ class Case:
     devices: Sequence[str]
     """Where it is to be served."""
     pace: Pace
+    settle_s: float = 0.0
+    """Seconds in which more calls could be made of what was open."""
 
 
 class Price(NamedTuple):

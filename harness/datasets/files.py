@@ -50,6 +50,10 @@ class Files:
         """The digests of the three files."""
         return {kind: sha256(file) for kind, file in self._files().items()}
 
+    def for_key(self) -> Files:
+        """Without what says where the three files lie, whose digests are the identity."""
+        return replace(self, path="", split="", corpus=None, queries=None, qrels=None)
+
     def training(self) -> Files:
         """The queries judged in `qrels/train.tsv`.
 

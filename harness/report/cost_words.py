@@ -113,17 +113,17 @@ def ranking_lines(arms: pd.DataFrame) -> tuple[list[str], list[str]]:
     return lines, warnings
 
 
-def workload_words(workload: Workload, prices: Prices | None, threads: int) -> Sequence[str]:
+def workload_words(workload: Workload, prices: Prices | None) -> Sequence[str]:
     """What a projection assumes."""
     served = (
         f"{workload.documents:,} documents, {workload.queries_per_day:,} queries a day, "
         f"{workload.candidates} candidates reranked."
     )
     bound = (
-        "A lower bound: processors are paid for the seconds of calls one at a time, as if they were "
-        f"busy at 100 % (all {threads} threads of a CPU, or one GPU); vectors are held once in "
-        "memory and once on disk; texts and the models' files are not counted. A reranker's row "
-        "comes on top of its retriever's."
+        "Processors are paid for the time that they work for a call, a GPU and the machine of a server "
+        "for the seconds that it takes, as if none were ever idle; vectors are held once in memory and "
+        "once on disk; texts and the models' files are not counted. What serves needs more. A "
+        "reranker's row comes on top of its retriever's."
     )
     return [served, bound, _prices(prices)]
 
@@ -132,7 +132,13 @@ def _prices(prices: Prices | None) -> str:
     if prices is None:
         return "No prices are given, so that nothing is said in money."
     gpu = "no price of a GPU" if prices.gpu_hour is None else f"{prices.gpu_hour:g} a GPU hour"
+    server = (
+        "no price of a server's machine, so that what servers do is not in money"
+        if prices.server_hour is None
+        else f"{prices.server_hour:g} an hour of a server's machine"
+    )
     return (
         f"Prices, in one currency: {prices.ram_gb_month:g} a month for 1 GB of RAM, "
-        f"{prices.disk_gb_month:g} for 1 GB of disk, {prices.cpu_core_hour:g} a core hour, {gpu}."
+        f"{prices.disk_gb_month:g} for 1 GB of disk, {prices.cpu_core_hour:g} a core hour, {gpu}, "
+        f"{server}."
     )

@@ -11,8 +11,10 @@ import pandas as pd
 from harness.analysis.answer import milliseconds, significant
 from harness.analysis.compare import Analysis
 from harness.analysis.decision import Recommendation
+from harness.analysis.decision_words import tested
 from harness.analysis.frontier import RESAMPLES
 from harness.analysis.options import Option
+from harness.analysis.tail import Seen
 from harness.analysis.terms import objective
 from harness.plan import slug
 from harness.report.blocks import Block, Captioned, Shown
@@ -65,10 +67,16 @@ def requirements_table(decided: Recommendation) -> Table:
     for (system, mode), group in rows.groupby(["system", "mode"], sort=False):
         found = set(group["verdict"])
         verdict = "out" if "out" in found else "unknown" if "unknown" in found else "in"
-        said = "; ".join(text for text in group["said"] if text)
-        needed = [_needed(row) for row in group.to_dict("records")]
+        each = group.to_dict("records")
+        said = "; ".join(text for row in each for text in (row["said"], _tested(row)) if text)
+        needed = [_needed(row) for row in each]
         cells.append([Option(system, mode).name, VERDICTS[verdict], *needed, said])
     return Table(["system", "verdict", *heads, "remark"], cells, prose=(-1,))
+
+
+def _tested(row: Mapping[str, Any]) -> str:
+    seen = Seen(*(row[name] for name in Seen._fields)) if row["outcome"] else None
+    return tested(seen, row["limit"])
 
 
 def _head(requirement: str, device: str, limit: float) -> str:
@@ -81,10 +89,16 @@ def _needed(row: Mapping[str, Any]) -> str:
     """The figure, and how far it is above the limit."""
     if row["requirement"] == "licence":
         return {"in": "allowed", "out": "forbidden", "unknown": "not known"}[row["verdict"]]
-    known = row["at_least"] if math.isnan(row["value"]) else row["value"]
+    least, most = row["at_least"], row["at_most"]
     if row["verdict"] == "unknown":
-        return "not measured" if math.isnan(known) else f"not measured (> {significant(known)})"
-    value = significant(known) if known == row["value"] else f"> {significant(known)}"
+        what = "not settled" if row["outcome"] else "not measured"
+        return f"{what} (> {significant(least)})" if least > 0 else what
+    if math.isnan(row["value"]):
+        if row["verdict"] == "in":
+            return f"<= {significant(most)}"
+        value = f"> {significant(least)}"
+    else:
+        value = significant(row["value"])
     times = 1 + row["over"]
     return f"{value} ({times:,.1f} times)" if times >= 2 else f"{value} ({row['over']:+.0%})"
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.compare import Analysis
+from harness.analysis.dimensions import line
 from harness.analysis.kept import Configs, configurations
 from harness.plan import slug
 from harness.report import figures
@@ -49,17 +50,6 @@ def dataset_block(results: Results, analysis: Analysis, dataset: str) -> Block:
         )
         told = [facts["description"], counts]
     return Block(f"The dataset {dataset}", [*told, *analysis.notes.get(dataset, [])])
-
-
-def _line(system: str, configs: Configs) -> str:
-    """What a curve joins: the systems of one name and its `vary`, else those of the same model."""
-    varied, bracket, _ = system.partition("[")
-    if any(other.startswith(f"{system}[") for other in configs):
-        return system
-    reranker = configs.get(system, {}).get("reranker") or {}
-    encoder = reranker.get("encoder") or {}
-    pooled = f", 1 of {factor} kept" if (factor := reranker.get("pool_factor", 1)) > 1 else ""
-    return (varied if bracket else str(encoder.get("model", system))) + pooled
 
 
 def _leaderboard(board: pd.DataFrame, metrics: Sequence[str], label: str) -> Block:
@@ -156,7 +146,7 @@ def _storage(sizes: pd.DataFrame, board: pd.DataFrame, configs: Configs) -> pd.D
         rows.append(
             {
                 "system": system,
-                "line": _line(str(system), configs),
+                "line": line(str(system), configs),
                 "kind": " + ".join(dict.fromkeys(kind for kind in last["kind"] if kind)),
                 "dim": first["dim"],
                 "precision": first["precision"],

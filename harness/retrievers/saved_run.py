@@ -26,6 +26,10 @@ class SavedRun:
         """The digest of the file; raises DataError if it cannot be read."""
         return {"run": sha256(Path(self.path))}
 
+    def for_key(self) -> SavedRun:
+        """Without where the file lies, whose digest is the identity."""
+        return SavedRun("")
+
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher that answers by query id; of the documents only the ids are looked at.
 

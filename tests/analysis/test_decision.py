@@ -18,6 +18,7 @@ from harness.analysis.costs import CostAnalysis, analyse_costs
 from harness.analysis.decision import OPTIONS, Recommendation, decide, decisions
 from harness.analysis.requirements import REQUIREMENTS
 from harness.analysis.sensitivity import SENSITIVITY
+from harness.analysis.tail import Seen
 from harness.analysis.terms import with_decision
 from harness.errors import ConfigError
 from harness.store import Results
@@ -86,10 +87,11 @@ def test_requirements_come_first() -> None:
         "cross is shown to gain enough but misses what is required: 1,010 ms at the 95th percentile "
         "on cpu, where 200 are allowed (5.0 times)."
     ) in found.reasons
+    # 0.95^200 = 3.5e-5
     assert (
-        "It meets what is required: 30.0 ms at the 95th percentile on cpu, 200 allowed."
-        in found.reasons
-    )
+        "It meets what is required: 30.0 ms at the 95th percentile on cpu, 200 allowed (200 calls, "
+        "none above 200 ms: p95 <= 200 ms is shown (p < 0.001))."
+    ) in found.reasons
     assert "Nothing is required of storage, memory, cost or licences." in found.reasons
 
 
@@ -221,20 +223,70 @@ def test_nothing_was_timed_at_all() -> None:
     assert decided(results).system == "cross"
 
 
-def test_a_median_above_the_limit_is_out_and_below_it_not_known() -> None:
+def test_few_calls_may_show_what_they_carry_no_estimate_of() -> None:
+    few = literal(QUALITY, bytes_per_document=SIZES, seconds=SECONDS, timed=71)
+    found = decided(few, requirements={"p95_ms": {"cpu": 100}})
+    rows = found.requirements.set_index("system")
+    assert rows["value"].isna().all()
+    assert rows["verdict"].to_dict() == {
+        "base": "in",
+        "late": "in",
+        "late[dim=8]": "in",
+        "cross": "out",
+    }
+    # 40 ms each, and 0.95^71 = .0262
+    assert tuple(rows.loc["late", list(Seen._fields)]) == (
+        "met",
+        71,
+        0,
+        pytest.approx(0.0262, abs=1e-4),
+        0,
+    )
+    assert rows.loc["late", "at_most"] == pytest.approx(40)
+    assert rows.loc["cross", "at_least"] == pytest.approx(1010)
+    assert (found.answer, found.system) == ("adopt", "late[dim=8]")
+    assert "71 calls, none above 100 ms: p95 <= 100 ms is shown (p = 0.026)" in said(found.reasons)
+    assert "71 calls, all above 100 ms: p95 > 100 ms is shown (p < 0.001)" in said(found.reasons)
+
+
+def test_calls_that_are_too_few_are_neither_in_nor_out_and_the_way_on_is_told() -> None:
     few = literal(QUALITY, bytes_per_document=SIZES, seconds=SECONDS, timed=40)
     found = decided(few, requirements={"p95_ms": {"cpu": 200}})
     rows = found.requirements.set_index("system")
-    assert math.isnan(rows.loc["cross", "value"])
-    assert rows.loc["cross", "at_least"] == pytest.approx(1010)
     assert rows["verdict"].to_dict() == {
-        "base": "unknown",
+        "base": "unknown",  # 0.95^40 = .13
         "late": "unknown",
         "late[dim=8]": "unknown",
         "cross": "out",
     }
-    assert found.answer == "assess"
-    assert "its 95th percentile is not known (calls: 40)" in found.reasons[0]
+    assert found.headline == "Assess further: measure what is required of late."
+    assert (
+        "its median on cpu is 40.0 ms; 40 calls, none above 200 ms: whether p95 <= 200 ms is not "
+        "settled; about 74 more calls like these would: write `settle_s: 10` under `latency`"
+    ) in found.reasons[0]
+
+
+def test_a_slow_call_in_a_few_is_not_yet_shown_to_be_out() -> None:
+    """The median of one call is above the limit, but one call in twenty is anyway."""
+    seconds = {"late": 0.3}
+    one = literal({"base": BASE, "late": plus(0.2)}, seconds=seconds, timed=1)
+    two = literal({"base": BASE, "late": plus(0.2)}, seconds=seconds, timed=2)
+    verdicts = [
+        decided(few, requirements={"p95_ms": {"cpu": 200}}).requirements["verdict"].tolist()[1]
+        for few in (one, two)
+    ]
+    assert verdicts == ["unknown", "out"]  # .05, .05^2 = .0025
+
+
+def test_a_requirement_near_an_estimate_is_not_settled_by_it() -> None:
+    """200 calls carry a p95 of 199 ms, but 9 of them above 200 ms do not show that it is below."""
+    calls = [0.1] * 191 + [0.4] * 9
+    near = literal({"base": BASE, "late": plus(0.2)}, seconds={"late": calls})
+    found = decided(near, requirements={"p95_ms": {"cpu": 200}}).requirements.set_index("system")
+    assert found.loc["late", "value"] < 200
+    assert found.loc["late", "verdict"] == "unknown"
+    # P(B(200, .05) <= 9) = .45
+    assert found.loc["late", "p"] == pytest.approx(0.45, abs=0.01)
 
 
 def test_a_predicted_median_above_the_limit_is_out() -> None:

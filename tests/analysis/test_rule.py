@@ -128,6 +128,23 @@ def test_money_within_the_noise_is_not_cheaper() -> None:
     assert decided(timed(0.03, 0.028, 1.5, **dear)).system == "late[dim=8]"
 
 
+def test_a_server_without_a_price_is_not_ruled_out_by_cost_and_not_free() -> None:
+    memory = dict.fromkeys(QUALITY, 0.0)
+    found = timed(0.03, 0.03, memory=memory, workload=LOAD, prices=PRICES)
+    arms = found.costs["arms"]
+    served = arms.assign(served=arms["system"] == "late")
+    found = replace(found, costs={**found.costs, "arms": served})
+    rows = decided(found, requirements={"cost_per_month": 1000}).requirements.set_index("system")
+    assert rows["verdict"].to_dict() == {"base": "in", "late": "unknown", "late[dim=8]": "in"}
+    assert "known only with its price: `prices: {server_hour: ...}`" in rows.loc["late", "said"]
+    priced = {"prices": PRICES | {"server_hour": 0.01}, "requirements": {"cost_per_month": 2000}}
+    rows = decided(found, **priced).requirements.set_index("system")
+    # 1e6 * 30.4 queries a month: 10 and 30 ms of two processors at 0.05, and 30 ms at 0.01
+    hours = 1e6 * 30.4 / 3600
+    cost = hours * (0.08 * 0.05 + 0.03 * 0.01)
+    assert rows.loc["late", "value"] == pytest.approx(cost)
+
+
 def test_a_limit_that_noise_may_cross_is_said() -> None:
     near = {"requirements": {"p95_ms": {"cpu": 50}, "gb_per_million_documents": 5}}
     text = said(decided(timed(0.03, 0.03, 1.5), **near))
