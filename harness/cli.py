@@ -299,8 +299,7 @@ def _onnx(arguments: argparse.Namespace) -> int:
     from harness.onnx_export import export
 
     files, agreement = export(arguments.model, arguments.folder)
-    for file in files:
-        print(file)
+    print(*files, sep="\n")
     print(f"On sample texts {agreement.of} is {agreement.value:.3f} between int8 and float32.")
     return EXIT_OK
 
