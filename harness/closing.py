@@ -74,6 +74,8 @@ def _decision_lines(analysis: Analysis) -> list[str]:
 
 
 def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
+    from harness.analysis.alarms import INFO, sentence
+
     lines: list[str] = []
     for dataset, group in analysis.leaderboard.groupby("dataset", sort=False):
         values = group.pivot_table(index="system", columns="metric", values="value", sort=False)
@@ -82,12 +84,13 @@ def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
         rows += [
             [str(name), *(f"{values.loc[name, m]:.4f}" for m in metrics)] for name in values.index
         ]
+        queries = counted(count, "query", "queries")
+        lines += ["", *paragraph(f"{dataset}, {queries}"), *columns(rows)]
+        alarmed = analysis.alarms[analysis.alarms["dataset"] == dataset]
+        told = [sentence(row) for row in alarmed.itertuples() if row.severity != INFO]
         lines += [
-            "",
-            *paragraph(f"{dataset}, {counted(count, 'query', 'queries')}"),
-            *columns(rows),
+            line for note in [*analysis.notes[str(dataset)], *told] for line in paragraph(note)
         ]
-        lines += [line for note in analysis.notes[str(dataset)] for line in paragraph(note)]
     return [*lines, ""]
 
 

@@ -22,6 +22,7 @@ from harness.data import digest
 from harness.errors import DataError
 from harness.models import TRAINED, Wanted
 from harness.protocols import HasTraining, Identified, Keyed, Served
+from harness.provenance import measured_on
 from harness.settings import DatasetChoice, Experiment, System
 from harness.training import RULES as TRAINING_RULES
 from harness.training import Trained, Training
@@ -107,17 +108,20 @@ class Trial:
 
 @dataclass(frozen=True)
 class Costing:
-    """One measurement of what the systems cost on a dataset."""
+    """One measurement of what the systems cost on a dataset, on this machine."""
 
     kind: Literal["latency", "load", "storage"]
     key: str
+    """What is measured and how, whatever the machine."""
     dataset: DatasetChoice
     trials: tuple[Trial, ...]
+    machine: Mapping[str, Any]
+    """As `provenance.measured_on` has it."""
 
     @property
     def folder(self) -> str:
-        """Where its results lie, below the experiment's folder."""
-        return f"{slug(self.dataset.name)}/{self.kind}--{self.key[:12]}"
+        """Where its results lie, below the experiment's folder: those of each machine apart."""
+        return f"{slug(self.dataset.name)}/{self.kind}--{self.key[:12]}--{_key(self.machine)[:8]}"
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ class Plan:
             for kind, settings in asked.items():
                 if settings is not None:
                     key = _key(kind, settings.model_dump(mode="json"), named, self.experiment.seed)
-                    yield Costing(kind, key, choice, trials)  # type: ignore[arg-type]
+                    here = measured_on(tuple(getattr(settings, "devices", ())))
+                    yield Costing(kind, key, choice, trials, here)  # type: ignore[arg-type]
 
     def components(self) -> Iterator[Any]:
         """Every component of the systems, parts included."""

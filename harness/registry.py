@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from harness import needed, protocols
 from harness.errors import PackageError
@@ -139,11 +140,20 @@ def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -
         fault(where, message)
     if faults:
         return None
+    return _made(cls, values, path, fault)
+
+
+def _made(cls: type, values: Mapping[str, Any], path: str, fault: Fault) -> Any:
+    """The dataclass of its fields; one that its model does not fit is noted, and given all the same."""
     try:
-        return cls(**values)
+        made = cls(**values)
     except ValueError as error:
         fault(path, str(error))
         return None
+    if isinstance(made, protocols.FitsModel):
+        for name, wrong in made.misfits().items():
+            fault(f"{path}.{name}", wrong)
+    return made
 
 
 def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:
@@ -180,11 +190,29 @@ def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
         return TypeAdapter(hint, config=strict).validate_python(value)
     except ValidationError as error:
         for detail in error.errors():
-            fault(
-                path + _suffix(detail["loc"]),
-                f"{_lower(detail['msg'])}, not {_shown(detail['input'])}",
-            )
+            fault(path + _suffix(detail["loc"]), _told(detail))
         return None
+
+
+def _told(detail: ErrorDetails) -> str:
+    """What is wrong with a value, and the way out; a check of ours says it all itself."""
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    return f"{_lower(detail['msg'])}, not {_shown(detail['input'])}{_way_out(detail)}"
+
+
+def _way_out(detail: ErrorDetails) -> str:
+    """How a number, true, false or text is written where a reader may have taken one for another."""
+    kind, value = detail["type"], detail["input"]
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return "; put it in quotation marks"
+    if not isinstance(value, str):
+        return ""
+    if kind == "bool_type":
+        return "; write true or false"
+    if kind in ("int_type", "float_type") and any(c.isdigit() for c in value):
+        return "; write a plain decimal number such as 42, 0.01 or 1e6, without quotation marks"
+    return ""
 
 
 def part(model: type[BaseModel], value: Any, path: str, fault: Fault) -> Any:

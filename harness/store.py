@@ -6,13 +6,14 @@ RESULTS/EXPERIMENT/DATASET/SYSTEM--KEY/
     measurements.csv readings.csv timings.csv storage.csv
     trial.json      written last: its presence means that the trial is done
     failed.json     instead of all of these: why the trial failed
-RESULTS/EXPERIMENT/DATASET/{latency,load,storage}--KEY/
+RESULTS/EXPERIMENT/DATASET/{latency,load,storage}--KEY--MACHINE/
     calls.csv arms.csv starts.csv throughput.csv rounds.csv | requests.csv steps.csv | grid.csv
-    costs.json      written last
+    costs.json      written last; `left_out` has what may be measured another time, and why
 """
 
 from __future__ import annotations
 
+import glob
 import gzip
 import json
 from collections.abc import Mapping, Sequence
@@ -59,7 +60,7 @@ class Measured:
     readings: pd.DataFrame
     qrels: Qrels
     lengths: Lengths | None = None
-    """None where nothing was reranked, or the reranker cannot say."""
+    """None where no model reads the texts, or it cannot say."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,26 @@ class Store:
         return [trial for trial in trials if not self._done(trial, plan)]
 
     def pending_costings(self, plan: Plan) -> list[Costing]:
-        """The measurements of cost that are not done."""
-        return [
-            one for one in plan.costings() if not (self.folder / one.folder / DONE_COSTS).exists()
-        ]
+        """The measurements of cost that are not done, or that left out what can be measured now."""
+        return [one for one in plan.costings() if self.left_out(one) is None or self._again(one)]
+
+    def left_out(self, costing: Costing) -> Mapping[str, str] | None:
+        """By system why a measurement lacks it, though it may have it another time.
+
+        None where nothing was measured yet.
+        """
+        file = self.folder / costing.folder / DONE_COSTS
+        found: Mapping[str, str] = read_json(file).get("left_out", {}) if file.exists() else {}
+        return found if file.exists() else None
+
+    def _again(self, costing: Costing) -> bool:
+        """Whether a system that was left out could be measured now: its quality is."""
+        left_out = self.left_out(costing) or {}
+        return any(self.ready(trial) for trial in costing.trials if trial.system.name in left_out)
+
+    def ready(self, trial: Trial) -> bool:
+        """Whether what a trial costs can be measured: it is done, or has no quality to measure."""
+        return trial.random_weights or (self.folder / trial.folder / "trial.json").exists()
 
     def _done(self, trial: Trial, plan: Plan) -> bool:
         folder = self.folder / trial.folder
@@ -130,6 +147,7 @@ class Store:
             ],
             "costs": [
                 {"dataset": one.dataset.name, "kind": one.kind, "folder": one.folder}
+                | {"machine": one.machine}
                 for one in plan.costings()
             ],
             "decision": experiment.decision.model_dump(mode="json"),
@@ -155,8 +173,12 @@ class Store:
     def save_costs(
         self, costing: Costing, tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]
     ) -> None:
-        """Write the tables of a measurement of cost, whose names are those of `frames`."""
+        """Write the tables of a measurement of cost, whose names are those of `frames`.
+
+        Those of an earlier one go: a mixture of both is never taken for whole.
+        """
         folder = self.folder / costing.folder
+        (folder / DONE_COSTS).unlink(missing_ok=True)
         for name, table in tables.items():
             write_table(folder / f"{name}.csv", table)
         files.write(folder / DONE_COSTS, json_text(facts))
@@ -173,7 +195,7 @@ class Store:
         return trec.read_run(file) if file.exists() else None
 
     def lengths(self, trial: Trial) -> Lengths | None:
-        """How long the documents were that a stored trial reranked, if that is known."""
+        """How long the texts were that the last stage of a stored trial read, if that is known."""
         return read_lengths(self.folder / trial.folder / "lengths.csv")
 
     def save_measured(self, trial: Trial, measured: Measured, candidates: Run | None) -> None:
@@ -209,6 +231,8 @@ class Results:
     """The tables of cost by name (COSTS), empty where nothing was measured."""
     cost_facts: Mapping[tuple[str, str], Mapping[str, Any]]
     """The content of each costs.json, by (dataset, kind)."""
+    elsewhere: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """By (dataset, kind) the other machines that the same was measured on."""
     readings: pd.DataFrame = field(default_factory=lambda: _joined("readings", ()))
 
     def run(self, dataset: str, system: str) -> dict[str, list[Hit]]:
@@ -225,7 +249,7 @@ class Results:
         return trec.read_qrels(self.trial_folder(dataset, system) / "qrels.trec.gz")
 
     def lengths(self, dataset: str, system: str) -> Lengths | None:
-        """How long the reranked documents are; None where that is not known."""
+        """How long the texts are that the last stage read; None where that is not known."""
         return read_lengths(self.trial_folder(dataset, system) / "lengths.csv")
 
     def texts(self, dataset: str, system: str) -> dict[str, str]:
@@ -274,6 +298,10 @@ def load_results(folder: str | Path) -> Results:
         facts=facts,
         costs=costs,
         cost_facts=cost_facts,
+        elsewhere={
+            (entry["dataset"], entry["kind"]): _elsewhere(folder / entry["folder"])
+            for entry in plan["costs"]
+        },
         **{table: _joined(table, parts) for table, parts in tables.items()},
     )
 
@@ -293,6 +321,13 @@ def _costs(
                 table = read_table(place / f"{name}.csv", getattr(frames, name.upper()))
                 parts[name].append(table.assign(dataset=entry["dataset"]))
     return {name: _joined(name, found) for name, found in parts.items()}, facts
+
+
+def _elsewhere(place: Path) -> list[Mapping[str, Any]]:
+    """The machines of the measurements beside that at `place` which differ in nothing else."""
+    kind, _, machine = place.name.rpartition("--")
+    others = sorted(place.parent.glob(f"{glob.escape(kind)}--*/{DONE_COSTS}")) if machine else []
+    return [read_json(file)["provenance"]["machine"] for file in others if file.parent != place]
 
 
 def _joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

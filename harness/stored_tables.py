@@ -19,9 +19,13 @@ TEXTS = (
     *("dataset", "system", "query_id", "metric", "stage", "finished", "holder", "precision"),
     *("reading", "kind", "id"),
     *("device", "mode", "status", "reason", "policy", "dtype", "attention", "unit", "model"),
-    *("remark", "loop", "outcome"),
+    *("remark", "loop", "outcome", "unknown"),
 )
 """Columns that hold text, even where it looks like a number."""
+
+
+KINDS = {"doc": "docs", "room": "room", "query": "queries", "query_room": "query_room"}
+"""By kind of a row the part of Lengths that it is of."""
 
 
 def write_table(file: Path, table: pd.DataFrame) -> None:
@@ -95,8 +99,8 @@ def lengths_table(lengths: Lengths) -> pd.DataFrame:
     """Columns LENGTHS."""
     import pandas as pd
 
-    rows = [("doc", *item) for item in lengths.docs.items()]
-    rows += [("room", *item) for item in lengths.room.items()]
+    parts = {name: getattr(lengths, own) for name, own in KINDS.items()}
+    rows = [(name, *item) for name, part in parts.items() for item in part.items()]
     return pd.DataFrame(rows, columns=list(frames.LENGTHS))
 
 
@@ -109,4 +113,4 @@ def read_lengths(file: Path) -> Lengths | None:
         kind: dict(zip(rows["id"], rows["tokens"].tolist(), strict=True))
         for kind, rows in table.groupby("kind")
     }
-    return Lengths(docs=by_kind.get("doc", {}), room=by_kind.get("room", {}))
+    return Lengths(**{own: by_kind.get(name, {}) for name, own in KINDS.items()})

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import cli, machine, models, onnx_models
+from harness import cli, limits, machine, models, onnx_models
 from harness.encoders.fastembed import Fastembed
 from harness.errors import ModelError, PackageError
 from harness.onnx_export import FLOAT32, INT8, export
@@ -178,12 +178,12 @@ def test_threads_are_those_of_the_component_else_of_the_measurement(exported: Ex
 
     place = exported(MINILM)
     assert threads(Fastembed(place, threads=3)) == 3
-    assert threads(Fastembed(place)) == machine.usable_cores()
+    assert threads(Fastembed(place)) == limits.usable_cores()
     with machine.pinned(1):
         assert threads(Fastembed(place)) == 1
         with machine.pinned(5):
             assert threads(Fastembed(place)) == 5
-    assert machine.threads_now() == machine.usable_cores()
+    assert machine.threads_now() == limits.usable_cores()
 
 
 def test_threads_rest_between_calls(exported: Exported) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis import ratios
 from harness.analysis.costs import CostAnalysis, common_k
-from harness.analysis.kept import trained_here
+from harness.analysis.kept import of_system, trained_here
 from harness.analysis.stats import ALPHA
 from harness.store import Results
 from harness.subset import LABEL
@@ -23,9 +24,7 @@ def subsets(results: Results) -> set[str]:
     return {name for (name, _), facts in results.facts.items() if facts["dataset"]["subset"]}
 
 
-def answer(
-    results: Results, changes: pd.DataFrame, storage: pd.DataFrame, costs: CostAnalysis
-) -> str:
+def answer(results: Results, changes: pd.DataFrame, costs: CostAnalysis) -> str:
     """What the results say to the experiment's question.
 
     By the first metric: the best system whose gain over the baseline survives Holm's correction,
@@ -34,7 +33,7 @@ def answer(
     """
     metric, baseline = results.plan["metrics"][0], results.plan["baseline"]
     main = changes[changes["metric"] == metric].sort_values("gain", ascending=False, kind="stable")
-    sizes = storage.groupby(["dataset", "system"])["bytes_per_document"].sum()
+    sizes = of_system(costs.kept)
     part = subsets(results)
     sentences: list[str] = []
     for dataset in map(str, dict.fromkeys(results.trials["dataset"])):
@@ -111,7 +110,7 @@ def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) 
     if (dataset, system) not in sizes.index or (dataset, baseline) not in sizes.index:
         return ""
     ratio = sizes[dataset, system] / sizes[dataset, baseline]
-    return f" and keeps {ratio:.1f} times the bytes of vectors"
+    return f" and its index takes {ratio:.1f} times the bytes"
 
 
 def _cost(costs: CostAnalysis, system: str, baseline: str) -> Iterator[str]:
@@ -158,7 +157,7 @@ def _fastest(costs: CostAnalysis) -> Iterator[str]:
     """The fastest reranker on each device by the median, at the k that most were timed with."""
     table = costs.latencies
     is_own = (table["mode"] != "retrieve") & (table["timed_as"] == "")
-    timed = table[is_own & (table["status"] == "measured")]
+    timed = table[is_own & (table["status"] == "measured") & table["p50"].notna()]
     for device, rows in timed.groupby("device", sort=False):
         most = rows[rows["k"] == common_k(rows)].sort_values("p50", kind="stable")
         if len(most) > 1:
@@ -166,8 +165,20 @@ def _fastest(costs: CostAnalysis) -> Iterator[str]:
             yield (
                 f"On {device} the fastest of {len(most)} ways to rerank {first['k']} candidates is "
                 f"{_named(first)} with a median of {milliseconds(first['p50'])} ms, the slowest "
-                f"{_named(last)} with {milliseconds(last['p50'])} ms."
+                f"{_named(last)} with {milliseconds(last['p50'])} ms{_doubt(costs, str(device))}."
             )
+
+
+def _doubt(costs: CostAnalysis, device: str) -> str:
+    """By how much times of the device cannot be told apart, where that is not little."""
+    here = costs.noise[costs.noise["device"] == device]
+    if len(here) and not here["noisy"].any():
+        return ""
+    factor = ratios.doubt(here)
+    known = (
+        "by a factor that is not known" if math.isinf(factor) else f"by a factor of {factor:.3g}"
+    )
+    return f" (noisy: equal work may differ {known})"
 
 
 def _named(row: Any) -> str:

@@ -82,6 +82,7 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     systems = list(dict.fromkeys(results.trials["system"]))
     everyone = _ordered(_with_shared(alone, fly)[list(LATENCIES)], systems)
     memory, throughput = cost.memory(tables["starts"]), tables["throughput"]
+    noise = ratios.noise(calls, seed)
     configs, counted = kept.configurations(results), storage[storage["dataset"] == dataset]
     dense = kept.dense_bytes(counted, results.plan["baseline"], configs)
     choices = cost.storage_choices(tables["grid"], dense)
@@ -89,8 +90,12 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     return CostAnalysis(
         latencies=everyone,
         end_to_end=_ordered(_end_to_end(calls, everyone, retrieves, fly), systems),
-        ratios=_by_device(arms, RATIOS, lambda device: _ratios(calls, arms, device, seed)),
-        noise=ratios.noise(calls, seed),
+        ratios=_by_device(
+            arms,
+            RATIOS,
+            lambda device: _ratios(calls, arms, device, seed, ratios.doubts(noise)),
+        ),
+        noise=noise,
         break_even=latency.break_even(alone, throughput, fly, _documents(results)),
         memory=memory,
         throughput=cost.throughput(throughput),
@@ -155,6 +160,23 @@ def _ordered(table: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
     return table.drop(columns="order")
 
 
+def whole_calls(
+    results: Results, dataset: str, device: str
+) -> dict[tuple[str, str, int], pd.DataFrame]:
+    """By system, mode and k the timed calls of the whole query, also where another's arm was timed."""
+    calls = results.costs["calls"]
+    is_here = (calls["dataset"] == dataset) & (calls["device"] == device) & (calls["copy"] == 0)
+    facts = results.cost_facts.get((dataset, "latency"), {})
+    retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
+    names = ["system", "mode", "k"]
+    reranked = latency.whole_queries(_with_shared(calls[is_here], fly), retrieves)
+    found: dict[Any, pd.DataFrame] = dict(list(reranked.groupby(names, sort=False)))
+    alone = calls[is_here & (calls["mode"] == "retrieve")]
+    for (name, mode, k), table in alone.groupby(names, sort=False):
+        found |= {(system, mode, k): table for system, of in retrieves.items() if of == name}
+    return found
+
+
 def common_k(latencies: pd.DataFrame) -> int | None:
     """The number of candidates that most arms were timed with, of several the greatest."""
     is_timed = (latencies["status"] == "measured") & (latencies["mode"] != "retrieve")
@@ -185,13 +207,15 @@ def _by_device(
     return _joined([*parts, pd.DataFrame(columns=list(columns))])
 
 
-def _ratios(calls: pd.DataFrame, arms: pd.DataFrame, device: str, seed: int) -> pd.DataFrame:
+def _ratios(
+    calls: pd.DataFrame, arms: pd.DataFrame, device: str, seed: int, doubts: ratios.Doubts
+) -> pd.DataFrame:
     timed = arms[(arms["device"] == device) & (arms["status"] == "measured")]
     for mode in ("rerank", "on the fly"):
         names = list(timed[timed["mode"] == mode]["system"])
         if names:
             here = calls[calls["device"] == device]
-            found = ratios.ratio_to(here, names[0], mode, seed)
+            found = ratios.ratio_to(here, names[0], mode, seed, doubts)
             return found.assign(reference=names[0], reference_mode=mode)
     return pd.DataFrame(columns=list(RATIOS))
 
@@ -234,9 +258,7 @@ def _projection(
     fly: Mapping[str, str],
 ) -> pd.DataFrame:
     load = workload(results)
-    if load is None or "threads" not in facts:
+    if load is None or not facts:
         return pd.DataFrame(columns=list(cost.PROJECTION))
     present = _timed_devices(latencies)
-    return cost.projection(
-        present, vectors, throughput, memory, fly, load, prices(results), facts["threads"]
-    )
+    return cost.projection(present, vectors, throughput, memory, fly, load, prices(results))

@@ -33,6 +33,8 @@ class Found(NamedTuple):
     low: float
     high: float
     said: str
+    machine: str = ""
+    """What it was measured on, where it would be another on another machine."""
 
 
 class UnjudgedError(Exception):
@@ -109,13 +111,14 @@ def exact(value: float | str, said: str) -> Found:
     return Found(value, bound, bound, said)
 
 
-def bounded(value: float, low: float, high: float, said: str) -> Found:
+def bounded(value: float, low: float, high: float, said: str, machine: str = "") -> Found:
     """A value with an interval, whose absent bounds (NaN) are infinite."""
     return Found(
         value,
         -math.inf if math.isnan(low) else low,
         math.inf if math.isnan(high) else high,
         said,
+        machine,
     )
 
 

@@ -94,10 +94,10 @@ def _whisker(
 def quality_against_storage(
     table: pd.DataFrame, metric: str, flat: Sequence[tuple[str, float]]
 ) -> str:
-    """The metric against the vectors' size, a line a model and precision, a point a system.
+    """The metric against the index's size, a line a model and precision, a point a system.
 
     `table` has the columns system, line, gb_per_million_documents, precision, dim, multi_vector,
-    value, low, high; `flat` are systems without counted bytes, drawn as lines across. Colours tell
+    value, low, high; `flat` are systems whose bytes are not known, drawn as lines across. Colours tell
     the models, or the precisions of a single one.
     """
     models = list(dict.fromkeys(table[table["multi_vector"]]["line"]))
@@ -105,7 +105,7 @@ def quality_against_storage(
     panel = _panel(table, table["gb_per_million_documents"], flat, top, list(table["system"]))
     elements = [
         *keys,
-        *across(panel, "vectors of the system, GB per million documents (log scale)"),
+        *across(panel, "index of the system, GB per million documents (log scale)"),
         *upwards(panel, metric),
         *_flats(panel, flat),
     ]

@@ -33,7 +33,7 @@ from harness.report.scales import linear, logarithmic
 RADII = (3.0, 9.0)
 """Of the marks of the least and the most bytes."""
 
-SAID = "size: GB of vectors; beside each name: the chance that it is dominated"
+SAID = "size: GB of index; beside each name: the chance that it is dominated"
 
 
 def frontier_figure(table: pd.DataFrame, metric: str) -> str:

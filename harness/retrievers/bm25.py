@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from harness import storage
 from harness.data import Doc, Hit, Query
 from harness.frames import best
-from harness.protocols import Searcher
+from harness.protocols import Footprint, Searcher
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,11 @@ class _Index:
             scores = self.index.get_scores(words) if words else np.zeros(0, dtype=np.float32)
             found.append(best(self.doc_ids, scores, depth, np.flatnonzero(scores > 0)))
         return found
+
+    def footprints(self) -> list[Footprint]:
+        """A document and a score for each of its terms; the files hold the vocabulary besides."""
+        scores, places = self.index.scores["data"], self.index.scores["indices"]
+        size = scores.nbytes + places.nbytes
+        disk = storage.written_bytes(lambda folder: self.index.save(folder, show_progress=False))
+        count = len(self.doc_ids)
+        return [Footprint("terms", count, len(scores), 1, str(scores.dtype), size, disk)]

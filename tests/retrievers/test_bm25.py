@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from harness.data import Doc, Query
+from harness.protocols import Stores
 from harness.retrievers.bm25 import Bm25
 
 DOCS = [Doc("a", "apple apple pear"), Doc("b", "apple plum"), Doc("c", "kiwi")]
@@ -57,3 +59,13 @@ def test_ties_at_the_cut_go_to_the_greater_id_whatever_the_order() -> None:
 def test_empty_documents_are_indexed() -> None:
     docs = [Doc("a", ""), Doc("b", "apple")]
     assert [doc_id for doc_id, _ in search("apple", docs)] == ["b"]
+
+
+def test_footprint_is_of_each_term_of_a_document(tmp_path: Path) -> None:
+    searcher = Bm25().index(DOCS)
+    assert isinstance(searcher, Stores)
+    (found,) = searcher.footprints()
+    # apple and pear, apple and plum, kiwi: a document and a score of 4 bytes each
+    assert found[:6] == ("terms", 3, 5, 1, "float32", 5 * 8)
+    searcher.index.save(tmp_path, show_progress=False)  # type: ignore[attr-defined]
+    assert found.disk_bytes == sum(file.stat().st_size for file in tmp_path.iterdir())
