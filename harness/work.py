@@ -17,7 +17,8 @@ from harness.clock import Clock
 from harness.data import Dataset, Run
 from harness.errors import DataError
 from harness.journal import Journal
-from harness.plan import Stage, Trial, component_key
+from harness.keys import component_key, packages_of
+from harness.plan import Stage, Trial
 from harness.protocols import (
     AnyEncoder,
     Identified,
@@ -153,8 +154,8 @@ class Work:
     def _made(self, stage: Stage) -> StageResult:
         with traffic.counted() as sent:
             result = self._run(stage)
-        if sent:
-            result = dataclasses.replace(result, facts={**result.facts, "traffic": sent})
+        facts = {"packages": packages_of(stage.component), **({"traffic": sent} if sent else {})}
+        result = dataclasses.replace(result, facts={**result.facts, **facts})
         result.save(self._folder(stage))
         self._folder(stage).with_suffix(".partial").unlink(missing_ok=True)
         return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -36,6 +36,9 @@ FEWER_JUDGED = 0.05
 APART, FAR_APART = 0.99, 0.9
 """Kendall's tau between the rankings of two devices below which they are apart."""
 
+OTHER_PACKAGES = "other packages"
+"""Scores of one comparison that were made with several versions of what decides them."""
+
 JUDGED, TIED = "judged@10", "ties@10"
 
 
@@ -56,7 +59,8 @@ def alarms(results: Results) -> pd.DataFrame:
         for check in CHECKS
         for alarm in check(mine, facts.get((dataset, baseline), {}))
     ]
-    table = pd.DataFrame([*rows, *_timed(results)], columns=list(ALARMS))
+    rows += [*_timed(results), *_packages(results)]
+    table = pd.DataFrame(rows, columns=list(ALARMS))
     order = table["severity"].map({severity: i for i, severity in enumerate(SEVERITIES)})
     return table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)[
         list(ALARMS)
@@ -136,6 +140,34 @@ CHECKS: tuple[Callable[[Facts, Facts], Iterator[Alarm]], ...] = (
     _truncated,
     _unjudged,
 )
+
+
+def _packages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """Where a system's stages were made with other versions than those that stand before it.
+
+    Keys tell releases apart, so these are fixes: as a rule scores are the same, or nearly.
+    """
+    first: dict[tuple[str, str], set[str]] = {}
+    for (dataset, system), facts in results.facts.items():
+        for name, found in sorted(_versions(facts).items()):
+            before = first.setdefault((dataset, name), found)
+            if len(before | found) > 1:
+                said = (
+                    f"Its scores were made with {name} {' and '.join(sorted(found))}, others that "
+                    f"they are compared with by {name} {' and '.join(sorted(before))}: what differs "
+                    "may be the package. Run again with --results and --cache in new folders."
+                )
+                yield dataset, system, OTHER_PACKAGES, CAUTION, said
+
+
+def _versions(facts: Mapping[str, Any]) -> dict[str, set[str]]:
+    """By package that decided scores its versions: when each stage was made, and at the end."""
+    at_the_end = facts["provenance"]["packages"]
+    found: dict[str, set[str]] = {}
+    for stage in facts["stages"]:
+        for name, version in stage.get("packages", {}).items():
+            found.setdefault(name, {at_the_end.get(name, version)}).add(version)
+    return found
 
 
 def _timed(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
