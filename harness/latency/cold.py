@@ -31,6 +31,9 @@ PROTOCOLS: Mapping[str, tuple[type, ...]] = {
 }
 """What a component must be to be started in a mode."""
 
+LOADING_S = 600.0
+"""Seconds that a process may take for its imports and its model, beside the budget of its arm."""
+
 
 def start(
     component: Any,

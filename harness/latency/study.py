@@ -28,9 +28,6 @@ Rows = list[dict[str, Any]]
 TUNING_QUERIES = 30
 """Queries for warm-up and the choice of batch policies; they are not timed."""
 
-LOADING_S = 600.0
-"""Seconds that a process of its own may take for its imports and its model, beside the arm's budget."""
-
 TABLES = ("calls", "arms", "starts", "throughput", "rounds")
 
 
@@ -281,7 +278,7 @@ def _start(
         device,
         found.facts["threads"],
         settings.budget_s / 4,
-        LOADING_S + settings.budget_s,
+        cold.LOADING_S + settings.budget_s,
     )
     return [
         {"device": device, "system": by_mode[mode].system, "mode": mode, "start": number, **row}
