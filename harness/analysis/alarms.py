@@ -191,18 +191,26 @@ CHECKS: tuple[Callable[[Facts, Facts], Iterator[Alarm]], ...] = (
 )
 
 
+def _ranks(ranks: Mapping[str, int] | None) -> Iterator[Alarm]:
+    """Whether the rank column of a saved run says otherwise than its scores."""
+    if not ranks or not ranks["unsorted"]:
+        return
+    queries, against = ranks["queries"], ranks["against"]
+    said = "runs against the scores" if against else "is not the order of the scores"
+    yield Alarm(
+        "ranks against scores",
+        INVALID if against >= AGAINST_INVALID * queries else CAUTION,
+        f"For {against or ranks['unsorted']} of {queries} queries the rank column of the saved run "
+        f"{said}, by which it is read, the highest first. If less is better, as of distances, write "
+        "the scores with a minus.",
+    )
+
+
 def _first_stages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
     """Alarms of what a first stage was given, and of what it found."""
     for (dataset, system), facts in results.facts.items():
         first = facts["stages"][0]
-        against = first.get("ranks_against_scores", 0)
-        if against > 0:
-            severity = INVALID if against >= AGAINST_INVALID else CAUTION
-            said = (
-                f"For {against:.0%} of the queries the rank column of the saved run runs against "
-                "the scores, by which it was read: are they distances, of which less is better?"
-            )
-            yield dataset, system, "ranks against scores", severity, said
+        yield from ((dataset, system, *alarm) for alarm in _ranks(first.get("ranks")))
         itself = first.get("own_document_first", 0) / facts["dataset"]["queries"]
         if itself >= FOUND_ITSELF:
             said = (

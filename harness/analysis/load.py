@@ -9,7 +9,7 @@ a request that is too slow by itself misses it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.analysis.answer import milliseconds, significant
+from harness.analysis.capacity import capacities
 from harness.analysis.costs import stand_ins
 from harness.analysis.percentiles import MINIMUM, percentiles
 from harness.analysis.stats import mean_intervals
@@ -47,13 +48,6 @@ second. Percentiles are of seconds from when a request was due, over all request
 retrieval, whose median is `first_stage` (NaN where it was not timed, and then not in them): one
 without an answer counts as never answered, inf. `max` is of those answered. `verdict` is of open steps, `met`,
 `missed`, `unknown` or empty without a requirement, `why` what it was missed by."""
-
-CAPACITIES = (
-    *("dataset", "system", "status", "limit", "rate", "p95", "unanswered", "above", "said"),
-)
-"""One row a system: the highest `rate` a second that was tried and keeps its 95th percentile within
-`limit` seconds, with the share that was not answered at it, and the rate tried `above` it that does not.
-`status` is `met`, `none`, `unknown`, `no requirement` or `not measured`."""
 
 
 class Loads(NamedTuple):
@@ -233,110 +227,3 @@ def _too_late(row: Mapping[str, Any]) -> str:
     if math.isnan(row["p95"]):
         return f"the median alone is {milliseconds(row['p50'])} ms"
     return f"p95 is {milliseconds(row['p95'])} ms"
-
-
-def capacities(loads: pd.DataFrame, limit: float) -> pd.DataFrame:
-    """Columns CAPACITIES, a row a system of `loads` that is on a server, in their order."""
-    rows = []
-    served = loads[loads["loop"] != ""]
-    for (dataset, system), group in served.groupby(["dataset", "system"], sort=False):
-        name = {"dataset": dataset, "system": system, "limit": limit}
-        rows.append(name | _capacity(str(system), group, limit))
-    table = pd.DataFrame(rows, columns=list(CAPACITIES))
-    return table.astype(dict.fromkeys(("limit", "rate", "p95", "unanswered", "above"), float))
-
-
-def _capacity(system: str, group: pd.DataFrame, limit: float) -> dict[str, Any]:
-    undone = group[group["status"] != "measured"]
-    if len(undone):
-        first = undone.iloc[0]
-        word = "failed" if first["status"] == "failed" else "was not measured"
-        reason = str(first["reason"]).rstrip(".")
-        return {"status": "not measured", "said": f"{system} under load {word}: {reason}."}
-    tried = group[group["loop"] == "open"].sort_values("level", kind="stable")
-    if math.isnan(limit):
-        return {"status": "no requirement", "said": _without_limit(system, group, tried)}
-    missed = tried[tried["verdict"] == "missed"]
-    least = missed["level"].min() if len(missed) else math.inf
-    met = tried[(tried["verdict"] == "met") & (tried["level"] < least)]
-    allowed = f"{milliseconds(limit)} ms"
-    if met.empty:
-        return _none(system, tried, missed, allowed)
-    best = met.iloc[-1]
-    unanswered = 1 - best["answered"] / best["requests"]
-    also = f", {unanswered:.1%} unanswered," if unanswered else ""
-    return {
-        "status": "met",
-        "rate": best["offered"],
-        "p95": best["p95"],
-        "unanswered": unanswered,
-        "above": missed.iloc[0]["offered"] if len(missed) else math.nan,
-        "said": (
-            f"{system} keeps p95 within {allowed} up to {significant(best['offered'])} requests a second "
-            f"({milliseconds(best['p95'])} ms{_bounds(best)}{also} with {best['k']:.0f} candidates, of "
-            f"which retrieval takes {milliseconds(best['first_stage'])} ms at the median); "
-            f"{_above(tried, best, missed)}"
-        ),
-    }
-
-
-def _bounds(row: Any) -> str:
-    bounds = (row["p95_low"], row["p95_high"])
-    low, high = ("-" if math.isnan(value) else milliseconds(value) for value in bounds)
-    return f" [{low}, {high}]"
-
-
-def _above(tried: pd.DataFrame, best: Any, missed: pd.DataFrame) -> str:
-    """What was tried above the best rate."""
-    if len(missed):
-        first = missed.iloc[0]
-        return f"at {significant(first['offered'])}, which was tried next, {first['why']}."
-    above = tried[tried["level"] > best["level"]]
-    if len(above):
-        return f"of higher ones it is not known: {above.iloc[0]['why']}."
-    return "no higher rate was tried."
-
-
-def _none(system: str, tried: pd.DataFrame, missed: pd.DataFrame, allowed: str) -> dict[str, Any]:
-    if missed.empty:
-        why = tried.iloc[0]["why"]
-        return {
-            "status": "unknown",
-            "said": f"{system}: no rate is known to keep {allowed}: {why}.",
-        }
-    first = missed.iloc[0]
-    return {
-        "status": "none",
-        "above": first["offered"],
-        "said": (
-            f"{system}: none of the rates tried is shown to keep p95 within {allowed}; at "
-            f"{significant(first['offered'])} requests a second {first['why']}."
-        ),
-    }
-
-
-def _without_limit(system: str, group: pd.DataFrame, tried: pd.DataFrame) -> str:
-    closed = group[group["loop"] == "closed"]
-    best = closed.loc[closed["achieved"].idxmax()]
-    said = (
-        f"{system} answers up to {significant(best['achieved'])} requests a second "
-        f"({best['level']:.0f} clients, {best['k']:.0f} candidates). No p95 is required, so that no rate "
-        "is too much"
-    )
-    behind = tried[tried["saturated"]]
-    if len(behind):
-        said += f" but from {significant(behind['offered'].iloc[0])} on, where answers fall behind"
-    return f"{said}."
-
-
-def warnings(table: pd.DataFrame, facts: Mapping[str, Any]) -> Iterator[str]:
-    """Where the client may be what limits: it should be able to do far more than it was asked."""
-    reached = {one["clients"]: one["per_second"] for one in facts.get("ceiling", ())}
-    most = max(reached.values(), default=math.inf)
-    for system, rows in table[table["loop"] == "closed"].groupby("system", sort=False):
-        best = rows["achieved"].max()
-        if best > most / 2:
-            yield (
-                f"{system}: {significant(best)} requests a second are more than half of the "
-                f"{significant(most)} that this client can send at all: it may be what limits."
-            )

@@ -17,7 +17,7 @@ from harness.analysis.decision_words import (
     tested,
     unknowns,
 )
-from harness.analysis.needs import need_of
+from harness.analysis.need import need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice, Price, ranked, standings

@@ -29,9 +29,9 @@ class Files:
     split: str = "test"
     """Which judgements: `qrels/SPLIT.tsv`, unless `qrels` names a file."""
     format: Literal["beir", "tsv", "trec"] = "beir"
-    """`beir`: corpus.jsonl, queries.jsonl, qrels with a header line. `tsv`: MS MARCO's
+    """`beir`: corpus.jsonl, queries.jsonl, qrels of three columns. `tsv`: MS MARCO's
     collection.tsv and queries.tsv (id, text) and four-column qrels. `trec`: BEIR's documents and
-    queries with four-column TREC qrels."""
+    queries with four-column TREC qrels. Qrels may have a header line that names the columns."""
     corpus: str | None = None
     """The file of documents, if not the format's own name."""
     queries: str | None = None

@@ -252,8 +252,7 @@ def _starts(
                 killed |= dict.fromkeys(loading[0].models, str(error))
                 break
             found.rows["starts"] += rows
-            (model, *_) = loading[0].models
-            started[model] = rows[0]
+            started[loading[0].models[0]] = rows[0]
     return started, killed
 
 

@@ -56,12 +56,6 @@ class SavedRun:
             )
 
 
-BY_SCORE = (
-    "a run is read by its scores, the highest first, as trec_eval does. If less is better, as of "
-    "distances, write the scores with a minus."
-)
-
-
 @dataclass(frozen=True)
 class _Saved:
     run: Run
@@ -88,17 +82,17 @@ class _Saved:
         ]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
-        """The share of queries whose ranks run against their scores, and a note where any do."""
+        """Of how many queries the ranks run against the scores, or are not their order."""
         del depth
         asked = [query.query_id for query in queries if query.query_id in self.run]
         steps = [_steps(self.ranks[query_id], self.run[query_id]) for query_id in asked]
-        against, other = sum(up > down for up, down in steps), sum(up > 0 for up, _ in steps)
-        told: dict[str, Any] = {"ranks_against_scores": against / max(len(asked), 1)}
-        if other:
-            said = "runs against the scores" if against else "is not the order of the scores"
-            count = f"For {against or other} of {len(asked)} queries"
-            told["notes"] = [f"{count} the rank column of the run {said}: {BY_SCORE}"]
-        return told
+        against = sum(up > MOSTLY * down for up, down in steps)
+        unsorted = sum(up > 0 for up, _ in steps)
+        return {"ranks": {"queries": len(asked), "against": against, "unsorted": unsorted}}
+
+
+MOSTLY = 9
+"""Scores that rise so many times as often as they fall, from rank to rank, run against the ranks."""
 
 
 def _steps(ranks: Sequence[str], hits: Sequence[Hit]) -> tuple[int, int]:

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from harness import frames
-from harness.analysis.load import CAPACITIES, LOADS, _added, capacities, loads, warnings
+from harness.analysis.capacity import CAPACITIES, capacities, warnings
+from harness.analysis.load import LOADS, _added, loads
 from harness.analysis.percentiles import percentiles
 
 NOTHING = math.nan
