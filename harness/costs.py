@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from harness.latency import study
 from harness.latency.arms import encoders_of, models_of
 from harness.latency.encoders import RandomVectors
 from harness.load import study as load_study
-from harness.plan import Costing, has_random_weights
+from harness.plan import Costing, Trial, has_random_weights
 from harness.protocols import TokenEncoder
 from harness.provenance import provenance
 from harness.settings import Experiment, Storage
@@ -37,8 +37,9 @@ def _storage(costing: Costing, experiment: Experiment, work: Work, store: Store)
     settings = experiment.storage or Storage()
     order = np.random.default_rng(experiment.seed).permutation(len(work.dataset.docs))
     texts = [work.dataset.docs[i].text for i in order[: settings.documents].tolist()]
-    parts = []
-    for system, encoder in _token_encoders(costing, store):
+    parts: list[pd.DataFrame] = []
+    done = [trial for trial in costing.trials if store.ready(trial)]
+    for system, encoder in _token_encoders(done):
         random = has_random_weights(encoder)
         documents = RandomVectors(encoder) if random else work.remembering(encoder)
         matrices = documents.encode_doc_tokens(texts)
@@ -58,16 +59,19 @@ def _storage(costing: Costing, experiment: Experiment, work: Work, store: Store)
         parts.append(grid.assign(system=system, model=model))
     columns = list(frames.GRID)
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    facts = {"settings": settings.model_dump(mode="json"), "provenance": provenance()}
+    lost = [trial for trial in costing.trials if not store.ready(trial)]
+    facts = {
+        "settings": settings.model_dump(mode="json"),
+        "left_out": {system: "its ranking failed" for system, _ in _token_encoders(lost)},
+        "provenance": provenance(),
+    }
     return {"grid": table.reindex(columns=columns)}, {**facts, "documents": len(texts)}
 
 
-def _token_encoders(costing: Costing, store: Store) -> Iterator[tuple[str, Any]]:
-    """Each token encoder once, with the first system that has it and did not fail."""
+def _token_encoders(trials: Iterable[Trial]) -> Iterator[tuple[str, Any]]:
+    """Each token encoder once, with the first system that has it."""
     seen = set()
-    for trial in costing.trials:
-        if not trial.random_weights and store.run(trial) is None:
-            continue
+    for trial in trials:
         for encoder in encoders_of(trial.system.reranker) if trial.system.reranker else ():
             if isinstance(encoder, TokenEncoder) and encoder not in seen:
                 seen.add(encoder)

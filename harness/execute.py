@@ -6,12 +6,13 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
-from harness import costs, models
+from harness import costs, ids, models
 from harness.clock import Clock
 from harness.data import Dataset
-from harness.errors import ComponentError, HarnessError, InputError, StoreError
+from harness.errors import ComponentError, DataError, HarnessError, InputError, StoreError
 from harness.learning.make import lessons, make
 from harness.plan import Costing, Plan, TrainStage, Trial
 from harness.protocols import Progress
@@ -49,16 +50,16 @@ class Execution:
         """
         self.store.save_plan(self.plan)
         pending = self.store.pending(self.plan)
-        costings = self.store.pending_costings(self.plan)
         for choice in self.plan.experiment.datasets:
             trials = [trial for trial in pending if trial.dataset == choice]
-            costing = [one for one in costings if one.dataset == choice]
-            if trials or costing:
-                self._execute_dataset(choice, trials, costing)
+            if trials or self._costings(choice):
+                self._execute_dataset(choice, trials)
 
-    def _execute_dataset(
-        self, choice: DatasetChoice, trials: Sequence[Trial], costings: Sequence[Costing]
-    ) -> None:
+    def _costings(self, choice: DatasetChoice) -> list[Costing]:
+        """What is left to measure of cost, as the trials stand now."""
+        return [one for one in self.store.pending_costings(self.plan) if one.dataset == choice]
+
+    def _execute_dataset(self, choice: DatasetChoice, trials: Sequence[Trial]) -> None:
         self.progress(f"load {choice.name}", 0, 1)
         with self.clock.kind("data"):
             dataset = load_dataset(choice)
@@ -74,7 +75,7 @@ class Execution:
             log.debug("encoding together failed", exc_info=True)
         for trial in trials:
             self._execute_trial(trial, work)
-        for costing in costings:
+        for costing in self._costings(choice):
             self._train_again(costing.trials, work)
             with self.clock.kind("cost"):
                 found = costs.measure(costing, self.plan.experiment, work, self.store)
@@ -129,5 +130,14 @@ class Execution:
 def load_dataset(choice: DatasetChoice) -> Dataset:
     """The dataset, or the part of it that the experiment uses."""
     dataset: Dataset = choice.source.load()
+    _check_ids(dataset)
     part = choice.subset
     return subset(dataset, part.documents, part.queries, part.seed) if part else dataset
+
+
+def _check_ids(dataset: Dataset) -> None:
+    """Raise DataError for an id that no run or qrels file can carry, whatever gave the dataset."""
+    judged = (doc_id for judgements in dataset.qrels.values() for doc_id in judgements)
+    for name in chain(dataset.docs_by_id, dataset.qrels, judged):
+        if why := ids.fault(name):
+            raise DataError(f"The dataset {dataset.name!r}: the id {name!r} {why}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from harness import models, needed, registry
 from harness.catalogue import Kind, Model, catalogue
 from harness.closing import WIDTH, paragraph
 from harness.errors import ModelError, PackageError
-from harness.provenance import provenance
+from harness.provenance import machine_words, provenance
 
 if TYPE_CHECKING:
     from harness.plan import Plan
@@ -46,11 +46,19 @@ def plan_text(plan: Plan, store: Store, cache: Path) -> str:
             lines.append(f"  {stage.kind} {use}, depth {stage.depth} [{stage.key[:12]}]: {note}")
     costings = {one.folder for one in store.pending_costings(plan)}
     for one in plan.costings():
-        state = "to do" if one.folder in costings else "done"
-        lines.append(f"{one.dataset.name} / {one.kind} of {len(one.trials)} systems: {state}")
+        left_out = store.left_out(one)
+        state = "done" if one.folder not in costings else "to do again" if left_out else "to do"
+        told = f"{one.dataset.name} / {one.kind} of {len(one.trials)} systems: {state}"
+        lines += paragraph("; ".join([told, *_lacks(left_out or {})]))
     trials = sum(not trial.random_weights for trial in plan.trials)
     lines += ["", *_model_lines(plan.models()), f"{len(pending)} of {trials} trials to do."]
     return "\n".join(lines)
+
+
+def _lacks(left_out: Mapping[str, str]) -> Iterator[str]:
+    """What a measurement that is stored does not have."""
+    for system, reason in left_out.items():
+        yield f"without {system}: {reason}"
 
 
 def _model_lines(wanted: Iterable[models.Wanted]) -> list[str]:
@@ -148,11 +156,10 @@ def _licence(model: Model) -> str:
 def doctor_text() -> str:
     """Machine, packages, and what is missing with the way to get it."""
     known = provenance()
-    machine = known["machine"]
     lines = [
         f"harness {known['harness']} ({known['revision'] or 'not a checkout'})",
-        f"Python {known['python']}, {machine['system']}",
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+        f"Python {known['python']}",
+        *paragraph(machine_words(known["machine"])),
         f"accelerator: {_accelerator()}",
         "",
     ]

@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from harness import limits
+from harness.limits import usable_cores
+
 SPIN_SIZE = 512
 SPINS = 20
 """A fixed computation of some hundredths of a second: 20 products of 512 x 512 matrices."""
@@ -54,18 +57,28 @@ def threads_now() -> int:
     return _PINNED[-1] if _PINNED else usable_cores()
 
 
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def multiplies_bfloat16() -> bool:
     """Whether the processor has instructions for products of bfloat16: AVX-512 BF16 or AMX."""
     import torch
 
     known = torch.cpu.get_capabilities()
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
+INSTRUCTIONS = (
+    *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
+    *("asimddp", "i8mm", "bf16", "sve"),
+)
+"""What of a processor's instructions decides the speed of int8 and bfloat16, and whether sums of int8
+products saturate; as Linux names them on x86 and ARM."""
+
+
+def instructions(info: Path = Path("/proc/cpuinfo")) -> list[str]:
+    """Those of INSTRUCTIONS that the processor has; empty where the system does not say."""
+    lines = info.read_text().splitlines() if info.exists() else []
+    told = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    there = set(told.partition(":")[2].split())
+    return [name for name in INSTRUCTIONS if name in there]
 
 
 @contextlib.contextmanager
@@ -93,6 +106,15 @@ def synchroniser(device: str) -> Callable[[], None]:
 
 def _nothing() -> None:
     pass
+
+
+def accelerator(device: str) -> str:
+    """What a device is called here; empty where there is none."""
+    if device == "cpu" or unavailable(device):
+        return ""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else device
 
 
 def unavailable(device: str) -> str:
@@ -127,13 +149,27 @@ def peak_bytes() -> float:
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
+def free_device_bytes(device: str) -> float:
+    """Memory that models on a device can still have: a CUDA device's own, else `free_bytes`."""
+    if device != "cuda":
+        return free_bytes()
+    import torch
+
+    free, _ = torch.cuda.mem_get_info()
+    return float(free)
+
+
 def free_bytes() -> float:
-    """Memory that can still be had without swapping; infinite where the system does not say."""
+    """Memory that can still be had without swapping, or being killed at the limit of a container.
+
+    Infinite where the system does not say.
+    """
+    left = limits.memory_left()
     info = Path("/proc/meminfo")
     if not info.exists():
-        return float("inf")
+        return left
     fields = dict(line.split(":", 1) for line in info.read_text().splitlines())
-    return float(fields["MemAvailable"].split()[0]) * 1024
+    return min(left, float(fields["MemAvailable"].split()[0]) * 1024)
 
 
 def gpu_peak_bytes(device: str) -> float:
@@ -143,6 +179,12 @@ def gpu_peak_bytes(device: str) -> float:
     import torch
 
     return float(torch.cuda.max_memory_allocated())
+
+
+def processor_seconds() -> float:
+    """Seconds of all processors that this process and its finished children have used."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,10 @@ TRAINED_IN = "HARNESS_CACHE"
 """The environment variable with the cache that trained models lie in: processes of their own load
 them, too."""
 
-LOCAL = ("package:", DUMMY, TRAINED, ".", "/", "~")
+FOLDER = (".", "/", "~")
+"""How a reference begins that is a folder."""
+
+LOCAL = ("package:", DUMMY, TRAINED, *FOLDER)
 """How a reference begins that is no hub id."""
 
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.onnx")
@@ -102,7 +105,7 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
         return ModelFolder(reference, here, "") if here.is_dir() and not file else None
     if reference.startswith("package:"):
         return _in_folder(reference, _package_folder(reference), file)
-    if reference.startswith((".", "/", "~")) or Path(reference).is_dir():
+    if reference.startswith(FOLDER) or Path(reference).is_dir():
         return _in_folder(reference, Path(reference).expanduser(), file)
     if not HUB_ID.fullmatch(reference):
         raise ModelError(f"{reference!r} is neither a folder, a `package:` nor a hub id.")
@@ -129,7 +132,8 @@ def identity(reference: str, file: str | None = None) -> str:
         return reference
     found = find(reference, file)
     revision = found.revision if found else "(not on this machine)"
-    return " ".join([reference, *([file] if file else []), revision])
+    name = [] if reference.startswith(FOLDER) else [reference]  # where it lies says nothing
+    return " ".join([*name, *([file] if file else []), revision])
 
 
 def absent(reference: str, wanted_by: str) -> ModelError:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
+import math
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import harness
+from harness import limits
+from harness.code import version
+from harness.machine import accelerator, instructions
 
 PACKAGES = (
     "numpy",
     "pandas",
     "torch",
     "transformers",
+    "tokenizers",
     "sentence-transformers",
     "pylate",
     "fastembed",
@@ -35,8 +40,6 @@ PACKAGES = (
 )
 """Packages that decide results; those that are not installed are left out."""
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
 
 @functools.cache
 def provenance() -> dict[str, Any]:
@@ -45,22 +48,69 @@ def provenance() -> dict[str, Any]:
         "harness": harness.__version__,
         "revision": _revision(),
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "machine": {
-            "system": f"{platform.system()} {platform.machine()}",
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "memory_gib": _memory_gib(),
-        },
-        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
+        "packages": {name: found for name in PACKAGES if (found := version(name))},
+        "machine": machine(),
+        "threads": {name: os.environ[name] for name in limits.THREADS if name in os.environ},
     }
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def machine() -> dict[str, Any]:
+    """The processor, and as much of the machine as this process may use.
+
+    `limits` is there where that is not the whole: processors that the control groups grant, and
+    the cores and memory of the host.
+    """
+    host, granted = _memory_gib(), limits.memory_limit() / 2**30
+    known = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "instructions": instructions(),
+        "cores": limits.usable_cores(),
+        "memory_gib": host if host is None else min(host, round(granted, 1)),
+    }
+    held: dict[str, Any] = {}
+    if known["cores"] != os.cpu_count():
+        held["host_cores"] = os.cpu_count()
+    if math.isfinite(quota := limits.processor_quota()):
+        held["processors"] = round(quota, 2)
+    if known["memory_gib"] != host:
+        held["host_memory_gib"] = host
+    return {**known, **({"limits": held} if held else {})}
+
+
+@functools.cache
+def measured_on(devices: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The machine as far as it decides what is measured: measurements of two are never mixed.
+
+    Memory is told as the power of two next to its GiB, for two machines of one kind differ by some
+    MiB. `devices` are those that are measured beside the processor.
+    """
+    known = machine()
+    gib = known["memory_gib"]
+    return {
+        "system": known["system"],
+        "processor": known["processor"],
+        "instructions": known["instructions"],
+        "cores": known["cores"],
+        "memory_gib": 2.0 ** round(math.log2(gib)) if gib else None,
+        "devices": {device: accelerator(device) for device in devices if device != "cpu"},
+    }
+
+
+def machine_words(known: Mapping[str, Any]) -> str:
+    """What `machine` gave, in words; `known` may be of another version."""
+    limits = known.get("limits", {})
+    of = {
+        "processors": f"{limits.get('processors', 0):g} processors by its control group",
+        "host_cores": f"{limits.get('host_cores')} cores of the host",
+        "host_memory_gib": f"{limits.get('host_memory_gib')} GiB of the host",
+    }
+    held = "; ".join(of[name] for name in of if name in limits)
+    can = f" ({' '.join(known['instructions'])})" if known.get("instructions") else ""
+    return (
+        f"{known['processor']}{can}, {known['cores']} cores, {known['memory_gib']} GiB, "
+        f"{known['system']}{f' (limited: {held})' if held else ''}"
+    )
 
 
 def _revision() -> str | None:

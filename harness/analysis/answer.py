@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis import ratios
 from harness.analysis.costs import CostAnalysis, common_k
 from harness.analysis.gains import Gains
-from harness.analysis.kept import trained_here
+from harness.analysis.kept import of_system, trained_here
 from harness.analysis.terms import objective, terms
 from harness.store import Results
 from harness.subset import LABEL
@@ -24,13 +25,7 @@ def subsets(results: Results) -> set[str]:
     return {name for (name, _), facts in results.facts.items() if facts["dataset"]["subset"]}
 
 
-def answer(
-    results: Results,
-    gained: Gains,
-    changes: pd.DataFrame,
-    storage: pd.DataFrame,
-    costs: CostAnalysis,
-) -> str:
+def answer(results: Results, gained: Gains, changes: pd.DataFrame, costs: CostAnalysis) -> str:
     """What the results say to the experiment's question.
 
     By the objective and the decision's own test: the best system that is shown to beat the
@@ -39,7 +34,7 @@ def answer(
     """
     metric, baseline = objective(results), results.plan["baseline"]
     main = changes[changes["metric"] == metric].sort_values("gain", ascending=False, kind="stable")
-    sizes = storage.groupby(["dataset", "system"])["bytes_per_document"].sum()
+    sizes = of_system(costs.kept)
     part = subsets(results)
     datasets = list(map(str, dict.fromkeys(results.trials["dataset"])))
     where = f"On {datasets[0]}" if len(datasets) == 1 else f"Over the {len(datasets)} datasets"
@@ -140,7 +135,7 @@ def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) 
     if (dataset, system) not in sizes.index or (dataset, baseline) not in sizes.index:
         return ""
     ratio = sizes[dataset, system] / sizes[dataset, baseline]
-    return f"; it keeps {ratio:.1f} times the bytes of vectors"
+    return f"; its index takes {ratio:.1f} times the bytes"
 
 
 def _cost(costs: CostAnalysis, system: str, baseline: str) -> Iterator[str]:
@@ -187,7 +182,7 @@ def _fastest(costs: CostAnalysis) -> Iterator[str]:
     """The fastest reranker on each device by the median, at the k that most were timed with."""
     table = costs.latencies
     is_own = (table["mode"] != "retrieve") & (table["timed_as"] == "")
-    timed = table[is_own & (table["status"] == "measured")]
+    timed = table[is_own & (table["status"] == "measured") & table["p50"].notna()]
     for device, rows in timed.groupby("device", sort=False):
         most = rows[rows["k"] == common_k(rows)].sort_values("p50", kind="stable")
         if len(most) > 1:
@@ -195,8 +190,20 @@ def _fastest(costs: CostAnalysis) -> Iterator[str]:
             yield (
                 f"On {device} the fastest of {len(most)} ways to rerank {first['k']} candidates is "
                 f"{_named(first)} with a median of {milliseconds(first['p50'])} ms, the slowest "
-                f"{_named(last)} with {milliseconds(last['p50'])} ms."
+                f"{_named(last)} with {milliseconds(last['p50'])} ms{_doubt(costs, str(device))}."
             )
+
+
+def _doubt(costs: CostAnalysis, device: str) -> str:
+    """By how much times of the device cannot be told apart, where that is not little."""
+    here = costs.noise[costs.noise["device"] == device]
+    if len(here) and not here["noisy"].any():
+        return ""
+    factor = ratios.doubt(here)
+    known = (
+        "by a factor that is not known" if math.isinf(factor) else f"by a factor of {factor:.3g}"
+    )
+    return f" (noisy: equal work may differ {known})"
 
 
 def _named(row: Any) -> str:

@@ -125,7 +125,7 @@ def _short(value: object) -> str:
 def _unlike(asked: Quality, results: Results, dataset: str) -> list[str]:
     """How the system's configuration differs from the setting that is claimed."""
     config = results.facts[dataset, asked.system]["system"]
-    found = {path: _plain(path, _at(config, path)) for path in asked.setting}
+    found = {path: setting_found(config, path) for path in asked.setting}
     return [
         f"{path} is {found[path]}, not {wanted}"
         for path, wanted in asked.setting.items()
@@ -133,19 +133,17 @@ def _unlike(asked: Quality, results: Results, dataset: str) -> list[str]:
     ]
 
 
-def _at(config: Any, path: str) -> Any:
-    """The value at `retriever.encoder.model`; None where there is nothing."""
+def setting_found(config: Any, path: str) -> Any:
+    """The value of a configuration at `retriever.encoder.model`; None where there is nothing.
+
+    A model has the name that its authors gave it, whatever package or commit it came as.
+    """
     for key in path.split("."):
         config = config.get(key) if isinstance(config, Mapping) else None
-    return config
-
-
-def _plain(path: str, value: Any) -> Any:
-    """A model by the name that its authors gave it, whatever package or commit it came as."""
-    if not (path.endswith("model") and isinstance(value, str)):
-        return value
-    known = catalogue.known(value)
-    return (known and known.original) or value.partition("@")[0]
+    if not (path.endswith("model") and isinstance(config, str)):
+        return config
+    known = catalogue.known(config)
+    return (known and known.original) or config.partition("@")[0]
 
 
 def _changed(asked: Quality, sample: Sample, datasets: Sequence[str]) -> Found:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from harness.analysis.decision import Recommendation, decide
 from harness.analysis.frontier import frontier
 from harness.analysis.load import Loads, analyse_load
 from harness.analysis.reranking import wide
+from harness.metrics import levels
 from harness.rules import measures_quality
 from harness.store import Results
 from harness.subset import LABEL
@@ -33,10 +36,10 @@ DIFFERENCES = (
 of the objective alone, once, over all datasets: `gains.GAINS`."""
 
 STORAGE = (
-    *("dataset", "system", "holder", "dim", "precision", "vectors_per_document"),
-    *("bytes_per_document", "gb_per_million_documents"),
+    *("dataset", "system", "holder", "kind", "dim", "precision", "vectors_per_document"),
+    *("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document", "unknown"),
 )
-"""One row a trial and holder of vectors; 1 GB is 10^9 bytes."""
+"""One row a trial and part of what it stores; 1 GB is 10^9 bytes."""
 
 CHANGES = ("dataset", "system", "query_id", "baseline", "value", "change")
 """One row a query whose value the system changed most."""
@@ -85,7 +88,7 @@ def analyse(results: Results) -> Analysis:
         sweep=reranking.sweep(results),
         unjudged=reranking.unjudged(results),
         alarms=alarmed,
-        answer=answer(results, decision.gains, changes, storage, cost),
+        answer=answer(results, decision.gains, changes, cost),
         frontier=frontier(results, board, cost),
         decision=decision,
         parity=same.parity(results),
@@ -98,7 +101,7 @@ def notes(results: Results) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     said: dict[tuple[str, str], list[str]] = {}
     for (dataset, system), facts in results.facts.items():
-        told = found.setdefault(dataset, list(facts["dataset"]["notes"]))
+        told = found.setdefault(dataset, list(_of_dataset(facts["dataset"], results)))
         first = facts["stages"][0]
         if first["queries_without_hits"]:
             count = first["queries_without_hits"]
@@ -106,7 +109,7 @@ def notes(results: Results) -> dict[str, list[str]]:
         if first["hits_not_in_corpus"]:
             count = first["hits_not_in_corpus"]
             told.append(f"{system}: {count} hits are documents that the corpus lacks.")
-        for note in first.get("notes", ()):
+        for note in (*first.get("notes", ()), *facts.get("notes", ())):
             said.setdefault((dataset, note), []).append(system)
         told += servers.sentences(system, facts)
         for one in facts.get("trainings", ()):
@@ -117,6 +120,13 @@ def notes(results: Results) -> dict[str, list[str]]:
     for (dataset, note), systems in said.items():
         found[dataset].append(f"{', '.join(systems)}: {note}")
     return found
+
+
+def _of_dataset(facts: Mapping[str, Any], results: Results) -> Iterator[str]:
+    """A dataset's own notes, and which of its documents count as relevant by which metric."""
+    yield from facts["notes"]
+    if "grades" in facts:  # results of older versions have none
+        yield from levels(results.plan["metrics"], facts["grades"], facts["best_grades"])
 
 
 def _wide(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -181,9 +191,19 @@ def changed_most(results: Results, metric: str, count: int) -> pd.DataFrame:
 
 
 def storage_per_document(results: Results) -> pd.DataFrame:
-    """Columns STORAGE, counted over the documents whose vectors the holder keeps."""
-    table = results.storage.copy()
-    table["bytes_per_document"] = table["bytes"] / table["documents"]
-    table["vectors_per_document"] = table["vectors"] / table["documents"]
-    table["gb_per_million_documents"] = table["bytes_per_document"] / 1000
-    return table[list(STORAGE)]
+    """Columns STORAGE, counted over the documents of which something is stored."""
+    table = results.storage.astype({"kind": object, "unknown": object})
+    per_document = {
+        f"{name}_per_document": table[name].astype(float) / table["documents"].replace(0, math.nan)
+        for name in ("vectors", "bytes", "disk_bytes")
+    }
+    kinds, unknown = table["kind"].fillna(_kind_before(table)), table["unknown"].fillna("")
+    table = table.assign(**per_document, kind=kinds, unknown=unknown)
+    return table.assign(gb_per_million_documents=table["bytes_per_document"] / 1000)[list(STORAGE)]
+
+
+def _kind_before(table: pd.DataFrame) -> pd.Series:
+    """What a row was counted of, in results of a version that did not write it."""
+    many = table["vectors"] > table["documents"]
+    kinds = np.select([table["dim"] == 1, many], ["terms", "token vectors"], "vectors")
+    return pd.Series(kinds, index=table.index)

@@ -8,16 +8,19 @@ from typing import Any
 
 from harness.analysis.answer import chance, interval, not_shown, significant
 from harness.analysis.decision_words import (
+    NAMED,
+    NOISE,
     figure,
     gain_words,
     listed,
     misses,
+    tested,
     unknowns,
 )
-from harness.analysis.needs import need_of
+from harness.analysis.need import need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
-from harness.analysis.rule import Case, Choice, ranked, standings
+from harness.analysis.rule import Case, Choice, Price, ranked, standings
 
 
 def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
@@ -64,8 +67,14 @@ def _met(case: Case, option: Option) -> str:
         if kind.requirement == "licence":
             parts.append("its models may be used commercially")
         else:
-            near = " (its interval reaches beyond)" if need.high > limit else ""
-            parts.append(f"{figure(kind, need.value)}, {limit:,g} allowed{near}")
+            shown = tested(need.seen(limit), limit)
+            if math.isnan(need.value):
+                parts.append(shown)
+                continue
+            near = "its interval reaches beyond" if need.high > limit and not shown else ""
+            near = near or (f"more{NOISE}" if need.value * need.doubt > limit else "")
+            notes = f" ({'; '.join(filter(None, (near, shown)))})" if near or shown else ""
+            parts.append(f"{figure(kind, need.value)}, {limit:,g} allowed{notes}")
     return f"It meets what is required: {'; '.join(parts)}."
 
 
@@ -83,12 +92,39 @@ def _cheaper(case: Case, choice: Choice, metric: str) -> Iterator[str]:
                 f"lost by it ({lost}) is shown to be less than {case.smallest:g}."
             )
             return
-        if loss.low <= case.smallest:
+        if not loss.low > case.smallest:
             yield (
                 f"{option.name} is cheaper ({figure(kind, of[option])} instead of "
                 f"{significant(of[choice.best])}). It is not shown to be worse by more than "
                 f"{case.smallest:g}, but nor is it shown not to be: what is lost by it is {lost}."
             )
+    yield from _untold(case, choice.best, choice.price, choice.untold)
+
+
+def _untold(case: Case, best: Option, price: Price, options: Sequence[Option]) -> Iterator[str]:
+    """That a system by which nothing is lost that matters may be cheaper, and why that is not shown."""
+    for option in options[:NAMED]:
+        needs = f"{figure(price.kind, price.of[option])} instead of {significant(price.of[best])}"
+        if price.kind.device:
+            why = (
+                need_of(case.needs, option, price.kind).said
+                or "that is within the noise of its times"
+            )
+        else:
+            why = "; ".join(_pace(case, option, best, device) for device in case.devices)
+            why = f"it is not shown to be no slower ({why or 'no latency was measured'})"
+        yield (
+            f"{option.name} needs {needs}, and what is lost by it is shown to be less than "
+            f"{case.smallest:g}, but {best.name} is taken: {why}."
+        )
+
+
+def _pace(case: Case, option: Option, best: Option, device: str) -> str:
+    ratio, low, high = case.pace(option, best, device)
+    if math.isnan(ratio):
+        return f"not timed beside it on {device}"
+    bounds = "no interval" if math.isnan(low) else f"{low:.3g}, {high:.3g}"
+    return f"{ratio:.3g} times as long on {device} [{bounds}]"
 
 
 def _undecided(case: Case, choice: Choice, metric: str) -> Iterator[str]:
@@ -195,5 +231,5 @@ def _furthest(case: Case, option: Option) -> float:
     for kind, limit in case.limits.items():
         need = need_of(case.needs, option, kind)
         if verdict(need, limit) == "out":
-            found.append(need.at_least / limit if limit else math.inf)
+            found.append(need.lower / limit if limit else math.inf)
     return max(found)

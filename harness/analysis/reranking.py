@@ -134,7 +134,7 @@ def unjudged(results: Results) -> pd.DataFrame:
     """
     baseline, parts = results.plan["baseline"], []
     for dataset, values, readings in _by_dataset(results):
-        if not _some_judged_not_relevant(results, dataset):
+        if not some_judged_not_relevant(results, dataset):
             continue
         condensed = wide(readings[readings["reading"] == CONDENSED])
         names = [
@@ -161,6 +161,10 @@ def unjudged(results: Results) -> pd.DataFrame:
     return _joined(parts, UNJUDGED)
 
 
-def _some_judged_not_relevant(results: Results, dataset: str) -> bool:
+def some_judged_not_relevant(results: Results, dataset: str) -> bool:
+    """Whether a document was judged and found not relevant, so that being unjudged says something.
+
+    Where all judgements are of relevant documents, judged@10 is precision@10.
+    """
     known = [facts["dataset"] for (name, _), facts in results.facts.items() if name == dataset]
     return any(facts.get("judged_not_relevant", 1) for facts in known) or not known

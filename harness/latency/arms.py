@@ -10,11 +10,13 @@ from typing import Any
 from harness import registry, stages
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
+from harness.keys import component_key
 from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
-from harness.plan import Trial, component_key, has_random_weights
+from harness.plan import Trial, has_random_weights
 from harness.protocols import (
     AnyEncoder,
+    AsksServer,
     CountsDocTokens,
     CountsTokens,
     HasAttention,
@@ -206,7 +208,7 @@ def _all_docs(docs: Mapping[str, Sequence[Doc]]) -> list[Doc]:
 
 
 def _named(component: Any) -> dict[str, Any]:
-    """What decides the speed of the component's models: their names, number format, attention."""
+    """What decides the speed of the component, and where it works."""
     parts = list(registry.parts(component))
     dtypes = dict.fromkeys(part.dtype for part in parts if hasattr(part, "dtype"))
     attention = dict.fromkeys(p.attention() for p in parts if isinstance(p, HasAttention))
@@ -215,4 +217,5 @@ def _named(component: Any) -> dict[str, Any]:
         "models": models_of(component),
         "dtype": ", ".join(dtypes),
         "attention": ", ".join(attention),
+        "served": any(isinstance(part, AsksServer) for part in parts),
     }

@@ -61,6 +61,8 @@ class Arm:
     """The models that must be in memory for a call."""
     dtype: str = ""
     attention: str = ""
+    served: bool = False
+    """Whether a server or a database does part of the work."""
     copy: int = 0
     """1 for the second of two equal arms."""
 
@@ -120,6 +122,12 @@ class Course:
             ), left_out if count else ""
         expected = f"one call takes about {self.cost[size]:,.0f} s, more than the budget has left"
         return ("predicted" if any(self.calls.values()) else "not measured"), expected
+
+    def trouble(self) -> str:
+        """Why something of it was planned and not measured; empty where all was."""
+        states = (self.status(size) for size, count in self.calls.items() if count)
+        lost = (reason for status, reason in states if status == "not measured")
+        return self.failure or next(lost, "")
 
     def tokens(self, query: Query, size: int) -> float:
         """Tokens that the model reads for a query's first `size` candidates; NaN without a model."""

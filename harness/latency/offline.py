@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from harness.protocols import (
     Progress,
     TokenEncoder,
 )
+
+log = logging.getLogger(__name__)
 
 SHARE = 1 / 6
 """Of an arm's budget, for its throughput."""
@@ -46,21 +49,31 @@ def throughput(
     budget: float,
     device: str,
     progress: Progress,
+    failed: dict[str, str],
 ) -> list[dict[str, Any]]:
     """Rows of `frames.THROUGHPUT`: documents for every encoder, pairs for every cross-encoder.
 
-    `budget` is an arm's, in seconds.
+    `budget` is an arm's, in seconds. `failed` has by system why it broke, when it was timed or
+    here; nothing more is asked of it.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     wait = machine.synchroniser(device)
     todo = list(_todo(everyone, queries, texts))
     for done, work in enumerate(todo):
         progress(f"throughput on {device}", done, len(todo))
-        count, seconds = _timed(work, budget * SHARE, wait)
+        if work.system in failed:
+            continue
+        try:
+            count, seconds, used = _timed(work, budget * SHARE, wait)
+        except Exception as error:  # one that breaks must not stop the others
+            log.debug("%s failed while it was timed", work.system, exc_info=True)
+            failed[work.system] = f"{type(error).__name__}: {error}"
+            continue
         name = {"system": work.system, "mode": work.mode, "unit": work.unit, "policy": work.policy}
         tokens = work.tokens(count)
         rows.append(
-            {"device": device, **name, "count": count, "seconds": seconds, "tokens": tokens}
+            {"device": device, **name, "count": count, "tokens": tokens}
+            | {"seconds": seconds, "processor": used}
         )
     return rows
 
@@ -121,17 +134,19 @@ def _pairs(arm: Arm, queries: Sequence[Query]) -> _Work:
     return _Work(arm.system, arm.mode, "pairs", run, lambda _: float("nan"), total, policy)
 
 
-def _timed(work: _Work, budget: float, wait: Callable[[], None]) -> tuple[int, float]:
-    """How many were done, in how many seconds."""
+def _timed(work: _Work, budget: float, wait: Callable[[], None]) -> tuple[int, float, float]:
+    """How many were done, in how many seconds, and how many of all processors."""
     first = min(FIRST, work.most)
-    seconds = _seconds(work.run, first, wait)
-    count = min(work.most, MOST, int(budget / seconds * first))
-    return (first, seconds) if count <= first else (count, _seconds(work.run, count, wait))
+    spent = _seconds(work.run, first, wait)
+    count = min(work.most, MOST, int(budget / spent[0] * first))
+    return (first, *spent) if count <= first else (count, *_seconds(work.run, count, wait))
 
 
-def _seconds(run: Callable[[int], Any], count: int, wait: Callable[[], None]) -> float:
+def _seconds(
+    run: Callable[[int], Any], count: int, wait: Callable[[], None]
+) -> tuple[float, float]:
     wait()
-    start = time.perf_counter()
+    used, start = machine.processor_seconds(), time.perf_counter()
     run(count)
     wait()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, machine.processor_seconds() - used

@@ -44,6 +44,8 @@ class Timed:
     calls: list[dict[str, Any]] = field(default_factory=list)
     arms: list[dict[str, Any]] = field(default_factory=list)
     rounds: list[dict[str, Any]] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """By system why an arm of it broke, or never was answered; it may not another time."""
     rankings: dict[tuple[str, str, int, int, str], list[str]] = field(default_factory=dict)
     """By system, mode, copy, candidates and query id: the ids as they were ranked first."""
 
@@ -75,6 +77,7 @@ def measure(
                 _wake(together, tuning[0])
             _round(together, number, rng, timed, screen)
         timed.rounds.append({"round": number, **watch.since()})
+    timed.failed = {c.arm.system: trouble for c in everyone if (trouble := c.trouble())}
     _drop_failed(timed, everyone)
     for course in everyone:
         timed.arms += [] if course.arm.copy else _arm_rows(course, timed)
@@ -150,10 +153,11 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
     try:
         with traffic.counted() as sent, stopwatch.recording(wait) as stages:
             wait()
-            start = time.perf_counter_ns()
+            used, start = machine.processor_seconds(), time.perf_counter_ns()
             hits = call(query, docs)
             wait()
             seconds = (time.perf_counter_ns() - start) / 1e9
+            used = machine.processor_seconds() - used
     except Exception as error:  # one arm that breaks must not stop the others
         log.debug("%s failed while it was timed", arm.system, exc_info=True)
         course.failure = f"{type(error).__name__}: {error}"
@@ -172,6 +176,7 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
             "query_id": query.query_id,
             "seconds": seconds,
             "tokens": course.tokens(query, size),
+            "processor": used,
             **{str(name): spent for name, spent in stages.items()},
         }
     )
@@ -202,6 +207,7 @@ def _arm_rows(course: Course, timed: Timed) -> Iterator[dict[str, Any]]:
             "queries": len(timed.queries),
             "tokens": float(np.median([course.tokens(query, size) for query in sample])),
             "agreement": _agreement(arm, size, timed),
+            "served": arm.served,
         }
 
 

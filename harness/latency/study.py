@@ -12,10 +12,11 @@ import pandas as pd
 from harness import forward, frames, machine, registry, traffic
 from harness.data import Doc, Query, Run
 from harness.errors import ComponentError
+from harness.keys import component_key
 from harness.latency import arms, cold, memory, offline, rounds
 from harness.latency.arms import Scores, Setting
 from harness.latency.course import Arm
-from harness.plan import Costing, Stage, Trial, component_key, has_random_weights, stand_in
+from harness.plan import Costing, Stage, Trial, has_random_weights, stand_in
 from harness.protocols import Loadable, Served
 from harness.provenance import provenance
 from harness.settings import Experiment, Latency
@@ -47,6 +48,8 @@ class Tables:
     rankings: dict[str, Mapping[Any, Sequence[str]]] = field(default_factory=dict)
     """By device: what the arms ranked."""
     facts: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """By system why something of it was not measured that may be another time."""
 
 
 def measure(
@@ -71,6 +74,7 @@ def measure(
     _compare_devices(found, settings.devices)
     facts = {
         **found.facts,
+        "left_out": found.left_out,
         "settings": settings.model_dump(mode="json"),
         "traffic": sent,
         "queries": len(chosen.timed),
@@ -92,8 +96,8 @@ def _measurable(
         if trial.random_weights or store.run(trial) is not None:
             yield trial
         else:
+            found.left_out[trial.system.name] = reason = "its ranking failed"
             for device in settings.devices:
-                reason = "its ranking failed"
                 found.rows["arms"] += _absent([trial], settings.candidates, device, reason)
 
 
@@ -143,9 +147,8 @@ def _absent(
     trials: Sequence[Trial], sizes: Sequence[int], device: str, reason: str
 ) -> Iterator[dict[str, Any]]:
     for trial in trials:
-        mode, wanted = "rerank", sizes
-        if trial.system.reranker is None:
-            mode, wanted = "retrieve", [trial.system.depth.retrieve]
+        alone = trial.system.reranker is None
+        mode, wanted = ("retrieve", [trial.system.depth.retrieve]) if alone else ("rerank", sizes)
         for k in wanted:
             row = {"system": trial.system.name, "mode": mode, "k": k}
             yield {**row, "device": device, "status": "not measured", "reason": reason}
@@ -170,15 +173,16 @@ def _on_device(
         expected=_expected(trials, runs, store),
         shares=found.facts.setdefault("shares", {}),
     )
-    room = memory.free()
-    with forward.keep(memory.count_together(trials, room)):
+    room = memory.free(device)
+    with forward.keep(memory.count_together(trials, device, room)):
         everyone = [*arms.retrieving(trials, setting), *arms.reranking(trials, setting)]
-        sizes, killed = _starts(everyone, chosen, settings, device, work, found)
+        started, killed = _starts(everyone, chosen, settings, device, work, found)
         fitting = [arm for arm in everyone if not killed.keys() & set(arm.models)]
         for arm in everyone:
             for model in killed.keys() & set(arm.models):
+                found.left_out[arm.system] = killed[model]
                 found.rows["arms"] += _lost(arm, device, killed[model])
-        groups = memory.in_groups(fitting, memory.published_sizes(fitting) | sizes, room)
+        groups = memory.in_groups(fitting, memory.sizes(fitting, device, started), room)
         with forward.keep(memory.most_at_once(groups)):
             timed = rounds.measure(
                 groups,
@@ -191,17 +195,18 @@ def _on_device(
             )
         texts = [doc.text for doc in work.dataset.docs]
         found.rows["throughput"] += offline.throughput(
-            fitting, chosen.timed, texts, settings.budget_s, device, work.progress
+            fitting, chosen.timed, texts, settings.budget_s, device, work.progress, timed.failed
         )
     for name in ("calls", "arms", "rounds"):
         found.rows[name] += [{**row, "device": device} for row in getattr(timed, name)]
+    found.left_out |= timed.failed
     found.rankings[device] = timed.rankings
 
 
 def _docs(run: Run, chosen: Chosen, work: Work) -> dict[str, list[Doc]]:
-    most = max(chosen.candidates)
+    known, most = work.dataset.docs_by_id, max(chosen.candidates)
     return {
-        query.query_id: [work.dataset.docs_by_id[hit.doc_id] for hit in run[query.query_id][:most]]
+        query.query_id: [known[hit.doc_id] for hit in run[query.query_id][:most]]
         for query in (*chosen.timed, *chosen.tuning)
     }
 
@@ -228,15 +233,15 @@ def _starts(
     device: str,
     work: Work,
     found: Tables,
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Start each system with models alone; bytes by model, and why a model cannot be had."""
+) -> tuple[dict[str, Mapping[str, float]], dict[str, str]]:
+    """Start each system with models alone; its last row by model, and why a model cannot be had."""
     alike: dict[Any, list[Arm]] = {}
     for arm in everyone:
         # It would put a few documents with random vectors where a server has all of them.
         feeds = arm.mode == "retrieve" and isinstance(arm.component, Served)
         if not feeds and any(isinstance(part, Loadable) for part in registry.parts(arm.component)):
             alike.setdefault(_loading(arm), []).append(arm)
-    sizes: dict[str, float] = {}
+    started: dict[str, Mapping[str, float]] = {}
     killed: dict[str, str] = {}
     for done, loading in enumerate(alike.values()):
         work.progress(f"cold starts on {device}", done, len(alike))
@@ -247,9 +252,8 @@ def _starts(
                 killed |= dict.fromkeys(loading[0].models, str(error))
                 break
             found.rows["starts"] += rows
-            (model, *_) = loading[0].models
-            sizes[model] = rows[0]["loaded_bytes"] - rows[0]["libraries_bytes"]
-    return sizes, killed
+            started[loading[0].models[0]] = rows[0]
+    return started, killed
 
 
 def _start(
@@ -262,9 +266,7 @@ def _start(
 ) -> Rows:
     """Rows of `frames.STARTS` of one process, for the first arm of each mode."""
     by_mode = {arm.mode: arm for arm in reversed(loading)}
-    modes = sorted(
-        by_mode, key=lambda mode: mode == "on the fly"
-    )  # needs more memory than the rest
+    modes = sorted(by_mode, key=lambda mode: mode == "on the fly")  # needs most memory
     first = by_mode[modes[0]]
     rows = cold.start(
         first.component,
@@ -275,6 +277,7 @@ def _start(
         device,
         found.facts["threads"],
         settings.budget_s / 4,
+        cold.LOADING_S + settings.budget_s,
     )
     return [
         {"device": device, "system": by_mode[mode].system, "mode": mode, "start": number, **row}
@@ -314,5 +317,4 @@ def _compare_devices(found: Tables, devices: Sequence[str]) -> None:
 
 
 def _table(name: str, rows: Rows) -> pd.DataFrame:
-    columns = list(getattr(frames, name.upper()))
-    return pd.DataFrame(rows).reindex(columns=columns)
+    return pd.DataFrame(rows).reindex(columns=list(getattr(frames, name.upper())))

@@ -21,6 +21,7 @@ from harness.frames import ranked
 from harness.latency.arms import Scores
 from harness.latency.rounds import same_order
 from harness.latency.study import choose
+from harness.limits import usable_cores
 from harness.load import loops
 from harness.load.ceiling import asking, ceiling
 from harness.load.loops import Span, Step, Task
@@ -35,6 +36,8 @@ Rows = list[dict[str, Any]]
 WARM_SHARE = 0.15
 """Of a step's seconds, for a warm-up with as many clients as there will ever be."""
 
+FAILED = "its ranking failed"
+
 NO_SERVER = "it is no server: its reranker runs in this process, or in part"
 
 
@@ -44,6 +47,8 @@ class Tables:
 
     requests: Rows = field(default_factory=list)
     steps: Rows = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """By system why something of it was not measured that may be another time."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ def measure(
         system = trial.system.name
         reason = _not_measurable(trial, settings, store)
         under = None if reason else _under(trial, settings, experiment.seed, work, store)
+        if reason == FAILED:
+            found.left_out[system] = reason
         if under is None:
             reason = reason or f"fewer than two queries have {settings.candidates} candidates"
             found.steps.append(_row(system, settings, "", math.nan) | _absent(reason))
@@ -113,7 +120,8 @@ def measure(
         _measure(under, found)
     facts = {
         "settings": settings.model_dump(mode="json"),
-        "cores": machine.usable_cores(),
+        "left_out": found.left_out,
+        "cores": usable_cores(),
         "ceiling": limits,
         "servers": servers,
         "provenance": provenance(),
@@ -133,7 +141,7 @@ def _not_measurable(trial: Trial, settings: Load, store: Store) -> str:
         return "its candidates are those of random weights, and no ranking of them is known"
     if most < settings.candidates:
         return f"it reranks {most} candidates, and {settings.candidates} are asked for"
-    return "" if store.run(trial) is not None else "its ranking failed"
+    return "" if store.run(trial) is not None else FAILED
 
 
 def _under(trial: Trial, settings: Load, seed: int, work: Work, store: Store) -> _Under | None:
@@ -169,14 +177,14 @@ def _under(trial: Trial, settings: Load, seed: int, work: Work, store: Store) ->
 
 def _measure(under: _Under, found: Tables) -> None:
     """All steps of one system, in the order of their load; after one that fails none is measured."""
-    reason = _warmed(under)
+    reason = passing = _warmed(under)
     best = 0.0
     for number, (loop, value) in enumerate(_steps(under.settings)):
         rate = value * best
         row = _row(under.system, under.settings, loop, value if loop == "closed" else rate)
         row |= {"share": math.nan if loop == "closed" else value}
-        if loop == "open" and not best:
-            reason = reason or "the closed loop had no answer to tell a rate by"
+        if loop == "open" and not best and not reason:
+            reason = passing = "the closed loop had no answer to tell a rate by"
         if reason:
             found.steps.append(row | _absent(reason))
             continue
@@ -188,6 +196,7 @@ def _measure(under: _Under, found: Tables) -> None:
             found.steps.append(row | _absent(few))
             continue
         reason = _fault(step, under)
+        passing = reason if step.broken else passing
         found.steps.append(
             row
             | {"status": "failed" if reason else "measured", "reason": reason}
@@ -199,6 +208,8 @@ def _measure(under: _Under, found: Tables) -> None:
         ]
         if loop == "closed":
             best = max(best, _answered_by_the_end(step) / step.window)
+    if passing:
+        found.left_out[under.system] = passing
 
 
 def _steps(settings: Load) -> Iterator[tuple[str, float]]:

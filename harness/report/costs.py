@@ -38,7 +38,7 @@ def cost_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Bloc
     blocks = list(_decide(results, costs, quality, analysis.storage, dataset))
     for device in _devices(costs):
         blocks += _on_device(results, costs, quality, dataset, device)
-    blocks += [*_ways(costs), *_offline(results, costs, dataset)]
+    blocks += [*_ways(costs), *_offline(results, costs)]
     if (dataset, "latency") in results.cost_facts:
         blocks.append(_measured_on(results, costs, dataset))
     return blocks
@@ -200,8 +200,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
     yield Block("Ways to keep token vectors", [said, *lines], tables=tables, method="storage")
 
 
-def _offline(results: Results, costs: CostAnalysis, dataset: str) -> Iterator[Block]:
-    facts = results.cost_facts.get((dataset, "latency"), {})
+def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
     load, price = workload(results), prices(results)
     for device in _devices(costs):
         memory, throughput, pays, needs = (
@@ -229,7 +228,7 @@ def _offline(results: Results, costs: CostAnalysis, dataset: str) -> Iterator[Bl
             title = f"When encoding beforehand pays on {device}"
             yield Block(title, tables=[table], method="break-even")
         if len(needs) and load:
-            lines = cost_words.workload_words(load, price, facts["threads"])
+            lines = cost_words.workload_words(load, price)
             here = costs.latencies[costs.latencies["device"] == device]
             shared = set(here[here["timed_as"] != ""]["system"])
             own = needs[(needs["mode"] != "on the fly") | ~needs["system"].isin(shared)]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.analysis.kept import configurations
+from harness.provenance import machine_words
 from harness.report.blocks import Block, Captioned, Section
 from harness.report.tables import Table
 from harness.store import Results
@@ -26,12 +27,10 @@ def _machine(results: Results) -> Iterator[Block]:
     facts = [*results.facts.values(), *results.cost_facts.values()]
     known: Mapping[str, Any] = next((fact["provenance"] for fact in facts), {})
     if known:
-        machine = known["machine"]
         packages = ", ".join(f"{name} {version}" for name, version in known["packages"].items())
         ran = (
             f"harness {known['harness']} ({known['revision'] or 'not a checkout'}), "
-            f"Python {known['python']}, {machine['processor']}, {machine['cores']} cores, "
-            f"{machine['memory_gib']} GiB, {machine['system']}."
+            f"Python {known['python']}, {machine_words(known['machine'])}."
         )
         yield Block("Machine and packages", [ran, f"Packages: {packages or 'none'}."])
 

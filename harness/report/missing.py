@@ -11,10 +11,11 @@ import pandas as pd
 from harness import catalogue, dummy
 from harness.analysis.kept import configurations, models_of
 from harness.errors import ModelError
+from harness.provenance import machine_words
 from harness.store import Results
 
 QUALITY_ONLY = (
-    "Latency, memory and cost: this experiment measures quality and the bytes of vectors."
+    "Latency, memory and cost: this experiment measures quality and the bytes of the index."
 )
 """Said where an experiment asks for no latency."""
 
@@ -56,6 +57,7 @@ def not_measured(results: Results) -> list[str]:
     asked = {kind for _, kind in results.cost_facts}
     lines = [*_undone(results), *_arms(results.costs["arms"]), *_ways(results.costs["grid"])]
     lines += _under_load(results.costs["steps"])
+    lines += _elsewhere(results)
     if "latency" not in asked:
         lines.append(QUALITY_ONLY)
     elif "storage" not in asked:
@@ -108,6 +110,16 @@ def _counted(arms: Sequence[tuple[str, str, int]], *, everyone: bool) -> str:
     return "; ".join(
         f"{system}, {mode}, k = {', '.join(ks)}" for (system, mode), ks in sizes.items()
     )
+
+
+def _elsewhere(results: Results) -> Iterator[str]:
+    """What other machines measured: it stands beside, and is never mixed in."""
+    for (dataset, kind), machines in results.elsewhere.items():
+        for known in machines:
+            yield (
+                f"{kind.capitalize()} on {dataset} as {machine_words(known)} has it: this report "
+                "shows the machine of the last run, and `run` there shows the other."
+            )
 
 
 def _ways(grid: pd.DataFrame) -> Iterator[str]:

@@ -33,7 +33,7 @@ def record_context(results: Results, analysis: Analysis) -> dict[str, Any]:
         "sensitivity": sensitivity_table(decided.sensitivity),
         "trials": _trials(results),
         "costs": [
-            (entry["dataset"], entry["kind"], entry["folder"].rpartition("--")[2])
+            (entry["dataset"], entry["kind"], entry["folder"].rpartition("/")[2].split("--")[1])
             for entry in results.plan.get("costs", ())
             if (entry["dataset"], entry["kind"]) in results.cost_facts
         ],
