@@ -152,4 +152,4 @@ def more_queries(case: Case, row: Any) -> str:
     if not math.isfinite(row.needed):
         return "many more queries"
     count = max(row.needed - case.gains.queries, 1)
-    return f"about {float(f'{count:.2g}'):,.0f} more queries"
+    return f"about {float(f'{count:.2g}'):,.0f} more quer{'y' if count == 1 else 'ies'}"
