@@ -75,13 +75,11 @@ def _verdict(results: Results, gained: Gains, best: Any, where: str) -> str:
         among = f" (the best of {count} that were compared)" if count > 1 else ""
         enough = f", {_enough(best, smallest)}" if smallest else ""
         return f"{where} {best.system}{among} beats {baseline} by {gain}{enough}."
-    if best.verdict == "same":
-        return f"{where} no system changes {metric} of any query of {baseline}."
     which = "the most is" if best.gain > 0 else "the nearest is"
-    return (
-        f"{where} no system is shown to beat {baseline}: {which} {best.system} with {gain}, "
-        f"{not_shown(best, gained.family)}."
-    )
+    nearest = f"{which} {best.system} with {gain}, {not_shown(best, gained.family)}"
+    if best.verdict == "same":
+        nearest = f"{best.system} differs from it in no query"
+    return f"{where} no system is shown to beat {baseline}: {nearest}."
 
 
 def _enough(row: Any, smallest: float) -> str:

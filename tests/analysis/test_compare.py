@@ -138,6 +138,11 @@ def test_answer_names_a_loss_that_is_one() -> None:
     assert "the nearest is worse with -0.800 m@1 [-0.800, -0.800], a loss that is shown." in said
 
 
+def test_answer_says_that_a_copy_differs_in_no_query() -> None:
+    said = compare.analyse(results({"base": BASE, "copy": BASE, "worse": WORSE})).answer
+    assert said == "On x no system is shown to beat base: copy differs from it in no query."
+
+
 def test_answer_is_no_where_the_interval_of_a_gain_reaches_0() -> None:
     noisy = [0.0, 0.5, 1.0, 0.5, 0.0, 0.5, 0.0, 0.75]
     assert "no system is shown" in compare.analyse(results({"base": BASE, "noisy": noisy})).answer
