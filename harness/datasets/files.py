@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from harness.data import Dataset, Doc, Qrels, Query
 from harness.errors import DataError
 from harness.files import open_text, sha256
+from harness.protocols import PLACE
 
 Item = TypeVar("Item", Doc, Query)
 
@@ -27,7 +28,7 @@ class Judgement(NamedTuple):
 class Files:
     """Documents, queries and judgements by path; every file may be packed as .gz."""
 
-    path: str
+    path: str = field(metadata=PLACE)
     """The folder; the paths below are inside it unless they are absolute."""
     split: str = "test"
     """Which judgements: `qrels/SPLIT.tsv`, unless `qrels` names a file."""
@@ -35,11 +36,11 @@ class Files:
     """`beir`: corpus.jsonl, queries.jsonl, qrels with a header line. `tsv`: MS MARCO's
     collection.tsv and queries.tsv (id, text) and four-column qrels. `trec`: BEIR's documents and
     queries with four-column TREC qrels."""
-    corpus: str | None = None
+    corpus: str | None = field(default=None, metadata=PLACE)
     """The file of documents, if not the format's own name."""
-    queries: str | None = None
+    queries: str | None = field(default=None, metadata=PLACE)
     """The file of queries, if not the format's own name."""
-    qrels: str | None = None
+    qrels: str | None = field(default=None, metadata=PLACE)
     """The file of judgements, if not the format's own name."""
     drop_self_hits: bool = False
     """Drop hits whose doc id is the query's own id (ArguAna, Quora)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import trec
@@ -11,14 +11,14 @@ from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
 from harness.files import sha256
 from harness.frames import ranked
-from harness.protocols import Searcher
+from harness.protocols import PLACE, Searcher
 
 
 @dataclass(frozen=True)
 class SavedRun:
     """Hits by query id from a file of lines `query_id Q0 doc_id rank score tag`, gz accepted."""
 
-    path: str
+    path: str = field(metadata=PLACE)
 
     def identity(self) -> Mapping[str, str]:
         """The digest of the file; raises DataError if it cannot be read."""
