@@ -9,10 +9,10 @@ from typing import Any
 
 from harness import code, registry
 from harness.data import digest
-from harness.protocols import Identified, Keyed
+from harness.protocols import PLACE, SPEED, Identified
 
 ANYWHERE = "/"
-"""What stands for the place of a file whose content is known."""
+"""What stands for the place of a model or file whose content is known."""
 
 
 def stage_key(before: str, component: Any, depth: int) -> str:
@@ -21,12 +21,21 @@ def stage_key(before: str, component: Any, depth: int) -> str:
 
 
 def component_key(component: Any) -> str:
-    """A hash of a component's configuration, its code, and the models and files it depends on."""
+    """A hash of what decides a component's scores: settings, code, models, files and packages.
+
+    Components with one key score alike, though one may be faster.
+    """
     parts = list(registry.parts(component))
     identities = [dict(part.identity()) for part in parts if isinstance(part, Identified)]
     made_by = [code.of_class(type(part)) for part in parts]
     releases = {name: code.release(found) for name, found in packages_of(component).items()}
-    return key(_config(component), identities, made_by, releases)
+    config = registry.config_of(registry.replaced(component, _unplaced), without=(SPEED, PLACE))
+    return key(config, identities, made_by, releases)
+
+
+def timing_key(component: Any) -> str:
+    """A hash of what decides a component's scores and their time."""
+    return key(component_key(component), registry.config_of(component, without=(PLACE,)))
 
 
 def packages_of(component: Any) -> dict[str, str]:
@@ -35,22 +44,15 @@ def packages_of(component: Any) -> dict[str, str]:
     return code.packages(need for of_part in needs for need in of_part)
 
 
-def _config(component: Any) -> dict[str, Any]:
-    """The configuration without the places of files whose digests are in the identity.
+def _unplaced(part: Any) -> Any:
+    """A component without the places of models and files whose digests are in its identity.
 
-    A component names what changes none of its answers by `for_key`; of others that have an identity
-    every absolute path is a place, as which `config` hands every file's place to a component.
+    Those are its absolute paths, as which `config` hands every file's place to a component.
     """
-
-    def unplaced(part: Any) -> Any:
-        if isinstance(part, Keyed):
-            return part.for_key()
-        known = isinstance(part, Identified)
-        fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
-        places = [name for name, value in fields.items() if known and is_place(value)]
-        return dataclasses.replace(part, **dict.fromkeys(places, ANYWHERE))
-
-    return registry.config_of(registry.replaced(component, unplaced))
+    known = isinstance(part, Identified)
+    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    places = [name for name, value in values.items() if known and is_place(value)]
+    return dataclasses.replace(part, **dict.fromkeys(places, ANYWHERE))
 
 
 def is_place(value: Any) -> bool:

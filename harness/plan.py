@@ -17,7 +17,7 @@ from typing import Any, Literal
 from harness import code, files, registry
 from harness.catalogue import DUMMY
 from harness.errors import DataError
-from harness.keys import component_key, stage_key
+from harness.keys import component_key, stage_key, timing_key
 from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
 from harness.protocols import HasTraining, Identified, Served
@@ -138,7 +138,10 @@ class Plan:
         asked = {kind: getattr(self.experiment, kind) for kind in ("latency", "load", "storage")}
         for choice in self.experiment.datasets:
             trials = tuple(trial for trial in self.trials if trial.dataset == choice)
-            named = [(trial.system.name, trial.key) for trial in trials]
+            named = [
+                (trial.system.name, trial.key, *(timing_key(one.component) for one in trial.stages))
+                for trial in trials
+            ]
             for kind, settings in asked.items():
                 if settings is not None:
                     asked_for = settings.model_dump(mode="json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -13,6 +13,7 @@ from harness.data import Dataset, Doc, Query
 from harness.datasets._qrels import FORMATS, Placed, read_judgements
 from harness.errors import DataError
 from harness.files import sha256, text_lines
+from harness.protocols import PLACE
 
 Item = TypeVar("Item", Doc, Query)
 
@@ -24,7 +25,7 @@ SELF_HITS_FROM = 0.1
 class Files:
     """Documents, queries and judgements by path; every file may be packed as .gz."""
 
-    path: str
+    path: str = field(metadata=PLACE)
     """The folder; the paths below are inside it unless they are absolute."""
     split: str = "test"
     """Which judgements: `qrels/SPLIT.tsv`, unless `qrels` names a file."""
@@ -32,11 +33,11 @@ class Files:
     """`beir`: corpus.jsonl, queries.jsonl, qrels of three columns. `tsv`: MS MARCO's
     collection.tsv and queries.tsv (id, text) and four-column qrels. `trec`: BEIR's documents and
     queries with four-column TREC qrels. Qrels may have a header line that names the columns."""
-    corpus: str | None = None
+    corpus: str | None = field(default=None, metadata=PLACE)
     """The file of documents, if not the format's own name."""
-    queries: str | None = None
+    queries: str | None = field(default=None, metadata=PLACE)
     """The file of queries, if not the format's own name."""
-    qrels: str | None = None
+    qrels: str | None = field(default=None, metadata=PLACE)
     """The file of judgements, if not the format's own name."""
     drop_self_hits: bool = False
     """Drop hits whose doc id is the query's own id (ArguAna, Quora)."""
@@ -49,10 +50,6 @@ class Files:
     def identity(self) -> Mapping[str, str]:
         """The digests of the three files."""
         return {kind: sha256(file) for kind, file in self._files().items()}
-
-    def for_key(self) -> Files:
-        """Without what says where the three files lie, whose digests are the identity."""
-        return replace(self, path="", split="", corpus=None, queries=None, qrels=None)
 
     def training(self) -> Files:
         """The queries judged in `qrels/train.tsv`.

@@ -12,7 +12,7 @@ import pandas as pd
 from harness import forward, frames, machine, registry, traffic
 from harness.data import Doc, Query, Run
 from harness.errors import ComponentError
-from harness.keys import component_key
+from harness.keys import timing_key
 from harness.latency import arms, cold, memory, offline, rounds
 from harness.latency.arms import Scores, Setting
 from harness.latency.course import Arm
@@ -288,7 +288,7 @@ def _start(
 def _loading(arm: Arm) -> tuple[str, ...]:
     """What an arm loads: arms that load the same are started once."""
     parts = registry.parts(arm.component)
-    return tuple(component_key(part) for part in parts if isinstance(part, Loadable))
+    return tuple(timing_key(part) for part in parts if isinstance(part, Loadable))
 
 
 def _lost(arm: Arm, device: str, reason: str) -> Iterator[dict[str, Any]]:

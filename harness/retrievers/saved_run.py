@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,18 @@ from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
 from harness.files import sha256
 from harness.frames import ranked
-from harness.protocols import Footprint, Searcher
+from harness.protocols import PLACE, Footprint, Searcher
 
 
 @dataclass(frozen=True)
 class SavedRun:
     """Hits by query id from a file of lines `query_id Q0 doc_id rank score tag`, gz accepted."""
 
-    path: str
+    path: str = field(metadata=PLACE)
 
     def identity(self) -> Mapping[str, str]:
         """The digest of the file; raises DataError if it cannot be read."""
         return {"run": sha256(Path(self.path))}
-
-    def for_key(self) -> SavedRun:
-        """Without where the file lies, whose digest is the identity."""
-        return SavedRun("")
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher that answers by query id; of the documents only the ids are looked at.
