@@ -19,6 +19,7 @@ from harness.baseline import Baseline
 from harness.plan import Plan
 from harness.settings import LatencyRule
 from harness.store import Results
+from harness.words import more_queries
 
 JUDGEMENTS = (
     *(
@@ -167,7 +168,7 @@ def _unsettled(row: Mapping[str, Any], verdict: Verdict, seen: str, margin: str,
         )
     more = ""
     if verdict.needed > count:
-        more = f"; {margin} takes about {verdict.needed:,.0f} queries like these"
+        more = f"; {margin} takes {more_queries(verdict.needed, count)} like these"
     return f"neither a loss beyond {margin} nor its absence is shown. {count} queries can see {seen}{more}."
 
 

@@ -55,7 +55,8 @@ def numbers(row: Mapping[str, Any]) -> Numbers:
     """A row of `gate.JUDGEMENTS` as text."""
     value, change = (".3f", ".3f") if is_latency(row["metric"]) else (".4f", "+.4f")
     accepted, now = (number(row[name], value) for name in ("accepted", "value"))
-    if row["low"] == row["high"]:
+    nothing = 1.0 if is_latency(row["metric"]) else 0.0
+    if row["low"] == row["high"] == nothing:
         return Numbers(accepted, now, "unchanged", "")
     known = not math.isnan(row["low"])
     interval = f"[{row['low']:{change}}, {row['high']:{change}}]" if known else ""

@@ -48,7 +48,7 @@ def dataset_block(results: Results, analysis: Analysis, dataset: str) -> Block:
             f"{facts['documents']:,} documents, {facts['queries']:,} queries, "
             f"{facts['judgements']:,} judgements; fingerprint {facts['fingerprint'][:16]}."
         )
-        told = [facts["description"], counts]
+        told = [*filter(None, [facts["description"]]), counts]
     return Block(f"The dataset {dataset}", [*told, *analysis.notes.get(dataset, [])])
 
 

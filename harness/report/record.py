@@ -53,7 +53,7 @@ def _context(results: Results, asked: Decision) -> Iterator[str]:
             f"{name}: {facts['documents']:,} documents, {facts['queries']:,} queries, "
             f"{facts['judgements']:,} judgements, fingerprint {facts['fingerprint'][:16]}. "
             f"{facts['description']}"
-        )
+        ).rstrip()
     yield (
         f"The baseline is {results.plan['baseline']}. A gain counts by {objective(results)}, from "
         f"{asked.smallest_gain_that_matters:g} on."
