@@ -35,6 +35,7 @@ def as_text(analysis: Analysis, execution: Execution, report: Path) -> str:
         *_cost_lines(analysis),
         *paragraph(analysis.answer),
         *(line for said in analysis.loads.capacities["said"] for line in ["", *paragraph(said)]),
+        *_package_lines(analysis),
         *_decision_lines(analysis),
         "",
     ]
@@ -64,6 +65,18 @@ def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
         "report": str(report),
     }
     return json.dumps(content, indent=1)
+
+
+def _package_lines(analysis: Analysis) -> list[str]:
+    """That systems were not made alike: to be known before the decision is."""
+    from harness.analysis.alarms import OTHER_PACKAGES
+
+    table = analysis.alarms[analysis.alarms["alarm"] == OTHER_PACKAGES]
+    lines: list[str] = []
+    for row in table.itertuples():
+        told = f"Caution, {row.alarm} ({row.system} on {row.dataset}): {row.evidence}"
+        lines += ["", *paragraph(told)]
+    return lines
 
 
 def _decision_lines(analysis: Analysis) -> list[str]:

@@ -11,7 +11,7 @@ from harness import registry
 from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
-from harness.metrics import Metric, parsed
+from harness.metrics import parsed
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
 from harness.rules import Known, read_parity, read_rules
@@ -241,6 +241,7 @@ class _Reader:
 
     def metrics(self, specs: Any, systems: Sequence[System]) -> tuple[str, ...]:
         found: list[str] = []
+        depths = {system.depth.retrieve: system.name for system in systems}
         for i, metric in enumerate(self._entries(specs, "metrics")):
             path = f"metrics[{i}]"
             if self.value(str, metric, path) is None:
@@ -250,7 +251,7 @@ class _Reader:
             except ValueError as error:
                 self._fault(path, str(error))
                 continue
-            if why := _unmeasurable(wanted, systems):
+            if why := wanted.unmeasurable(depths):
                 self._fault(path, why)
             found.append(str(wanted))
         self._no_repeats(found, "metrics", "say it once")
@@ -295,20 +296,6 @@ class _Reader:
     def _no_repeats(self, values: Sequence[str], path: str, way_out: str) -> None:
         for value in sorted({value for value in values if values.count(value) > 1}):
             self._fault(path, f"{value!r} occurs more than once: {way_out}")
-
-
-def _unmeasurable(metric: Metric, systems: Sequence[System]) -> str | None:
-    """Why a metric says nothing of the systems' runs, as deep as they are; None where it does."""
-    depths = {system.depth.retrieve: system.name for system in systems}
-    if metric.cut is None and len(depths) > 1:
-        told = " and ".join(f"{depth} of {name!r}" for depth, name in sorted(depths.items())[:2])
-        return f"{metric} looks at all that was retrieved, which is {told}: give it a cut-off"
-    if metric.cut is not None and systems and min(depths) < metric.cut:
-        return (
-            f"{metric} looks deeper than the {min(depths)} documents that {depths[min(depths)]!r} "
-            "retrieves; raise depth.retrieve or lower the cut-off"
-        )
-    return None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

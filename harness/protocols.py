@@ -255,8 +255,8 @@ class HasFacts(Protocol):
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """What is kept with the results; `notes` in it are sentences that the report shows.
 
-        `queries` are those that were searched, each for `depth` hits. `ranks_against_scores` is
-        the share of them whose ranks, as they were given, run against the scores.
+        `queries` are those that were searched, each for `depth` hits. `ranks` says of
+        how many `queries` the ranks that were given run `against` the scores, or are `unsorted`.
         """
         ...
 

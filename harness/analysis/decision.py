@@ -16,7 +16,8 @@ from harness.analysis.costs import CostAnalysis
 from harness.analysis.decision_words import headline
 from harness.analysis.flips import flips
 from harness.analysis.gains import GAINS, Gains, gains
-from harness.analysis.needs import Kind, Stock, need_of, needs, stock
+from harness.analysis.need import Kind, need_of
+from harness.analysis.needs import Stock, needs, stock
 from harness.analysis.options import Option, encoding_on_the_fly, options
 from harness.analysis.pace import Paces
 from harness.analysis.reasons import reasons

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.analysis.answer import significant
-from harness.analysis.needs import Kind, Need, need_of
+from harness.analysis.need import Kind, Need, need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice

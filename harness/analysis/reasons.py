@@ -17,10 +17,11 @@ from harness.analysis.decision_words import (
     tested,
     unknowns,
 )
-from harness.analysis.needs import need_of
+from harness.analysis.need import need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice, Price, ranked, standings
+from harness.words import counted
 
 
 def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
@@ -132,7 +133,7 @@ def _undecided(case: Case, choice: Choice, metric: str) -> Iterator[str]:
     yield (
         f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
         f"{case.baseline.name}. That looks like more than {case.smallest:g}, the smallest gain that "
-        f"matters, but {case.gains.queries:,} queries do not show it (p = {row.p_holm:.4f} after "
+        f"matters, but {counted(case.gains.queries, 'query does', 'queries do')} not show it (p = {row.p_holm:.4f} after "
         f"Holm's correction for {len(case.gains.of)} compared)."
     )
     if said := unknowns(case, choice.option):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.analysis.answer import significant, subsets
 from harness.analysis.decision_words import factor_words, figure
-from harness.analysis.needs import Kind, need_of
+from harness.analysis.need import Kind, need_of
 from harness.analysis.options import Option
 from harness.analysis.rule import Case, Choice
 from harness.analysis.terms import terms

@@ -13,6 +13,7 @@ from harness.data import Dataset, Doc, Query
 from harness.datasets._qrels import FORMATS, Placed, read_judgements
 from harness.errors import DataError
 from harness.files import sha256, text_lines
+from harness.words import counted
 
 Item = TypeVar("Item", Doc, Query)
 
@@ -29,9 +30,9 @@ class Files:
     split: str = "test"
     """Which judgements: `qrels/SPLIT.tsv`, unless `qrels` names a file."""
     format: Literal["beir", "tsv", "trec"] = "beir"
-    """`beir`: corpus.jsonl, queries.jsonl, qrels with a header line. `tsv`: MS MARCO's
+    """`beir`: corpus.jsonl, queries.jsonl, qrels of three columns. `tsv`: MS MARCO's
     collection.tsv and queries.tsv (id, text) and four-column qrels. `trec`: BEIR's documents and
-    queries with four-column TREC qrels."""
+    queries with four-column TREC qrels. Qrels may have a header line that names the columns."""
     corpus: str | None = None
     """The file of documents, if not the format's own name."""
     queries: str | None = None
@@ -144,12 +145,13 @@ def _notes(dataset: Dataset, left_out: int, qrels_name: str) -> Iterator[str]:
     """What does not fit, counted; raises DataError where no judgement fits the corpus."""
     if left_out:
         total = left_out + len(dataset.queries)
-        yield f"{left_out} of {total} queries have no judgement and are left out."
+        yield f"Left out without a judgement: {left_out} of {counted(total, 'query', 'queries')}."
     yield from _unknown_docs(dataset, qrels_name)
     yield from _queries_that_are_docs(dataset)
     empty = sum(1 for judged in dataset.qrels.values() if max(judged.values()) < 1)
     if empty:
-        yield f"{empty} queries have no relevant document and count 0 in every mean."
+        many = "queries have no relevant document and count"
+        yield f"{counted(empty, 'query has no relevant document and counts', many)} 0 in every mean."
 
 
 def _unknown_docs(dataset: Dataset, qrels_name: str) -> Iterator[str]:
@@ -167,8 +169,9 @@ def _unknown_docs(dataset: Dataset, qrels_name: str) -> Iterator[str]:
             "of both alike, or name the corpus that was judged."
         )
     hint = f" ({near})" if near else ""
+    of = "are of documents" if len(unknown) > 1 else "is of a document"
     yield (
-        f"{len(unknown)} of {len(judged)} judgements are of documents that the corpus lacks{hint}; "
+        f"{len(unknown)} of {counted(len(judged), 'judgement')} {of} that the corpus lacks{hint}; "
         "they are kept, since they belong to the ideal ranking."
     )
 
