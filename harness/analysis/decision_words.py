@@ -12,6 +12,7 @@ from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice
 from harness.analysis.tail import Seen
+from harness.words import more_queries
 
 UNITS = {
     "p50_ms": "ms at the median",
@@ -144,12 +145,4 @@ TO_DO = {
 def more(case: Case, choice: Choice) -> str:
     """How many more queries would settle whether the option's gain matters."""
     row = case.gains.of.get(choice.option.system)
-    return more_queries(case, row) if row is not None else ""
-
-
-def more_queries(case: Case, row: Any) -> str:
-    """How many more queries would settle a gain."""
-    if not math.isfinite(row.needed):
-        return "many more queries"
-    count = max(row.needed - case.gains.queries, 1)
-    return f"about {float(f'{count:.2g}'):,.0f} more queries"
+    return more_queries(row.needed, case.gains.queries) if row is not None else ""

@@ -13,7 +13,11 @@ from harness.data import Dataset, Doc, Query
 from harness.datasets._qrels import FORMATS, Placed, read_judgements
 from harness.errors import DataError
 from harness.files import sha256, text_lines
+<<<<<<< HEAD
 from harness.protocols import PLACE
+=======
+from harness.words import counted
+>>>>>>> gate
 
 Item = TypeVar("Item", Doc, Query)
 
@@ -141,12 +145,13 @@ def _notes(dataset: Dataset, left_out: int, qrels_name: str) -> Iterator[str]:
     """What does not fit, counted; raises DataError where no judgement fits the corpus."""
     if left_out:
         total = left_out + len(dataset.queries)
-        yield f"{left_out} of {total} queries have no judgement and are left out."
+        yield f"Left out without a judgement: {left_out} of {counted(total, 'query', 'queries')}."
     yield from _unknown_docs(dataset, qrels_name)
     yield from _queries_that_are_docs(dataset)
     empty = sum(1 for judged in dataset.qrels.values() if max(judged.values()) < 1)
     if empty:
-        yield f"{empty} queries have no relevant document and count 0 in every mean."
+        many = "queries have no relevant document and count"
+        yield f"{counted(empty, 'query has no relevant document and counts', many)} 0 in every mean."
 
 
 def _unknown_docs(dataset: Dataset, qrels_name: str) -> Iterator[str]:
@@ -164,8 +169,9 @@ def _unknown_docs(dataset: Dataset, qrels_name: str) -> Iterator[str]:
             "of both alike, or name the corpus that was judged."
         )
     hint = f" ({near})" if near else ""
+    of = "are of documents" if len(unknown) > 1 else "is of a document"
     yield (
-        f"{len(unknown)} of {len(judged)} judgements are of documents that the corpus lacks{hint}; "
+        f"{len(unknown)} of {counted(len(judged), 'judgement')} {of} that the corpus lacks{hint}; "
         "they are kept, since they belong to the ideal ranking."
     )
 

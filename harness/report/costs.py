@@ -18,6 +18,7 @@ from harness.report.blocks import Block, Captioned, Shown
 from harness.report.cost_tables import MODES
 from harness.report.tables import with_interval
 from harness.store import Results
+from harness.words import counted
 
 LONG = 15
 """Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""
@@ -185,7 +186,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
         own = str(rows["system"].iloc[0]).partition("[")[0]
         name = own if not known or known.startswith(TRAINED) else known
         documents = " and ".join(f"{count:,}" for count in dict.fromkeys(rows["documents"]))
-        caption = f"{name}: {len(rows)} ways, over {documents} documents."
+        caption = f"{name}: {counted(len(rows), 'way')}, documents: {documents}."
         tables.append(Captioned(caption, cost_tables.ways_table(rows), folded=True))
         lines += [
             f"{name}, {row.precision} with {row.nbits:.0f} bits: {row.remark}."

@@ -13,7 +13,12 @@ from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
 from harness.files import sha256
 from harness.frames import ranked
+<<<<<<< HEAD
 from harness.protocols import PLACE, Footprint, Searcher
+=======
+from harness.protocols import Footprint, Searcher
+from harness.words import counted
+>>>>>>> gate
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class SavedRun:
             why = ids.alike(strange, known) or f"the corpus has ids such as {docs[0].doc_id!r}"
             raise DataError(
                 f"The saved run {self.path} is of another corpus: none, or next to none, of its "
-                f"{len(found):,} documents, such as {strange[0]!r}, is in this one: {why}."
+                f"{counted(len(found), 'document')}, such as {strange[0]!r}, is in this one: {why}."
             )
 
 
@@ -67,7 +72,7 @@ class _Saved:
             near = ids.alike((query.query_id for query in queries), self.run)
             why = near or f"it has {', '.join(map(repr, list(self.run)[:1])) or 'no line'}"
             raise DataError(
-                f"The saved run answers none of the {len(queries)} queries "
+                f"The saved run answers none of the {counted(len(queries), 'query', 'queries')} "
                 f"(such as {queries[0].query_id!r}); it belongs to another dataset: {why}."
             )
         return [ranked(self.run.get(query.query_id, ()))[:depth] for query in queries]

@@ -331,7 +331,7 @@ def test_a_gain_that_is_too_small_keeps_the_baseline() -> None:
 
 def test_one_query_shows_nothing() -> None:
     found = decided(literal({"base": [0.5], "late": [0.9]}, bytes_per_document=SIZES))
-    assert found.headline == "Assess further: compare late on many more queries."
+    assert found.headline == "Assess further: compare late on more than 10 times as many queries."
     assert "[no interval]" in found.reasons[0]
 
 
