@@ -140,7 +140,7 @@ def test_new_system_runs_alone(tmp_path: Path) -> None:
         (reranking("Raising"), "RuntimeError: no score for 'red apple' of 3"),
         (
             reranking("Constant", value=float("inf")),
-            "For query 'q1' the reranker gave document 'd2' a score that is not a finite number",
+            "The reranker gave document 'd2' for query 'q1' a score that is not a finite number",
         ),
         (reranking("TooFew"), "gave 2 scores for the 3 candidates of query 'q1'"),
         (
