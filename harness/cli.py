@@ -298,8 +298,9 @@ def _fetch(arguments: argparse.Namespace) -> int:
 def _onnx(arguments: argparse.Namespace) -> int:
     from harness.onnx_export import export
 
-    for file in export(arguments.model, arguments.folder):
-        print(file)
+    files, agreement = export(arguments.model, arguments.folder)
+    print(*files, sep="\n")
+    print(f"On sample texts {agreement.of} is {agreement.value:.3f} between int8 and float32.")
     return EXIT_OK
 
 

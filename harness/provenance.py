@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import math
 import os
 import platform
@@ -14,13 +13,15 @@ from typing import Any
 
 import harness
 from harness import limits
-from harness.machine import accelerator
+from harness.code import version
+from harness.machine import accelerator, instructions
 
 PACKAGES = (
     "numpy",
     "pandas",
     "torch",
     "transformers",
+    "tokenizers",
     "sentence-transformers",
     "pylate",
     "fastembed",
@@ -47,7 +48,7 @@ def provenance() -> dict[str, Any]:
         "harness": harness.__version__,
         "revision": _revision(),
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {name: found for name in PACKAGES if (found := version(name))},
         "machine": machine(),
         "threads": {name: os.environ[name] for name in limits.THREADS if name in os.environ},
     }
@@ -63,6 +64,7 @@ def machine() -> dict[str, Any]:
     known = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
+        "instructions": instructions(),
         "cores": limits.usable_cores(),
         "memory_gib": host if host is None else min(host, round(granted, 1)),
     }
@@ -88,6 +90,7 @@ def measured_on(devices: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
         "system": known["system"],
         "processor": known["processor"],
+        "instructions": known["instructions"],
         "cores": known["cores"],
         "memory_gib": 2.0 ** round(math.log2(gib)) if gib else None,
         "devices": {device: accelerator(device) for device in devices if device != "cpu"},
@@ -103,17 +106,11 @@ def machine_words(known: Mapping[str, Any]) -> str:
         "host_memory_gib": f"{limits.get('host_memory_gib')} GiB of the host",
     }
     held = "; ".join(of[name] for name in of if name in limits)
+    can = f" ({' '.join(known['instructions'])})" if known.get("instructions") else ""
     return (
-        f"{known['processor']}, {known['cores']} cores, {known['memory_gib']} GiB, "
+        f"{known['processor']}{can}, {known['cores']} cores, {known['memory_gib']} GiB, "
         f"{known['system']}{f' (limited: {held})' if held else ''}"
     )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _revision() -> str | None:

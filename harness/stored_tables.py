@@ -114,3 +114,14 @@ def read_lengths(file: Path) -> Lengths | None:
         for kind, rows in table.groupby("kind")
     }
     return Lengths(**{own: by_kind.get(name, {}) for name, own in KINDS.items()})
+
+
+def joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The parts of a table of `frames` one below the other; older ones may lack columns."""
+    import pandas as pd
+
+    columns = list(getattr(frames, name.upper()))
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(filled, ignore_index=True).reindex(columns=columns)

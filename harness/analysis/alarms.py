@@ -55,6 +55,9 @@ AGAINST_INVALID = 0.5
 FOUND_ITSELF = 0.1
 """Share of the queries that find the document of their own id first, which is not relevant."""
 
+OTHER_PACKAGES = "other packages"
+"""Scores of one comparison that were made with several versions of what decides them."""
+
 JUDGED, TIED = "judged@10", "ties@10"
 
 
@@ -80,7 +83,7 @@ def alarms(results: Results) -> pd.DataFrame:
         for check in CHECKS
         for alarm in check(mine, facts.get((dataset, baseline), {}))
     ]
-    rows += [*_first_stages(results), *_unread(results), *_timed(results)]
+    rows += [*_first_stages(results), *_unread(results), *_timed(results), *_packages(results)]
     table = pd.DataFrame(rows, columns=list(ALARMS))
     order = table["severity"].map({severity: i for i, severity in enumerate(SEVERITIES)})
     return table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)[
@@ -215,6 +218,34 @@ def _first_stages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
                 "not relevant: if it is the query itself, say `drop_self_hits: true`."
             )
             yield dataset, system, "finds itself", CAUTION, said
+
+
+def _packages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """Where a system's stages were made with other versions than those that stand before it.
+
+    Keys tell releases apart, so these are fixes: as a rule scores are the same, or nearly.
+    """
+    first: dict[tuple[str, str], set[str]] = {}
+    for (dataset, system), facts in results.facts.items():
+        for name, found in sorted(_versions(facts).items()):
+            before = first.setdefault((dataset, name), found)
+            if len(before | found) > 1:
+                said = (
+                    f"Its scores were made with {name} {' and '.join(sorted(found))}, others that "
+                    f"they are compared with by {name} {' and '.join(sorted(before))}: what differs "
+                    "may be the package. Run again with --results and --cache in new folders."
+                )
+                yield dataset, system, OTHER_PACKAGES, CAUTION, said
+
+
+def _versions(facts: Mapping[str, Any]) -> dict[str, set[str]]:
+    """By package that decided scores its versions: when each stage was made, and at the end."""
+    at_the_end = facts["provenance"]["packages"]
+    found: dict[str, set[str]] = {}
+    for stage in facts["stages"]:
+        for name, version in stage.get("packages", {}).items():
+            found.setdefault(name, {at_the_end.get(name, version)}).add(version)
+    return found
 
 
 def _timed(results: Results) -> Iterator[tuple[str, str, str, str, str]]:

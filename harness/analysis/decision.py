@@ -16,7 +16,8 @@ from harness.analysis.costs import CostAnalysis
 from harness.analysis.decision_words import headline
 from harness.analysis.flips import flips
 from harness.analysis.gains import GAINS, Gains, gains
-from harness.analysis.needs import Kind, Stock, need_of, needs, stock
+from harness.analysis.need import Kind, need_of
+from harness.analysis.needs import Stock, needs, stock
 from harness.analysis.options import Option, encoding_on_the_fly, options
 from harness.analysis.pace import Paces
 from harness.analysis.reasons import reasons
@@ -48,6 +49,8 @@ class Recommendation:
     answer: Answer
     system: str
     """What to adopt, to keep, or to assess."""
+    gains: Gains
+    """What the decision rests on, and every sentence about who beats the baseline."""
     headline: str
     reasons: Sequence[str]
     flips: Sequence[str]
@@ -84,6 +87,7 @@ def decide(
     return Recommendation(
         answer=choice.answer,
         system=choice.option.name,
+        gains=desk.gains,
         headline=headline(case, choice),
         reasons=[
             *reasons(case, choice, metric),
@@ -192,5 +196,5 @@ class _Desk:
                 "standing": stands[option],
                 "invalid": self.invalid.get(option.system, ""),
             }
-            rows.append({"state": ""} | gain | figures | known)
+            rows.append({"state": "", "verdict": ""} | gain | figures | known)
         return pd.DataFrame(rows, columns=list(OPTIONS))

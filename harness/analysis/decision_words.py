@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.analysis.answer import significant
-from harness.analysis.needs import Kind, Need, need_of
+from harness.analysis.answer import interval, significant
+from harness.analysis.need import Kind, Need, need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice
@@ -35,11 +35,6 @@ def gain_words(case: Case, metric: str, system: str) -> str:
     """A gain with its interval."""
     row = case.gains.of[system]
     return f"{row.gain:+.3f} {metric} {interval(row.low, row.high)}"
-
-
-def interval(low: float, high: float) -> str:
-    """Bounds in brackets."""
-    return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
 
 
 def factor_words(row: Mapping[str, Any]) -> str:

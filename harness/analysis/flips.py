@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.analysis.decision_words import figure, headline, more_queries, unknowns
-from harness.analysis.needs import Kind, less, need_of
+from harness.analysis.need import Kind, less, need_of
 from harness.analysis.options import Option
 from harness.analysis.rule import Case, Choice, choose, ranked, standings
 
@@ -94,7 +94,7 @@ def _under(case: Case, choice: Choice, kind: Kind, limit: float) -> str:
 def _apart(case: Case, kind: Kind, chosen: Option, other: Option) -> bool:
     """Whether a limit tells the two apart; of one alone, or against what nobody knows, it does."""
     mine, theirs = (need_of(case.needs, option, kind) for option in (chosen, other))
-    if chosen == other or math.isnan(mine.value):
+    if chosen == other or (math.isnan(mine.value) and not mine.tails):
         return True
     return less(mine, theirs) or less(theirs, mine)
 

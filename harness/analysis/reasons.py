@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from harness.analysis.answer import significant
+from harness.analysis.answer import chance, interval, not_shown, significant
 from harness.analysis.decision_words import (
     NAMED,
     NOISE,
     figure,
     gain_words,
-    interval,
     listed,
     misses,
     tested,
     unknowns,
 )
-from harness.analysis.needs import need_of
+from harness.analysis.need import need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice, Price, ranked, standings
@@ -43,12 +43,12 @@ def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
 
 
 def _ready(case: Case, choice: Choice, metric: str) -> Iterator[str]:
-    row, count = case.gains.of[choice.option.system], len(case.gains.of)
-    among = f", also after Holm's correction for the {count} systems that were compared"
+    row, count = case.gains.of[choice.option.system], case.gains.family
+    among = f", also after Holm's correction for the {count} comparisons with it" * (count > 1)
     yield (
         f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
         f"{case.baseline.name}: the lower bound reaches {case.smallest:g}, the smallest gain that "
-        f"matters{among if count > 1 else ''} (p = {row.p_holm:.4f})."
+        f"matters{among} ({chance(row.p_holm)})."
     )
     yield _met(case, choice.option)
     ready = ranked(case, "shown", standings(case), ("in",))
@@ -131,12 +131,17 @@ def _undecided(case: Case, choice: Choice, metric: str) -> Iterator[str]:
     row = case.gains.of[choice.option.system]
     yield (
         f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
-        f"{case.baseline.name}. That looks like more than {case.smallest:g}, the smallest gain that "
-        f"matters, but {case.gains.queries:,} queries do not show it (p = {row.p_holm:.4f} after "
-        f"Holm's correction for {len(case.gains.of)} compared)."
+        f"{case.baseline.name}. {_beats(row)} looks like more than {case.smallest:g}, the "
+        f"smallest gain that matters, but {case.gains.queries:,} queries do not show it "
+        f"({chance(row.p_holm)} after Holm's correction for {case.gains.family} compared)."
     )
     if said := unknowns(case, choice.option):
         yield f"Whether it meets what is required is not known either: {said}."
+
+
+def _beats(row: Any) -> str:
+    """Where a gain is shown and not its size: which of the two is meant."""
+    return "That there is a gain is shown. It" if row.verdict == "better" else "That"
 
 
 def _hidden(case: Case, choice: Choice, metric: str) -> Iterator[str]:
@@ -156,16 +161,7 @@ def _nothing(case: Case, choice: Choice, metric: str) -> Iterator[str]:
         if one.system not in case.invalid
     ]
     if able:
-        most = max(able, key=lambda one: case.gains.of[one.system].gain)
-        which = " that no requirement rules out" if case.limits else ""
-        yield (
-            f"Of the {len(able)} systems{which}, {most.name} gains most: "
-            if len(able) > 1
-            else f"The only other system{which}, {most.name}, gains "
-        ) + (
-            f"{gain_words(case, metric, most.system)} over {choice.option.name}, which is less than "
-            f"{case.smallest:g}, the smallest gain that matters."
-        )
+        yield _most(case, able, metric)
     else:
         yield f"No system but {choice.option.name} meets the requirements."
     if stands[case.baseline] == "unknown":
@@ -173,6 +169,33 @@ def _nothing(case: Case, choice: Choice, metric: str) -> Iterator[str]:
             f"Whether {case.baseline.name} itself meets what is required is not known: "
             f"{unknowns(case, case.baseline)}."
         )
+
+
+def _most(case: Case, able: Sequence[Option], metric: str) -> str:
+    """The greatest gain of those that could be adopted, which is no gain that matters."""
+    most = max(able, key=lambda one: case.gains.of[one.system].gain)
+    row, which = case.gains.of[most.system], " that no requirement rules out" * bool(case.limits)
+    gain = gain_words(case, metric, most.system)
+    many = f"Of the {len(able)} systems{which}, "
+    if row.verdict == "same":
+        who = f"none of the {len(able)} systems" if len(able) > 1 else "the only other system"
+        return f"By {metric} {who}{which} differs from {case.baseline.name} in any query."
+    if row.gain <= 0:
+        who = (
+            f"{many}none gains; the nearest, {most.name},"
+            if len(able) > 1
+            else (f"The only other system{which}, {most.name},")
+        )
+        return f"{who} differs by {gain}, {not_shown(row, case.gains.family)}."
+    who = (
+        f"{many}{most.name} gains most: "
+        if len(able) > 1
+        else (f"The only other system{which}, {most.name}, gains ")
+    )
+    return (
+        f"{who}{gain} over {case.baseline.name}, which is less than {case.smallest:g}, the smallest "
+        "gain that matters."
+    )
 
 
 def _blocked(case: Case, choice: Choice) -> Iterator[str]:

@@ -10,9 +10,10 @@ from typing import Any
 from harness import registry, stages
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
+from harness.keys import component_key
 from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
-from harness.plan import Trial, component_key, has_random_weights
+from harness.plan import Trial, has_random_weights
 from harness.protocols import (
     AnyEncoder,
     AsksServer,

@@ -12,10 +12,11 @@ import pandas as pd
 from harness import forward, frames, machine, registry, traffic
 from harness.data import Doc, Query, Run
 from harness.errors import ComponentError
+from harness.keys import component_key
 from harness.latency import arms, cold, memory, offline, rounds
 from harness.latency.arms import Scores, Setting
 from harness.latency.course import Arm
-from harness.plan import Costing, Stage, Trial, component_key, has_random_weights, stand_in
+from harness.plan import Costing, Stage, Trial, has_random_weights, stand_in
 from harness.protocols import Loadable, Served
 from harness.provenance import provenance
 from harness.settings import Experiment, Latency
@@ -146,9 +147,8 @@ def _absent(
     trials: Sequence[Trial], sizes: Sequence[int], device: str, reason: str
 ) -> Iterator[dict[str, Any]]:
     for trial in trials:
-        mode, wanted = "rerank", sizes
-        if trial.system.reranker is None:
-            mode, wanted = "retrieve", [trial.system.depth.retrieve]
+        alone = trial.system.reranker is None
+        mode, wanted = ("retrieve", [trial.system.depth.retrieve]) if alone else ("rerank", sizes)
         for k in wanted:
             row = {"system": trial.system.name, "mode": mode, "k": k}
             yield {**row, "device": device, "status": "not measured", "reason": reason}
@@ -204,9 +204,9 @@ def _on_device(
 
 
 def _docs(run: Run, chosen: Chosen, work: Work) -> dict[str, list[Doc]]:
-    most = max(chosen.candidates)
+    known, most = work.dataset.docs_by_id, max(chosen.candidates)
     return {
-        query.query_id: [work.dataset.docs_by_id[hit.doc_id] for hit in run[query.query_id][:most]]
+        query.query_id: [known[hit.doc_id] for hit in run[query.query_id][:most]]
         for query in (*chosen.timed, *chosen.tuning)
     }
 
@@ -252,8 +252,7 @@ def _starts(
                 killed |= dict.fromkeys(loading[0].models, str(error))
                 break
             found.rows["starts"] += rows
-            (model, *_) = loading[0].models
-            started[model] = rows[0]
+            started[loading[0].models[0]] = rows[0]
     return started, killed
 
 
@@ -278,6 +277,7 @@ def _start(
         device,
         found.facts["threads"],
         settings.budget_s / 4,
+        cold.LOADING_S + settings.budget_s,
     )
     return [
         {"device": device, "system": by_mode[mode].system, "mode": mode, "start": number, **row}
@@ -317,5 +317,4 @@ def _compare_devices(found: Tables, devices: Sequence[str]) -> None:
 
 
 def _table(name: str, rows: Rows) -> pd.DataFrame:
-    columns = list(getattr(frames, name.upper()))
-    return pd.DataFrame(rows).reindex(columns=columns)
+    return pd.DataFrame(rows).reindex(columns=list(getattr(frames, name.upper())))

@@ -121,7 +121,7 @@ def workload_words(workload: Workload, prices: Prices | None) -> Sequence[str]:
     )
     bound = (
         "Processors are paid for the time that they work for a call, a GPU and the machine of a server "
-        "for the seconds that it takes, as if none were ever idle; vectors are held once in memory and "
+        "for the seconds that it takes, as if none were ever idle; the index is held once in memory and "
         "once on disk; texts and the models' files are not counted. What serves needs more. A "
         "reranker's row comes on top of its retriever's."
     )

@@ -9,12 +9,14 @@ import pandas as pd
 from harness.analysis.compare import Analysis
 from harness.analysis.costs import CostAnalysis, common_k, prices, workload
 from harness.analysis.kept import configurations, dense_bytes
+from harness.analysis.terms import objective
 from harness.catalogue import DUMMY
 from harness.models import TRAINED
 from harness.plan import slug
 from harness.report import cost_figures, cost_tables, cost_words
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.cost_tables import MODES
+from harness.report.tables import with_interval
 from harness.store import Results
 
 LONG = 15
@@ -32,7 +34,7 @@ def cost_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Bloc
     costs = analysis.costs.of(dataset)
     board = analysis.leaderboard
     board = board[board["dataset"] == dataset]
-    quality = board[board["metric"] == results.plan["metrics"][0]]
+    quality = board[board["metric"] == objective(results)]
     blocks = list(_decide(results, costs, quality, analysis.storage, dataset))
     for device in _devices(costs):
         blocks += _on_device(results, costs, quality, dataset, device)
@@ -80,11 +82,8 @@ def _decide(
     if vectors.empty:
         return
     dense = dense_bytes(_of(storage, dataset), results.plan["baseline"], configurations(results))
-    values = {
-        row.system: f"{row.value:.4f} [{row.low:.3f}, {row.high:.3f}]"
-        for row in quality.itertuples()
-    }
-    metric = results.plan["metrics"][0]
+    values = {row["system"]: with_interval(row) for row in quality.to_dict("records")}
+    metric = objective(results)
     table = cost_tables.decision_table(vectors, here, values, metric, dense, k)
     caption = (
         f"Token vectors of each system, beside the dense vector's {dense:,.0f} bytes. "
@@ -165,7 +164,7 @@ def _whole(
     )
     shared = cost_tables.sharing_words(whole[whole["mode"] == "on the fly"])
     caption += f" On the fly, {shared}" if shared else ""
-    metric = results.plan["metrics"][0]
+    metric = objective(results)
     points = cost_figures.points(whole, quality)
     figures = []
     if len(points) > 1:

@@ -12,8 +12,9 @@ from harness import files
 from harness.analysis.load import BEHIND, STRETCHES
 from harness.analysis.percentiles import MINIMUM
 from harness.analysis.ratios import FEWEST_QUERIES, QUIET
-from harness.analysis.stats import RESAMPLES
+from harness.analysis.stats import FEWEST, RESAMPLES
 from harness.analysis.tail import PERCENT, PLANNED, SETTLING
+from harness.analysis.terms import objective, terms
 from harness.report.blocks import Block, Section
 from harness.store import Results
 
@@ -29,7 +30,7 @@ HEADS: Mapping[str, str] = {
     r"first stage|reranked|ceiling|share of the gap closed|lost before|left behind": "ceilings",
     r"\d+": "depths",
     r"chance to be dominated": "frontier",
-    r"p \(Holm\)|wins / ties / losses": "tests",
+    r"p \(.*Holm\)|shown|wins / ties / losses": "tests",
     r"k = .*|calls|p\d\d( ms)?( \[95 %\])?|(query|documents|score) ms": "latency",
     r"(fetch|memory|map|cold map) ms": "fetching",
     r"GB / million docs|times .*|(vectors|vectors or terms|bytes) / doc|stored|on disk|difference|dims?": "storage",
@@ -57,6 +58,9 @@ def methods(results: Results) -> Section:
     facts = {
         "seed": results.plan["seed"],
         "resamples": f"{RESAMPLES:,}",
+        "fewest_queries": FEWEST,
+        "objective": objective(results),
+        "smallest": f"{terms(results).smallest_gain_that_matters:g}",
         "depths": _depths(results),
         "percentiles": ", ".join(percentiles),
         "fewest": FEWEST_QUERIES,

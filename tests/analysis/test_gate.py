@@ -90,7 +90,7 @@ def test_three_queries_say_which_margin_they_could_have_seen(bench: Bench) -> No
     assert (gate.status, statuses(gate)) == ("no verdict", ["pass", "inconclusive"])
     # s = 0.1: 2.4865 x 0.1 / sqrt(3) = 0.1436
     assert told(gate)["second"][1] == (
-        "+0.0000 in the mean [-0.1000, +0.1000]: 3 queries can see no margin below 0.144 at best; "
+        "+0.0000 in the mean: 3 queries can see no margin below 0.144 at best; "
         "to decide anything a gate of this size takes 5."
     )
 

@@ -18,7 +18,7 @@ from harness.analysis import compare
 from harness.analysis.costs import analyse_costs
 from harness.analysis.decision import Recommendation, decide
 from harness.analysis.gains import GAINS, Gains
-from harness.analysis.needs import Kind, Need, less
+from harness.analysis.need import Kind, Need, less
 from harness.analysis.options import Option
 from harness.analysis.pace import UNKNOWN
 from harness.analysis.ratios import Ratio
@@ -178,6 +178,10 @@ def test_a_flip_does_not_follow_noise() -> None:
     )
     assert len(told) == 1
     assert told[0].startswith("Keep base")
+    # and where 100 calls of each carry no percentile, but keep to the limit
+    few = literal(QUALITY, seconds=dict(zip(SIZES, spread, strict=True)), timed=100, **sizes)
+    assert decided(few, **limit).answer == "adopt"
+    assert not [flip for flip in tighter(decided(few, **limit)) if "late" in flip.split(" if ")[0]]
 
 
 NAMES = ("base", "a", "b", "c")
@@ -269,3 +273,6 @@ def test_less_by_hand() -> None:
     assert less(Need(1.0, high=1.5), Need(2.0, low=1.6))
     assert not less(Need(1.0, doubt=2.0), Need(2.0, doubt=2.0))
     assert not less(Need(1.0, doubt=math.inf), Need(99.0, doubt=math.inf))
+    # calls that carry no percentile may show bounds of it
+    assert less(Need(math.nan, 1.0, at_most=2.0), Need(math.nan, 3.0, at_most=4.0))
+    assert not less(Need(math.nan, 1.0, at_most=2.0), Need(math.nan, 1.5, at_most=4.0))

@@ -25,7 +25,8 @@ from harness.encoders.token_endpoint import TokenEndpoint
 from harness.endpoints import colbert, served
 from harness.errors import ComponentError, ServerError
 from harness.execute import Execution
-from harness.plan import Plan, component_key, make_plan
+from harness.keys import component_key
+from harness.plan import Plan, make_plan
 from harness.protocols import Stores
 from harness.rerankers.endpoint import Endpoint
 from harness.retrievers.endpoint import Endpoint as Search
