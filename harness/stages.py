@@ -231,7 +231,7 @@ def _checked(given: Sequence[float], query: Query, docs: Sequence[Doc]) -> list[
     for score, doc in zip(found, docs, strict=True):
         if why := score_fault(score) or _least(score):
             raise ComponentError(
-                f"For query {query.query_id!r} the reranker gave document {doc.doc_id!r} a score "
+                f"The reranker gave document {doc.doc_id!r} for query {query.query_id!r} a score "
                 f"that {why}."
             )
     return [float(np.float32(score)) for score in found]
