@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness import forward, frames, machine, registry, traffic
+from harness import forward, machine, registry, traffic
+from harness.analysis.settling import Inquiry
 from harness.data import Doc, Query, Run
 from harness.errors import ComponentError
 from harness.latency import arms, cold, memory, offline, rounds
 from harness.latency.arms import Scores, Setting
 from harness.latency.course import Arm
+from harness.latency.settle import Settling
+from harness.latency.tables import Rows, Tables, made
 from harness.plan import Costing, Stage, Trial, component_key, has_random_weights, stand_in
 from harness.protocols import Loadable, Served
 from harness.provenance import provenance
@@ -22,12 +25,8 @@ from harness.settings import Experiment, Latency
 from harness.store import Store
 from harness.work import Work
 
-Rows = list[dict[str, Any]]
-
 TUNING_QUERIES = 30
 """Queries for warm-up and the choice of batch policies; they are not timed."""
-
-TABLES = ("calls", "arms", "starts", "throughput", "rounds")
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,6 @@ class Chosen:
     timed: Sequence[Query]
     tuning: Sequence[Query]
     candidates: tuple[int, ...]
-
-
-@dataclass
-class Tables:
-    """Rows of the tables of latency, as they come."""
-
-    rows: dict[str, Rows] = field(default_factory=lambda: {name: [] for name in TABLES})
-    rankings: dict[str, Mapping[Any, Sequence[str]]] = field(default_factory=dict)
-    """By device: what the arms ranked."""
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def measure(
@@ -82,7 +71,7 @@ def measure(
         },
         "provenance": provenance(),
     }
-    return {name: _table(name, rows) for name, rows in found.rows.items()}, facts
+    return made(found.rows), facts
 
 
 def _measurable(
@@ -162,6 +151,7 @@ def _on_device(
     found: Tables,
 ) -> None:
     settings = experiment.latency or Latency()
+    inquiry = Inquiry(store.folder, trials[0].dataset.name)
     setting = Setting(
         work=work,
         device=device,
@@ -188,13 +178,13 @@ def _on_device(
                 device,
                 experiment.seed,
                 work.progress,
+                Settling(inquiry, settings, chosen.tuning[0], found, work.progress),
             )
         texts = [doc.text for doc in work.dataset.docs]
         found.rows["throughput"] += offline.throughput(
             fitting, chosen.timed, texts, settings.budget_s, device, work.progress
         )
-    for name in ("calls", "arms", "rounds"):
-        found.rows[name] += [{**row, "device": device} for row in getattr(timed, name)]
+    found.rows = found.joined(timed)
     found.rankings[device] = timed.rankings
 
 
@@ -311,8 +301,3 @@ def _compare_devices(found: Tables, devices: Sequence[str]) -> None:
                 order = [place.get(doc_id, len(place)) for doc_id in ids]
                 taus.append(kendalltau(range(len(order)), order).statistic)
         row["tau"] = float(np.mean(taus)) if taus else float("nan")
-
-
-def _table(name: str, rows: Rows) -> pd.DataFrame:
-    columns = list(getattr(frames, name.upper()))
-    return pd.DataFrame(rows).reindex(columns=columns)
