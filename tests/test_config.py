@@ -455,7 +455,7 @@ def test_a_quick_run_takes_less_time_and_never_more(tmp_path: Path) -> None:
     assert (found.load.seconds, found.load.longest_s, found.load.requests) == (5, 5, 9)
     assert found.latency is not None
     assert found.storage is not None
-    assert (found.latency.budget_s, found.latency.starts) == (2, 0)
+    assert (found.latency.budget_s, found.latency.settle_s, found.latency.starts) == (2, 0, 0)
     assert (found.storage.documents, found.storage.plaid_nbits) == (100, ())
     assert quickened(loaded(tmp_path)).latency is None
 

@@ -81,10 +81,13 @@ def not_known(need: Need, limit: float, settle_s: float) -> str:
 
 
 def _way_on(seen: Seen, seconds: float, settle_s: float) -> str:
-    """How to settle a percentile; `seconds` are those of a call, twice which leaves room."""
+    """How to settle a percentile; `seconds` are those of a call.
+
+    Three times as many leave room for the arms that are called beside it, and for chance.
+    """
     if math.isinf(seen.more):
         return "it is so near the limit that no number of calls like these would settle it"
-    enough = 10 * math.ceil((settle_s + 2 * seen.more * seconds) / 10)
+    enough = 10 * math.ceil((settle_s + 3 * seen.more * seconds) / 10)
     return (
         f"about {seen.more:,.0f} more calls like these would: write `settle_s: {enough}` under "
         "`latency` and run again"

@@ -132,15 +132,10 @@ def _undecided(case: Case, choice: Choice, metric: str) -> Iterator[str]:
     row = case.gains.of[choice.option.system]
     yield (
         f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
-<<<<<<< HEAD
         f"{case.baseline.name}. {_beats(row)} looks like more than {case.smallest:g}, the "
-        f"smallest gain that matters, but {case.gains.queries:,} queries do not show it "
+        "smallest gain that matters, but "
+        f"{counted(case.gains.queries, 'query does', 'queries do')} not show it "
         f"({chance(row.p_holm)} after Holm's correction for {case.gains.family} compared)."
-=======
-        f"{case.baseline.name}. That looks like more than {case.smallest:g}, the smallest gain that "
-        f"matters, but {counted(case.gains.queries, 'query does', 'queries do')} not show it (p = {row.p_holm:.4f} after "
-        f"Holm's correction for {len(case.gains.of)} compared)."
->>>>>>> gate
     )
     if said := unknowns(case, choice.option):
         yield f"Whether it meets what is required is not known either: {said}."

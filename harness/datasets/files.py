@@ -13,11 +13,8 @@ from harness.data import Dataset, Doc, Query
 from harness.datasets._qrels import FORMATS, Placed, read_judgements
 from harness.errors import DataError
 from harness.files import sha256, text_lines
-<<<<<<< HEAD
 from harness.protocols import PLACE
-=======
 from harness.words import counted
->>>>>>> gate
 
 Item = TypeVar("Item", Doc, Query)
 

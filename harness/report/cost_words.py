@@ -39,6 +39,20 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
         )
 
 
+def settled_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What more calls after the planned rounds settled, and what they did not."""
+    budget = facts["settings"].get("settle_s", 0.0)
+    for device, spent in facts.get("settled", {}).items():
+        for settled, verb in ((True, "settled"), (False, "did not settle")):
+            arms = [arm for arm in spent["arms"] if arm["settled"] == settled]
+            if arms:
+                said = ", ".join(f"{a['calls']:,} of {a['system']} ({a['mode']})" for a in arms)
+                yield (
+                    f"More calls after the planned rounds on {device} {verb} what was open: {said}; "
+                    f"{spent['seconds']:,.0f} s of {budget:g} were spent."
+                )
+
+
 def _grouped(named: Mapping[str, str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in named.items():

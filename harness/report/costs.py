@@ -59,7 +59,11 @@ def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
     arms, rounds = _of(results.costs["arms"], dataset), _of(results.costs["rounds"], dataset)
     noise, noisy = cost_words.noise_lines(costs.noise)
     rankings, different = cost_words.ranking_lines(arms)
-    lines = [*cost_words.setting_lines(facts, arms), *cost_words.machine_lines(rounds)]
+    lines = [
+        *cost_words.setting_lines(facts, arms),
+        *cost_words.settled_lines(facts),
+        *cost_words.machine_lines(rounds),
+    ]
     unseen = [] if len(costs.noise) else ["NOISY? No two equal arms were timed."]
     return Block(
         "What the numbers of cost were measured on",

@@ -13,12 +13,8 @@ from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
 from harness.files import sha256
 from harness.frames import ranked
-<<<<<<< HEAD
 from harness.protocols import PLACE, Footprint, Searcher
-=======
-from harness.protocols import Footprint, Searcher
 from harness.words import counted
->>>>>>> gate
 
 
 @dataclass(frozen=True)
