@@ -108,7 +108,7 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
     if reference.startswith((".", "/", "~")):
         return _in_folder(reference, Path(reference).expanduser(), file)
     if not HUB_ID.fullmatch(reference):
-        raise ModelError(f"{reference!r} is neither a folder (./...), a `package:` nor a hub id.")
+        raise ModelError(f"{reference!r} is neither a folder, a `package:` nor a hub id.")
     if twofold := two_meanings(reference, Path()):
         raise ModelError(f"{twofold}.")
     return _in_hub_cache(reference, file)
