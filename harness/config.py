@@ -12,6 +12,7 @@ from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.metrics import parsed
+from harness.models import two_meanings
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
 from harness.rules import Known, read_parity, read_rules
@@ -136,23 +137,26 @@ class _Reader:
         return registry.part(model, value, path, self._fault)
 
     def component(self, protocol: type, spec: Any, path: str) -> Any:
-        return registry.build((protocol,), self._rebased(spec), path, self._fault)
+        return registry.build((protocol,), self._rebased(spec, path), path, self._fault)
 
-    def _rebased(self, spec: Any) -> Any:
+    def _rebased(self, spec: Any, path: str) -> Any:
         """`spec` with every path in it made absolute, counted from the experiment file's folder."""
         if isinstance(spec, tuple):
-            return tuple(self._rebased(item) for item in spec)
+            return tuple(self._rebased(item, f"{path}[{i}]") for i, item in enumerate(spec))
         if not isinstance(spec, Mapping):
             return spec
         return {
-            key: self._path(key, value, spec) if isinstance(value, str) else self._rebased(value)
+            key: self._path(key, value, spec, f"{path}.{key}")
+            if isinstance(value, str)
+            else self._rebased(value, f"{path}.{key}")
             for key, value in spec.items()
         }
 
-    def _path(self, key: str, value: str, spec: Mapping[str, Any]) -> str:
-        here = (
-            key in ("model", "base") and "url" not in spec
-        )  # a server's model lies where the server is
+    def _path(self, key: str, value: str, spec: Mapping[str, Any], path: str) -> str:
+        # A server's model lies where the server is.
+        here = key in ("model", "base") and "url" not in spec
+        if here and (fault := two_meanings(value, self._folder, Path())):
+            self._fault(path, fault)
         named = key == "path" or (key.endswith("_path") and value != "")
         local = named or (here and value.startswith((".", "/", "~")))
         return str((self._folder / Path(value).expanduser()).resolve()) if local else value

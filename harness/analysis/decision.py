@@ -78,7 +78,7 @@ def decide(
     return Recommendation(
         answer=choice.answer,
         system=choice.option.name,
-        gains=desk.gains,
+        gains=at.gains,
         headline=headline(case, choice),
         reasons=[
             *reasons(case, choice, metric),
