@@ -15,7 +15,7 @@ from harness.metrics import parsed
 from harness.models import two_meanings
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
-from harness.rules import Known, read_parity, read_rules
+from harness.rules import Known, measures_quality, read_parity, read_rules
 from harness.settings import (
     DatasetChoice,
     Decision,
@@ -272,13 +272,20 @@ class _Reader:
         return str(name)
 
     def objective(self, decision: Decision | None, metrics: Sequence[str]) -> None:
-        """Note it where the decision's objective is not measured."""
-        if decision and decision.objective and metrics and decision.objective not in metrics:
+        """Note it where the decision's objective is not measured, or no metric can be one."""
+        named = decision and decision.objective
+        if named and not measures_quality(named):
+            told = f"{named} is no measure of quality: more of it is not better"
+            self._fault("decision.objective", told)
+        elif named and metrics and named not in metrics:
             self._fault(
                 "decision.objective",
-                f"{decision.objective!r} is not a metric of the experiment"
-                f"{registry.did_you_mean(decision.objective, metrics)}",
+                f"{named!r} is not a metric of the experiment"
+                f"{registry.did_you_mean(named, metrics)}",
             )
+        elif metrics and not any(map(measures_quality, metrics)):
+            told = "none is a measure of quality, by which systems are compared: add ndcg@10"
+            self._fault("metrics", told)
 
     def claims(self, name: Any) -> Path | None:
         """The file of claims, which must be whole before anything is run for its sake."""

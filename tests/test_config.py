@@ -374,6 +374,10 @@ MONTH["workload"]["queries_per_day"] = 1
             {"objective": "ndcg@10"},
             "decision.objective: 'ndcg@10' is not a metric of the experiment; did you mean 'ndcg@3'?",
         ),
+        (
+            {"objective": "judged@10"},
+            "decision.objective: judged@10 is no measure of quality: more of it is not better",
+        ),
         ({"smallest_gain_that_matters": 1.5}, "decision.smallest_gain_that_matters: input should"),
         (
             {"smallest_gain_that_matters": float("nan")},
@@ -404,6 +408,13 @@ def test_fault_in_the_terms(tmp_path: Path, decision: dict[str, Any], fault: str
     assert row.partition(": ")[2].startswith(fault)
     with pytest.raises(ConfigError, match=re.escape(fault)):
         load_decision(file)
+
+
+def test_what_is_no_quality_decides_nothing(tmp_path: Path) -> None:
+    (row,) = faults(write_experiment(tmp_path, metrics=["judged@3", "ties@3"]))
+    assert row.partition(": ")[2] == (
+        "metrics: none is a measure of quality, by which systems are compared: add ndcg@10"
+    )
 
 
 @pytest.mark.parametrize(

@@ -95,13 +95,13 @@ def not_shown(row: Any, family: int) -> str:
     """Of a gain that is not shown: that a loss is, or that the queries do not tell."""
     if row.verdict == "worse":
         return "a loss that is shown"
-    corrected = f" after Holm's correction for {family} comparisons" if family > 1 else ""
-    return f"which these queries cannot tell from no gain ({chance(row.p_none_holm)}{corrected})"
+    return f"which these queries cannot tell from no gain ({chance(row.p_none_holm, family)})"
 
 
-def chance(p: float) -> str:
-    """A p in words, with four decimals."""
-    return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
+def chance(p: float, family: int) -> str:
+    """A p in words with four decimals, and for how many comparisons it is corrected."""
+    corrected = f" after Holm's correction for {family} comparisons" * (family > 1)
+    return ("p < 0.0001" if p < 0.0001 else f"p = {p:.4f}") + corrected
 
 
 def _in_vain(results: Results, gained: Gains) -> Iterator[str]:

@@ -44,12 +44,11 @@ def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
 
 
 def _ready(case: Case, choice: Choice, metric: str) -> Iterator[str]:
-    row, count = case.gains.of[choice.option.system], case.gains.family
-    among = f", also after Holm's correction for the {count} comparisons with it" * (count > 1)
+    row = case.gains.of[choice.option.system]
     yield (
         f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
         f"{case.baseline.name}: the lower bound reaches {case.smallest:g}, the smallest gain that "
-        f"matters{among} ({chance(row.p_holm)})."
+        f"matters ({chance(row.p_holm, case.gains.family)})."
     )
     yield _met(case, choice.option)
     ready = ranked(case, "shown", standings(case), ("in",))
@@ -135,7 +134,7 @@ def _undecided(case: Case, choice: Choice, metric: str) -> Iterator[str]:
         f"{case.baseline.name}. {_beats(row)} looks like more than {case.smallest:g}, the "
         "smallest gain that matters, but "
         f"{counted(case.gains.queries, 'query does', 'queries do')} not show it "
-        f"({chance(row.p_holm)} after Holm's correction for {case.gains.family} compared)."
+        f"({chance(row.p_holm, case.gains.family)})."
     )
     if said := unknowns(case, choice.option):
         yield f"Whether it meets what is required is not known either: {said}."
@@ -178,24 +177,20 @@ def _most(case: Case, able: Sequence[Option], metric: str) -> str:
     most = max(able, key=lambda one: case.gains.of[one.system].gain)
     row, which = case.gains.of[most.system], " that no requirement rules out" * bool(case.limits)
     gain = gain_words(case, metric, most.system)
-    many = f"Of the {len(able)} systems{which}, "
-    if row.verdict == "same":
-        who = f"none of the {len(able)} systems" if len(able) > 1 else "the only other system"
-        return f"By {metric} {who}{which} differs from {case.baseline.name} in any query."
-    if row.gain <= 0:
-        who = (
-            f"{many}none gains; the nearest, {most.name},"
-            if len(able) > 1
-            else (f"The only other system{which}, {most.name},")
-        )
-        return f"{who} differs by {gain}, {not_shown(row, case.gains.family)}."
-    who = (
-        f"{many}{most.name} gains most: "
-        if len(able) > 1
-        else (f"The only other system{which}, {most.name}, gains ")
+    alone = len(able) == 1
+    many, only = (
+        f"Of the {len(able)} systems{which}, ",
+        f"The only other system{which}, {most.name},",
     )
+    if row.verdict == "same":
+        who = f"none of the {len(able)} systems{which} gains; " * (not alone)
+        return f"By {metric} {who}{most.name} differs from {case.baseline.name} in no query."
+    if row.gain <= 0:
+        who = only if alone else f"{many}none gains; the nearest, {most.name},"
+        return f"{who} differs by {gain}, {not_shown(row, case.gains.family)}."
+    who = f"{only} gains" if alone else f"{many}{most.name} gains most:"
     return (
-        f"{who}{gain} over {case.baseline.name}, which is less than {case.smallest:g}, the smallest "
+        f"{who} {gain} over {case.baseline.name}, which is less than {case.smallest:g}, the smallest "
         "gain that matters."
     )
 

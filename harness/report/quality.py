@@ -14,10 +14,10 @@ from harness.analysis.dimensions import line
 from harness.analysis.kept import Configs, configurations
 from harness.analysis.terms import objective
 from harness.plan import slug
+from harness.quality import DIAGNOSTICS
 from harness.report import figures
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.tables import NONE, Table, number, with_interval
-from harness.rules import measures_quality
 from harness.store import Results
 from harness.words import counted
 
@@ -63,13 +63,13 @@ def _leaderboard(board: pd.DataFrame, metrics: Sequence[str], label: str) -> Blo
 
 def leaderboard_table(board: pd.DataFrame, metrics: Sequence[str]) -> Table:
     """A row a system of one dataset: its means with intervals, and what they rest on."""
-    rows, measured = [], list(filter(measures_quality, metrics))
+    rows, measured = [], [metric for metric in metrics if metric not in DIAGNOSTICS]
     for system, group in board.groupby("system", sort=False):
         by_metric = group.set_index("metric")
         cells = [with_interval(by_metric.loc[metric]) for metric in measured]
-        extra = [f"{by_metric.loc[name, 'value']:.0%}" for name in ("judged@10", "ties@10")]
+        extra = [f"{by_metric.loc[name, 'value']:.0%}" for name in DIAGNOSTICS]
         rows.append([str(system), *cells, *extra])
-    return Table(["system", *measured, "judged@10", "ties@10"], rows)
+    return Table(["system", *measured, *DIAGNOSTICS], rows)
 
 
 def _differences(
