@@ -275,14 +275,12 @@ class _Reader:
         """Note it where the decision's objective is not measured, or no metric can be one."""
         named = decision and decision.objective
         if named and not measures_quality(named):
-            told = f"{named} is no measure of quality: more of it is not better"
-            self._fault("decision.objective", told)
-        elif named and metrics and named not in metrics:
             self._fault(
-                "decision.objective",
-                f"{named!r} is not a metric of the experiment"
-                f"{registry.did_you_mean(named, metrics)}",
+                "decision.objective", f"{named} is no measure of quality: more is not better"
             )
+        elif named and metrics and named not in metrics:
+            meant = registry.did_you_mean(named, metrics)
+            self._fault("decision.objective", f"{named!r} is not a metric of the experiment{meant}")
         elif metrics and not any(map(measures_quality, metrics)):
             told = "none is a measure of quality, by which systems are compared: add ndcg@10"
             self._fault("metrics", told)

@@ -10,9 +10,25 @@ from typing import Any
 from harness import code, registry
 from harness.data import digest
 from harness.protocols import PLACE, SPEED, Identified
+from harness.settings import DatasetChoice
 
 ANYWHERE = "/"
 """What stands for the place of a model or file whose content is known."""
+
+
+def data_facts(choice: DatasetChoice) -> dict[str, Any]:
+    """What a dataset is made of: its source, the digests or versions of that, and which part."""
+    return {
+        "source": registry.config_of(choice.source),
+        "identity": dict(choice.source.identity()),
+        "subset": choice.subset.model_dump() if choice.subset else None,
+    }
+
+
+def dataset_key(choice: DatasetChoice) -> str:
+    """A hash of what decides which documents, queries and judgements there are."""
+    facts = data_facts(choice)
+    return key(component_key(choice.source), facts["subset"], code.versions("harness.subset"))
 
 
 def stage_key(before: str, component: Any, depth: int) -> str:

@@ -162,7 +162,7 @@ def absent(reference: str, wanted_by: str) -> ModelError:
     return ModelError(
         f"The model {reference!r} (wanted by {wanted_by}) is not on this machine and the hub "
         "cannot be reached. Run `python -m harness fetch FILE` on a connected machine and copy its "
-        f"hub cache to {_cache_folder()} here, or name a local folder as the model."
+        f"hub cache to {hub.cache_folder()} here, or name a local folder as the model."
     )
 
 
@@ -301,14 +301,6 @@ def _holds_weights(path: Path) -> bool:
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         return all((path / shard).exists() for shard in shards)
     return any(file.exists() for pattern in WEIGHTS for file in path.glob(pattern))
-
-
-def _cache_folder() -> str:
-    try:
-        from huggingface_hub import constants
-    except ImportError:
-        return "the hub cache"
-    return str(constants.HF_HUB_CACHE)
 
 
 def check_remote_code(reference: object, trust_remote_code: bool) -> None:

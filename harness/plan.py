@@ -17,7 +17,7 @@ from typing import Any, Literal
 from harness import code, files, registry
 from harness.catalogue import DUMMY
 from harness.errors import DataError
-from harness.keys import component_key, stage_key, timing_key
+from harness.keys import component_key, dataset_key, stage_key, timing_key
 from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
 from harness.protocols import HasTraining, Identified, Served
@@ -222,7 +222,7 @@ def make_plan(experiment: Experiment) -> Plan:
     trials = tuple(
         _trial(choice, system, dataset_key)
         for choice in experiment.datasets
-        for dataset_key in [_dataset_key(choice)]
+        for dataset_key in [dataset_key(choice)]
         for system in experiment.systems
     )
     return Plan(experiment, trials)
@@ -287,7 +287,7 @@ def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
             "no training queries."
         )
     queries = choice.source.training()
-    data = key_of(_dataset_key(choice), component_key(queries))
+    data = key_of(dataset_key(choice), component_key(queries))
     retriever, depth = training.negatives.retriever, training.negatives.depth
     candidates = Stage("retrieve", stage_key(data, retriever, depth), retriever, depth)
     made_by = code.versions(*(f"harness.learning.{name}" for name in TRAINING))
@@ -307,20 +307,6 @@ def stand_in(first: Stage) -> Stage:
     from harness.retrievers.bm25 import Bm25
 
     return Stage("retrieve", key_of(first.key, "stand-in"), Bm25(), first.depth)
-
-
-def data_facts(choice: DatasetChoice) -> dict[str, Any]:
-    """What a dataset is made of: its source, the digests or versions of that, and which part."""
-    return {
-        "source": registry.config_of(choice.source),
-        "identity": dict(choice.source.identity()),
-        "subset": choice.subset.model_dump() if choice.subset else None,
-    }
-
-
-def _dataset_key(choice: DatasetChoice) -> str:
-    facts = data_facts(choice)
-    return key_of(component_key(choice.source), facts["subset"], code.versions("harness.subset"))
 
 
 def slug(name: str) -> str:

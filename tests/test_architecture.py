@@ -29,10 +29,11 @@ FLOORS = (
     ("harness.analysis",),
     ("harness.stages", "harness.store"),
     ("harness.plan",),
+    ("harness.keys",),
     ("harness.config",),
     ("harness.rules", "harness.claim_file", "harness.random_weights"),
     ("harness.settings", "harness.claim", "harness.arithmetic"),
-    ("harness.systems", "harness.onnx_export", "harness.keys"),
+    ("harness.arguments", "harness.systems", "harness.onnx_export"),
     ("harness.registry",),
 )
 """From the top down; a module imports nothing of a floor above its own."""
