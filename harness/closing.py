@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.clock import Kind
+from harness.words import counted, shortened
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Analysis
     from harness.execute import Execution
 
 WIDTH = 79
-
-NAME = 33
-"""Characters of a system's name that are shown beside its mode."""
 
 OUTSIDE: dict[Kind, str] = {
     "load": "loading models and their libraries",
@@ -37,6 +35,7 @@ def as_text(analysis: Analysis, execution: Execution, report: Path) -> str:
         *_cost_lines(analysis),
         *paragraph(analysis.answer),
         *(line for said in analysis.loads.capacities["said"] for line in ["", *paragraph(said)]),
+        *_package_lines(analysis),
         *_decision_lines(analysis),
         "",
     ]
@@ -68,6 +67,18 @@ def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
     return json.dumps(content, indent=1)
 
 
+def _package_lines(analysis: Analysis) -> list[str]:
+    """That systems were not made alike: to be known before the decision is."""
+    from harness.analysis.alarms import OTHER_PACKAGES
+
+    table = analysis.alarms[analysis.alarms["alarm"] == OTHER_PACKAGES]
+    lines: list[str] = []
+    for row in table.itertuples():
+        told = f"Caution, {row.alarm} ({row.system} on {row.dataset}): {row.evidence}"
+        lines += ["", *paragraph(told)]
+    return lines
+
+
 def _decision_lines(analysis: Analysis) -> list[str]:
     """What to do, and the first reason."""
     decision = analysis.decision
@@ -86,7 +97,8 @@ def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
         rows += [
             [str(name), *(f"{values.loc[name, m]:.4f}" for m in metrics)] for name in values.index
         ]
-        lines += ["", *paragraph(f"{dataset}, {count} queries"), *columns(rows)]
+        queries = counted(count, "query", "queries")
+        lines += ["", *paragraph(f"{dataset}, {queries}"), *columns(rows)]
         alarmed = analysis.alarms[analysis.alarms["dataset"] == dataset]
         told = [sentence(row) for row in alarmed.itertuples() if row.severity != INFO]
         lines += [
@@ -118,7 +130,7 @@ def _cost_lines(analysis: Analysis) -> list[str]:
                 cells = dict.fromkeys(sizes or ["any"], next(iter(cells.values())))
             rows.append(
                 [
-                    f"{short(str(system), NAME)}, {mode}",
+                    f"{system}, {mode}",
                     *(cells.get(k, "-") for k in sizes or ["any"]),
                 ]
             )
@@ -131,19 +143,14 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows with the first column to the left and cut to fit, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rest = sum(widths[1:]) + 2 * len(widths[1:])
-    first = min(widths[0], max(WIDTH - 2 - rest, 8))
+    names = shortened([row[0] for row in rows], max(WIDTH - 2 - rest, 8))
+    first = max(map(len, names.values()))
     return [
         "  "
-        + short(row[0], first).ljust(first)
+        + names[row[0]].ljust(first)
         + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
         for row in rows
     ]
-
-
-def short(text: str, width: int) -> str:
-    """`text` without its middle where it is too long: names made by `vary` differ at the end."""
-    end = (width - 1) // 2
-    return text if len(text) <= width else f"{text[: width - 1 - end]}…{text[-end:]}"
 
 
 def paragraph(text: str) -> list[str]:

@@ -11,10 +11,11 @@ from harness import registry
 from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
-from harness.metrics import Metric, parsed
+from harness.metrics import parsed
+from harness.models import two_meanings
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
-from harness.rules import Known, read_parity, read_rules
+from harness.rules import Known, measures_quality, read_parity, read_rules
 from harness.settings import (
     DatasetChoice,
     Decision,
@@ -136,23 +137,26 @@ class _Reader:
         return registry.part(model, value, path, self._fault)
 
     def component(self, protocol: type, spec: Any, path: str) -> Any:
-        return registry.build((protocol,), self._rebased(spec), path, self._fault)
+        return registry.build((protocol,), self._rebased(spec, path), path, self._fault)
 
-    def _rebased(self, spec: Any) -> Any:
+    def _rebased(self, spec: Any, path: str) -> Any:
         """`spec` with every path in it made absolute, counted from the experiment file's folder."""
         if isinstance(spec, tuple):
-            return tuple(self._rebased(item) for item in spec)
+            return tuple(self._rebased(item, f"{path}[{i}]") for i, item in enumerate(spec))
         if not isinstance(spec, Mapping):
             return spec
         return {
-            key: self._path(key, value, spec) if isinstance(value, str) else self._rebased(value)
+            key: self._path(key, value, spec, f"{path}.{key}")
+            if isinstance(value, str)
+            else self._rebased(value, f"{path}.{key}")
             for key, value in spec.items()
         }
 
-    def _path(self, key: str, value: str, spec: Mapping[str, Any]) -> str:
-        here = (
-            key in ("model", "base") and "url" not in spec
-        )  # a server's model lies where the server is
+    def _path(self, key: str, value: str, spec: Mapping[str, Any], path: str) -> str:
+        # A server's model lies where the server is.
+        here = key in ("model", "base") and "url" not in spec
+        if here and (fault := two_meanings(value, self._folder, Path())):
+            self._fault(path, fault)
         named = key == "path" or (key.endswith("_path") and value != "")
         local = named or (here and value.startswith((".", "/", "~")))
         return str((self._folder / Path(value).expanduser()).resolve()) if local else value
@@ -241,6 +245,7 @@ class _Reader:
 
     def metrics(self, specs: Any, systems: Sequence[System]) -> tuple[str, ...]:
         found: list[str] = []
+        depths = {system.depth.retrieve: system.name for system in systems}
         for i, metric in enumerate(self._entries(specs, "metrics")):
             path = f"metrics[{i}]"
             if self.value(str, metric, path) is None:
@@ -250,7 +255,7 @@ class _Reader:
             except ValueError as error:
                 self._fault(path, str(error))
                 continue
-            if why := _unmeasurable(wanted, systems):
+            if why := wanted.unmeasurable(depths):
                 self._fault(path, why)
             found.append(str(wanted))
         self._no_repeats(found, "metrics", "say it once")
@@ -267,13 +272,20 @@ class _Reader:
         return str(name)
 
     def objective(self, decision: Decision | None, metrics: Sequence[str]) -> None:
-        """Note it where the decision's objective is not measured."""
-        if decision and decision.objective and metrics and decision.objective not in metrics:
+        """Note it where the decision's objective is not measured, or no metric can be one."""
+        named = decision and decision.objective
+        if named and not measures_quality(named):
+            told = f"{named} is no measure of quality: more of it is not better"
+            self._fault("decision.objective", told)
+        elif named and metrics and named not in metrics:
             self._fault(
                 "decision.objective",
-                f"{decision.objective!r} is not a metric of the experiment"
-                f"{registry.did_you_mean(decision.objective, metrics)}",
+                f"{named!r} is not a metric of the experiment"
+                f"{registry.did_you_mean(named, metrics)}",
             )
+        elif metrics and not any(map(measures_quality, metrics)):
+            told = "none is a measure of quality, by which systems are compared: add ndcg@10"
+            self._fault("metrics", told)
 
     def claims(self, name: Any) -> Path | None:
         """The file of claims, which must be whole before anything is run for its sake."""
@@ -295,20 +307,6 @@ class _Reader:
     def _no_repeats(self, values: Sequence[str], path: str, way_out: str) -> None:
         for value in sorted({value for value in values if values.count(value) > 1}):
             self._fault(path, f"{value!r} occurs more than once: {way_out}")
-
-
-def _unmeasurable(metric: Metric, systems: Sequence[System]) -> str | None:
-    """Why a metric says nothing of the systems' runs, as deep as they are; None where it does."""
-    depths = {system.depth.retrieve: system.name for system in systems}
-    if metric.cut is None and len(depths) > 1:
-        told = " and ".join(f"{depth} of {name!r}" for depth, name in sorted(depths.items())[:2])
-        return f"{metric} looks at all that was retrieved, which is {told}: give it a cut-off"
-    if metric.cut is not None and systems and min(depths) < metric.cut:
-        return (
-            f"{metric} looks deeper than the {min(depths)} documents that {depths[min(depths)]!r} "
-            "retrieves; raise depth.retrieve or lower the cut-off"
-        )
-    return None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -1,40 +1,42 @@
 """What an experiment will do: trials (dataset x system) made of stages that trials can share.
 
 A stage's key is a hash of everything that its result depends on: the content of the dataset, the
-component with every default filled in, its models' revisions, and the stage before it. Metrics and
-names are not in it: measuring again, or renaming, runs no model. Where a component's model is one
+component with every default filled in, its code and packages, its models' revisions, and the stage
+before it. Metrics and names are not in it: measuring again, or renaming, runs no model. Where a component's model is one
 to be trained, the training is a stage, too, and the component has a reference to its result.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from harness import registry
+from harness import code, files, registry
 from harness.catalogue import DUMMY
-from harness.data import digest
 from harness.errors import DataError
+from harness.keys import component_key, stage_key, timing_key
+from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
-from harness.protocols import HasTraining, Identified, Keyed, Served
+from harness.protocols import HasTraining, Identified, Served
 from harness.provenance import measured_on
 from harness.settings import DatasetChoice, Experiment, System
-from harness.training import RULES as TRAINING_RULES
 from harness.training import Trained, Training
 
 NOT_FETCHED = (DUMMY, TRAINED)
 """How the references of models begin that are made here."""
 
-ANYWHERE = "/"
-"""What stands for the place of a file whose content is known."""
+TRAINING = ("examples", "loop", "cross_encoder", "late_interaction")
+"""The modules of `harness.learning` that make a model."""
 
-RULES = 1
-"""Raised when the harness itself computes something differently, so that old results are redone."""
+MEASURING = {
+    "latency": ("harness.latency.study",),
+    "load": ("harness.load.study",),
+    "storage": ("harness.storage",),
+}
+"""By kind the modules that measure what systems cost."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Costing:
     @property
     def folder(self) -> str:
         """Where its results lie, below the experiment's folder: those of each machine apart."""
-        return f"{slug(self.dataset.name)}/{self.kind}--{self.key[:12]}--{_key(self.machine)[:8]}"
+        return f"{slug(self.dataset.name)}/{self.kind}--{self.key[:12]}--{key_of(self.machine)[:8]}"
 
 
 @dataclass(frozen=True)
@@ -136,12 +138,49 @@ class Plan:
         asked = {kind: getattr(self.experiment, kind) for kind in ("latency", "load", "storage")}
         for choice in self.experiment.datasets:
             trials = tuple(trial for trial in self.trials if trial.dataset == choice)
-            named = [(trial.system.name, trial.key) for trial in trials]
+            named = [
+                (trial.system.name, trial.key, *(timing_key(one.component) for one in trial.stages))
+                for trial in trials
+            ]
             for kind, settings in asked.items():
                 if settings is not None:
-                    key = _key(kind, settings.model_dump(mode="json"), named, self.experiment.seed)
+                    asked_for = settings.model_dump(mode="json")
+                    made_by = code.versions(*MEASURING[kind])
+                    key = key_of(kind, asked_for, named, self.experiment.seed, made_by)
                     here = measured_on(tuple(getattr(settings, "devices", ())))
                     yield Costing(kind, key, choice, trials, here)  # type: ignore[arg-type]
+
+    def described(self) -> dict[str, Any]:
+        """The experiment as its file stands now, with the places of its results."""
+        experiment = self.experiment
+        return {
+            "experiment": experiment.name,
+            "question": experiment.question,
+            "baseline": experiment.baseline,
+            "metrics": list(experiment.metrics),
+            "seed": experiment.seed,
+            "file_sha256": files.sha256(experiment.file),
+            "trials": [
+                {
+                    "dataset": trial.dataset.name,
+                    "system": trial.system.name,
+                    "key": trial.key,
+                    "folder": trial.folder,
+                    "random_weights": trial.random_weights,
+                    "system_config": trial.asked.configuration(),
+                }
+                for trial in self.trials
+            ],
+            "costs": [
+                {"dataset": one.dataset.name, "kind": one.kind, "folder": one.folder}
+                | {"machine": one.machine}
+                for one in self.costings()
+            ],
+            "decision": experiment.decision.model_dump(mode="json"),
+            "claims": str(experiment.claims) if experiment.claims else None,
+            "parity": [[model, *names] for model, names in experiment.parity.items()],
+            "weights": experiment.weights,
+        }
 
     def components(self) -> Iterator[Any]:
         """Every component of the systems, parts included."""
@@ -207,7 +246,7 @@ def _trial(choice: DatasetChoice, asked: System, dataset_key: str) -> Trial:
     first = tuple(trainings.values())
     retrieve = Stage(
         "retrieve",
-        _key(dataset_key, component_key(system.retriever), system.depth.retrieve),
+        stage_key(dataset_key, system.retriever, system.depth.retrieve),
         system.retriever,
         system.depth.retrieve,
     )
@@ -215,7 +254,7 @@ def _trial(choice: DatasetChoice, asked: System, dataset_key: str) -> Trial:
         return Trial(choice, asked, system, (retrieve,), first)
     rerank = Stage(
         "rerank",
-        _key(retrieve.key, component_key(system.reranker), system.depth.rerank),
+        stage_key(retrieve.key, system.reranker, system.depth.rerank),
         system.reranker,
         system.depth.rerank,
         retrieve,
@@ -248,10 +287,11 @@ def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
             "no training queries."
         )
     queries = choice.source.training()
-    data = _key(_dataset_key(choice), _config(queries), dict(queries.identity()))
+    data = key_of(_dataset_key(choice), component_key(queries))
     retriever, depth = training.negatives.retriever, training.negatives.depth
-    candidates = Stage("retrieve", _key(data, component_key(retriever), depth), retriever, depth)
-    key = _key(TRAINING_RULES, candidates.key, component_key(training))
+    candidates = Stage("retrieve", stage_key(data, retriever, depth), retriever, depth)
+    made_by = code.versions(*(f"harness.learning.{name}" for name in TRAINING))
+    key = key_of(made_by, candidates.key, component_key(training))
     return TrainStage(key, choice, queries, training, candidates)
 
 
@@ -266,7 +306,7 @@ def stand_in(first: Stage) -> Stage:
     """BM25 in place of a first stage that cannot find anything, for its dataset and depth."""
     from harness.retrievers.bm25 import Bm25
 
-    return Stage("retrieve", _key(first.key, "stand-in"), Bm25(), first.depth)
+    return Stage("retrieve", key_of(first.key, "stand-in"), Bm25(), first.depth)
 
 
 def data_facts(choice: DatasetChoice) -> dict[str, Any]:
@@ -280,42 +320,7 @@ def data_facts(choice: DatasetChoice) -> dict[str, Any]:
 
 def _dataset_key(choice: DatasetChoice) -> str:
     facts = data_facts(choice)
-    return _key(_config(choice.source), facts["identity"], facts["subset"])
-
-
-def component_key(component: Any) -> str:
-    """A hash of a component's configuration and of the models and files it depends on."""
-    identities = [
-        dict(part.identity()) for part in registry.parts(component) if isinstance(part, Identified)
-    ]
-    return _key(_config(component), identities)
-
-
-def _config(component: Any) -> dict[str, Any]:
-    """The configuration without the places of files whose digests are in the identity.
-
-    A component names what changes none of its answers by `for_key`; of others that have an identity
-    every absolute path is a place, as which `config` hands every file's place to a component.
-    """
-
-    def unplaced(part: Any) -> Any:
-        if isinstance(part, Keyed):
-            return part.for_key()
-        known = isinstance(part, Identified)
-        fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
-        places = [name for name, value in fields.items() if known and is_place(value)]
-        return dataclasses.replace(part, **dict.fromkeys(places, ANYWHERE))
-
-    return registry.config_of(registry.replaced(component, unplaced))
-
-
-def is_place(value: Any) -> bool:
-    """Whether a setting is where something lies on this machine."""
-    return isinstance(value, str) and Path(value).is_absolute()
-
-
-def _key(*parts: Any) -> str:
-    return digest([str(RULES), *(json.dumps(part, sort_keys=True) for part in parts)])
+    return key_of(component_key(choice.source), facts["subset"], code.versions("harness.subset"))
 
 
 def slug(name: str) -> str:

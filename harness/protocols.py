@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from harness.data import Dataset, Doc, Hit, Query
 
 
+SPEED = {"decides": "speed"}
+"""Metadata of a field that changes no score, only when it is there: `field(..., metadata=SPEED)`.
+
+It is in the key of what is timed, and not in that of what is scored or encoded."""
+
+PLACE = {"decides": "place"}
+"""Metadata of a field that says where something lies or how one gets at it, and decides nothing: what
+lies there is in the identity. It is in no key."""
+
 Progress = Callable[[str, int, int], None]
 """Told the name of the work, how much is done and how much there is."""
 
@@ -186,17 +195,11 @@ class JointEncoder(Encoder, SparseEncoder, TokenEncoder, Protocol):
 
 
 @runtime_checkable
-class Keyed(Protocol):
-    """A component with fields that change none of its answers, such as a file's place."""
-
-    def for_key(self) -> Self:
-        """The component with such fields at a value that is the same for all."""
-        ...
-
-
-@runtime_checkable
-class Served(Keyed, Protocol):
+class Served(Protocol):
     """A component whose model runs on a server; nothing of it need be on this machine."""
+
+    url: str
+    """Where the server is."""
 
     def server(self) -> Mapping[str, Any]:
         """What the server says of itself, and how it is asked; no secrets.
@@ -255,8 +258,8 @@ class HasFacts(Protocol):
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """What is kept with the results; `notes` in it are sentences that the report shows.
 
-        `queries` are those that were searched, each for `depth` hits. `ranks_against_scores` is
-        the share of them whose ranks, as they were given, run against the scores.
+        `queries` are those that were searched, each for `depth` hits. `ranks` says of
+        how many `queries` the ranks that were given run `against` the scores, or are `unsorted`.
         """
         ...
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import math
 import os
 import platform
@@ -14,6 +13,7 @@ from typing import Any
 
 import harness
 from harness import limits
+from harness.code import version
 from harness.machine import accelerator, instructions
 
 PACKAGES = (
@@ -21,6 +21,7 @@ PACKAGES = (
     "pandas",
     "torch",
     "transformers",
+    "tokenizers",
     "sentence-transformers",
     "pylate",
     "fastembed",
@@ -47,7 +48,7 @@ def provenance() -> dict[str, Any]:
         "harness": harness.__version__,
         "revision": _revision(),
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {name: found for name in PACKAGES if (found := version(name))},
         "machine": machine(),
         "threads": {name: os.environ[name] for name in limits.THREADS if name in os.environ},
     }
@@ -110,13 +111,6 @@ def machine_words(known: Mapping[str, Any]) -> str:
         f"{known['processor']}{can}, {known['cores']} cores, {known['memory_gib']} GiB, "
         f"{known['system']}{f' (limited: {held})' if held else ''}"
     )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _revision() -> str | None:

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from harness import needed, protocols
 from harness.errors import PackageError
+from harness.wrong_values import place, shown, told
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "datasets": (protocols.DatasetSource,),
@@ -37,9 +37,6 @@ PROTOCOLS = tuple(protocol for allowed in KINDS.values() for protocol in allowed
 
 TO_MEASURE: Mapping[str, str] = {"ranx": "measuring"}
 """Packages without which no run can be measured, and what they are for."""
-
-SHOWN = 200
-"""Characters of a wrong value that a message repeats."""
 
 Fault = Callable[[str, str], None]
 """Notes a fault: the path in the experiment file and what is wrong there."""
@@ -179,7 +176,7 @@ def _settings(cls: Any, value: Any, path: str, fault: Fault) -> Any:
     if isinstance(value, Mapping):
         return _build_fields(cls, value, path, fault)
     names = ", ".join(field.name for field in dataclasses.fields(cls))
-    fault(path, f"expected keys {names}, not {_shown(value)}")
+    fault(path, f"expected keys {names}, not {shown(value)}")
     return None
 
 
@@ -190,35 +187,14 @@ def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
         return TypeAdapter(hint, config=strict).validate_python(value)
     except ValidationError as error:
         for detail in error.errors():
-            fault(path + _suffix(detail["loc"]), _told(detail))
+            fault(path + place(detail["loc"]), told(detail))
         return None
-
-
-def _told(detail: ErrorDetails) -> str:
-    """What is wrong with a value, and the way out; a check of ours says it all itself."""
-    if detail["type"] == "value_error":
-        return str(detail["ctx"]["error"])
-    return f"{_lower(detail['msg'])}, not {_shown(detail['input'])}{_way_out(detail)}"
-
-
-def _way_out(detail: ErrorDetails) -> str:
-    """How a number, true, false or text is written where a reader may have taken one for another."""
-    kind, value = detail["type"], detail["input"]
-    if kind == "string_type" and isinstance(value, bool | int | float):
-        return "; put it in quotation marks"
-    if not isinstance(value, str):
-        return ""
-    if kind == "bool_type":
-        return "; write true or false"
-    if kind in ("int_type", "float_type") and any(c.isdigit() for c in value):
-        return "; write a plain decimal number such as 42, 0.01 or 1e6, without quotation marks"
-    return ""
 
 
 def part(model: type[BaseModel], value: Any, path: str, fault: Fault) -> Any:
     """`value` as a `model`, or None after noting every fault in it, unknown keys among them."""
     if not isinstance(value, Mapping):
-        fault(path, f"expected keys {', '.join(model.model_fields)}, not {_shown(value)}")
+        fault(path, f"expected keys {', '.join(model.model_fields)}, not {shown(value)}")
         return None
     return validated(model, _known(model, value, path, fault), path, fault)
 
@@ -246,43 +222,34 @@ def _model_of(hint: Any) -> type[BaseModel] | None:
     return next(kinds, None)
 
 
-def _suffix(loc: Sequence[int | str]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+def config_of(component: Any, without: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """The component as a mapping, every default filled in; the inverse of `build`.
 
-
-def _shown(value: Any) -> str:
-    """A value as it was written, or the beginning of a long one."""
-    whole = repr(value)
-    return whole if len(whole) <= SHOWN else f"{whole[: SHOWN - 1]}…"
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
-
-
-def config_of(component: Any) -> dict[str, Any]:
-    """The component as a mapping, every default filled in; the inverse of `build`."""
+    `without` are kinds of fields that are left out, such as `protocols.SPEED`.
+    """
     cls = type(component)
     kind = cls.__module__.split(".")
     local = kind[:1] == ["harness"] and len(kind) == 3 and kind[1] in KINDS
     config: dict[str, Any] = {"use": kind[2] if local else f"{cls.__module__}:{cls.__qualname__}"}
     for field in dataclasses.fields(component):
-        config[field.name] = _plain(getattr(component, field.name))
+        if field.metadata not in without:
+            config[field.name] = _plain(getattr(component, field.name), without)
     return config
 
 
-def settings_of(settings: Any) -> dict[str, Any]:
+def settings_of(settings: Any, without: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
     """A dataclass that is no component as a mapping, every default filled in."""
-    config = config_of(settings)
+    config = config_of(settings, without)
     del config["use"]
     return config
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, without: Sequence[Mapping[str, str]]) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return config_of(value) if isinstance(value, PROTOCOLS) else settings_of(value)
+        told = config_of if isinstance(value, PROTOCOLS) else settings_of
+        return told(value, without)
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [_plain(item, without) for item in value]
     return value
 
 

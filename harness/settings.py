@@ -94,6 +94,9 @@ class Latency(Part):
     """How often a query may be timed; the order of systems is drawn anew in each round."""
     budget_s: float = Field(default=60.0, gt=0)
     """Seconds for each arm, warm-up and tuning included; a slow arm is called less often."""
+    settle_s: float = Field(default=120.0, ge=0)
+    """Seconds on each dataset and device for more calls, after the planned rounds, of systems that might
+    be adopted and whose requirement or pace is not settled; 0: none."""
     threads: int | None = Field(default=None, ge=1)
     """Threads of every library; None: one for each core that this process may use."""
     starts: int = Field(default=1, ge=0)
@@ -298,6 +301,7 @@ def quickened(experiment: Experiment) -> Experiment:
         less = {
             "budget_s": min(experiment.latency.budget_s, QUICK_BUDGET_S),
             "queries": min(experiment.latency.queries, QUICK_QUERIES),
+            "settle_s": 0.0,
             "starts": 0,
         }
         changed["latency"] = experiment.latency.model_copy(update=less)

@@ -4,6 +4,7 @@ RESULTS/EXPERIMENT/plan.json                       what belongs to the last run
 RESULTS/EXPERIMENT/DATASET/SYSTEM--KEY/
     run.trec.gz qrels.trec.gz candidates.trec.gz lengths.csv texts.jsonl.gz
     measurements.csv readings.csv timings.csv storage.csv
+    measured.json   the metrics, and the code that measured them
     trial.json      written last: its presence means that the trial is done
     failed.json     instead of all of these: why the trial failed
 RESULTS/EXPERIMENT/DATASET/{latency,load,storage}--KEY--MACHINE/
@@ -13,7 +14,6 @@ RESULTS/EXPERIMENT/DATASET/{latency,load,storage}--KEY--MACHINE/
 
 from __future__ import annotations
 
-import glob
 import gzip
 import json
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import files, frames, trec
+from harness import code, files, frames, trec
 from harness.data import Hit, Qrels, Run
 from harness.readings import Lengths
+from harness.stored_costs import DONE_COSTS, elsewhere, left_out
+from harness.stored_costs import costs as read_costs
 from harness.stored_tables import (
+    joined,
     json_text,
     lengths_table,
     read_json,
@@ -41,9 +44,6 @@ if TYPE_CHECKING:
 
 COSTS = ("calls", "arms", "starts", "throughput", "rounds", "requests", "steps", "grid")
 """The tables of cost; those of one dataset and kind lie together."""
-
-DONE_COSTS = "costs.json"
-"""Written last: what a measurement of cost was made with."""
 
 SNIPPET = 600
 """Characters of a document that are kept beside the results, for reading."""
@@ -87,7 +87,7 @@ class Store:
         self.folder = results / experiment
 
     def pending(self, plan: Plan) -> list[Trial]:
-        """The trials that are not done, or done without a metric that is asked for now.
+        """The trials that are not done, or not measured by what is asked for, or as it is now.
 
         With random weights there is nothing to be done: quality would mean nothing.
         """
@@ -96,21 +96,17 @@ class Store:
 
     def pending_costings(self, plan: Plan) -> list[Costing]:
         """The measurements of cost that are not done, or that left out what can be measured now."""
-        return [one for one in plan.costings() if self.left_out(one) is None or self._again(one)]
+        return [one for one in plan.costings() if not self._measured(one)]
 
     def left_out(self, costing: Costing) -> Mapping[str, str] | None:
-        """By system why a measurement lacks it, though it may have it another time.
+        """By system why a measurement lacks it for now; None where nothing was measured yet."""
+        return left_out(self.folder / costing.folder)
 
-        None where nothing was measured yet.
-        """
-        file = self.folder / costing.folder / DONE_COSTS
-        found: Mapping[str, str] = read_json(file).get("left_out", {}) if file.exists() else {}
-        return found if file.exists() else None
-
-    def _again(self, costing: Costing) -> bool:
-        """Whether a system that was left out could be measured now: its quality is."""
-        left_out = self.left_out(costing) or {}
-        return any(self.ready(trial) for trial in costing.trials if trial.system.name in left_out)
+    def _measured(self, costing: Costing) -> bool:
+        """Whether a measurement is there, and leaves out no system whose trial is done now."""
+        lacks = self.left_out(costing)
+        trials = [trial for trial in costing.trials if trial.system.name in (lacks or {})]
+        return lacks is not None and not any(map(self.ready, trials))
 
     def ready(self, trial: Trial) -> bool:
         """Whether what a trial costs can be measured: it is done, or has no quality to measure."""
@@ -118,44 +114,16 @@ class Store:
 
     def _done(self, trial: Trial, plan: Plan) -> bool:
         folder = self.folder / trial.folder
-        names = ("trial.json", "readings.csv")  # a version of before made no readings
-        if not all((folder / name).exists() for name in names):
+        noted = folder / "measured.json"
+        if not (folder / "trial.json").exists() or not noted.exists():  # an older version had none
             return False
-        measured = set(read_table(folder / "measurements.csv", frames.MEASUREMENTS)["metric"])
-        return set(plan.experiment.metrics) <= measured
+        measured = read_json(noted)
+        missing = set(plan.experiment.metrics) - set(measured["metrics"])
+        return not missing and measured["made_by"] == _measuring()
 
     def save_plan(self, plan: Plan) -> None:
-        """Note what belongs to the experiment as its file stands now."""
-        experiment = plan.experiment
-        content = {
-            "experiment": experiment.name,
-            "question": experiment.question,
-            "baseline": experiment.baseline,
-            "metrics": list(experiment.metrics),
-            "seed": experiment.seed,
-            "file_sha256": files.sha256(experiment.file),
-            "trials": [
-                {
-                    "dataset": trial.dataset.name,
-                    "system": trial.system.name,
-                    "key": trial.key,
-                    "folder": trial.folder,
-                    "random_weights": trial.random_weights,
-                    "system_config": trial.asked.configuration(),
-                }
-                for trial in plan.trials
-            ],
-            "costs": [
-                {"dataset": one.dataset.name, "kind": one.kind, "folder": one.folder}
-                | {"machine": one.machine}
-                for one in plan.costings()
-            ],
-            "decision": experiment.decision.model_dump(mode="json"),
-            "claims": str(experiment.claims) if experiment.claims else None,
-            "parity": [[model, *names] for model, names in experiment.parity.items()],
-            "weights": experiment.weights,
-        }
-        files.write(self.folder / "plan.json", json_text(content))
+        """Note what belongs to the last run."""
+        files.write(self.folder / "plan.json", json_text(plan.described()))
 
     def save(self, trial: Trial, record: Record) -> None:
         """Write a finished trial; raises StoreError, and leaves it undone, if it cannot."""
@@ -201,6 +169,7 @@ class Store:
     def save_measured(self, trial: Trial, measured: Measured, candidates: Run | None) -> None:
         """Replace what a trial's rankings say; raises StoreError if it cannot be written."""
         folder = self.folder / trial.folder
+        (folder / "measured.json").unlink(missing_ok=True)
         files.write(folder / "qrels.trec.gz", trec.qrels_bytes(measured.qrels))
         if candidates is not None:
             files.write(folder / "candidates.trec.gz", trec.run_bytes(candidates, "candidates"))
@@ -208,10 +177,18 @@ class Store:
             write_table(folder / "lengths.csv", lengths_table(measured.lengths))
         write_table(folder / "measurements.csv", measured.measurements)
         write_table(folder / "readings.csv", measured.readings)
+        metrics = sorted(set(measured.measurements["metric"]))
+        noted = {"metrics": metrics, "made_by": _measuring()}
+        files.write(folder / "measured.json", json_text(noted))
 
     def save_failure(self, trial: Trial, reason: str) -> None:
         """Note why a trial failed."""
         files.write(self.folder / trial.folder / "failed.json", json_text({"reason": reason}))
+
+
+def _measuring() -> dict[str, Any]:
+    """The code and the package that make metrics of a run."""
+    return code.versions("harness.quality", "harness.readings") | code.packages(["ranx"])
 
 
 @dataclass(frozen=True)
@@ -233,7 +210,7 @@ class Results:
     """The content of each costs.json, by (dataset, kind)."""
     elsewhere: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """By (dataset, kind) the other machines that the same was measured on."""
-    readings: pd.DataFrame = field(default_factory=lambda: _joined("readings", ()))
+    readings: pd.DataFrame = field(default_factory=lambda: joined("readings", ()))
 
     def run(self, dataset: str, system: str) -> dict[str, list[Hit]]:
         """The stored run of a trial, in ranked order."""
@@ -290,7 +267,7 @@ def load_results(folder: str | Path) -> Results:
             if table == "measurements":
                 refuse_holes(file, part, facts[name]["dataset"]["queries"])
             parts.append(part.assign(dataset=name[0], system=name[1]))
-    costs, cost_facts = _costs(folder, plan["costs"])
+    costs, cost_facts = read_costs(folder, plan["costs"], COSTS)
     return Results(
         folder=folder,
         plan=plan,
@@ -299,45 +276,11 @@ def load_results(folder: str | Path) -> Results:
         costs=costs,
         cost_facts=cost_facts,
         elsewhere={
-            (entry["dataset"], entry["kind"]): _elsewhere(folder / entry["folder"])
+            (entry["dataset"], entry["kind"]): elsewhere(folder / entry["folder"])
             for entry in plan["costs"]
         },
-        **{table: _joined(table, parts) for table, parts in tables.items()},
+        **{table: joined(table, parts) for table, parts in tables.items()},
     )
-
-
-def _costs(
-    folder: Path, entries: Sequence[Mapping[str, Any]]
-) -> tuple[dict[str, pd.DataFrame], dict[tuple[str, str], Any]]:
-    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COSTS}
-    facts: dict[tuple[str, str], Any] = {}
-    for entry in entries:
-        place = folder / entry["folder"]
-        if not (place / DONE_COSTS).exists():
-            continue
-        facts[entry["dataset"], entry["kind"]] = read_json(place / DONE_COSTS)
-        for name in COSTS:
-            if (place / f"{name}.csv").exists():
-                table = read_table(place / f"{name}.csv", getattr(frames, name.upper()))
-                parts[name].append(table.assign(dataset=entry["dataset"]))
-    return {name: _joined(name, found) for name, found in parts.items()}, facts
-
-
-def _elsewhere(place: Path) -> list[Mapping[str, Any]]:
-    """The machines of the measurements beside that at `place` which differ in nothing else."""
-    kind, _, machine = place.name.rpartition("--")
-    others = sorted(place.parent.glob(f"{glob.escape(kind)}--*/{DONE_COSTS}")) if machine else []
-    return [read_json(file)["provenance"]["machine"] for file in others if file.parent != place]
-
-
-def _joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    columns = list(getattr(frames, name.upper()))
-    filled = [part for part in parts if len(part)]
-    if not filled:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(filled, ignore_index=True).reindex(columns=columns)  # old ones may lack some
 
 
 def _undone(place: Path, entry: Mapping[str, Any]) -> tuple[str, str, str, str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness import files, frames
 from harness.errors import StoreError
 from harness.readings import Lengths
+from harness.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,7 @@ def refuse_holes(file: Path, measurements: pd.DataFrame, queries: int) -> None:
     for metric, count in measurements["metric"].value_counts().items():
         if count != queries:
             raise StoreError(
-                f"{file} has {count:,} values of {metric} for {queries:,} queries: it was damaged. "
+                f"{file} has {counted(count, 'value')} of {metric} for {counted(queries, 'query', 'queries')}: it was damaged. "
                 "Delete its folder and run again."
             )
 
@@ -114,3 +115,14 @@ def read_lengths(file: Path) -> Lengths | None:
         for kind, rows in table.groupby("kind")
     }
     return Lengths(**{own: by_kind.get(name, {}) for name, own in KINDS.items()})
+
+
+def joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The parts of a table of `frames` one below the other; older ones may lack columns."""
+    import pandas as pd
+
+    columns = list(getattr(frames, name.upper()))
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(filled, ignore_index=True).reindex(columns=columns)

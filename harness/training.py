@@ -21,9 +21,6 @@ from harness import models, positions
 from harness.files import read_json
 from harness.protocols import Reranker, Retriever
 
-RULES = 1
-"""Raised when training is done differently, so that models are made again."""
-
 
 @dataclass(frozen=True)
 class Negatives:

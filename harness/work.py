@@ -17,7 +17,8 @@ from harness.clock import Clock
 from harness.data import Dataset, Run
 from harness.errors import DataError, TextError
 from harness.journal import Journal
-from harness.plan import Stage, Trial, component_key, data_facts
+from harness.keys import component_key, packages_of
+from harness.plan import Stage, Trial, data_facts
 from harness.protocols import (
     AnyEncoder,
     HasNotes,
@@ -161,8 +162,8 @@ class Work:
                 result = self._run(stage)
         except TextError as error:
             raise stages.named(error, self.dataset) from error
-        if sent:
-            result = dataclasses.replace(result, facts={**result.facts, "traffic": sent})
+        facts = {"packages": packages_of(stage.component), **({"traffic": sent} if sent else {})}
+        result = dataclasses.replace(result, facts={**result.facts, **facts})
         result.save(self._folder(stage))
         self._folder(stage).with_suffix(".partial").unlink(missing_ok=True)
         return result

@@ -95,6 +95,10 @@ class Outcome(NamedTuple):
         """The notes on the dataset, a line each."""
         return "\n".join(notes(self.results)["data"])
 
+    def evidence(self) -> str:
+        """What the alarms say, a line each."""
+        return "\n".join(alarms(self.results)["evidence"])
+
     def alarms(self) -> dict[str, str]:
         """By alarm its severity."""
         table = alarms(self.results)

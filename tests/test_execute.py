@@ -138,7 +138,7 @@ def test_new_system_runs_alone(tmp_path: Path) -> None:
     ("system", "reason"),
     [
         (reranking("Raising"), "RuntimeError: no score for 'red apple' of 3"),
-        (reranking("Constant", value=float("inf")), "a score that is not finite for query 'q1'"),
+        (reranking("Constant", value=float("inf")), "a score that is not a finite number: inf"),
         (reranking("TooFew"), "gave 2 scores for the 3 candidates of query 'q1'"),
         (
             {
@@ -260,6 +260,7 @@ def test_everything_stored_is_plain(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "results" / "experiment" / "data").glob("oracle--*")
     assert sorted(file.name for file in folder.iterdir()) == [
         "candidates.trec.gz",
+        "measured.json",
         "measurements.csv",
         "qrels.trec.gz",
         "readings.csv",
@@ -298,7 +299,7 @@ def test_results_of_a_version_without_readings_are_measured_again(tmp_path: Path
     executed(tmp_path)
     whole = results(tmp_path).readings
     for file in (tmp_path / "results" / "experiment" / "data").glob("*/*"):
-        if file.name in ("readings.csv", "qrels.trec.gz", "candidates.trec.gz"):
+        if file.name in ("measured.json", "readings.csv", "qrels.trec.gz", "candidates.trec.gz"):
             file.unlink()
     old = results(tmp_path)
     assert old.readings.empty

@@ -16,10 +16,10 @@ import tiny
 from harness import cli, limits, machine, models, onnx_models
 from harness.encoders.fastembed import Fastembed
 from harness.errors import ModelError, PackageError
+from harness.keys import component_key
 from harness.onnx_agreement import LEAST, Agreement, compared
 from harness.onnx_export import FLOAT32, INT8, export
 from harness.onnx_models import OnnxModel
-from harness.plan import component_key
 from harness.rerankers.fastembed import Fastembed as Reranker
 
 Exported = Callable[[str], str]

@@ -10,6 +10,7 @@ import pandas as pd
 from harness.analysis.reranking import some_judged_not_relevant
 from harness.readings import DISTINCT, ORDER, TAU, TRUNCATED
 from harness.store import Results
+from harness.words import counted
 
 ALARMS = ("dataset", "system", "alarm", "severity", "evidence")
 """One row an alarm; those that block a recommendation first."""
@@ -55,6 +56,9 @@ AGAINST_INVALID = 0.5
 FOUND_ITSELF = 0.1
 """Share of the queries that find the document of their own id first, which is not relevant."""
 
+OTHER_PACKAGES = "other packages"
+"""Scores of one comparison that were made with several versions of what decides them."""
+
 JUDGED, TIED = "judged@10", "ties@10"
 
 
@@ -80,7 +84,7 @@ def alarms(results: Results) -> pd.DataFrame:
         for check in CHECKS
         for alarm in check(mine, facts.get((dataset, baseline), {}))
     ]
-    rows += [*_first_stages(results), *_unread(results), *_timed(results)]
+    rows += [*_first_stages(results), *_unread(results), *_timed(results), *_packages(results)]
     table = pd.DataFrame(rows, columns=list(ALARMS))
     order = table["severity"].map({severity: i for i, severity in enumerate(SEVERITIES)})
     return table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)[
@@ -188,18 +192,26 @@ CHECKS: tuple[Callable[[Facts, Facts], Iterator[Alarm]], ...] = (
 )
 
 
+def _ranks(ranks: Mapping[str, int] | None) -> Iterator[Alarm]:
+    """Whether the rank column of a saved run says otherwise than its scores."""
+    if not ranks or not ranks["unsorted"]:
+        return
+    queries, against = ranks["queries"], ranks["against"]
+    said = "runs against the scores" if against else "is not the order of the scores"
+    yield Alarm(
+        "ranks against scores",
+        INVALID if against >= AGAINST_INVALID * queries else CAUTION,
+        f"For {against or ranks['unsorted']} of {counted(queries, 'query', 'queries')} the rank column of the saved run "
+        f"{said}, by which it is read, the highest first. If less is better, as of distances, write "
+        "the scores with a minus.",
+    )
+
+
 def _first_stages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
     """Alarms of what a first stage was given, and of what it found."""
     for (dataset, system), facts in results.facts.items():
         first = facts["stages"][0]
-        against = first.get("ranks_against_scores", 0)
-        if against > 0:
-            severity = INVALID if against >= AGAINST_INVALID else CAUTION
-            said = (
-                f"For {against:.0%} of the queries the rank column of the saved run runs against "
-                "the scores, by which it was read: are they distances, of which less is better?"
-            )
-            yield dataset, system, "ranks against scores", severity, said
+        yield from ((dataset, system, *alarm) for alarm in _ranks(first.get("ranks")))
         itself = first.get("own_document_first", 0) / facts["dataset"]["queries"]
         if itself >= FOUND_ITSELF:
             said = (
@@ -207,6 +219,34 @@ def _first_stages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
                 "not relevant: if it is the query itself, say `drop_self_hits: true`."
             )
             yield dataset, system, "finds itself", CAUTION, said
+
+
+def _packages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """Where a system's stages were made with other versions than those that stand before it.
+
+    Keys tell releases apart, so these are fixes: as a rule scores are the same, or nearly.
+    """
+    first: dict[tuple[str, str], set[str]] = {}
+    for (dataset, system), facts in results.facts.items():
+        for name, found in sorted(_versions(facts).items()):
+            before = first.setdefault((dataset, name), found)
+            if len(before | found) > 1:
+                said = (
+                    f"Its scores were made with {name} {' and '.join(sorted(found))}, others that "
+                    f"they are compared with by {name} {' and '.join(sorted(before))}: what differs "
+                    "may be the package. Run again with --results and --cache in new folders."
+                )
+                yield dataset, system, OTHER_PACKAGES, CAUTION, said
+
+
+def _versions(facts: Mapping[str, Any]) -> dict[str, set[str]]:
+    """By package that decided scores its versions: when each stage was made, and at the end."""
+    at_the_end = facts["provenance"]["packages"]
+    found: dict[str, set[str]] = {}
+    for stage in facts["stages"]:
+        for name, version in stage.get("packages", {}).items():
+            found.setdefault(name, {at_the_end.get(name, version)}).add(version)
+    return found
 
 
 def _timed(results: Results) -> Iterator[tuple[str, str, str, str, str]]:

@@ -21,17 +21,20 @@ from harness.analysis.frontier import frontier
 from harness.analysis.load import Loads, analyse_load
 from harness.analysis.reranking import wide
 from harness.metrics import levels
+from harness.rules import measures_quality
 from harness.store import Results
 from harness.subset import LABEL
+from harness.words import counted
 
 LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries", "label")
 """Mean over queries with its interval, one row a trial and metric; `label` marks a subset."""
 
 DIFFERENCES = (
-    *("dataset", "system", "metric", "gain", "low", "high", "p", "p_holm"),
+    *("dataset", "system", "metric", "gain", "low", "high"),
     *("wins", "ties", "losses"),
 )
-"""System minus baseline, one row a trial and metric; `p_holm` is corrected within the report."""
+"""System minus baseline with its interval, one row a trial and metric. Which gains are shown is told
+of the objective alone, once, over all datasets: `gains.GAINS`."""
 
 STORAGE = (
     *("dataset", "system", "holder", "kind", "dim", "precision", "vectors_per_document"),
@@ -74,6 +77,7 @@ def analyse(results: Results) -> Analysis:
     storage = storage_per_document(results)
     cost = costs.analyse_costs(results, storage)
     board, alarmed = leaderboard(results), alarms(results)
+    decision = decide(results, cost, alarmed)
     return Analysis(
         leaderboard=board,
         differences=changes,
@@ -85,9 +89,9 @@ def analyse(results: Results) -> Analysis:
         sweep=reranking.sweep(results),
         unjudged=reranking.unjudged(results),
         alarms=alarmed,
-        answer=answer(results, changes, cost),
+        answer=answer(results, decision.gains, changes, cost),
         frontier=frontier(results, board, cost),
-        decision=decide(results, cost, alarmed),
+        decision=decision,
         parity=same.parity(results),
         speeds=same.speeds(results),
     )
@@ -102,10 +106,13 @@ def notes(results: Results) -> dict[str, list[str]]:
         first = facts["stages"][0]
         if first["queries_without_hits"]:
             count = first["queries_without_hits"]
-            told.append(f"{system}: {count} queries have no hit and count 0 in every mean.")
+            who = counted(count, "query has no hit and counts", "queries have no hit and count")
+            told.append(f"{system}: {who} 0 in every mean.")
         if first["hits_not_in_corpus"]:
             count = first["hits_not_in_corpus"]
-            told.append(f"{system}: {count} hits are documents that the corpus lacks.")
+            told.append(
+                f"{system}: {counted(count, 'hit is a document', 'hits are documents')} that the corpus lacks."
+            )
         for note in (*first.get("notes", ()), *facts.get("notes", ())):
             said.setdefault((dataset, note), []).append(system)
         told += servers.sentences(system, facts)
@@ -145,8 +152,9 @@ def leaderboard(results: Results) -> pd.DataFrame:
 
 
 def differences(results: Results) -> pd.DataFrame:
-    """Columns DIFFERENCES: the experiment's metrics, for every system but the baseline."""
-    seed, baseline, metrics = (results.plan[key] for key in ("seed", "baseline", "metrics"))
+    """Columns DIFFERENCES: the experiment's measures of quality, for every system but the baseline."""
+    seed, baseline = results.plan["seed"], results.plan["baseline"]
+    metrics = list(filter(measures_quality, results.plan["metrics"]))
     rows = []
     for dataset, values in _wide(results):
         names = [
@@ -158,14 +166,11 @@ def differences(results: Results) -> pd.DataFrame:
         if not names:
             continue
         change = np.column_stack([values[name] - values[baseline, name[1]] for name in names])
-        gains, p_values = stats.mean_intervals(change, seed), stats.randomisation_p(change, seed)
+        gains = stats.mean_intervals(change, seed)
         signs = [(change > 0).sum(axis=0), (change == 0).sum(axis=0), (change < 0).sum(axis=0)]
-        for name, *found in zip(names, *gains, p_values, *signs, strict=True):
+        for name, *found in zip(names, *gains, *signs, strict=True):
             rows.append((dataset, *name, *found))
-    table = pd.DataFrame(rows, columns=[name for name in DIFFERENCES if name != "p_holm"])
-    adjusted = stats.holm({str(i): p for i, p in table["p"].items()})
-    table.insert(DIFFERENCES.index("p_holm"), "p_holm", [adjusted[str(i)] for i in table.index])
-    return table
+    return pd.DataFrame(rows, columns=list(DIFFERENCES))
 
 
 def changed_most(results: Results, metric: str, count: int) -> pd.DataFrame:

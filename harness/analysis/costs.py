@@ -75,14 +75,15 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
         name: table[table["dataset"] == dataset].reset_index(drop=True)
         for name, table in results.costs.items()
     }
-    calls, arms, seed = tables["calls"], tables["arms"], results.plan["seed"]
+    systems = list(dict.fromkeys(results.trials["system"]))
+    calls, arms, seed = tables["calls"], _ordered(tables["arms"], systems), results.plan["seed"]
     facts = results.cost_facts.get((dataset, "latency"), {})
     retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
     alone = latency.latencies(calls, arms)
-    systems = list(dict.fromkeys(results.trials["system"]))
     everyone = _ordered(_with_shared(alone, fly)[list(LATENCIES)], systems)
-    memory, throughput = cost.memory(tables["starts"]), tables["throughput"]
-    noise = ratios.noise(calls, seed)
+    memory = _ordered(cost.memory(tables["starts"]), systems)
+    throughput = _ordered(tables["throughput"], systems)
+    noise = _ordered(ratios.noise(calls, seed), systems)
     configs, counted = kept.configurations(results), storage[storage["dataset"] == dataset]
     dense = kept.dense_bytes(counted, results.plan["baseline"], configs)
     choices = cost.storage_choices(tables["grid"], dense)
@@ -90,10 +91,13 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     return CostAnalysis(
         latencies=everyone,
         end_to_end=_ordered(_end_to_end(calls, everyone, retrieves, fly), systems),
-        ratios=_by_device(
-            arms,
-            RATIOS,
-            lambda device: _ratios(calls, arms, device, seed, ratios.doubts(noise)),
+        ratios=_ordered(
+            _by_device(
+                arms,
+                RATIOS,
+                lambda device: _ratios(calls, arms, device, seed, ratios.doubts(noise)),
+            ),
+            systems,
         ),
         noise=noise,
         break_even=latency.break_even(alone, throughput, fly, _documents(results)),
@@ -153,11 +157,11 @@ def _end_to_end(
 
 
 def _ordered(table: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
-    """`table` with the systems in the order of the experiment."""
+    """`table` with the systems in the order of the experiment, whatever order they were timed in."""
     order = {name: i for i, name in enumerate(systems)}
     table = table.assign(order=table["system"].map(order))
-    table = table.sort_values(["device", "order", "mode", "k"], kind="stable", ignore_index=True)
-    return table.drop(columns="order")
+    keys = [name for name in ("device", "order", "mode", "k") if name in table]
+    return table.sort_values(keys, kind="stable", ignore_index=True).drop(columns="order")
 
 
 def whole_calls(

@@ -16,7 +16,8 @@ from harness.analysis.costs import CostAnalysis
 from harness.analysis.decision_words import headline
 from harness.analysis.flips import flips
 from harness.analysis.gains import GAINS, Gains, gains
-from harness.analysis.needs import Kind, Stock, need_of, needs, stock
+from harness.analysis.need import Kind, need_of
+from harness.analysis.needs import Stock, needs, stock
 from harness.analysis.options import Option, encoding_on_the_fly, options
 from harness.analysis.pace import Paces
 from harness.analysis.reasons import reasons
@@ -48,6 +49,8 @@ class Recommendation:
     answer: Answer
     system: str
     """What to adopt, to keep, or to assess."""
+    gains: Gains
+    """What the decision rests on, and every sentence about who beats the baseline."""
     headline: str
     reasons: Sequence[str]
     flips: Sequence[str]
@@ -67,32 +70,39 @@ def decide(
 
     `alarms` has columns ALARMS; without it those of the results count.
     """
-    asked, metric, measured = terms(results), objective(results), stock(results, costs)
     told = alarms_of(results) if alarms is None else alarms
-    desk = _Desk(
-        results=results,
-        asked=asked,
-        stock=measured,
-        gains=gains(results, metric, asked.smallest_gain_that_matters),
-        options=_options(results, costs, asked),
-        devices=_devices(costs, asked),
-        invalid=_invalid(told),
-        paces=Paces(measured),
-    )
-    case = desk.case(asked.workload)
+    metric, smallest = objective(results), terms(results).smallest_gain_that_matters
+    at = desk(results, costs, told, gains(results, metric, smallest))
+    case = at.case(at.asked.workload)
     choice = choose(case)
     return Recommendation(
         answer=choice.answer,
         system=choice.option.name,
+        gains=at.gains,
         headline=headline(case, choice),
         reasons=[
             *reasons(case, choice, metric),
             *remarks(results, case, choice, costs.noise, told),
         ],
         flips=list(flips(case, choice)),
-        options=desk.options_table(case),
+        options=at.options_table(case),
         requirements=requirements_table(case.options, case.needs, case.limits),
-        sensitivity=desk.sensitivity(),
+        sensitivity=at.sensitivity(),
+    )
+
+
+def desk(results: Results, costs: CostAnalysis, alarms: pd.DataFrame, gained: Gains) -> Desk:
+    """All that a decision by the experiment's terms looks at; `alarms` has columns ALARMS."""
+    asked, measured = terms(results), stock(results, costs)
+    return Desk(
+        results=results,
+        asked=asked,
+        stock=measured,
+        gains=gained,
+        options=_options(results, costs, asked),
+        devices=_devices(costs, asked),
+        invalid=_invalid(alarms),
+        paces=Paces(measured),
     )
 
 
@@ -135,7 +145,7 @@ def _invalid(alarms: pd.DataFrame) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Desk:
+class Desk:
     """What lies before the one who decides; only the workload may still change."""
 
     results: Results
@@ -148,6 +158,7 @@ class _Desk:
     paces: Paces
 
     def case(self, load: Workload | None) -> Case:
+        """What the rule looks at for a workload."""
         name = self.results.plan["baseline"]
         known = (one for one in self.options if one.system == name)
         return Case(
@@ -164,6 +175,7 @@ class _Desk:
         )
 
     def sensitivity(self) -> pd.DataFrame:
+        """Columns `sensitivity.SENSITIVITY`."""
         load = self.asked.workload
         if load is None or not self.devices:
             return pd.DataFrame(columns=list(SENSITIVITY))
@@ -172,6 +184,7 @@ class _Desk:
         return sensitivity(load, timed, self.case, self.devices[0])
 
     def options_table(self, case: Case) -> pd.DataFrame:
+        """Columns OPTIONS."""
         stands = standings(case)
         device = next(iter(self.devices), "")
         rows: list[dict[str, Any]] = []
@@ -192,5 +205,5 @@ class _Desk:
                 "standing": stands[option],
                 "invalid": self.invalid.get(option.system, ""),
             }
-            rows.append({"state": ""} | gain | figures | known)
+            rows.append({"state": "", "verdict": ""} | gain | figures | known)
         return pd.DataFrame(rows, columns=list(OPTIONS))

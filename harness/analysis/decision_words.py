@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.analysis.answer import significant
-from harness.analysis.needs import Kind, Need, need_of
+from harness.analysis.answer import interval, significant
+from harness.analysis.need import Kind, Need, need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice
 from harness.analysis.tail import Seen
+from harness.words import more_queries
 
 UNITS = {
     "p50_ms": "ms at the median",
@@ -35,11 +36,6 @@ def gain_words(case: Case, metric: str, system: str) -> str:
     """A gain with its interval."""
     row = case.gains.of[system]
     return f"{row.gain:+.3f} {metric} {interval(row.low, row.high)}"
-
-
-def interval(low: float, high: float) -> str:
-    """Bounds in brackets."""
-    return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
 
 
 def factor_words(row: Mapping[str, Any]) -> str:
@@ -85,10 +81,13 @@ def not_known(need: Need, limit: float, settle_s: float) -> str:
 
 
 def _way_on(seen: Seen, seconds: float, settle_s: float) -> str:
-    """How to settle a percentile; `seconds` are those of a call, twice which leaves room."""
+    """How to settle a percentile; `seconds` are those of a call.
+
+    Three times as many leave room for the arms that are called beside it, and for chance.
+    """
     if math.isinf(seen.more):
         return "it is so near the limit that no number of calls like these would settle it"
-    enough = 10 * math.ceil((settle_s + 2 * seen.more * seconds) / 10)
+    enough = 10 * math.ceil((settle_s + 3 * seen.more * seconds) / 10)
     return (
         f"about {seen.more:,.0f} more calls like these would: write `settle_s: {enough}` under "
         "`latency` and run again"
@@ -149,12 +148,4 @@ TO_DO = {
 def more(case: Case, choice: Choice) -> str:
     """How many more queries would settle whether the option's gain matters."""
     row = case.gains.of.get(choice.option.system)
-    return more_queries(case, row) if row is not None else ""
-
-
-def more_queries(case: Case, row: Any) -> str:
-    """How many more queries would settle a gain."""
-    if not math.isfinite(row.needed):
-        return "many more queries"
-    count = max(row.needed - case.gains.queries, 1)
-    return f"about {float(f'{count:.2g}'):,.0f} more queries"
+    return more_queries(row.needed, case.gains.queries) if row is not None else ""

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from harness.analysis.answer import significant
+from harness.analysis.answer import chance, interval, not_shown, significant
 from harness.analysis.decision_words import (
     NAMED,
     NOISE,
     figure,
     gain_words,
-    interval,
     listed,
     misses,
     tested,
     unknowns,
 )
-from harness.analysis.needs import need_of
+from harness.analysis.need import need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice, Price, ranked, standings
+from harness.words import counted
 
 
 def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
@@ -43,12 +44,11 @@ def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
 
 
 def _ready(case: Case, choice: Choice, metric: str) -> Iterator[str]:
-    row, count = case.gains.of[choice.option.system], len(case.gains.of)
-    among = f", also after Holm's correction for the {count} systems that were compared"
+    row = case.gains.of[choice.option.system]
     yield (
         f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
         f"{case.baseline.name}: the lower bound reaches {case.smallest:g}, the smallest gain that "
-        f"matters{among if count > 1 else ''} (p = {row.p_holm:.4f})."
+        f"matters ({chance(row.p_holm, case.gains.family)})."
     )
     yield _met(case, choice.option)
     ready = ranked(case, "shown", standings(case), ("in",))
@@ -131,12 +131,18 @@ def _undecided(case: Case, choice: Choice, metric: str) -> Iterator[str]:
     row = case.gains.of[choice.option.system]
     yield (
         f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
-        f"{case.baseline.name}. That looks like more than {case.smallest:g}, the smallest gain that "
-        f"matters, but {case.gains.queries:,} queries do not show it (p = {row.p_holm:.4f} after "
-        f"Holm's correction for {len(case.gains.of)} compared)."
+        f"{case.baseline.name}. {_beats(row)} looks like more than {case.smallest:g}, the "
+        "smallest gain that matters, but "
+        f"{counted(case.gains.queries, 'query does', 'queries do')} not show it "
+        f"({chance(row.p_holm, case.gains.family)})."
     )
     if said := unknowns(case, choice.option):
         yield f"Whether it meets what is required is not known either: {said}."
+
+
+def _beats(row: Any) -> str:
+    """Where a gain is shown and not its size: which of the two is meant."""
+    return "That there is a gain is shown. It" if row.verdict == "better" else "That"
 
 
 def _hidden(case: Case, choice: Choice, metric: str) -> Iterator[str]:
@@ -156,16 +162,7 @@ def _nothing(case: Case, choice: Choice, metric: str) -> Iterator[str]:
         if one.system not in case.invalid
     ]
     if able:
-        most = max(able, key=lambda one: case.gains.of[one.system].gain)
-        which = " that no requirement rules out" if case.limits else ""
-        yield (
-            f"Of the {len(able)} systems{which}, {most.name} gains most: "
-            if len(able) > 1
-            else f"The only other system{which}, {most.name}, gains "
-        ) + (
-            f"{gain_words(case, metric, most.system)} over {choice.option.name}, which is less than "
-            f"{case.smallest:g}, the smallest gain that matters."
-        )
+        yield _most(case, able, metric)
     else:
         yield f"No system but {choice.option.name} meets the requirements."
     if stands[case.baseline] == "unknown":
@@ -173,6 +170,29 @@ def _nothing(case: Case, choice: Choice, metric: str) -> Iterator[str]:
             f"Whether {case.baseline.name} itself meets what is required is not known: "
             f"{unknowns(case, case.baseline)}."
         )
+
+
+def _most(case: Case, able: Sequence[Option], metric: str) -> str:
+    """The greatest gain of those that could be adopted, which is no gain that matters."""
+    most = max(able, key=lambda one: case.gains.of[one.system].gain)
+    row, which = case.gains.of[most.system], " that no requirement rules out" * bool(case.limits)
+    gain = gain_words(case, metric, most.system)
+    alone = len(able) == 1
+    many, only = (
+        f"Of the {len(able)} systems{which}, ",
+        f"The only other system{which}, {most.name},",
+    )
+    if row.verdict == "same":
+        who = f"none of the {len(able)} systems{which} gains; " * (not alone)
+        return f"By {metric} {who}{most.name} differs from {case.baseline.name} in no query."
+    if row.gain <= 0:
+        who = only if alone else f"{many}none gains; the nearest, {most.name},"
+        return f"{who} differs by {gain}, {not_shown(row, case.gains.family)}."
+    who = f"{only} gains" if alone else f"{many}{most.name} gains most:"
+    return (
+        f"{who} {gain} over {case.baseline.name}, which is less than {case.smallest:g}, the smallest "
+        "gain that matters."
+    )
 
 
 def _blocked(case: Case, choice: Choice) -> Iterator[str]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from harness.analysis.answer import significant, subsets
+from harness.analysis.answer import interval, significant, subsets
 from harness.analysis.decision_words import factor_words, figure
-from harness.analysis.needs import Kind, need_of
+from harness.analysis.need import Kind, need_of
 from harness.analysis.options import Option
 from harness.analysis.rule import Case, Choice
 from harness.analysis.terms import terms
@@ -53,12 +53,12 @@ def _by_dataset(case: Case, choice: Choice) -> Iterator[str]:
     """Of several datasets each by itself, for a mean hides where a system loses."""
     if len(case.gains.by_dataset) < 2:
         return
-    gained = {
-        name: means[choice.option.system] - means[case.baseline.system]
-        for name, means in case.gains.by_dataset.items()
-    }
-    lost = [name for name, gain in gained.items() if gain < 0]
-    said = ", ".join(f"{gain:+.3f} on {name}" for name, gain in gained.items())
+    gained = {name: of[choice.option.system] for name, of in case.gains.by_dataset.items()}
+    lost = [name for name, gain in gained.items() if gain.high < 0]
+    said = ", ".join(
+        f"{gain.value:+.3f} {interval(gain.low, gain.high)} on {name}"
+        for name, gain in gained.items()
+    )
     yield f"That is the mean over {len(gained)} datasets: {said}."
     if lost:
         yield f"It loses on {', '.join(lost)}."

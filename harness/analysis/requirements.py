@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-from harness.analysis.needs import Kind, Need, Needs, need_of
+from harness.analysis.need import Kind, Need, Needs, need_of
 from harness.analysis.options import Option
 from harness.analysis.tail import Seen
 from harness.settings import Requirements

@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 
 from harness.analysis import ratios, stats
 from harness.analysis.gains import Gains, Loss
-from harness.analysis.needs import Kind, Needs, less, need_of
+from harness.analysis.need import Kind, Needs, less, need_of
 from harness.analysis.options import Option
 from harness.analysis.ratios import Ratio
 from harness.analysis.requirements import Limits, Verdict, standing

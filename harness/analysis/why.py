@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from harness.errors import DataError
+from harness.readings import Lengths
 from harness.registry import did_you_mean
 from harness.store import Results
 
 RANKED = ("doc_id", "relevance", "system", "rank", "score", "truncated")
-"""One row a document and system that ranked it; `relevance` is NaN where nobody judged it,
-`truncated` whether the system's model read only part of it (None where that is not known)."""
+"""One row a document and system that ranked it; `relevance` is NaN where nobody judged it, `score`
+NaN below the documents that the system's reranker scored, `truncated` whether the system's last model
+read only part of the document (None where that is not known, or it read none of it)."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Why:
     ranked: pd.DataFrame
     """Columns RANKED, in the order of the systems and their ranks."""
     judged: Mapping[str, int]
+    unread: Sequence[str]
+    """The systems whose last model read only the beginning of the query."""
     texts: Mapping[str, str]
     """Beginnings of documents, as far as they were kept."""
 
@@ -67,6 +72,7 @@ def why(
         metrics=values.loc[wanted],
         ranked=pd.concat(parts, ignore_index=True)[list(RANKED)],
         judged=judged,
+        unread=[name for name in wanted if _cut(results.lengths(place, name), query_id)],
         texts={key.removeprefix("doc "): text for key, text in texts.items() if key[:4] == "doc "},
     )
 
@@ -85,21 +91,27 @@ def _unknown(measured: pd.DataFrame, query_id: str, dataset: str | None) -> str:
     )
 
 
+def _cut(lengths: Lengths | None, query_id: str) -> bool:
+    return lengths is not None and query_id in lengths.cut_queries()
+
+
 def _of_system(
     results: Results, dataset: str, system: str, query_id: str, judged: Mapping[str, int]
 ) -> pd.DataFrame:
     hits = results.run(dataset, system).get(query_id, ())
+    made_by = results.facts[dataset, system]["system"]
+    scored = made_by["depth"]["rerank"] if made_by["reranker"] else len(hits)
     lengths = results.lengths(dataset, system)
-    reached = lengths is not None and query_id in lengths.room
+    known = lengths.docs if lengths is not None and query_id in lengths.room else {}
     rows = [
         (
             hit.doc_id,
             judged.get(hit.doc_id),
             system,
             rank,
-            hit.score,
+            hit.score if rank <= scored else math.nan,
             lengths.truncated(query_id, hit.doc_id)
-            if lengths is not None and reached and hit.doc_id in lengths.docs
+            if lengths is not None and rank <= scored and hit.doc_id in known
             else None,
         )
         for rank, hit in enumerate(hits, start=1)

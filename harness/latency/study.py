@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness import forward, frames, machine, registry, traffic
+from harness import forward, machine, registry, traffic
+from harness.analysis.settling import Inquiry
 from harness.data import Doc, Query, Run
 from harness.errors import ComponentError
+from harness.keys import timing_key
 from harness.latency import arms, cold, memory, offline, rounds
 from harness.latency.arms import Scores, Setting
 from harness.latency.course import Arm
-from harness.plan import Costing, Stage, Trial, component_key, has_random_weights, stand_in
+from harness.latency.settle import Settling
+from harness.latency.tables import Rows, Tables, made
+from harness.plan import Costing, Stage, Trial, has_random_weights, stand_in
 from harness.protocols import Loadable, Served
 from harness.provenance import provenance
 from harness.settings import Experiment, Latency
 from harness.store import Store
 from harness.work import Work
 
-Rows = list[dict[str, Any]]
-
 TUNING_QUERIES = 30
 """Queries for warm-up and the choice of batch policies; they are not timed."""
-
-TABLES = ("calls", "arms", "starts", "throughput", "rounds")
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,6 @@ class Chosen:
     timed: Sequence[Query]
     tuning: Sequence[Query]
     candidates: tuple[int, ...]
-
-
-@dataclass
-class Tables:
-    """Rows of the tables of latency, as they come."""
-
-    rows: dict[str, Rows] = field(default_factory=lambda: {name: [] for name in TABLES})
-    rankings: dict[str, Mapping[Any, Sequence[str]]] = field(default_factory=dict)
-    """By device: what the arms ranked."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    """By system why something of it was not measured that may be another time."""
 
 
 def measure(
@@ -85,7 +73,7 @@ def measure(
         },
         "provenance": provenance(),
     }
-    return {name: _table(name, rows) for name, rows in found.rows.items()}, facts
+    return made(found.rows), facts
 
 
 def _measurable(
@@ -146,9 +134,8 @@ def _absent(
     trials: Sequence[Trial], sizes: Sequence[int], device: str, reason: str
 ) -> Iterator[dict[str, Any]]:
     for trial in trials:
-        mode, wanted = "rerank", sizes
-        if trial.system.reranker is None:
-            mode, wanted = "retrieve", [trial.system.depth.retrieve]
+        alone = trial.system.reranker is None
+        mode, wanted = ("retrieve", [trial.system.depth.retrieve]) if alone else ("rerank", sizes)
         for k in wanted:
             row = {"system": trial.system.name, "mode": mode, "k": k}
             yield {**row, "device": device, "status": "not measured", "reason": reason}
@@ -165,6 +152,7 @@ def _on_device(
     found: Tables,
 ) -> None:
     settings = experiment.latency or Latency()
+    inquiry = Inquiry(store.folder, trials[0].dataset.name)
     setting = Setting(
         work=work,
         device=device,
@@ -192,21 +180,21 @@ def _on_device(
                 device,
                 experiment.seed,
                 work.progress,
+                Settling(inquiry, settings, chosen.tuning[0], found, work.progress),
             )
         texts = [doc.text for doc in work.dataset.docs]
         found.rows["throughput"] += offline.throughput(
             fitting, chosen.timed, texts, settings.budget_s, device, work.progress, timed.failed
         )
-    for name in ("calls", "arms", "rounds"):
-        found.rows[name] += [{**row, "device": device} for row in getattr(timed, name)]
+    found.rows = found.joined(timed)
     found.left_out |= timed.failed
     found.rankings[device] = timed.rankings
 
 
 def _docs(run: Run, chosen: Chosen, work: Work) -> dict[str, list[Doc]]:
-    most = max(chosen.candidates)
+    known, most = work.dataset.docs_by_id, max(chosen.candidates)
     return {
-        query.query_id: [work.dataset.docs_by_id[hit.doc_id] for hit in run[query.query_id][:most]]
+        query.query_id: [known[hit.doc_id] for hit in run[query.query_id][:most]]
         for query in (*chosen.timed, *chosen.tuning)
     }
 
@@ -252,8 +240,7 @@ def _starts(
                 killed |= dict.fromkeys(loading[0].models, str(error))
                 break
             found.rows["starts"] += rows
-            (model, *_) = loading[0].models
-            started[model] = rows[0]
+            started[loading[0].models[0]] = rows[0]
     return started, killed
 
 
@@ -278,6 +265,7 @@ def _start(
         device,
         found.facts["threads"],
         settings.budget_s / 4,
+        cold.LOADING_S + settings.budget_s,
     )
     return [
         {"device": device, "system": by_mode[mode].system, "mode": mode, "start": number, **row}
@@ -288,7 +276,7 @@ def _start(
 def _loading(arm: Arm) -> tuple[str, ...]:
     """What an arm loads: arms that load the same are started once."""
     parts = registry.parts(arm.component)
-    return tuple(component_key(part) for part in parts if isinstance(part, Loadable))
+    return tuple(timing_key(part) for part in parts if isinstance(part, Loadable))
 
 
 def _lost(arm: Arm, device: str, reason: str) -> Iterator[dict[str, Any]]:
@@ -314,8 +302,3 @@ def _compare_devices(found: Tables, devices: Sequence[str]) -> None:
                 order = [place.get(doc_id, len(place)) for doc_id in ids]
                 taus.append(kendalltau(range(len(order)), order).statistic)
         row["tau"] = float(np.mean(taus)) if taus else float("nan")
-
-
-def _table(name: str, rows: Rows) -> pd.DataFrame:
-    columns = list(getattr(frames, name.upper()))
-    return pd.DataFrame(rows).reindex(columns=columns)

@@ -9,13 +9,16 @@ import pandas as pd
 from harness.analysis.compare import Analysis
 from harness.analysis.costs import CostAnalysis, common_k, prices, workload
 from harness.analysis.kept import configurations, dense_bytes
+from harness.analysis.terms import objective
 from harness.catalogue import DUMMY
 from harness.models import TRAINED
 from harness.plan import slug
 from harness.report import cost_figures, cost_tables, cost_words
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.cost_tables import MODES
+from harness.report.tables import with_interval
 from harness.store import Results
+from harness.words import counted
 
 LONG = 15
 """Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""
@@ -32,7 +35,7 @@ def cost_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Bloc
     costs = analysis.costs.of(dataset)
     board = analysis.leaderboard
     board = board[board["dataset"] == dataset]
-    quality = board[board["metric"] == results.plan["metrics"][0]]
+    quality = board[board["metric"] == objective(results)]
     blocks = list(_decide(results, costs, quality, analysis.storage, dataset))
     for device in _devices(costs):
         blocks += _on_device(results, costs, quality, dataset, device)
@@ -56,7 +59,11 @@ def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
     arms, rounds = _of(results.costs["arms"], dataset), _of(results.costs["rounds"], dataset)
     noise, noisy = cost_words.noise_lines(costs.noise)
     rankings, different = cost_words.ranking_lines(arms)
-    lines = [*cost_words.setting_lines(facts, arms), *cost_words.machine_lines(rounds)]
+    lines = [
+        *cost_words.setting_lines(facts, arms),
+        *cost_words.settled_lines(facts),
+        *cost_words.machine_lines(rounds),
+    ]
     unseen = [] if len(costs.noise) else ["NOISY? No two equal arms were timed."]
     return Block(
         "What the numbers of cost were measured on",
@@ -80,11 +87,8 @@ def _decide(
     if vectors.empty:
         return
     dense = dense_bytes(_of(storage, dataset), results.plan["baseline"], configurations(results))
-    values = {
-        row.system: f"{row.value:.4f} [{row.low:.3f}, {row.high:.3f}]"
-        for row in quality.itertuples()
-    }
-    metric = results.plan["metrics"][0]
+    values = {row["system"]: with_interval(row) for row in quality.to_dict("records")}
+    metric = objective(results)
     table = cost_tables.decision_table(vectors, here, values, metric, dense, k)
     caption = (
         f"Token vectors of each system, beside the dense vector's {dense:,.0f} bytes. "
@@ -165,7 +169,7 @@ def _whole(
     )
     shared = cost_tables.sharing_words(whole[whole["mode"] == "on the fly"])
     caption += f" On the fly, {shared}" if shared else ""
-    metric = results.plan["metrics"][0]
+    metric = objective(results)
     points = cost_figures.points(whole, quality)
     figures = []
     if len(points) > 1:
@@ -186,7 +190,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
         own = str(rows["system"].iloc[0]).partition("[")[0]
         name = own if not known or known.startswith(TRAINED) else known
         documents = " and ".join(f"{count:,}" for count in dict.fromkeys(rows["documents"]))
-        caption = f"{name}: {len(rows)} ways, over {documents} documents."
+        caption = f"{name}: {counted(len(rows), 'way')}, documents: {documents}."
         tables.append(Captioned(caption, cost_tables.ways_table(rows), folded=True))
         lines += [
             f"{name}, {row.precision} with {row.nbits:.0f} bits: {row.remark}."

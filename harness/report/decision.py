@@ -8,18 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.answer import milliseconds, significant
+from harness.analysis.answer import interval, milliseconds, significant
 from harness.analysis.compare import Analysis
 from harness.analysis.decision import Recommendation
 from harness.analysis.decision_words import tested
 from harness.analysis.frontier import RESAMPLES
 from harness.analysis.options import Option
 from harness.analysis.tail import Seen
-from harness.analysis.terms import objective
+from harness.analysis.terms import objective, terms
 from harness.plan import slug
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.frontier_figure import frontier_figure
-from harness.report.tables import Table, number
+from harness.report.tables import Table, number, with_interval
 from harness.store import Results
 
 LONG = 20
@@ -45,7 +45,7 @@ EXPLAINED = (
 def decision_blocks(results: Results, analysis: Analysis) -> list[Block]:
     """Reasons, who meets the requirements, what would flip it."""
     decided = analysis.decision
-    blocks = [Block("Why", decided.reasons)]
+    blocks = [Block("Why", decided.reasons), *_gains(results, decided)]
     if len(decided.requirements):
         table = requirements_table(decided)
         caption = "What each system needs, and by how much it misses what is allowed."
@@ -56,6 +56,37 @@ def decision_blocks(results: Results, analysis: Analysis) -> list[Block]:
     if len(decided.sensitivity):
         blocks.append(_sensitivity(decided.sensitivity))
     return [*blocks, *_frontiers(results, analysis.frontier)]
+
+
+SHOWN = {"better": "beats it", "worse": "ranks worse", "open": "no", "same": "never differs"}
+
+
+def _gains(results: Results, decided: Recommendation) -> Iterator[Block]:
+    """Who is shown to beat the baseline: the one table of tests."""
+    gained, baseline, metric = decided.gains, results.plan["baseline"], objective(results)
+    if gained.table.empty:
+        return
+    smallest = terms(results).smallest_gain_that_matters
+    columns = ["system", "gain", *dict.fromkeys(map(p_of_gain, (0.0, smallest))), "shown"]
+    cells = []
+    for row in gained.surest:
+        p = [number(one, ".4f") for one in (row.p_none_holm, row.p_holm)][: len(columns) - 3]
+        shown = f"beats it by {smallest:g}" if row.state == "shown" and smallest else ""
+        gain = f"{row.gain:+.4f} {interval(row.low, row.high)}"
+        cells.append([row.system, gain, *p, shown or SHOWN[row.verdict]])
+    over = f", over {len(gained.by_dataset)} datasets" * (len(gained.by_dataset) > 1)
+    caption = (
+        f"By {metric}{over}: {gained.queries:,} queries, {gained.family} comparisons that are "
+        "tested. No other table tests anything."
+    )
+    yield Block(
+        f"Who beats {baseline}", tables=[Captioned(caption, Table(columns, cells))], method="tests"
+    )
+
+
+def p_of_gain(gain: float) -> str:
+    """The column of the test that the true gain is this."""
+    return f"p ({f'gain of {gain:g}' if gain else 'no gain'}, Holm)"
 
 
 def requirements_table(decided: Recommendation) -> Table:
@@ -178,7 +209,7 @@ def frontier_table(rows: pd.DataFrame, metric: str) -> Table:
     cells = [
         [
             Option(row["system"], row["mode"]).name,
-            f"{row['value']:.4f} [{row['low']:.3f}, {row['high']:.3f}]",
+            with_interval(row),
             number(row["k"]),
             milliseconds(row["seconds"]),
             row["statistic"] or "-",

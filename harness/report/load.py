@@ -9,12 +9,14 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.answer import milliseconds, significant
-from harness.analysis.load import Loads, required, warnings
+from harness.analysis.capacity import warnings
+from harness.analysis.load import Loads, required
 from harness.plan import slug
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.load_figure import rates_figure
 from harness.report.tables import NEVER, NONE, Table, bracketed
 from harness.store import Results
+from harness.words import counted
 
 TIMES = ["p50 ms [95 %]", "p95 ms [95 %]", "slowest ms"]
 
@@ -26,6 +28,10 @@ OPEN = (
     "Open loop, {k} candidates: requests at random times, latency from when each was due. One without "
     "an answer counts as never answered."
 )
+
+WHOLE = "Milliseconds are those of the whole query: retrieval's are added."
+
+ALONE = "Milliseconds are those of reranking alone: retrieval was not timed."
 
 MISSING = ("refused", "failed", "unsent")
 
@@ -61,7 +67,9 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
     else:
         yield (
             f"Required of a whole query on {settings['device']}: a 95th percentile of "
-            f"{milliseconds(limit)} ms. Requests are reranking alone; what retrieval takes comes on top."
+            f"{milliseconds(limit)} ms. Requests are reranking alone: to their milliseconds those of "
+            "retrieval are added, timed one at a time, of the same query or, where that was not timed, "
+            "of one drawn at random."
         )
     servers = facts["servers"]
     here = [name for name, server in servers.items() if server["here"]]
@@ -77,7 +85,7 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
                 f"{server['queries']} queries was asked once."
             )
         else:
-            yield f"{name}: {server['queries']} queries, asked again when all of them were."
+            yield f"{name}: {counted(server['queries'], 'query', 'queries')}, asked again when all of them were."
     for one in facts["ceiling"]:
         yield (
             f"The client's own limit, {_clients(one['clients'])}: {significant(one['per_second'])} such "
@@ -101,7 +109,9 @@ def _tables(asked: pd.DataFrame, limit: float) -> Iterator[Captioned]:
     for loop, caption, table in (("closed", CLOSED, _closed), ("open", OPEN, _open)):
         rows = asked[asked["loop"] == loop]
         if len(rows):
-            yield Captioned(caption.format(k=f"{rows['k'].iloc[0]:.0f}"), table(rows, limit))
+            said = WHOLE if rows["first_stage"].notna().any() else ALONE
+            k = f"{rows['k'].iloc[0]:.0f}"
+            yield Captioned(f"{caption.format(k=k)} {said}", table(rows, limit))
 
 
 def _closed(rows: pd.DataFrame, limit: float) -> Table:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness import files
 from harness.analysis.load import BEHIND, STRETCHES
 from harness.analysis.percentiles import MINIMUM
 from harness.analysis.ratios import FEWEST_QUERIES, QUIET
-from harness.analysis.stats import RESAMPLES
+from harness.analysis.stats import FEWEST, RESAMPLES
 from harness.analysis.tail import PERCENT, PLANNED, SETTLING
+from harness.analysis.terms import objective, terms
 from harness.report.blocks import Block, Section
 from harness.store import Results
+from harness.words import counted
 
 TITLE = "How it was measured"
 
@@ -29,7 +32,7 @@ HEADS: Mapping[str, str] = {
     r"first stage|reranked|ceiling|share of the gap closed|lost before|left behind": "ceilings",
     r"\d+": "depths",
     r"chance to be dominated": "frontier",
-    r"p \(Holm\)|wins / ties / losses": "tests",
+    r"p \(.*Holm\)|shown|wins / ties / losses": "tests",
     r"k = .*|calls|p\d\d( ms)?( \[95 %\])?|(query|documents|score) ms": "latency",
     r"(fetch|memory|map|cold map) ms": "fetching",
     r"GB / million docs|times .*|(vectors|vectors or terms|bytes) / doc|stored|on disk|difference|dims?": "storage",
@@ -51,12 +54,15 @@ def anchor(key: str) -> str:
     return f"how-{key}"
 
 
-def methods(results: Results) -> Section:
-    """The section that says how each kind of number was measured."""
+def methods(results: Results, shown: Sequence[Section]) -> Section:
+    """The section that says how each kind of number that `shown` has was measured."""
     percentiles = [f"p{percent} from {least}" for percent, least in MINIMUM.items() if least > 1]
     facts = {
         "seed": results.plan["seed"],
         "resamples": f"{RESAMPLES:,}",
+        "fewest_queries": FEWEST,
+        "objective": objective(results),
+        "smallest": f"{terms(results).smallest_gain_that_matters:g}",
         "depths": _depths(results),
         "percentiles": ", ".join(percentiles),
         "fewest": FEWEST_QUERIES,
@@ -68,23 +74,43 @@ def methods(results: Results) -> Section:
         "behind": f"{BEHIND:.0%}",
         "stretches": STRETCHES,
     }
+    used = _used(results, shown)
     told = files.read_yaml(Path(__file__).with_name("methods.yaml"))
     blocks = [
         Block(one["title"], [line.format(**facts) for line in one["lines"]], anchor=anchor(key))
         for key, one in told.items()
+        if key in used
     ]
     return Section(TITLE, blocks, "how")
 
 
+def _used(results: Results, shown: Sequence[Section]) -> set[str]:
+    """The methods that blocks and columns link to, and those that stand behind others."""
+    blocks = [block for section in shown for block in section.blocks]
+    columns = {c for block in blocks for one in block.tables for c in one.table.columns}
+    used = {block.method for block in blocks} | set(map(method_of, columns))
+    behind = {
+        "intervals": "metrics" in used,
+        "candidates": bool(_reranked(results)),
+        "modes": bool(set(results.costs["arms"]["mode"]) & {"on the fly", "precomputed"}),
+    }
+    return used | {key for key, so in behind.items() if so}
+
+
+def _reranked(results: Results) -> list[Mapping[str, Any]]:
+    """The systems of the trials that reranked."""
+    return [facts["system"] for facts in results.facts.values() if facts["system"].get("reranker")]
+
+
 def _depths(results: Results) -> str:
-    """How deep the systems look."""
+    """How deep the systems look that rerank."""
     found = Counter(
         (depth["retrieve"], depth["rerank"])
-        for facts in results.facts.values()
-        if (depth := facts["system"].get("depth"))
+        for system in _reranked(results)
+        if (depth := system.get("depth"))
     )
     return " ".join(
         f"{retrieve:,} documents are retrieved, of which rerankers score {rerank:,} "
-        f"({'all trials' if len(found) == 1 else f'{count} trials'})."
+        f"({'all that rerank' if len(found) == 1 else counted(count, 'trial')})."
         for (retrieve, rerank), count in found.items()
     )

@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.compare import Analysis
+from harness.analysis.terms import objective
 from harness.report.blocks import Block, Captioned
-from harness.report.tables import NONE, Table, times
+from harness.report.tables import NO_INTERVAL, NONE, Table, times
 from harness.store import Results
+from harness.words import counted
 
 SMALLEST = 1e-6
 """Differences of scores below this are not told apart: float32 has about seven digits."""
@@ -19,14 +21,14 @@ SMALLEST = 1e-6
 
 def parity_blocks(results: Results, analysis: Analysis, dataset: str) -> Iterator[Block]:
     """A table for each model that several systems are to be, by the first metric."""
-    metric = results.plan["metrics"][0]
+    metric = objective(results)
     found, timed = (
         table[table["dataset"] == dataset] for table in (analysis.parity, analysis.speeds)
     )
     for model, rows in found[found["metric"] == metric].groupby("model", sort=False):
         first, queries = rows[["reference", "queries"]].iloc[0]
         caption = (
-            f"Against {first}, over {queries:,} queries. Scores and order are compared on the "
+            f"Against {first}, over {counted(queries, 'query', 'queries')}. Scores and order are compared on the "
             "documents that both systems scored."
         )
         speeds = _speeds(timed[timed["model"] == model])
@@ -40,9 +42,7 @@ def parity_blocks(results: Results, analysis: Analysis, dataset: str) -> Iterato
 def _said(row: Mapping[str, Any], metric: str) -> str:
     same = f"{metric} is the same on every query"
     if row["changed"]:
-        same = (
-            f"{metric} differs on {row['changed']} of {row['queries']:,} queries, by {_gain(row)}"
-        )
+        same = f"{metric} differs on {row['changed']} of {counted(row['queries'], 'query', 'queries')}, by {_gain(row)}"
     return f"{row['system']}: scores within {_difference(row['score_difference'])}; {same}."
 
 
@@ -66,7 +66,7 @@ def _table(rows: pd.DataFrame, metric: str, speeds: Mapping[str, Mapping[str, st
 
 def _gain(row: Mapping[str, Any]) -> str:
     if math.isnan(row["low"]):
-        return f"{row['gain']:+.4f} [no interval: one query]"
+        return f"{row['gain']:+.4f} {NO_INTERVAL}"
     return f"{row['gain']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pandas as pd
 
+from harness.analysis.answer import interval
 from harness.analysis.compare import Analysis
 from harness.analysis.dimensions import line
 from harness.analysis.kept import Configs, configurations
+from harness.analysis.terms import objective
 from harness.plan import slug
+from harness.quality import DIAGNOSTICS
 from harness.report import figures
 from harness.report.blocks import Block, Captioned, Shown
-from harness.report.tables import NONE, Table, number
+from harness.report.tables import NONE, Table, number, with_interval
 from harness.store import Results
+from harness.words import counted
 
 
 def quality_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:
@@ -25,7 +28,7 @@ def quality_blocks(results: Results, analysis: Analysis, dataset: str) -> list[B
         table[table["dataset"] == dataset]
         for table in (analysis.leaderboard, analysis.differences, analysis.costs.kept)
     )
-    metric = results.plan["metrics"][0]
+    metric = objective(results)
     main = board[board["metric"] == metric]
     storage = _storage(sizes, main, configurations(results))
     label = "".join(f" {label.capitalize()}." for label in board["label"].unique() if label)
@@ -45,34 +48,28 @@ def dataset_block(results: Results, analysis: Analysis, dataset: str) -> Block:
     told = []
     for facts in itertools.islice(known, 1):
         counts = (
-            f"{facts['documents']:,} documents, {facts['queries']:,} queries, "
-            f"{facts['judgements']:,} judgements; fingerprint {facts['fingerprint'][:16]}."
+            f"{counted(facts['documents'], 'document')}, {counted(facts['queries'], 'query', 'queries')}, "
+            f"{counted(facts['judgements'], 'judgement')}; fingerprint {facts['fingerprint'][:16]}."
         )
-        told = [facts["description"], counts]
+        told = [*filter(None, [facts["description"]]), counts]
     return Block(f"The dataset {dataset}", [*told, *analysis.notes.get(dataset, [])])
 
 
 def _leaderboard(board: pd.DataFrame, metrics: Sequence[str], label: str) -> Block:
-    caption = f"Means over all judged queries, with 95 % bootstrap intervals.{label}"
+    caption = f"Means over all judged queries, with 95 % intervals.{label}"
     table = Captioned(caption, leaderboard_table(board, metrics))
     return Block("Leaderboard", tables=[table], method="metrics")
 
 
 def leaderboard_table(board: pd.DataFrame, metrics: Sequence[str]) -> Table:
     """A row a system of one dataset: its means with intervals, and what they rest on."""
-    rows = []
+    rows, measured = [], [metric for metric in metrics if metric not in DIAGNOSTICS]
     for system, group in board.groupby("system", sort=False):
         by_metric = group.set_index("metric")
-        cells = [_with_interval(by_metric.loc[metric]) for metric in metrics]
-        extra = [f"{by_metric.loc[name, 'value']:.0%}" for name in ("judged@10", "ties@10")]
+        cells = [with_interval(by_metric.loc[metric]) for metric in measured]
+        extra = [f"{by_metric.loc[name, 'value']:.0%}" for name in DIAGNOSTICS]
         rows.append([str(system), *cells, *extra])
-    return Table(["system", *metrics, "judged@10", "ties@10"], rows)
-
-
-def _with_interval(row: Any) -> str:
-    if row["low"] != row["low"]:
-        return f"{row['value']:.4f} [no interval: one query]"
-    return f"{row['value']:.4f} [{row['low']:.3f}, {row['high']:.3f}]"
+    return Table(["system", *measured, *DIAGNOSTICS], rows)
 
 
 def _differences(
@@ -82,8 +79,8 @@ def _differences(
     if main.empty:
         return
     caption = (
-        "Paired over queries; p by the randomisation test, corrected (Holm) for every comparison "
-        f"of this report.{label}"
+        "Paired over queries, with 95 % intervals. Which gains are shown stands in the decision, "
+        f'under "Who beats {baseline}".{label}'
     )
     tables = [Captioned(caption, _difference_table(main))]
     if len(others):
@@ -99,13 +96,12 @@ def _difference_table(changes: pd.DataFrame) -> Table:
         [
             row.system,
             row.metric,
-            f"{row.gain:+.4f} [{row.low:+.3f}, {row.high:+.3f}]",
-            f"{row.p_holm:.4f}",
+            f"{row.gain:+.4f} {interval(row.low, row.high)}",
             f"{row.wins} / {row.ties} / {row.losses}",
         ]
         for row in changes.itertuples()
     ]
-    return Table(["system", "metric", "gain", "p (Holm)", "wins / ties / losses"], rows)
+    return Table(["system", "metric", "gain", "wins / ties / losses"], rows)
 
 
 def _dimensions(
@@ -191,7 +187,7 @@ def _storage_table(storage: pd.DataFrame, metric: str, baseline: str) -> Table:
     rows = [
         [
             row.system,
-            _with_interval(row._asdict()),
+            with_interval(row._asdict()),
             row.kind or "not known",
             number(row.dim) if row.kind else NONE,
             row.precision or NONE,

@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.analysis.answer import significant
+from harness.analysis.answer import interval, significant
 from harness.analysis.compare import Analysis
 from harness.analysis.decision import Recommendation
-from harness.analysis.decision_words import interval
 from harness.analysis.options import Option
 from harness.analysis.terms import objective, terms
-from harness.report.decision import VERDICTS, sensitivity_table
+from harness.report.decision import VERDICTS, p_of_gain, sensitivity_table
 from harness.report.tables import NONE, Table, number
 from harness.settings import Decision
 from harness.store import Results
+from harness.words import counted
 
 KEY = 12
 """Digits of a trial's key: as many as its folder is named by."""
@@ -50,10 +50,10 @@ def _context(results: Results, asked: Decision) -> Iterator[str]:
     }
     for name, facts in told.items():
         yield (
-            f"{name}: {facts['documents']:,} documents, {facts['queries']:,} queries, "
-            f"{facts['judgements']:,} judgements, fingerprint {facts['fingerprint'][:16]}. "
+            f"{name}: {counted(facts['documents'], 'document')}, {counted(facts['queries'], 'query', 'queries')}, "
+            f"{counted(facts['judgements'], 'judgement')}, fingerprint {facts['fingerprint'][:16]}. "
             f"{facts['description']}"
-        )
+        ).rstrip()
     yield (
         f"The baseline is {results.plan['baseline']}. A gain counts by {objective(results)}, from "
         f"{asked.smallest_gain_that_matters:g} on."
@@ -62,8 +62,8 @@ def _context(results: Results, asked: Decision) -> Iterator[str]:
     if asked.workload is not None:
         load = asked.workload
         yield (
-            f"The workload: {load.documents:,} documents, {load.queries_per_day:,} queries a day, "
-            f"{load.candidates} candidates."
+            f"The workload: {counted(load.documents, 'document')}, {counted(load.queries_per_day, 'query', 'queries')} a day, "
+            f"{counted(load.candidates, 'candidate')}."
         )
     if asked.prices is not None:
         given = asked.prices.model_dump(exclude_none=True).items()
@@ -82,7 +82,7 @@ def _required(asked: Decision) -> Iterator[str]:
 
 def _options(decided: Recommendation, metric: str, smallest: float) -> Table:
     """A row an option."""
-    columns = ["system", metric, "gain", f"p (gain > {smallest:g}, Holm)", "requirements"]
+    columns = ["system", metric, "gain", p_of_gain(smallest), "requirements"]
     columns += ["GB / million docs", "p50 ms", "p95 ms", "cost / month"]
     cells = []
     for row in decided.options.to_dict("records"):

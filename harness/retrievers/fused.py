@@ -42,12 +42,12 @@ class _Index:
         return [self._fused(per_searcher, depth) for per_searcher in zip(*found, strict=True)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
-        """What the searchers have to tell: their notes, and the worst of their ranks."""
+        """What the searchers have to tell: their notes, and the worst of their runs' ranks."""
         told = [s.facts(queries, depth) for s in self.searchers if isinstance(s, HasFacts)]
-        return {
-            "notes": [note for one in told for note in one.get("notes", ())],
-            "ranks_against_scores": max([0, *(one.get("ranks_against_scores", 0) for one in told)]),
-        }
+        ranks = [one["ranks"] for one in told if "ranks" in one]
+        worst = max(ranks, key=lambda one: (one["against"], one["unsorted"]), default=None)
+        notes = [note for one in told for note in one.get("notes", ())]
+        return {"notes": notes} | ({"ranks": worst} if worst else {})
 
     def _fused(self, lists: Sequence[Sequence[Hit]], depth: int) -> list[Hit]:
         scores: dict[str, float] = defaultdict(float)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,19 @@ from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
 from harness.files import sha256
 from harness.frames import ranked
-from harness.protocols import Footprint, Searcher
+from harness.protocols import PLACE, Footprint, Searcher
+from harness.words import counted
 
 
 @dataclass(frozen=True)
 class SavedRun:
     """Hits by query id from a file of lines `query_id Q0 doc_id rank score tag`, gz accepted."""
 
-    path: str
+    path: str = field(metadata=PLACE)
 
     def identity(self) -> Mapping[str, str]:
         """The digest of the file; raises DataError if it cannot be read."""
         return {"run": sha256(Path(self.path))}
-
-    def for_key(self) -> SavedRun:
-        """Without where the file lies, whose digest is the identity."""
-        return SavedRun("")
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher that answers by query id; of the documents only the ids are looked at.
@@ -52,14 +49,8 @@ class SavedRun:
             why = ids.alike(strange, known) or f"the corpus has ids such as {docs[0].doc_id!r}"
             raise DataError(
                 f"The saved run {self.path} is of another corpus: none, or next to none, of its "
-                f"{len(found):,} documents, such as {strange[0]!r}, is in this one: {why}."
+                f"{counted(len(found), 'document')}, such as {strange[0]!r}, is in this one: {why}."
             )
-
-
-BY_SCORE = (
-    "a run is read by its scores, the highest first, as trec_eval does. If less is better, as of "
-    "distances, write the scores with a minus."
-)
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ class _Saved:
             near = ids.alike((query.query_id for query in queries), self.run)
             why = near or f"it has {', '.join(map(repr, list(self.run)[:1])) or 'no line'}"
             raise DataError(
-                f"The saved run answers none of the {len(queries)} queries "
+                f"The saved run answers none of the {counted(len(queries), 'query', 'queries')} "
                 f"(such as {queries[0].query_id!r}); it belongs to another dataset: {why}."
             )
         return [ranked(self.run.get(query.query_id, ()))[:depth] for query in queries]
@@ -88,17 +79,17 @@ class _Saved:
         ]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
-        """The share of queries whose ranks run against their scores, and a note where any do."""
+        """Of how many queries the ranks run against the scores, or are not their order."""
         del depth
         asked = [query.query_id for query in queries if query.query_id in self.run]
         steps = [_steps(self.ranks[query_id], self.run[query_id]) for query_id in asked]
-        against, other = sum(up > down for up, down in steps), sum(up > 0 for up, _ in steps)
-        told: dict[str, Any] = {"ranks_against_scores": against / max(len(asked), 1)}
-        if other:
-            said = "runs against the scores" if against else "is not the order of the scores"
-            count = f"For {against or other} of {len(asked)} queries"
-            told["notes"] = [f"{count} the rank column of the run {said}: {BY_SCORE}"]
-        return told
+        against = sum(up > MOSTLY * down for up, down in steps)
+        unsorted = sum(up > 0 for up, _ in steps)
+        return {"ranks": {"queries": len(asked), "against": against, "unsorted": unsorted}}
+
+
+MOSTLY = 9
+"""Scores that rise so many times as often as they fall, from rank to rank, run against the ranks."""
 
 
 def _steps(ranks: Sequence[str], hits: Sequence[Hit]) -> tuple[int, int]:

@@ -12,7 +12,8 @@ from harness import models, registry, stages
 from harness.clock import Clock
 from harness.data import Doc, Query
 from harness.errors import ComponentError, ConfigError, HarnessError, ServerError
-from harness.plan import component_key, has_random_weights, make_plan, models_of
+from harness.keys import component_key
+from harness.plan import has_random_weights, make_plan, models_of
 from harness.protocols import Identified, Preparable, Reranker
 from harness.provenance import provenance
 from harness.service.request import Limits

@@ -17,18 +17,18 @@ def distances(run_text: str) -> str:
 
 NOT_SORTED = "q1 Q0 d1 1 9.5 s\nq1 Q0 d2 2 9.6 s\nq1 Q0 d8 3 7.5 s\nq1 Q0 d3 4 1.5 s\n"
 RANKS = {
-    "distances": (distances(RUN), "For 3 of 3 queries the rank column of the run runs against", "INVALID"),
+    "distances": (distances(RUN), "For 3 of 3 queries the rank column of the saved run runs against", "INVALID"),
     "distances from 0": (
         "q1 Q0 d1 0 0.1 s\nq1 Q0 d2 1 0.2 s\nq2 Q0 d5 0 0.0 s\nq2 Q0 d4 1 2 s\n",
-        "For 2 of 2 queries the rank column of the run runs against",
+        "For 2 of 2 queries the rank column of the saved run runs against",
         "INVALID",
     ),
     "one query of three": (
         RUN.replace("d7 2 2.0", "d7 2 3.5"),
-        "For 1 of 3 queries the rank column of the run runs against",
+        "For 1 of 3 queries the rank column of the saved run runs against",
         "CAUTION",
     ),
-    "not sorted": (NOT_SORTED, "For 1 of 1 queries the rank column of the run is not the order", None),
+    "not sorted": (NOT_SORTED, "For 1 of 1 queries the rank column of the saved run is not the order", "CAUTION"),
     "as it should be": (RUN, "", None),
     "lines in another order": ("".join(reversed(RUN.splitlines(keepends=True))), "", None),
     "the same rank everywhere": (
@@ -44,16 +44,16 @@ RANKS = {
 def test_ranks_against_scores_are_said_before_a_decision(tmp_path: Path, case: str) -> None:
     text, note, severity = RANKS[case]
     found = run(tmp_path, {"run.trec": text})
-    assert note in found.notes()
-    assert bool(note) == ("rank column" in found.notes())
     assert found.alarms().get("ranks against scores") == severity
+    assert note in found.evidence()
+    assert bool(note) == bool(severity)
 
 
 def test_ranks_against_scores_are_said_of_a_run_that_is_fused(tmp_path: Path) -> None:
     part = {"use": "saved_run", "path": "run.trec"}
     fused = {"name": "saved", "retriever": {"use": "fused", "retrievers": [part, {"use": "bm25"}]}}
     found = run(tmp_path, {"run.trec": distances(RUN)}, systems=[fused])
-    assert "saved: For 3 of 3 queries the rank column of the run runs against" in found.notes()
+    assert "For 3 of 3 queries the rank column of the saved run runs against" in found.evidence()
     assert found.alarms()["ranks against scores"] == "INVALID"
 
 

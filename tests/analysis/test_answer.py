@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from literal import literal
 
-from harness.analysis import answer, compare
+from harness.analysis import answer, compare, gains
 from harness.analysis.costs import analyse_costs
 
 COLUMNS = ("device", "status", "system", "mode", "k", "p50", "p95")
@@ -67,6 +67,7 @@ def test_a_model_that_was_trained_in_vain_is_told() -> None:
     }
     results = dataclasses.replace(results, facts=facts)
     storage = compare.storage_per_document(results)
-    told = answer.answer(results, compare.differences(results), analyse_costs(results, storage))
+    gained, changes = gains.gains(results, "m@1", 0.01), compare.differences(results)
+    told = answer.answer(results, gained, changes, analyse_costs(results, storage))
     assert told.count("trained in this run") == 1
     assert "cross, trained in this run, ranks worse than base: -0.010 m@1 [-0.010, -0.010]" in told

@@ -311,7 +311,9 @@ def test_a_change_by_default_is_over_all_datasets() -> None:
         tables = [getattr(p, name).assign(dataset=d) for p, d in zip(parts, "de", strict=True)]
         object.__setattr__(both, name, pd.concat(tables, ignore_index=True))
     both.facts.update({("e", system): facts for (_, system), facts in other.facts.items()})
-    found = judged(changed(), both, near=0.2, tolerance=1e-9)  # of 0.1 and 0.3
+    found = judged(changed(), both, between=(0.1, 0.3))  # of 0.1 and 0.3
+    assert found.found is not None
+    assert found.found.value == pytest.approx(0.2)
     assert found.verdict == "supported"
     assert "on 2 datasets, equally weighted (40 queries)" in found.evidence
     assert judged(changed(dataset="D"), both, near=0.1, tolerance=1e-9).verdict == "supported"

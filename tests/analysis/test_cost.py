@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from literal import literal
 
 from harness import frames
 from harness.analysis import compare, cost, latency
+from harness.analysis.costs import analyse_costs
 from harness.settings import Prices, Workload
 
 WHERE = {"dataset": "x", "device": "cpu"}
@@ -263,3 +266,20 @@ def test_nothing_was_measured() -> None:
         PRICES,
     )
     assert table.columns.tolist() == [*cost.PROJECTION, *cost.CURRENCY]
+
+
+def test_tables_are_in_the_order_of_the_experiment() -> None:
+    """Not in that of the calls, which is drawn anew in each round."""
+    values = {name: [0.5] * 20 for name in ("base", "late", "cross", "alpha", "fly")}
+    seconds = {name: 0.1 for name in values if name != "base"}
+    memory = dict.fromkeys(values, 1e9)
+    results = literal(values, seconds=seconds, memory=memory)
+    timed = ("calls", "arms", "starts")
+    shuffled = {name: results.costs[name].sort_values("system") for name in timed}
+    results = replace(results, costs={**results.costs, **shuffled})
+    found = analyse_costs(results, compare.storage_per_document(results))
+    order = ["base", "late", "cross", "alpha", "fly"]
+    for table in (found.latencies, found.end_to_end, found.memory):
+        assert [name for name in dict.fromkeys(table["system"]) if name in order] == order
+    assert list(dict.fromkeys(found.ratios["system"])) == ["late", "alpha", "fly"]
+    assert set(found.ratios["reference"]) == {"cross"}  # the first that the file names

@@ -66,11 +66,10 @@ def test_the_greatest_lower_bound_where_nothing_is_required() -> None:
     found = decided()
     assert (found.answer, found.system) == ("adopt", "cross")
     assert found.headline == "Adopt cross."
-    # constant gains leave no flip of signs as extreme: p = 1 / 10,001, times 3 by Holm
+    # constant gains leave one flip of signs as extreme: p = 2 / 2^200, times 3 by Holm
     assert found.reasons[0] == (
         "cross gains +0.250 m@1 [+0.250, +0.250] over base: the lower bound reaches 0.01, the "
-        "smallest gain that matters, also after Holm's correction for the 3 systems that were "
-        "compared (p = 0.0003)."
+        "smallest gain that matters (p < 0.0001 after Holm's correction for 3 comparisons)."
     )
     assert "Nothing is required of latency, storage, memory, licence or cost" in found.reasons[1]
     assert said(found.reasons).endswith(
@@ -329,9 +328,59 @@ def test_a_gain_that_is_too_small_keeps_the_baseline() -> None:
     assert states == {"base": "", "late": "small", "cross": "small"}
 
 
+def test_where_nothing_gains_nobody_gains_most() -> None:
+    (reason,) = decided(literal({"base": BASE, "late": plus(-0.02), "cross": plus(-0.1)})).reasons
+    assert reason == (
+        "Of the 2 systems, none gains; the nearest, late, differs by -0.020 m@1 [-0.020, -0.020], a "
+        "loss that is shown."
+    )
+    (reason,) = decided(literal({"base": BASE, "late": plus(-0.01, 0.3)})).reasons
+    assert reason.startswith("The only other system, late, differs by -0.010 m@1 [-0.05")
+    # twice the share of halves of 100 x 0.29 and 100 x 0.31 that sum to at most 29: 0.6287
+    assert "which these queries cannot tell from no gain (p = 0.628" in reason
+    (reason,) = decided(literal({"base": BASE, "late": BASE, "cross": plus(-0.1)})).reasons
+    assert reason == "By m@1 none of the 2 systems gains; late differs from base in no query."
+
+
+def test_a_gain_that_is_shown_and_not_its_size_is_told_apart() -> None:
+    # alternates by 0.1 around 0.02: the interval of 200 queries is +-0.014, and holds 0.01
+    results = literal({"base": BASE, "late": plus(0.02, 0.1)})
+    found = decided(results)
+    assert found.headline.startswith("Assess further: compare late on")
+    assert "That there is a gain is shown. It looks like more than 0.01" in found.reasons[0]
+    said = compare.analyse(results).answer
+    assert said.startswith("On x late beats base by +0.020 m@1 [+0.0")
+    assert "but not shown to be at least 0.01, the smallest gain that matters; its" in said
+
+
+def test_five_queries_show_nothing_in_the_answer_nor_in_the_decision() -> None:
+    # five wins of five: 2 of 2^5 flips are as extreme, p = 0.0625
+    results = literal({"base": [0.0] * 5, "late": [1.0] * 5})
+    assert decided(results).answer == "assess"
+    said = compare.analyse(results).answer
+    assert "no system is shown to beat base: the most is late" in said
+    assert "(p = 0.0625)" in said
+    six = literal({"base": [0.0] * 6, "late": [1.0] * 6})
+    assert decided(six).headline == "Adopt late."
+    assert compare.analyse(six).answer.startswith("On x late beats base by +1.000 m@1")
+
+
+def test_several_datasets_have_one_verdict_in_the_answer_and_the_decision() -> None:
+    parts = {
+        "x": {"base": BASE, "late": plus(0.03, 0.2)},
+        "y": {"base": BASE, "late": plus(0.05, 0.2)},
+    }
+    results = literal(parts, bytes_per_document=SIZES)
+    said = compare.analyse(results).answer
+    assert said.startswith("Over the 2 datasets late beats base by +0.040 m@1 [+0.0")
+    assert decided(results).headline == "Adopt late."
+    assert "On x late differs from it by +0.030 m@1 [+0.0" in said
+    assert "On y late differs from it by +0.050 m@1 [+0.0" in said
+
+
 def test_one_query_shows_nothing() -> None:
     found = decided(literal({"base": [0.5], "late": [0.9]}, bytes_per_document=SIZES))
-    assert found.headline == "Assess further: compare late on many more queries."
+    assert found.headline == "Assess further: compare late on more than 10 times as many queries."
     assert "[no interval]" in found.reasons[0]
 
 
@@ -527,16 +576,18 @@ def _with_fly(results: Results) -> Results:
 def test_several_datasets_count_alike() -> None:
     quality = {
         "x": {"base": BASE, "late": plus(0.3), "cross": plus(0.1)},
-        "y": {"base": BASE[:20], "late": plus(-0.1)[:20], "cross": plus(0.05)[:20]},
+        "y": {"base": BASE[:20], "late": plus(-0.02)[:20], "cross": plus(0.02)[:20]},
     }
     results = literal(quality, bytes_per_document=SIZES, seconds={"late": 0.03, "cross": 0.1})
     found = decided(results)
     rows = found.options.set_index("system")
     # means of the datasets' means, however many queries each has
-    assert rows.loc["late", "gain"] == pytest.approx(0.1)
-    assert rows.loc["cross", "gain"] == pytest.approx(0.075)
+    assert rows.loc["late", "gain"] == pytest.approx(0.14)
+    assert rows.loc["cross", "gain"] == pytest.approx(0.06)
     assert found.system == "late"
-    assert "That is the mean over 2 datasets: +0.300 on x, -0.100 on y." in found.reasons
+    assert (
+        "That is the mean over 2 datasets: +0.300 [+0.300, +0.300] on x, -0.020 [-0.020, -0.020] on y."
+    ) in found.reasons
     assert "It loses on y." in found.reasons
 
 

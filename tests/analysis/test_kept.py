@@ -13,7 +13,7 @@ from literal import literal
 from harness import frames
 from harness.analysis import compare, kept, needs, requirements
 from harness.analysis.costs import analyse_costs
-from harness.analysis.needs import Need
+from harness.analysis.need import Need
 from harness.analysis.options import Option
 
 ENCODER = {"use": "bge_m3", "model": "dummy:BAAI/bge-m3"}

@@ -25,9 +25,9 @@ from harness.config import load_experiment
 from harness.data import Doc, Query
 from harness.endpoints import vespa as wire
 from harness.errors import ComponentError, ServerError
+from harness.keys import component_key
 from harness.latency import study
 from harness.maxsim import maxsim
-from harness.plan import component_key
 from harness.precision import pack, unit, unpack
 from harness.retrievers import vespa as component
 from harness.retrievers.vespa import Vespa

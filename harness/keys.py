@@ -1,0 +1,65 @@
+"""Keys: hashes of all that a result depends on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from harness import code, registry
+from harness.data import digest
+from harness.protocols import PLACE, SPEED, Identified
+
+ANYWHERE = "/"
+"""What stands for the place of a model or file whose content is known."""
+
+
+def stage_key(before: str, component: Any, depth: int) -> str:
+    """Of a stage over the dataset or the stage with the key `before`."""
+    return key(before, component_key(component), depth, code.versions("harness.stages"))
+
+
+def component_key(component: Any) -> str:
+    """A hash of what decides a component's scores: settings, code, models, files and packages.
+
+    Components with one key score alike, though one may be faster.
+    """
+    parts = list(registry.parts(component))
+    identities = [dict(part.identity()) for part in parts if isinstance(part, Identified)]
+    made_by = [code.of_class(type(part)) for part in parts]
+    releases = {name: code.release(found) for name, found in packages_of(component).items()}
+    config = registry.config_of(registry.replaced(component, _unplaced), without=(SPEED, PLACE))
+    return key(config, identities, made_by, releases)
+
+
+def timing_key(component: Any) -> str:
+    """A hash of what decides a component's scores and their time."""
+    return key(component_key(component), registry.config_of(component, without=(PLACE,)))
+
+
+def packages_of(component: Any) -> dict[str, str]:
+    """The versions of the packages that decide the component's scores."""
+    needs = (getattr(type(part), "needs", ()) for part in registry.parts(component))
+    return code.packages(need for of_part in needs for need in of_part)
+
+
+def _unplaced(part: Any) -> Any:
+    """A component without the places of models and files whose digests are in its identity.
+
+    Those are its absolute paths, as which `config` hands every file's place to a component.
+    """
+    known = isinstance(part, Identified)
+    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    places = [name for name, value in values.items() if known and is_place(value)]
+    return dataclasses.replace(part, **dict.fromkeys(places, ANYWHERE))
+
+
+def is_place(value: Any) -> bool:
+    """Whether a setting is where something lies on this machine."""
+    return isinstance(value, str) and Path(value).is_absolute()
+
+
+def key(*parts: Any) -> str:
+    """A hash of values that JSON can tell; 64 hex digits."""
+    return digest(json.dumps(part, sort_keys=True) for part in parts)

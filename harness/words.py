@@ -1,0 +1,42 @@
+"""Words that depend on a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 hit`, `2,000 hits`: the number with what it counts; `many` where that is more than an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+TIMES = 10
+"""From so many times the queries that there are, their number is a guess that nobody acts on."""
+
+
+def more_queries(needed: float, there: int) -> str:
+    """How many queries are missing where `needed` would settle something, inf where no number would."""
+    if not needed <= TIMES * there:
+        return f"more than {TIMES} times as many queries"
+    missing = round(float(f"{max(needed - there, 1):.2g}"))
+    return f"about {counted(missing, 'more query', 'more queries')}"
+
+
+def shortened(names: Sequence[str], width: int) -> Mapping[str, str]:
+    """By name at most `width` characters of it, or as many more as it takes to tell all apart.
+
+    A name loses a part that the long ones can spare: from its middle where that will do, since
+    those made by `vary` differ at the end.
+    """
+    longest = max(map(len, names), default=0)
+    for wide in range(width, longest):
+        for start in sorted(range(wide), key=lambda start: abs(start - wide // 2)):
+            found = {name: _cut(name, start, wide) for name in names}
+            if len(set(found.values())) == len(found):
+                return found
+    return {name: name for name in names}
+
+
+def _cut(name: str, start: int, width: int) -> str:
+    """`name` without what is too much of it after `start`."""
+    return name if len(name) <= width else f"{name[:start]}…{name[len(name) - width + 1 + start :]}"
