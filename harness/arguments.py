@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,9 @@ def _run_options(sub: argparse.ArgumentParser) -> None:
 def _why_options(sub: argparse.ArgumentParser) -> None:
     _file_options(sub)
     sub.add_argument("query_id", metavar="QUERY_ID", help="as it stands in the dataset")
-    sub.add_argument("--dataset", metavar="NAME", help="where several datasets have the query")
+    sub.add_argument(
+        "--dataset", metavar="NAME", dest="of", help="where several datasets have the query"
+    )
     sub.add_argument(
         "--system",
         metavar="NAME",
@@ -69,7 +73,7 @@ def _why_options(sub: argparse.ArgumentParser) -> None:
         default=[],
         help="show this system; may be repeated (default: all)",
     )
-    sub.add_argument("--top", metavar="N", type=int, default=3, help="documents (default: 3)")
+    sub.add_argument("--top", metavar="N", type=_count, default=3, help="documents (default: 3)")
 
 
 def _gate_options(sub: argparse.ArgumentParser) -> None:
@@ -183,6 +187,61 @@ OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "doctor": _no_options,
 }
 """By command what adds its arguments to a parser."""
+
+
+class _Listing(argparse.ArgumentParser):
+    """A parser that remembers what it takes."""
+
+    def __init__(self) -> None:
+        self.taken: list[argparse.Action] = []
+        super().__init__(add_help=False)
+
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        self.taken.append(super().add_argument(*names, **settings))
+        return self.taken[-1]
+
+
+def options(verb: str, given: argparse.Namespace, **changes: Any) -> str:
+    """The options of another command that were given to this one, or by `changes`, as words.
+
+    Each begins with a space. What is as it is by default is left out.
+    """
+    parser = _Listing()
+    OPTIONS[verb](parser)
+    values = {**vars(given), **changes}
+    words: list[str] = []
+    for action in parser.taken:
+        value = values.get(action.dest, action.default)
+        if not action.option_strings or value == action.default:
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            words += [action.option_strings[0], *([] if one is True else [quoted(one)])]
+    return "".join(f" {word}" for word in words)
+
+
+def command(verb: str, given: argparse.Namespace, **changes: Any) -> str:
+    """A command about the experiment of this one, to be copied into a terminal."""
+    return f"python -m harness {verb} {quoted(given.file)}{options(verb, given, **changes)}"
+
+
+ACCEPT: Mapping[str, Any] = {"accept": True, "reason": "...", "junit": None, "markdown": None}
+"""What turns a gate into the command that accepts what it judged."""
+
+
+def quoted(value: Any) -> str:
+    """`value` as a shell takes it for one word."""
+    return '"..."' if value == "..." else shlex.quote(str(value))
+
+
+SUGGESTED = re.compile(r"python -m harness ([a-z]+) FILE")
+"""How a message suggests a command where it does not know what was given."""
+
+
+def filled(message: str, given: argparse.Namespace) -> str:
+    """`message` with the file and the options that were given in the commands that it suggests."""
+    if "weights" not in given:  # this command is about no experiment
+        return message
+    return SUGGESTED.sub(lambda found: command(found[1], given), message)
 
 
 def dataset_spec(text: str) -> Any:

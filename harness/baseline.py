@@ -53,7 +53,7 @@ def read_baseline(folder: Path, experiment: str) -> Baseline | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{table} and {noted.name} cannot be read as one baseline: {error}. Restore both from "
-            "version control, or accept the results anew with --accept --reason."
+            "version control, or delete both to begin anew."
         ) from error
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from harness.metrics import Named
 from harness.settings import Part
 
 OPERATORS = ("near", "between", "above", "below", "at_least", "at_most", "equals")
@@ -144,7 +145,7 @@ class Quality(Part):
 
     experiment: str
     system: str
-    metric: str
+    metric: Named
     dataset: str | None = None
     """One of the file's `datasets`; needed without `against`. None: the mean over all datasets."""
     against: str | None = None

@@ -26,7 +26,7 @@ def counted(judged: Sequence[Judged]) -> str:
 
 
 def _claim(one: Judged) -> str:
-    told = f"{one.claim.id:<{ID_WIDTH}} {one.verdict}: {one.evidence}"
+    told = f"{one.claim.id:<{ID_WIDTH}} {one.ruling}: {one.evidence}"
     return "\n".join(_wrapped(told, " " * (ID_WIDTH + 1)))
 
 
@@ -49,6 +49,7 @@ def _plain(one: Judged) -> Mapping[str, object]:
         "source": one.claim.source,
         "expected": one.claim.expected.words(),
         "verdict": one.verdict,
+        "machine": found.machine if found else "",
         "value": value if isinstance(value, str) else _finite(value),
         "low": _finite(low),
         "high": _finite(high),

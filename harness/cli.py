@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.arguments import OPTIONS, dataset_spec
+from harness.arguments import ACCEPT, OPTIONS, command, dataset_spec, filled, options
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Analysis
@@ -40,10 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = arguments.command(arguments)
         sys.stdout.flush()
-    except InputError as error:
-        return _complain(str(error), EXIT_MEND)
     except HarnessError as error:
-        return _complain(str(error), EXIT_FAILED)
+        mend = isinstance(error, InputError)
+        return _complain(filled(str(error), arguments), EXIT_MEND if mend else EXIT_FAILED)
     except BrokenPipeError:  # the reader, such as `head`, has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
@@ -64,9 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, command, summary in COMMANDS:
+    for name, does, summary in COMMANDS:
         sub = commands.add_parser(name, help=summary, description=summary)
-        sub.set_defaults(command=command)
+        sub.set_defaults(command=does)
         sub.add_argument("--verbose", action="store_true", help="log what the libraries say")
         OPTIONS[name](sub)
     return parser
@@ -169,7 +168,7 @@ def _why(arguments: argparse.Namespace) -> int:
     from harness.store import load_results
 
     results = load_results(_results_folder(arguments))
-    found = why(results, arguments.query_id, arguments.dataset, arguments.system)
+    found = why(results, arguments.query_id, arguments.of, arguments.system)
     print(why_text(found, results.plan["metrics"], arguments.top))
     return EXIT_OK
 
@@ -207,14 +206,14 @@ def _gate(arguments: argparse.Namespace) -> int:
     from harness import gating
 
     datasets = [dataset_spec(text) for text in arguments.dataset]
-    request = gating.Request(
-        arguments.file, arguments.results, arguments.baselines, datasets, arguments.weights
-    )
+    folders = arguments.results, arguments.baselines
+    ways_out = command("run", arguments), command("gate", arguments, **ACCEPT)
+    request = gating.Request(arguments.file, *folders, datasets, arguments.weights, *ways_out)
     if arguments.accept:
         print(gating.accepted(request, arguments.reason))
         return EXIT_OK
-    status, text = gating.judged(request, arguments.junit, arguments.markdown)
-    print(text)
+    status, said = gating.judged(request, arguments.junit, arguments.markdown)
+    print(said)
     return {"pass": EXIT_OK, "fail": EXIT_REGRESSION}.get(status, EXIT_NO_VERDICT)
 
 
@@ -236,7 +235,8 @@ def _claims(arguments: argparse.Namespace) -> int:
     }
     there = {key: folder for key, folder in folders.items() if (folder / "plan.json").exists()}
     results = {key: load_results(folder) for key, folder in there.items()}
-    stored = Stored(results, found.datasets, arguments.file.parent)
+    given = options("run", arguments)
+    stored = Stored(results, found.datasets, arguments.file.parent, given)
     say = claim_lines.as_json if arguments.json else claim_lines.as_text
     print(say([judge(claim, stored) for claim in found.claims]))
     return EXIT_OK
@@ -298,8 +298,9 @@ def _fetch(arguments: argparse.Namespace) -> int:
 def _onnx(arguments: argparse.Namespace) -> int:
     from harness.onnx_export import export
 
-    for file in export(arguments.model, arguments.folder):
-        print(file)
+    files, agreement = export(arguments.model, arguments.folder)
+    print(*files, sep="\n")
+    print(f"On sample texts {agreement.of} is {agreement.value:.3f} between int8 and float32.")
     return EXIT_OK
 
 

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.clock import Kind
+from harness.words import counted, shortened
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Analysis
     from harness.execute import Execution
 
 WIDTH = 79
-
-NAME = 33
-"""Characters of a system's name that are shown beside its mode."""
 
 OUTSIDE: dict[Kind, str] = {
     "load": "loading models and their libraries",
@@ -89,6 +87,8 @@ def _decision_lines(analysis: Analysis) -> list[str]:
 
 
 def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
+    from harness.analysis.alarms import INFO, sentence
+
     lines: list[str] = []
     for dataset, group in analysis.leaderboard.groupby("dataset", sort=False):
         values = group.pivot_table(index="system", columns="metric", values="value", sort=False)
@@ -97,8 +97,13 @@ def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
         rows += [
             [str(name), *(f"{values.loc[name, m]:.4f}" for m in metrics)] for name in values.index
         ]
-        lines += ["", *paragraph(f"{dataset}, {count} queries"), *columns(rows)]
-        lines += [line for note in analysis.notes[str(dataset)] for line in paragraph(note)]
+        queries = counted(count, "query", "queries")
+        lines += ["", *paragraph(f"{dataset}, {queries}"), *columns(rows)]
+        alarmed = analysis.alarms[analysis.alarms["dataset"] == dataset]
+        told = [sentence(row) for row in alarmed.itertuples() if row.severity != INFO]
+        lines += [
+            line for note in [*analysis.notes[str(dataset)], *told] for line in paragraph(note)
+        ]
     return [*lines, ""]
 
 
@@ -125,7 +130,7 @@ def _cost_lines(analysis: Analysis) -> list[str]:
                 cells = dict.fromkeys(sizes or ["any"], next(iter(cells.values())))
             rows.append(
                 [
-                    f"{short(str(system), NAME)}, {mode}",
+                    f"{system}, {mode}",
                     *(cells.get(k, "-") for k in sizes or ["any"]),
                 ]
             )
@@ -138,19 +143,14 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows with the first column to the left and cut to fit, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rest = sum(widths[1:]) + 2 * len(widths[1:])
-    first = min(widths[0], max(WIDTH - 2 - rest, 8))
+    names = shortened([row[0] for row in rows], max(WIDTH - 2 - rest, 8))
+    first = max(map(len, names.values()))
     return [
         "  "
-        + short(row[0], first).ljust(first)
+        + names[row[0]].ljust(first)
         + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
         for row in rows
     ]
-
-
-def short(text: str, width: int) -> str:
-    """`text` without its middle where it is too long: names made by `vary` differ at the end."""
-    end = (width - 1) // 2
-    return text if len(text) <= width else f"{text[: width - 1 - end]}…{text[-end:]}"
 
 
 def paragraph(text: str) -> list[str]:

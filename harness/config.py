@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from harness import registry
 from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
-from harness.models import two_meanings
+from harness.metrics import parsed
+from harness.models import FOLDER, two_meanings
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
 from harness.rules import Known, read_parity, read_rules
@@ -29,9 +29,6 @@ from harness.settings import (
     System,
     Weights,
 )
-
-METRIC = re.compile(r"(ndcg|mrr|recall|map|precision|hit_rate|judged|ties)@([1-9][0-9]*)")
-"""A metric is a function and its cut-off."""
 
 BLOCKS: Mapping[str, type[Part]] = {
     "latency": Latency,
@@ -158,10 +155,10 @@ class _Reader:
     def _path(self, key: str, value: str, spec: Mapping[str, Any], path: str) -> str:
         # A server's model lies where the server is.
         here = key in ("model", "base") and "url" not in spec
-        if here and (fault := two_meanings(value, self._folder, Path())):
+        folder = here and value.startswith(FOLDER)
+        if here and not folder and (fault := two_meanings(value, self._folder, Path())):
             self._fault(path, fault)
-        named = key == "path" or (key.endswith("_path") and value != "")
-        local = named or (here and value.startswith((".", "/", "~")))
+        local = folder or key == "path" or (key.endswith("_path") and value != "")
         return str((self._folder / Path(value).expanduser()).resolve()) if local else value
 
     def datasets(self, specs: Any) -> tuple[DatasetChoice, ...]:
@@ -248,20 +245,19 @@ class _Reader:
 
     def metrics(self, specs: Any, systems: Sequence[System]) -> tuple[str, ...]:
         found: list[str] = []
+        depths = {system.depth.retrieve: system.name for system in systems}
         for i, metric in enumerate(self._entries(specs, "metrics")):
-            match = METRIC.fullmatch(metric) if isinstance(metric, str) else None
-            if match is None:
-                self._fault(f"metrics[{i}]", f"{metric!r} is not a metric such as ndcg@10")
+            path = f"metrics[{i}]"
+            if self.value(str, metric, path) is None:
                 continue
-            cut = int(match[2])
-            shallow = [system for system in systems if system.depth.retrieve < cut]
-            if shallow:
-                self._fault(
-                    f"metrics[{i}]",
-                    f"{metric} looks deeper than the {shallow[0].depth.retrieve} documents that "
-                    f"{shallow[0].name!r} retrieves; raise depth.retrieve or lower the cut-off",
-                )
-            found.append(metric)
+            try:
+                wanted = parsed(metric)
+            except ValueError as error:
+                self._fault(path, str(error))
+                continue
+            if why := wanted.unmeasurable(depths):
+                self._fault(path, why)
+            found.append(str(wanted))
         self._no_repeats(found, "metrics", "say it once")
         return tuple(found)
 

@@ -8,13 +8,16 @@
     |   |-- PackageError    a Python package that a component needs
     |   `-- ServerError     a server: not there, not ready, or not the one that was meant
     |-- ComponentError      a component broke its contract; its trial failed, the others go on (exit 3)
-    |   `-- RefusedError    a server that is there would not answer now: too busy, or not ready
+    |   |-- RefusedError    a server that is there would not answer now: too busy, or not ready
+    |   `-- TextError       a server would not take some of the texts that it was sent
     `-- StoreError          results or caches could not be written or read (exit 3)
 
 A message says what is wrong, where, and the way out.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class HarnessError(Exception):
@@ -47,6 +50,15 @@ class ServerError(InputError):
 
 class ComponentError(HarnessError):
     """A component returned something that its protocol does not allow."""
+
+
+class TextError(ComponentError):
+    """A server would not take what it was sent, and some of the texts are to blame."""
+
+    def __init__(self, told: str, texts: Sequence[str]) -> None:
+        """`texts` are those to blame."""
+        super().__init__(told)
+        self.texts = texts
 
 
 class RefusedError(ComponentError):

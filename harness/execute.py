@@ -6,12 +6,13 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
-from harness import costs, models
+from harness import costs, ids, models
 from harness.clock import Clock
 from harness.data import Dataset
-from harness.errors import ComponentError, HarnessError, InputError, StoreError
+from harness.errors import ComponentError, DataError, HarnessError, InputError, StoreError
 from harness.learning.make import lessons, make
 from harness.plan import Costing, Plan, TrainStage, Trial
 from harness.protocols import Progress
@@ -129,5 +130,14 @@ class Execution:
 def load_dataset(choice: DatasetChoice) -> Dataset:
     """The dataset, or the part of it that the experiment uses."""
     dataset: Dataset = choice.source.load()
+    _check_ids(dataset)
     part = choice.subset
     return subset(dataset, part.documents, part.queries, part.seed) if part else dataset
+
+
+def _check_ids(dataset: Dataset) -> None:
+    """Raise DataError for an id that no run or qrels file can carry, whatever gave the dataset."""
+    judged = (doc_id for judgements in dataset.qrels.values() for doc_id in judgements)
+    for name in chain(dataset.docs_by_id, dataset.qrels, judged):
+        if why := ids.fault(name):
+            raise DataError(f"The dataset {dataset.name!r}: the id {name!r} {why}.")

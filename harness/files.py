@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -12,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO, cast
 
 from harness.errors import DataError, StoreError
 
@@ -64,24 +66,83 @@ def telling(path: Path) -> Iterator[None]:
         ) from error
 
 
+OTHER_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16's, which it begins with
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+"""Byte order marks of what is not UTF-8."""
+
+MARK = "\ufeff"
+"""The byte order mark, as it is read: no part of the text."""
+
+PACKED = b"\x1f\x8b"
+"""How a file that gzip packed begins."""
+
+
 @contextmanager
 def open_text(file: Path) -> Iterator[TextIO]:
-    """The UTF-8 lines of `file`, unpacked if its name ends in .gz.
+    """The UTF-8 lines of `file` without a byte order mark, unpacked if its name ends in .gz.
 
-    Raises DataError if it cannot be opened, unpacked or decoded.
+    Raises DataError if it cannot be opened, unpacked or decoded; the message names the first line
+    that is not UTF-8, or the encoding that the file's mark says.
     """
     try:
-        with (
-            gzip.open(file, "rt", encoding="utf-8")
-            if file.suffix == ".gz"
-            else file.open(encoding="utf-8") as stream
-        ):
+        with _opened(file) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as stream:
             yield stream
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} is not UTF-8 text: {error.reason}.") from error
+        raise DataError(f"{_undecodable(file)}: save the file as UTF-8.") from error
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(f"{file} cannot be read: {why}.") from error
+
+
+def _opened(file: Path) -> BinaryIO:
+    """The bytes of `file`, unpacked; raises DataError for those that begin as no UTF-8 does."""
+    packed = file.suffix == ".gz"
+    stream = gzip.open(file, "rb") if packed else file.open("rb")  # noqa: SIM115 - the caller's
+    start = stream.peek(4)
+    for mark, encoding in OTHER_MARKS.items():
+        if start.startswith(mark):
+            stream.close()
+            raise DataError(
+                f"{file} is not UTF-8 text: its byte order mark says {encoding}. Save it as UTF-8."
+            )
+    if start.startswith(PACKED) and not packed:
+        stream.close()
+        raise DataError(f"{file} is packed by gzip: give it a name that ends in .gz.")
+    return cast("BinaryIO", stream)
+
+
+def _undecodable(file: Path) -> str:
+    """Where and why `file` is not UTF-8."""
+    with _opened(file) as raw:
+        for number, line in enumerate(raw, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                byte = line[error.start]
+                return f"{file}:{number} is not UTF-8 text ({error.reason}, byte 0x{byte:02X})"
+    return f"{file} is not UTF-8 text"
+
+
+def text_lines(file: Path) -> Iterator[tuple[str, str]]:
+    """Each line of `file` that is not blank, without its end, and where it stands (`FILE:7`).
+
+    A byte order mark before a line is dropped: files that have one are joined, too. Raises
+    DataError as `open_text` does, and for a NUL byte.
+    """
+    with open_text(file) as lines:
+        for number, line in enumerate(lines, start=1):
+            text = line.rstrip("\r\n").removeprefix(MARK)
+            if "\0" in text:
+                raise DataError(
+                    f"{file}:{number} holds a NUL byte: the file is damaged, or it is UTF-16 "
+                    "without a byte order mark; save it as UTF-8."
+                )
+            if text.strip():
+                yield f"{file}:{number}", text
 
 
 def read_yaml(file: Path) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from harness import dummy
+from harness import dummy, padding, positions
 from harness.errors import ModelError
 from harness.protocols import Identified
 
@@ -235,6 +235,23 @@ def transformer(reference: str, folder: Path, trust_remote_code: bool) -> Any:
 
     args = {"trust_remote_code": trust_remote_code}
     return modules.Transformer(str(folder), model_args=dict(args), config_args=dict(args))
+
+
+def fitted(body: Any, model: str, max_length: int | None = None) -> None:
+    """Have a sentence-transformers body cut texts where its model ends, and fill shorter ones up.
+
+    `max_length` is what was asked for; None is the model's own limit. Raises ModelError for one that
+    leaves no room for a text.
+    """
+    tokenizer, config = body.tokenizer, body.auto_model.config.to_dict()
+    body.max_seq_length = max_length or positions.usable(body.max_seq_length, config)
+    padding.give(tokenizer, model)
+    special = tokenizer.num_special_tokens_to_add(pair=False)
+    if body.max_seq_length <= special:
+        raise ModelError(
+            f"max_length: {body.max_seq_length} tokens leave the model {model!r} no room for a text "
+            f"beside its {special} special tokens: say more."
+        )
 
 
 def prepare_libraries() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import Hit
+from harness.errors import ComponentError
 
 TRIALS = ("dataset", "system", "key", "status", "retriever", "reranker", "config", "reason")
 """One row a trial; `config` is the system's full configuration as JSON, `reason` why it failed."""
@@ -22,36 +24,42 @@ judgements; `condensed`, the run without unjudged documents; and of `order` what
 the first stage's order: `tau`, `distinct`, `truncated`."""
 
 LENGTHS = ("kind", "id", "tokens")
-"""Of one trial that reranked: `doc`, the tokens of a document; `room`, the most of them that are read
-beside a query."""
+"""Of what the model of a trial's last stage reads: `doc`, the tokens of a document; `room`, the most
+of them that are read beside a query; `query`, the tokens of a query; `query_room`, the most of those."""
 
 TIMINGS = ("dataset", "system", "stage", "seconds", "finished")
 """Wall-clock seconds of a stage as it was run; `finished` is UTC, ISO 8601."""
 
-STORAGE = ("dataset", "system", "holder", "documents", "vectors", "dim", "precision", "bytes")
-"""Bytes of the vectors that a stage keeps, with what they were counted over."""
+STORAGE = (
+    *("dataset", "system", "holder", "kind", "documents", "vectors", "dim", "precision"),
+    *("bytes", "disk_bytes", "unknown"),
+)
+"""One row a part of what a system stores of the documents (`protocols.Footprint`), with what it was
+counted over; `holder` is the `retriever` or the `reranker`."""
 
 CALLS = (
     *("dataset", "device", "system", "mode", "copy", "k", "round", "query_id"),
     *("seconds", "tokens", "encode_query", "encode_docs", "fetch", "score"),
-    "server",
+    *("server", "processor"),
 )
 """One row a timed call. `mode` is `retrieve`, `rerank`, `on the fly` or `precomputed`; `copy` is 1
 for the second of two equal arms (A/A), else 0; `k` the candidates, `tokens` those that the arm's
 model reads, or whose vectors are compared where they are precomputed (NaN without a model). `seconds` is the whole call, the next four are its
 stages, NaN where the arm has no such stage; `server` is what a server says that it took of them, NaN where
-none does."""
+none does. `processor` are the seconds of all processors that this process used in it, those of other
+processes left out; NaN in results of versions that did not count them."""
 
 ARMS = (
     *("dataset", "device", "system", "mode", "k", "status", "reason", "policy", "dtype"),
-    *("attention", "tokens", "queries", "agreement", "tau"),
+    *("attention", "tokens", "queries", "agreement", "tau", "served"),
 )
 """One row an arm and k, timed or not. `status` is `measured`, `predicted` (one call would not fit in
 the budget: `tokens` is the median that it would have read) or `not measured`, with the `reason`, which
 for `measured` says what was left out;
 `policy` is the batch policy that tuning chose; `agreement` the share of timed queries whose ranking
 is the one that quality was measured on, NaN where no such ranking is known; `tau` Kendall's tau
-between its rankings and those of the first device, NaN there."""
+between its rankings and those of the first device, NaN there; `served` whether a server or a database
+does part of its work, in another process or on another machine."""
 
 STARTS = (
     *("dataset", "device", "system", "mode", "start", "import_seconds", "load_seconds"),
@@ -64,9 +72,11 @@ documents; NaN where the system keeps no such count."""
 
 THROUGHPUT = (
     *("dataset", "device", "system", "mode", "unit", "policy", "count", "tokens", "seconds"),
+    "processor",
 )
 """Offline work, many at once: `unit` is `documents` (encoded) or `pairs` (scored). `mode` is that of
-the arm: `retrieve` for the encoder of a retriever, any other for one that reranks."""
+the arm: `retrieve` for the encoder of a retriever, any other for one that reranks; `processor` is as
+in CALLS."""
 
 ROUNDS = (
     *("dataset", "device", "round", "load", "steal", "switches", "mhz", "spin_seconds"),
@@ -97,12 +107,13 @@ request that was not answered."""
 
 GRID = (
     *("dataset", "system", "model", "trained", "dim", "precision", "pool_factor", "nbits"),
-    *("documents", "vectors", "formula_bytes", "disk_bytes", "payload_bytes"),
+    *("documents", "vectors", "vectors_sd", "formula_bytes", "disk_bytes", "payload_bytes"),
     *("memory_seconds", "mapped_seconds", "cold_seconds", "build_seconds", "remark"),
 )
 """One row a way to keep a token encoder's vectors, over the same documents. `precision` is one of
 those of `harness.precision`, or `plaid` with `nbits`; `trained` says whether the model was trained
-for this many dimensions. `payload_bytes` are those of the vectors' own files, `disk_bytes` the whole
+for this many dimensions. `vectors_sd` is the standard deviation of a document's vectors, NaN where that
+was not noted; `payload_bytes` are those of the vectors' own files, `disk_bytes` the whole
 folder; the seconds fetch and decompress 100 documents from memory, a memory map, and a memory map
 whose pages were dropped (for PLAID: search restricted to them, `memory_seconds` only)."""
 
@@ -119,18 +130,33 @@ def best(
     return ranked(Hit(doc_ids[place], float(scores[place])) for place in among.tolist())[:depth]
 
 
+BEYOND = 2.0**128 - 2.0**103
+"""From here on float32, in which trec_eval compares scores, rounds to infinity."""
+
+
+def score_fault(score: float) -> str | None:
+    """Why `score` cannot rank a document, as the end of a sentence; None where it can."""
+    if not math.isfinite(score):
+        return f"is not a finite number: {score}"
+    if abs(score) >= BEYOND:
+        return f"does not fit float32, in which trec_eval compares: {score:g} is beyond ±3.4e+38"
+    return None
+
+
 def ranked(hits: Iterable[Hit]) -> list[Hit]:
     """`hits` by (score as float32 descending, doc_id descending), as trec_eval orders a run.
 
     The scores returned are the float32 values that decided. Two scores that differ only beyond
     float32 are a tie (trec_eval reads scores as C floats), and a tie goes to the greater doc_id.
-    Raises ValueError for a score that is not finite.
+    Raises ComponentError for a score that `score_fault` tells of.
     """
     hits = list(hits)
     with np.errstate(over="ignore"):
         scores = np.array([hit.score for hit in hits], dtype=np.float32)
     if not np.isfinite(scores).all():
         first = hits[int(np.flatnonzero(~np.isfinite(scores))[0])]
-        raise ValueError(f"document {first.doc_id!r} has the score {first.score}")
+        raise ComponentError(
+            f"document {first.doc_id!r} has a score that {score_fault(first.score)}"
+        )
     cast = (Hit(hit.doc_id, score) for hit, score in zip(hits, scores.tolist(), strict=True))
     return sorted(cast, key=lambda hit: (hit.score, hit.doc_id), reverse=True)

@@ -17,8 +17,11 @@ CHANGES_SHOWN = 12
 """Lines of what changed in configuration and versions; the Markdown has all."""
 
 
-def gate_text(gate: Gate, file: Path) -> str:
-    """Verdict, a table for each dataset and rule, what is not a pass, and what changed."""
+def gate_text(gate: Gate, run: str, accept: str) -> str:
+    """Verdict, a table for each dataset and rule, what is not a pass, and what changed.
+
+    `run` and `accept` are the commands that a reader may need, which are not broken into lines.
+    """
     judged = gate.judgements.to_dict("records")
     since = f"Accepted on {gate.accepted['accepted']}: {gate.accepted['reason']}"
     lines = [
@@ -34,20 +37,15 @@ def gate_text(gate: Gate, file: Path) -> str:
         name = f"{row['system']} on {row['dataset']}, {row['metric']}"
         lines += _wrapped(f"{row['status'].upper()} {name}: {row['message']}")
     lines += _changed(gate)
-    return "\n".join([*lines, *_way_out(gate, file)])
+    return "\n".join([*lines, *_way_out(gate, run, accept)])
 
 
-def _way_out(gate: Gate, file: Path) -> list[str]:
+def _way_out(gate: Gate, run: str, accept: str) -> list[str]:
     if gate.status == "pass":
         return []
-    if "not measured" in set(gate.judgements["status"]):
-        return ["", *_wrapped(f"Run what has no result: python -m harness run {file}")]
-    return ["", *_wrapped(f"If this is meant: {accept_line(file)}")]
-
-
-def accept_line(file: Path) -> str:
-    """The command that makes the stored results the baseline."""
-    return f'python -m harness gate {file} --accept --reason "..."'
+    if gate.judgements["run_again"].any():
+        return ["", "Run what has no result:", f"  {run}"]
+    return ["", "If this is meant:", f"  {accept}"]
 
 
 def _groups(judged: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], list[Any]]:

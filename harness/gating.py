@@ -14,10 +14,11 @@ from harness.analysis.gate import judge
 from harness.baseline import read_baseline, write_baseline
 from harness.config import load_experiment
 from harness.errors import ConfigError, InputError
-from harness.gate_text import accept_line, accepted_text, gate_text
+from harness.gate_text import accepted_text, gate_text
+from harness.plan import Plan, make_plan
 from harness.report.gate import gate_markdown
 from harness.report.junit import gate_junit
-from harness.settings import Experiment, Weights
+from harness.settings import Weights
 from harness.store import Results, load_results
 
 
@@ -33,23 +34,29 @@ class Request:
     datasets: Sequence[Any] = ()
     """Specifications that replace those of the file, as they did in the run."""
     weights: Weights = "real"
+    run: str = "python -m harness run FILE"
+    """The command that makes such results, and ..."""
+    accept: str = 'python -m harness gate FILE --accept --reason "..."'
+    """... that which accepts them."""
 
 
 def accepted(request: Request, reason: str | None) -> str:
     """Store the results as the baseline; returns what changed with that.
 
-    Raises InputError without a reason, or while something that is judged has no result.
+    Raises InputError without a reason, while something that is judged has no result, or where the
+    baseline before is damaged, because what changed could not be told.
     """
     if not (reason or "").strip():
         raise InputError(
             'Nothing was accepted: --accept needs a reason, --reason "...", for those who will '
             "ask why the numbers changed."
         )
-    experiment, results = _read(request)
-    before = _before(request, experiment)
+    plan, results = _read(request)
+    before = read_baseline(request.baselines, plan.experiment.name)
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    after = accept(results, experiment, " ".join(str(reason).split()), today)
-    return accepted_text(before, after, write_baseline(request.baselines, experiment.name, after))
+    after = accept(results, plan, " ".join(str(reason).split()), today)
+    table = write_baseline(request.baselines, plan.experiment.name, after)
+    return accepted_text(before, after, table)
 
 
 def judged(request: Request, junit: Path | None, markdown: Path | None) -> tuple[str, str]:
@@ -57,36 +64,31 @@ def judged(request: Request, junit: Path | None, markdown: Path | None) -> tuple
 
     Raises InputError where the experiment has no rules or nothing was accepted yet.
     """
-    experiment, results = _read(request)
+    plan, results = _read(request)
+    experiment = plan.experiment
     baseline = read_baseline(request.baselines, experiment.name)
     if baseline is None:
         raise InputError(
             f"Nothing was accepted for {experiment.name} yet: there is no {experiment.name}.csv in "
             f"{request.baselines}. Look at the report; if later results must be as good, run "
-            f"{accept_line(request.file)} and commit what it writes."
+            f"`{request.accept}` and commit what it writes."
         )
-    gate = judge(results, baseline, experiment)
+    gate = judge(results, baseline, plan)
     if junit is not None:
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(timespec="seconds")
         files.write(junit, gate_junit(gate, now))
     if markdown is not None:
         files.write(markdown, gate_markdown(gate, results))
-    return gate.status, gate_text(gate, request.file)
+    return gate.status, gate_text(gate, request.run, request.accept)
 
 
-def _read(request: Request) -> tuple[Experiment, Results]:
+def _read(request: Request) -> tuple[Plan, Results]:
+    """What the file asks for now, by the content of its files, and what was measured."""
     experiment = load_experiment(request.file, request.datasets, request.weights)
     if not experiment.gate:
         raise ConfigError(
             f"{request.file} has no rules: add `gate: [{{metric: {experiment.metrics[0]}, margin: "
             "0.01}]`, the most that the mean of a metric may lose."
         )
-    return experiment, load_results(request.results / experiment.name)
-
-
-def _before(request: Request, experiment: Experiment) -> Any:
-    """What was accepted before; a damaged baseline is about to be replaced."""
-    try:
-        return read_baseline(request.baselines, experiment.name)
-    except InputError:
-        return None
+    results = load_results(request.results / experiment.name)
+    return make_plan(experiment), results

@@ -1,25 +1,68 @@
-"""YAML with the line of every value, and without the two ways in which PyYAML loses input.
+"""YAML with the line of every value, and without the ways in which PyYAML changes input.
 
-PyYAML keeps the last of two equal keys without a word and turns `1:30` or `2026-01-01` into
-numbers and dates; here a repeated key is a fault, and a date stays the text that was written.
+PyYAML keeps the last of two equal keys without a word, reads `1:30`, `010` and `no` as 90, 8 and
+False, and `1e-2` as text. Here a repeated key is a fault, and what is not quoted is a number, true,
+false or null only where every reader would take it so: see SCALARS. All else, dates among it, stays
+the text that was written. Merge keys (`<<`) work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, DataError
+from harness.files import open_text
 
 VALUES_AT_MOST = 100_000
 """Aliases can unfold a small file without end; a file with more values than this is refused."""
 
 DEEP = 100
 """Levels of nesting that are left to the slower loader."""
+
+TAG = "tag:yaml.org,2002:"
+
+EXACT = 2**53
+"""Whole numbers below it are exact as floats."""
+
+
+def _float(text: str) -> int | float:
+    """A whole number where one is written with an exponent, such as 1e6, and is exact."""
+    value = float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    if math.isinf(value) and "inf" not in text:
+        raise ValueError("it is beyond every float")
+    whole = "e" in text.lower() and value.is_integer() and abs(value) < EXACT
+    return int(value) if whole else value
+
+
+SCALARS: Mapping[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
+    f"{TAG}null": (re.compile(r"(~|null|Null|NULL)?\Z"), lambda _: None),
+    f"{TAG}bool": (
+        re.compile(r"(true|True|TRUE|false|False|FALSE)\Z"),
+        lambda text: text.lower() == "true",
+    ),
+    f"{TAG}int": (re.compile(r"[-+]?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(_[0-9]{3})+)\Z"), int),
+    f"{TAG}float": (
+        re.compile(
+            r"([-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan)\Z"
+        ),
+        _float,
+    ),
+}
+"""By tag what is read as such, and how: YAML 1.2's core schema without leading zeros and without
+octal and hexadecimal numbers, which readers of YAML 1.1 take for others, but with 1_000_000."""
+
+MERGE = f"{TAG}merge"
+
+RESOLVERS = {
+    None: [(tag, pattern) for tag, (pattern, _) in SCALARS.items()] + [(MERGE, re.compile(r"<<\Z"))]
+}
 
 
 @dataclass
@@ -55,10 +98,10 @@ def read_yaml(file: Path) -> Located:
     Raises ConfigError if the file cannot be read or is not YAML.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"{file} cannot be read: {why}.") from error
+        with open_text(file) as stream:
+            text = stream.read()
+    except DataError as error:
+        raise ConfigError(str(error)) from error
     return parse_yaml(text, str(file))
 
 
@@ -79,16 +122,19 @@ def _loader(text: str) -> Any:
 
     It crashes on what is nested deeply; and of faults Python's says more.
     """
-    quick = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    quick, slow = (
+        type("Loader", (loader,), {"yaml_implicit_resolvers": RESOLVERS})
+        for loader in (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
+    )
     depth = 0
     try:
         for event in yaml.parse(text, Loader=quick):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEP:
-                return yaml.SafeLoader
+                return slow
     except yaml.YAMLError:
-        return yaml.SafeLoader
+        return slow
     return quick
 
 
@@ -102,7 +148,7 @@ class _Reader:
     def __init__(self, located: Located) -> None:
         self._located = located
         self._open: list[yaml.Node] = []
-        self._scalars = yaml.SafeLoader("")
+        self._flattened: dict[yaml.Node, dict[str, tuple[int, yaml.Node]]] = {}
 
     def read(self, node: yaml.Node, path: str) -> Any:
         lines = self._located.lines
@@ -125,23 +171,73 @@ class _Reader:
 
     def _mapping(self, node: yaml.MappingNode, path: str) -> Mapping[str, Any]:
         value: dict[str, Any] = {}
+        first: dict[str, int] = {}
+        merged: list[yaml.MappingNode] = []
         for key_node, value_node in node.value:
-            key = str(key_node.value)
-            where = f"{path}.{key}" if path else key
-            line = key_node.start_mark.line + 1
-            if key in value:
-                first = self._located.lines[where]
-                self._located.faults.append((line, f"{where}: repeated (first on line {first})"))
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._located.fault(path, "a key must be text")
                 continue
-            self._located.lines[where] = line
-            value[key] = self.read(value_node, where)
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            where = f"{path}.{key}" if path else key
+            if key in first:
+                said = f"{where}: repeated (first on line {first[key]})"
+                self._located.faults.append((line, said))
+                continue
+            first[key] = self._located.lines[where] = line
+            if key_node.tag == MERGE:
+                merged = self._sources(value_node, where)
+            else:
+                value[key] = self.read(value_node, where)
+        for source in merged:
+            for key, (line, value_node) in self._flat(source).items():
+                if key not in value:
+                    where = f"{path}.{key}" if path else key
+                    self._located.lines[where] = line
+                    value[key] = self.read(value_node, where)
         return value
 
+    def _sources(self, node: yaml.Node, where: str) -> list[yaml.MappingNode]:
+        """The mappings that a merge key names, the strongest first; notes what is none."""
+        found = _listed(node)
+        if not all(isinstance(one, yaml.MappingNode) for one in found):
+            self._located.fault(where, "expected a mapping or a list of them, such as `<<: *base`")
+            return []
+        if any(one is outer for one in found for outer in self._open):
+            self._located.fault(where, "an alias that contains itself")
+            return []
+        return found
+
+    def _flat(self, node: yaml.Node) -> Mapping[str, tuple[int, yaml.Node]]:
+        """By key the line and value of a mapping, what it merges itself among them."""
+        if node not in self._flattened:
+            found: dict[str, tuple[int, yaml.Node]] = {}
+            self._flattened[node] = found  # before it is full: what merges itself ends here
+            pairs = node.value if isinstance(node, yaml.MappingNode) else []
+            for key_node, value_node in pairs:
+                if key_node.tag != MERGE and isinstance(key_node, yaml.ScalarNode):
+                    line = key_node.start_mark.line + 1
+                    found.setdefault(str(key_node.value), (line, value_node))
+            for key_node, value_node in pairs:
+                for source in _listed(value_node) if key_node.tag == MERGE else ():
+                    for key, entry in self._flat(source).items():
+                        found.setdefault(key, entry)
+        return self._flattened[node]
+
     def _scalar(self, node: yaml.ScalarNode, path: str) -> Any:
-        if node.tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:str"):
+        if node.tag not in SCALARS:
+            if node.tag not in (f"{TAG}str", MERGE):
+                self._located.fault(path, f"the tag {node.tag!r} is not read: write {node.value!r}")
             return node.value
+        pattern, read = SCALARS[node.tag]
         try:
-            return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            self._located.fault(path, f"{node.value!r} cannot be read: {_problem(error)}")
-            return None
+            if pattern.match(node.value):
+                return read(node.value)
+            why = f"it is no {node.tag.removeprefix(TAG)}"
+        except ValueError as error:
+            why = str(error)
+        self._located.fault(path, f"{node.value!r} cannot be read: {why}")
+        return None
+
+
+def _listed(node: yaml.Node) -> list[Any]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]

@@ -65,6 +65,22 @@ def multiplies_bfloat16() -> bool:
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
+INSTRUCTIONS = (
+    *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
+    *("asimddp", "i8mm", "bf16", "sve"),
+)
+"""What of a processor's instructions decides the speed of int8 and bfloat16, and whether sums of int8
+products saturate; as Linux names them on x86 and ARM."""
+
+
+def instructions(info: Path = Path("/proc/cpuinfo")) -> list[str]:
+    """Those of INSTRUCTIONS that the processor has; empty where the system does not say."""
+    lines = info.read_text().splitlines() if info.exists() else []
+    told = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    there = set(told.partition(":")[2].split())
+    return [name for name in INSTRUCTIONS if name in there]
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """No garbage collection inside: what lives is set aside, and the collector waits."""
@@ -133,6 +149,16 @@ def peak_bytes() -> float:
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
+def free_device_bytes(device: str) -> float:
+    """Memory that models on a device can still have: a CUDA device's own, else `free_bytes`."""
+    if device != "cuda":
+        return free_bytes()
+    import torch
+
+    free, _ = torch.cuda.mem_get_info()
+    return float(free)
+
+
 def free_bytes() -> float:
     """Memory that can still be had without swapping, or being killed at the limit of a container.
 
@@ -153,6 +179,12 @@ def gpu_peak_bytes(device: str) -> float:
     import torch
 
     return float(torch.cuda.max_memory_allocated())
+
+
+def processor_seconds() -> float:
+    """Seconds of all processors that this process and its finished children have used."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 @dataclass(frozen=True)

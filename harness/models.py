@@ -37,7 +37,10 @@ TRAINED_IN = "HARNESS_CACHE"
 """The environment variable with the cache that trained models lie in: processes of their own load
 them, too."""
 
-LOCAL = ("package:", DUMMY, TRAINED, ".", "/", "~")
+FOLDER = (".", "/", "~")
+"""How a reference begins that is a folder."""
+
+LOCAL = ("package:", DUMMY, TRAINED, *FOLDER)
 """How a reference begins that is no hub id."""
 
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.onnx")
@@ -105,7 +108,7 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
         return ModelFolder(reference, here, "") if here.is_dir() and not file else None
     if reference.startswith("package:"):
         return _in_folder(reference, _package_folder(reference), file)
-    if reference.startswith((".", "/", "~")):
+    if reference.startswith(FOLDER):
         return _in_folder(reference, Path(reference).expanduser(), file)
     if not HUB_ID.fullmatch(reference):
         raise ModelError(f"{reference!r} is neither a folder, a `package:` nor a hub id.")
@@ -116,13 +119,12 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
 
 def two_meanings(reference: str, *folders: Path) -> str:
     """What is wrong with the name of a hub model that a folder in one of `folders` has; or empty."""
-    here = [at / reference for at in folders if (at / reference).is_dir()]
-    if reference.startswith(LOCAL) or not here:
-        return ""
-    return (
-        f"{reference!r} may be the hub's model or the folder {here[0].resolve()}: write "
-        f"./{reference} for the folder, {reference}@COMMIT for the hub's, or move the folder away"
-    )
+    for here in (at / reference for at in folders if (at / reference).is_dir()):
+        return (
+            f"{reference!r} may be the hub's model or the folder {here.resolve()}: write "
+            f"./{reference} for the folder, {reference}@COMMIT for the hub's, or move the folder away"
+        )
+    return ""
 
 
 def trained_folder(reference: str) -> Path:
@@ -145,7 +147,8 @@ def identity(reference: str, file: str | None = None) -> str:
         return reference
     found = find(reference, file)
     revision = found.revision if found else "(not on this machine)"
-    return " ".join([reference, *([file] if file else []), revision])
+    name = [] if reference.startswith(FOLDER) else [reference]  # where it lies says nothing
+    return " ".join([*name, *([file] if file else []), revision])
 
 
 def absent(reference: str, wanted_by: str) -> ModelError:
@@ -219,10 +222,8 @@ def _package_folder(reference: str) -> Path:
         )
     found = Path(spec.submodule_search_locations[0]).resolve()
     if found.parent == Path.cwd():
-        raise ModelError(
-            f"The model {reference!r} may come with an installed package or lie in {found}, which is "
-            f"imported first here: write ./{found.name}/{inside} for the folder, or run elsewhere."
-        )
+        ways = f"write ./{found.name}/{inside} for the folder, or run in another folder"
+        raise ModelError(f"{reference!r} is of an installed package, or in {found}: {ways}.")
     return found / inside
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.data import Hit, Query
+from harness.protocols import Footprint
 
 
 @dataclass(frozen=True)
@@ -16,3 +17,7 @@ class Nothing:
         """No hits for any query."""
         del depth
         return [[] for _ in queries]
+
+    def footprints(self) -> list[Footprint]:
+        """No part."""
+        return []

@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import forward, models, registry
+from harness import forward, models, positions, registry
 from harness.encoders.pylate import has_trained_projection
 from harness.errors import ModelError, StoreError
+from harness.onnx_agreement import LEAST, Agreement, compared
+from harness.provenance import machine, machine_words
 from harness.rerankers.cross_encoder import has_trained_head
 
 FLOAT32, INT8 = "onnx/model.onnx", "onnx/model_int8.onnx"
@@ -35,6 +37,15 @@ KEPT = (
 NEEDED = dict.fromkeys(("torch", "transformers", "onnx", "onnxruntime"), "writing ONNX")
 
 
+class Exported(NamedTuple):
+    """What was written."""
+
+    files: list[Path]
+    """In float32 and in int8."""
+    agreement: Agreement
+    """How alike the two answer on this processor."""
+
+
 class Graph(NamedTuple):
     """What is traced."""
 
@@ -43,14 +54,14 @@ class Graph(NamedTuple):
     output: str
 
 
-def export(reference: str, folder: Path) -> list[Path]:
-    """Write the model in both number formats; returns the two files.
+def export(reference: str, folder: Path) -> Exported:
+    """Write the model in both number formats, and compare them on sample texts.
 
     A cross-encoder gives logits, a late-interaction model projected vectors of length 1 for every
     token, any other model its last hidden states. In int8 the weights are rounded channel by
     channel, activations when the model runs (ONNX Runtime's dynamic quantization). Raises ModelError
-    for a model that is not here or too large, PackageError for a missing package, StoreError where the files
-    cannot be written.
+    for a model that is not here or too large, or whose int8 does not agree with float32, PackageError
+    for a missing package, StoreError where the files cannot be written.
     """
     registry.require_packages((), also=NEEDED)
     source = models.fetch(reference, "the export").folder
@@ -69,7 +80,25 @@ def export(reference: str, folder: Path) -> list[Path]:
         _quantize(*files)
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror or error}.") from error
-    return files
+    return Exported(files, _agreement(reference, source, files))
+
+
+def _agreement(reference: str, source: Path, files: Sequence[Path]) -> Agreement:
+    """That of the two files; raises ModelError, and keeps int8 no longer, where it is too small."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    config = positions.configuration(source)
+    tokenizer.model_max_length = positions.usable(tokenizer.model_max_length, config)
+    found = compared(files[0], files[1], tokenizer)
+    if not found.value >= LEAST:
+        files[1].unlink()
+        raise ModelError(
+            f"In int8 the model {reference!r} is another one: on sample texts {found.of} is "
+            f"{found.value:.3f} between int8 and float32, and at least {LEAST} is wanted "
+            f"({machine_words(machine())}). int8 was deleted; {files[0]} is sound."
+        )
+    return found
 
 
 def _save_tokenizer(source: Path, folder: Path) -> None:
@@ -178,11 +207,12 @@ def _write(graph: Graph, source: Path, file: Path) -> None:
 
 
 def _quantize(source: Path, target: Path) -> None:
+    """Weights are unsigned: their products with activations saturate on no processor."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     told = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # it advises to prepare the graph beforehand
     try:
-        quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QUInt8)
     finally:
         logging.getLogger().setLevel(told)

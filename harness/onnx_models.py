@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from harness import forward, machine, models
+from harness import forward, machine, models, padding, positions
 from harness.errors import ModelError
 from harness.protocols import SPEED
 
@@ -42,6 +42,9 @@ ROUNDED_AT_RUN_TIME = b"DynamicQuantize"
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """What fastembed can give a graph."""
+
+LIMITS = ("model_max_length", "max_length")
+"""Keys of tokenizer_config.json of which fastembed reads the lesser."""
 
 PROBE = "the shape of what comes out"
 
@@ -80,8 +83,13 @@ class OnnxModel:
         if file.is_absolute() or ".." in file.parts or file.suffix != ".onnx":
             raise ValueError(f"{self.file!r} is no .onnx file in the folder of the model")
 
+    def misfits(self) -> Mapping[str, str]:
+        """A length beyond the model's positions."""
+        return positions.beyond(self.model, {"max_length": self.max_length}, self.file)
+
     def identity(self) -> Mapping[str, str]:
         """The hub's revision, or the digests of graph and tokenizer; and who shares a scale."""
+        positions.check(self)
         found = {"model": models.identity(self.model, self.file)}
         if models.find(self.model, self.file) is not None and self._rounds_together():
             found["texts_per_run"] = str(self.texts_per_run())
@@ -258,10 +266,14 @@ def _laid_out(folder: Path, file: str, as_file: str, max_length: int | None) -> 
     for name in models.READ_WITH_ONNX:
         if (folder / name).exists():
             shutil.copyfile(folder / name, aside / name)
-    if max_length is not None:
-        settings = json.loads((aside / "tokenizer_config.json").read_text(encoding="utf-8"))
-        settings |= {"model_max_length": max_length, "max_length": max_length}
-        (aside / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    settings = json.loads((aside / "tokenizer_config.json").read_text(encoding="utf-8"))
+    named = [settings.get(name) or positions.NO_LIMIT for name in LIMITS]
+    limit = max_length or positions.usable(min(named), positions.configuration(folder))
+    settings |= dict.fromkeys(LIMITS, limit)
+    fillers = (settings.get(name) for name in ("pad_token", *padding.STAND_INS))
+    filler = next((token for token in fillers if token), None)
+    settings["pad_token"] = filler["content"] if isinstance(filler, dict) else filler
+    (aside / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     (aside / as_file).parent.mkdir(exist_ok=True)
     for part in folder.glob(f"{file}*"):  # with weights that lie outside the graph's own file
         name = PurePath(as_file).name if part == folder / file else part.name

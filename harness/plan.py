@@ -20,7 +20,7 @@ from harness.errors import DataError
 from harness.keys import component_key, stage_key, timing_key
 from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
-from harness.protocols import HasTraining, Served
+from harness.protocols import HasTraining, Identified, Served
 from harness.provenance import measured_on
 from harness.settings import DatasetChoice, Experiment, System
 from harness.training import Trained, Training
@@ -91,6 +91,16 @@ class Trial:
     def folder(self) -> str:
         """Where its results lie, below the experiment's folder."""
         return f"{slug(self.dataset.name)}/{slug(self.system.name)}--{self.key[:12]}"
+
+    def identities(self) -> list[dict[str, str]]:
+        """What the system depends on beside its configuration, an entry a part that has such."""
+        return [
+            dict(part.identity())
+            for component in (self.system.retriever, self.system.reranker)
+            if component is not None
+            for part in registry.parts(component)
+            if isinstance(part, Identified)
+        ]
 
     @property
     def random_weights(self) -> bool:
@@ -299,9 +309,18 @@ def stand_in(first: Stage) -> Stage:
     return Stage("retrieve", key_of(first.key, "stand-in"), Bm25(), first.depth)
 
 
+def data_facts(choice: DatasetChoice) -> dict[str, Any]:
+    """What a dataset is made of: its source, the digests or versions of that, and which part."""
+    return {
+        "source": registry.config_of(choice.source),
+        "identity": dict(choice.source.identity()),
+        "subset": choice.subset.model_dump() if choice.subset else None,
+    }
+
+
 def _dataset_key(choice: DatasetChoice) -> str:
-    subset = choice.subset.model_dump() if choice.subset else None
-    return key_of(component_key(choice.source), subset, code.versions("harness.subset"))
+    facts = data_facts(choice)
+    return key_of(component_key(choice.source), facts["subset"], code.versions("harness.subset"))
 
 
 def slug(name: str) -> str:

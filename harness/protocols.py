@@ -6,7 +6,7 @@ absence is reported before any work starts. Beyond that a component has no state
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
@@ -37,6 +37,18 @@ class Identified(Protocol):
         """Digests or versions of what it depends on, found without loading it.
 
         Raises InputError where a file or folder is missing.
+        """
+        ...
+
+
+@runtime_checkable
+class FitsModel(Protocol):
+    """A component, or a training, some of whose settings a model may not be able to follow."""
+
+    def misfits(self) -> Mapping[str, str]:
+        """By field what is wrong with it, from the model's files; empty where they are not here.
+
+        What the experiment file asks is refused there; `identity` raises ModelError for the rest.
         """
         ...
 
@@ -197,24 +209,45 @@ class Served(Protocol):
         ...
 
 
-class Footprint(NamedTuple):
-    """The bytes that a stage's vectors occupy."""
+@runtime_checkable
+class AsksServer(Protocol):
+    """A component part of whose work another process does: a server, or a database."""
 
-    holder: str
-    """Who holds them: `retriever` or `reranker`."""
+    @property
+    def server(self) -> Any:
+        """Which one, or what it says of itself."""
+        ...
+
+
+class Footprint(NamedTuple):
+    """What an index, or a part of one, stores of the documents."""
+
+    kind: str
+    """Of what: `vectors`, one a document; `token vectors`; `terms`, each with a document's weight."""
     documents: int
     vectors: int
+    """Vectors or terms of all documents."""
     dim: int
+    """Of a vector; 1 of a term."""
     precision: str
-    bytes: int
+    bytes: int | None
+    """Of the vectors or terms alone, or of all of a database's files; None where `unknown` says why."""
+    disk_bytes: int | None = None
+    """Of the files that the index takes; None where it was not written to any."""
+    unknown: str = ""
+
+    @classmethod
+    def not_known(cls, why: str) -> Footprint:
+        """A part whose bytes nobody can count."""
+        return cls("", 0, 0, 0, "", None, unknown=why)
 
 
 @runtime_checkable
-class HoldsVectors(Protocol):
-    """A searcher or prepared reranker that keeps vectors of the documents."""
+class Stores(Protocol):
+    """A searcher or prepared reranker that can say what it stores of the documents."""
 
-    def footprint(self) -> Footprint:
-        """What it keeps, counted and not estimated."""
+    def footprints(self) -> Sequence[Footprint]:
+        """Its parts, counted and not estimated; a part that several share comes once."""
         ...
 
 
@@ -225,8 +258,18 @@ class HasFacts(Protocol):
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """What is kept with the results; `notes` in it are sentences that the report shows.
 
-        `queries` are those that were searched, each for `depth` hits.
+        `queries` are those that were searched, each for `depth` hits. `ranks` says of
+        how many `queries` the ranks that were given run `against` the scores, or are `unsorted`.
         """
+        ...
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A component of which a reader of its numbers must know more than its fields say."""
+
+    def notes(self) -> Iterable[str]:
+        """Sentences that the report shows; loads no model."""
         ...
 
 
@@ -259,14 +302,18 @@ class CountsTokens(Protocol):
 
 @runtime_checkable
 class LimitsLength(Protocol):
-    """A component whose model reads only the beginning of a long document."""
+    """A component whose model reads only the beginning of a long document or query."""
 
     def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens of each whole text, however many of them are read."""
+        """Tokens of each whole text, document or query, however many of them are read."""
         ...
 
     def room(self, query: str) -> int:
         """The most tokens of a document that are read beside `query`."""
+        ...
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens that a query beside a document of so many can have and not be cut."""
         ...
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import harness
 from harness import limits
 from harness.code import version
-from harness.machine import accelerator
+from harness.machine import accelerator, instructions
 
 PACKAGES = (
     "numpy",
@@ -64,6 +64,7 @@ def machine() -> dict[str, Any]:
     known = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
+        "instructions": instructions(),
         "cores": limits.usable_cores(),
         "memory_gib": host if host is None else min(host, round(granted, 1)),
     }
@@ -89,6 +90,7 @@ def measured_on(devices: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
         "system": known["system"],
         "processor": known["processor"],
+        "instructions": known["instructions"],
         "cores": known["cores"],
         "memory_gib": 2.0 ** round(math.log2(gib)) if gib else None,
         "devices": {device: accelerator(device) for device in devices if device != "cpu"},
@@ -104,8 +106,9 @@ def machine_words(known: Mapping[str, Any]) -> str:
         "host_memory_gib": f"{limits.get('host_memory_gib')} GiB of the host",
     }
     held = "; ".join(of[name] for name in of if name in limits)
+    can = f" ({' '.join(known['instructions'])})" if known.get("instructions") else ""
     return (
-        f"{known['processor']}, {known['cores']} cores, {known['memory_gib']} GiB, "
+        f"{known['processor']}{can}, {known['cores']} cores, {known['memory_gib']} GiB, "
         f"{known['system']}{f' (limited: {held})' if held else ''}"
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import Hit, Qrels, Run
+from harness.metrics import Metric, parsed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +35,16 @@ def measurements(run: Run, qrels: Qrels, metrics: Sequence[str]) -> pd.DataFrame
     import pandas as pd
 
     metrics = list(dict.fromkeys([*metrics, *DIAGNOSTICS]))
-    by_metric = _ranx(run, qrels, [m for m in metrics if m.partition("@")[0] not in OWN])
-    for metric in metrics:
-        name, _, cut = metric.partition("@")
-        if name in OWN:
-            by_metric[metric] = {
-                query_id: OWN[name](run.get(query_id, ()), qrels[query_id], int(cut))
+    by_metric: dict[str, Mapping[str, float]] = {}
+    for level, wanted in _by_level(metrics).items():
+        by_metric |= _ranx(run, _relevant(qrels, level), wanted)
+    for name in metrics:
+        metric = parsed(name)
+        if metric.function in OWN:
+            by_metric[name] = {
+                query_id: OWN[metric.function](
+                    run.get(query_id, ()), qrels[query_id], metric.cut or 0
+                )
                 for query_id in qrels
             }
     rows = [
@@ -50,34 +55,50 @@ def measurements(run: Run, qrels: Qrels, metrics: Sequence[str]) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["query_id", "metric", "value"])
 
 
-def _ranx(run: Run, qrels: Qrels, metrics: Sequence[str]) -> dict[str, Mapping[str, float]]:
-    if not metrics:
-        return {}
+def _by_level(names: Sequence[str]) -> dict[int, list[Metric]]:
+    """The metrics that are not measured here, by the grade from which a document counts."""
+    found: dict[int, list[Metric]] = {}
+    for metric in map(parsed, names):
+        if metric.function not in OWN:
+            found.setdefault(metric.level, []).append(metric)
+    return found
+
+
+def _relevant(qrels: Qrels, level: int) -> Qrels:
+    """The judgements of documents that count from grade `level`; negative grades never do."""
+    return {
+        query_id: {doc_id: grade for doc_id, grade in judged.items() if grade >= level}
+        for query_id, judged in qrels.items()
+    }
+
+
+def _ranx(run: Run, qrels: Qrels, metrics: Sequence[Metric]) -> dict[str, Mapping[str, float]]:
+    """By name the values of metrics for which all documents of `qrels` are relevant."""
     _keep_compiled_code()
     import ranx
 
-    deepest = max(int(metric.partition("@")[2]) for metric in metrics)
+    cuts = [metric.cut for metric in metrics if metric.cut]
+    deepest = max([1, *cuts, *map(len, qrels.values()), *map(len, run.values())])
+    names = {str(metric): f"{metric.function}@{metric.cut or deepest}" for metric in metrics}
     found = ranx.evaluate(
         _judged_array(qrels),
         _run_array(run, qrels, deepest),
-        [*metrics, metrics[0]],  # ranx fails to name the values of a single metric
+        [*names.values(), "ndcg@1"],  # ranx fails to name the values of a single metric
         return_mean=False,
     )
     return {
-        metric: dict(zip(qrels, values.tolist(), strict=True)) for metric, values in found.items()
+        name: dict(zip(qrels, found[of_ranx].tolist(), strict=True))
+        for name, of_ranx in names.items()
     }
 
 
 def _judged_array(qrels: Qrels) -> NDArray[np.int64]:
     """Shape (queries, judgements, 2): the number of a document and its relevance, best first.
 
-    A query's documents are numbered in the order of its judgements; what is not relevant is left
-    as padding of relevance 0, which ranx passes over.
+    A query's documents, all of them relevant, are numbered in the order of its judgements; what
+    is left is padding of relevance 0, which ranx passes over.
     """
-    relevant = [
-        [(i, grade) for i, grade in enumerate(judged.values()) if grade > 0]
-        for judged in qrels.values()
-    ]
+    relevant = [list(enumerate(judged.values())) for judged in qrels.values()]
     array = np.full((len(qrels), max(1, *map(len, relevant)), 2), (UNKNOWN, 0), dtype=np.int64)
     for row, judged in zip(array, relevant, strict=True):
         if judged:

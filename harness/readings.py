@@ -8,7 +8,7 @@ documents (a condensed list, Sakai 2007) does not punish what nobody judged.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,16 +33,24 @@ they have; the share of them that the model read only in part."""
 
 @dataclass(frozen=True)
 class Lengths:
-    """How much a reranker's model would read, and how much of it it can."""
+    """How much a model would read, and how much of it it can."""
 
     docs: Mapping[str, int]
-    """Tokens of each document, by its id."""
+    """Tokens of each document that was scored or found, by its id."""
     room: Mapping[str, int]
     """The most tokens of a document that are read beside each query, by its id."""
+    queries: Mapping[str, int] = field(default_factory=dict)
+    """Tokens of each query, by its id; empty in results of a version that did not count them."""
+    query_room: Mapping[str, int] = field(default_factory=dict)
+    """The most tokens that each query can have and not be cut beside the longest of its documents."""
 
     def truncated(self, query_id: str, doc_id: str) -> bool:
         """Whether the document was read only in part for the query."""
         return self.docs[doc_id] > self.room[query_id]
+
+    def cut_queries(self) -> list[str]:
+        """The queries that were read only in part."""
+        return [name for name, tokens in self.queries.items() if tokens > self.query_room[name]]
 
 
 def readings(

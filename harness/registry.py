@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from harness import needed, protocols
 from harness.errors import PackageError
+from harness.wrong_values import place, shown, told
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "datasets": (protocols.DatasetSource,),
@@ -36,9 +37,6 @@ PROTOCOLS = tuple(protocol for allowed in KINDS.values() for protocol in allowed
 
 TO_MEASURE: Mapping[str, str] = {"ranx": "measuring"}
 """Packages without which no run can be measured, and what they are for."""
-
-SHOWN = 200
-"""Characters of a wrong value that a message repeats."""
 
 Fault = Callable[[str, str], None]
 """Notes a fault: the path in the experiment file and what is wrong there."""
@@ -139,11 +137,20 @@ def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -
         fault(where, message)
     if faults:
         return None
+    return _made(cls, values, path, fault)
+
+
+def _made(cls: type, values: Mapping[str, Any], path: str, fault: Fault) -> Any:
+    """The dataclass of its fields; one that its model does not fit is noted, and given all the same."""
     try:
-        return cls(**values)
+        made = cls(**values)
     except ValueError as error:
         fault(path, str(error))
         return None
+    if isinstance(made, protocols.FitsModel):
+        for name, wrong in made.misfits().items():
+            fault(f"{path}.{name}", wrong)
+    return made
 
 
 def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:
@@ -169,7 +176,7 @@ def _settings(cls: Any, value: Any, path: str, fault: Fault) -> Any:
     if isinstance(value, Mapping):
         return _build_fields(cls, value, path, fault)
     names = ", ".join(field.name for field in dataclasses.fields(cls))
-    fault(path, f"expected keys {names}, not {_shown(value)}")
+    fault(path, f"expected keys {names}, not {shown(value)}")
     return None
 
 
@@ -180,17 +187,14 @@ def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
         return TypeAdapter(hint, config=strict).validate_python(value)
     except ValidationError as error:
         for detail in error.errors():
-            fault(
-                path + _suffix(detail["loc"]),
-                f"{_lower(detail['msg'])}, not {_shown(detail['input'])}",
-            )
+            fault(path + place(detail["loc"]), told(detail))
         return None
 
 
 def part(model: type[BaseModel], value: Any, path: str, fault: Fault) -> Any:
     """`value` as a `model`, or None after noting every fault in it, unknown keys among them."""
     if not isinstance(value, Mapping):
-        fault(path, f"expected keys {', '.join(model.model_fields)}, not {_shown(value)}")
+        fault(path, f"expected keys {', '.join(model.model_fields)}, not {shown(value)}")
         return None
     return validated(model, _known(model, value, path, fault), path, fault)
 
@@ -216,20 +220,6 @@ def _model_of(hint: Any) -> type[BaseModel] | None:
     hints = typing.get_args(hint) or (hint,)
     kinds = (one for one in hints if isinstance(one, type) and issubclass(one, BaseModel))
     return next(kinds, None)
-
-
-def _suffix(loc: Sequence[int | str]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
-
-
-def _shown(value: Any) -> str:
-    """A value as it was written, or the beginning of a long one."""
-    whole = repr(value)
-    return whole if len(whole) <= SHOWN else f"{whole[: SHOWN - 1]}…"
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
 
 
 def config_of(component: Any, without: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:

@@ -17,6 +17,11 @@ OF_NO_QUALITY = ("judged@", "ties@")
 """How metrics begin that say how far the others can be believed."""
 
 
+def measures_quality(metric: str) -> bool:
+    """Whether more of it is better, so that a system can gain by it."""
+    return not metric.startswith(OF_NO_QUALITY)
+
+
 class Known(NamedTuple):
     """What rules may name."""
 
@@ -70,7 +75,7 @@ def _misfits(rule: QualityRule | LatencyRule, known: Known) -> Iterator[tuple[st
     """Each key of the rule that the experiment has nothing for, and why."""
     if isinstance(rule, QualityRule):
         yield from _unknown("metric", (rule.metric,), "a metric of this experiment", known.metrics)
-        if rule.metric.startswith(OF_NO_QUALITY):
+        if not measures_quality(rule.metric):
             yield "metric", f"{rule.metric} is no measure of quality: more of it is not better"
     else:
         yield from _unknown("to", (rule.to,), "a system", known.systems)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness import registry
+from harness.metrics import Named
 from harness.precision import Precision
 
 Weights = Literal["real", "dummy"]
@@ -167,6 +168,8 @@ class Prices(Part):
     disk_gb_month: float = Field(ge=0)
     cpu_core_hour: float = Field(ge=0)
     gpu_hour: float | None = Field(default=None, ge=0)
+    server_hour: float | None = Field(default=None, ge=0)
+    """The machine of a server or database that is asked, busy while a query waits for it."""
 
 
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -178,7 +181,7 @@ class Requirements(Part):
     p95_ms: Mapping[Literal["cpu", "cuda", "mps"], Limit] = Field(default_factory=dict)
     """By device, the most milliseconds of the whole query at its 95th percentile; each must hold."""
     gb_per_million_documents: Limit | None = None
-    """The most bytes of vectors, 1 GB being 10^9."""
+    """The most bytes of the index, all stages together; 1 GB is 10^9 bytes."""
     memory_gb: Limit | None = None
     """The most RAM for the workload."""
     licence: Literal["commercial"] | None = None
@@ -190,7 +193,7 @@ class Requirements(Part):
 class Decision(Part):
     """What the decision depends on beside the measurements."""
 
-    objective: str | None = None
+    objective: Named | None = None
     """The metric that a gain is measured by; None: the first of the experiment."""
     smallest_gain_that_matters: float = Field(default=0.01, ge=0, le=1)
     """The gain over the baseline that a system must be shown to have."""
@@ -233,17 +236,19 @@ class Rule(Part):
     systems: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
 
+    def on(self, dataset: str) -> bool:
+        """Whether anything is judged on this dataset."""
+        return not self.datasets or dataset in self.datasets
+
     def covers(self, dataset: str, system: str) -> bool:
         """Whether this system is judged on this dataset."""
-        return (not self.datasets or dataset in self.datasets) and (
-            not self.systems or system in self.systems
-        )
+        return self.on(dataset) and (not self.systems or system in self.systems)
 
 
 class QualityRule(Rule):
     """A metric that may lose no more than the margin, in the mean over queries."""
 
-    metric: str
+    metric: Named
     margin: float = Field(gt=0, le=1)
 
 

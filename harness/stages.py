@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from harness import files, registry, trec
+from harness import files, registry, storage, trec
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
-from harness.errors import ComponentError, DataError
-from harness.frames import ranked
+from harness.errors import ComponentError, DataError, TextError
+from harness.frames import ranked, score_fault
 from harness.journal import Journal
 from harness.protocols import (
     Footprint,
     HasFacts,
-    HoldsVectors,
     Loadable,
     Preparable,
     Progress,
@@ -29,6 +28,9 @@ from harness.protocols import (
     Retriever,
     ScoresTogether,
 )
+
+NAMED = 3
+"""Documents and queries that a message names; of more it gives the number."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class StageResult:
     seconds: float
     finished: str
     """UTC, ISO 8601."""
-    footprint: Footprint | None
+    stored: Sequence[Footprint]
+    """What the stage stores of the documents, part by part."""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
@@ -47,7 +50,7 @@ class StageResult:
         noted = {
             "seconds": self.seconds,
             "finished": self.finished,
-            "footprint": self.footprint and self.footprint._asdict(),
+            "stored": [part._asdict() for part in self.stored],
             "facts": self.facts,
         }
         with files.new_folder(folder) as aside:
@@ -58,8 +61,7 @@ class StageResult:
     def load(cls, folder: Path) -> StageResult:
         """Read what `save` wrote."""
         noted = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
-        if noted["footprint"]:
-            noted["footprint"] = Footprint(**noted["footprint"])
+        noted["stored"] = [Footprint(**part) for part in noted["stored"]]
         return cls(run=trec.read_run(folder / "run.trec.gz"), **noted)
 
 
@@ -96,11 +98,16 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -
         "hits_not_in_corpus": sum(
             hit.doc_id not in dataset.docs_by_id for hits in run.values() for hit in hits
         ),
+        "own_document_first": sum(
+            hits[0].doc_id == query_id and dataset.qrels[query_id].get(query_id, 0) < 1
+            for query_id, hits in run.items()
+            if hits
+        ),
     }
     if isinstance(searcher, HasFacts):
         with clock.kind("measure"):
             facts |= searcher.facts(dataset.queries, depth)
-    return _result(run, seconds, searcher, facts)
+    return _result(run, seconds, storage.stored_by(searcher), facts)
 
 
 def cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[Hit]:
@@ -113,7 +120,7 @@ def cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[
         raise ComponentError(f"The retriever gave a document twice for query {query.query_id!r}.")
     try:
         return ranked(kept)[:depth]
-    except ValueError as error:
+    except ComponentError as error:
         raise ComponentError(f"For query {query.query_id!r} {error}.") from error
 
 
@@ -136,21 +143,48 @@ def rerank(
     candidates = {query.query_id: candidates.get(query.query_id, ()) for query in dataset.queries}
     docs = {query_id: _docs(dataset, hits[:depth]) for query_id, hits in candidates.items()}
     load(reranker, clock)
+    scorer = reranker
     if isinstance(reranker, Preparable):
         union = {doc.doc_id: doc for found in docs.values() for doc in found}
         with clock.kind("search"):
-            reranker = reranker.prepare(list(union.values()))
+            scorer = reranker.prepare(list(union.values()))
     run: dict[str, list[Hit]] = {}
     for done, query in enumerate(dataset.queries, start=1):
         hits = candidates[query.query_id]
         if query.query_id not in journal.scores:
             with clock.kind("model"):
-                found = scores(reranker, query, docs[query.query_id])
+                found = scores(scorer, query, docs[query.query_id])
             journal.add(query.query_id, found)
         run[query.query_id] = _reranked(hits, journal.scores[query.query_id])
         progress("rerank", done, len(dataset.queries))
     seconds = time.perf_counter() - start + journal.seconds_before
-    return _result(run, seconds, reranker, {"candidates_sha256": order_digest(candidates, depth)})
+    stored = [] if scorer is reranker else storage.stored_by(scorer)
+    return _result(run, seconds, stored, {"candidates_sha256": order_digest(candidates, depth)})
+
+
+def named(error: TextError, dataset: Dataset) -> ComponentError:
+    """The error with the ids of the documents and queries whose texts are to blame."""
+    texts = [
+        *((f"document {doc.doc_id!r}", doc.text.strip()) for doc in dataset.docs),
+        *((f"query {query.query_id!r}", query.text.strip()) for query in dataset.queries),
+    ]
+    sent = dict.fromkeys(blamed.strip() for blamed in error.texts)
+    found = [name for blamed in sent for name in _owners(blamed, texts)]
+    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+    said = f" It is the text of {', '.join(found[:NAMED])}{more}." if found else ""
+    return ComponentError(f"{error}{said}")
+
+
+def _owners(sent: str, texts: Sequence[tuple[str, str]]) -> list[str]:
+    """The names of the longest texts that end what was sent: a prompt may stand before them."""
+    ends = [(name, text) for name, text in texts if sent.endswith(text)]
+    most = max((len(text) for _, text in ends), default=0)
+    return [name for name, text in ends if len(text) == most and bool(text) == bool(sent)]
+
+
+def doc_ids(run: Run) -> set[str]:
+    """The documents of a run."""
+    return {hit.doc_id for hits in run.values() for hit in hits}
 
 
 def _docs(dataset: Dataset, hits: Sequence[Hit]) -> list[Doc]:
@@ -185,20 +219,25 @@ def scores_together(
 
 
 def _checked(given: Sequence[float], query: Query, docs: Sequence[Doc]) -> list[float]:
-    found = [float(np.float32(score)) for score in given]
+    found = [float(score) for score in given]
     if len(found) != len(docs):
         raise ComponentError(
             f"The reranker gave {len(found)} scores for the {len(docs)} candidates of query "
             f"{query.query_id!r}."
         )
-    usable = np.abs(found) < np.finfo(np.float32).max
-    if not usable.all():
-        doc = docs[int(np.flatnonzero(~usable)[0])]
-        raise ComponentError(
-            f"The reranker gave document {doc.doc_id!r} a score that is not finite for query "
-            f"{query.query_id!r}."
-        )
-    return found
+    for score, doc in zip(found, docs, strict=True):
+        if why := score_fault(score) or _least(score):
+            raise ComponentError(
+                f"For query {query.query_id!r} the reranker gave document {doc.doc_id!r} a score "
+                f"that {why}."
+            )
+    return [float(np.float32(score)) for score in found]
+
+
+def _least(score: float) -> str | None:
+    if np.float32(score) > np.finfo(np.float32).min:
+        return None
+    return "leaves nothing below it for documents that are not reranked"
 
 
 def _reranked(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:
@@ -221,7 +260,8 @@ def order_digest(candidates: Run, depth: int) -> str:
     )
 
 
-def _result(run: Run, seconds: float, holder: Any, facts: Mapping[str, Any]) -> StageResult:
-    footprint = holder.footprint() if isinstance(holder, HoldsVectors) else None
+def _result(
+    run: Run, seconds: float, stored: Sequence[Footprint], facts: Mapping[str, Any]
+) -> StageResult:
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    return StageResult(run, seconds, now, footprint, facts)
+    return StageResult(run, seconds, now, stored, facts)

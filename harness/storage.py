@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from harness import frames, plaid, token_index
 from harness.precision import Precision, pooled, sliced
-from harness.protocols import Progress
+from harness.protocols import Footprint, Progress, Stores
 from harness.token_index import TokenIndex
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def _packed_row(kept: Matrices, precision: Precision, folder: Path) -> Row:
         return {
             "documents": len(index),
             "vectors": index.vectors,
+            "vectors_sd": _deviation(kept),
             "formula_bytes": formula_bytes(index.vectors, len(index), index.packed.dim, precision),
             "payload_bytes": payload_bytes(place, ("codes.npy", "scales.npy")),
             "disk_bytes": disk_bytes(place),
@@ -123,6 +124,11 @@ def _packed_row(kept: Matrices, precision: Precision, folder: Path) -> Row:
             "build_seconds": seconds,
             "remark": "",
         }
+
+
+def _deviation(matrices: Matrices) -> float:
+    """Standard deviation of the vectors of a document; NaN for less than two."""
+    return statistics.stdev(map(len, matrices)) if len(matrices) > 1 else math.nan
 
 
 def formula_bytes(vectors: int, documents: int, dim: int, precision: Precision) -> int:
@@ -139,6 +145,24 @@ def payload_bytes(folder: Path, patterns: Sequence[str]) -> int:
 def disk_bytes(folder: Path) -> int:
     """Bytes of all files below a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def written_bytes(save: Callable[[Path], object]) -> int | None:
+    """Bytes of the files that `save` writes to a folder, which goes again; None without room."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="harness-") as folder:
+            save(Path(folder))
+            return disk_bytes(Path(folder))
+    except OSError:
+        log.debug("An index was not written", exc_info=True)
+        return None
+
+
+def stored_by(holder: Any) -> list[Footprint]:
+    """What a searcher or prepared reranker stores; one that does not say is not known."""
+    if isinstance(holder, Stores):
+        return list(holder.footprints())
+    return [Footprint.not_known(f"{type(holder).__name__} does not say what it stores")]
 
 
 def _draws(documents: int) -> list[list[int]]:
@@ -188,7 +212,7 @@ def _plaid_rows(matrices: Matrices, nbits: Sequence[int], folder: Path) -> Itera
         dim = filled[0].shape[1] if filled else 0
         vectors = sum(map(len, filled))
         known = {"dim": dim, "precision": "plaid", "pool_factor": 1, "nbits": bits}
-        known |= {"documents": len(filled), "vectors": vectors}
+        known |= {"documents": len(filled), "vectors": vectors, "vectors_sd": _deviation(filled)}
         known |= {"formula_bytes": vectors * plaid.bytes_per_vector(dim, bits)}
         with tempfile.TemporaryDirectory(dir=folder) as parent:
             yield known | _plaid_row(filled, bits, Path(parent))

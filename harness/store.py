@@ -33,6 +33,7 @@ from harness.stored_tables import (
     read_json,
     read_lengths,
     read_table,
+    refuse_holes,
     write_table,
 )
 
@@ -59,7 +60,7 @@ class Measured:
     readings: pd.DataFrame
     qrels: Qrels
     lengths: Lengths | None = None
-    """None where nothing was reranked, or the reranker cannot say."""
+    """None where no model reads the texts, or it cannot say."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class Store:
         return trec.read_run(file) if file.exists() else None
 
     def lengths(self, trial: Trial) -> Lengths | None:
-        """How long the documents were that a stored trial reranked, if that is known."""
+        """How long the texts were that the last stage of a stored trial read, if that is known."""
         return read_lengths(self.folder / trial.folder / "lengths.csv")
 
     def save_measured(self, trial: Trial, measured: Measured, candidates: Run | None) -> None:
@@ -225,7 +226,7 @@ class Results:
         return trec.read_qrels(self.trial_folder(dataset, system) / "qrels.trec.gz")
 
     def lengths(self, dataset: str, system: str) -> Lengths | None:
-        """How long the reranked documents are; None where that is not known."""
+        """How long the texts are that the last stage read; None where that is not known."""
         return read_lengths(self.trial_folder(dataset, system) / "lengths.csv")
 
     def texts(self, dataset: str, system: str) -> dict[str, str]:
@@ -247,8 +248,7 @@ def load_results(folder: str | Path) -> Results:
     """
     import pandas as pd
 
-    folder = Path(folder)
-    plan = read_json(folder / "plan.json")
+    plan = read_json((folder := Path(folder)) / "plan.json")
     trials: list[tuple[Any, ...]] = []
     facts: dict[tuple[str, str], Any] = {}
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
@@ -260,9 +260,12 @@ def load_results(folder: str | Path) -> Results:
         facts[name] = read_json(place / "trial.json")
         trials.append((*name, entry["key"], "done", *_components(facts[name]), ""))
         for table, parts in tables.items():
-            if not (place / f"{table}.csv").exists():  # of a version that made none
+            if table == "readings" and not (place / "readings.csv").exists():
                 continue
-            part = read_table(place / f"{table}.csv", getattr(frames, table.upper()))
+            file = place / f"{table}.csv"
+            part = read_table(file, getattr(frames, table.upper()))
+            if table == "measurements":
+                refuse_holes(file, part, facts[name]["dataset"]["queries"])
             parts.append(part.assign(dataset=name[0], system=name[1]))
     costs, cost_facts = read_costs(folder, plan["costs"], COSTS)
     return Results(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness import models
+from harness import models, positions
 from harness.files import read_json
 from harness.protocols import Reranker, Retriever
 
@@ -89,8 +89,14 @@ class Training:
                 "and learning_rate above 0"
             )
 
+    def misfits(self) -> Mapping[str, str]:
+        """Lengths beyond the positions of the base."""
+        lengths = {name: getattr(self, name, None) for name in ("max_length", "query_length")}
+        return positions.beyond(self.base, lengths)
+
     def identity(self) -> Mapping[str, str]:
         """The revision of the base; raises ModelError where it is a folder that is not there."""
+        positions.check(self)
         return {"model": models.identity(self.base)}
 
 

@@ -3,41 +3,65 @@
 from __future__ import annotations
 
 import gzip
-import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from harness import ids
 from harness.data import Hit, Qrels, Run
 from harness.errors import DataError
-from harness.files import open_text
+from harness.files import open_text, text_lines
+from harness.frames import score_fault
 
 
-def read_run(file: Path) -> dict[str, list[Hit]]:
-    """Hits per query id, as they stand in `file`; a name that ends in .gz is unpacked.
+class Line(NamedTuple):
+    """One line of a run file."""
 
-    Raises DataError naming file and line of what is malformed, not finite or repeated.
+    query_id: str
+    doc_id: str
+    rank: str
+    """As it is written: no tool that measures a run looks at it."""
+    score: float
+
+
+def run_lines(file: Path) -> Iterator[Line]:
+    """The lines of a run file, in their order; a name that ends in .gz is unpacked.
+
+    Raises DataError naming file and line of what is malformed or repeated, or a score that
+    `frames.score_fault` tells of.
     """
-    run: dict[str, dict[str, float]] = {}
-    for number, fields in _fields(file):
+    seen: set[tuple[str, str]] = set()
+    for place, text in text_lines(file):
+        fields = text.split()
         if len(fields) != 6:
             raise DataError(
-                f"{file}:{number}: expected `query_id Q0 doc_id rank score tag`, "
+                f"{place}: expected `query_id Q0 doc_id rank score tag`, "
                 f"found {len(fields)} fields."
             )
-        query_id, _, doc_id, _, score_text, _ = fields
+        query_id, _, doc_id, rank, score_text, _ = fields
         try:
             score = float(score_text)
         except ValueError:
-            score = math.nan
-        if not math.isfinite(score):
-            raise DataError(f"{file}:{number}: the score {score_text!r} is not a finite number.")
-        hits = run.setdefault(query_id, {})
-        if doc_id in hits:
-            raise DataError(f"{file}:{number}: {doc_id!r} occurs twice for query {query_id!r}.")
-        hits[doc_id] = score
-    return {query_id: [Hit(*hit) for hit in hits.items()] for query_id, hits in run.items()}
+            raise DataError(f"{place}: the score {score_text!r} is not a finite number.") from None
+        if why := score_fault(score):
+            raise DataError(f"{place}: the score {score_text!r} {why}.")
+        for name in (query_id, doc_id):
+            if fault := ids.fault(name):
+                raise DataError(f"{place}: the id {name!r} {fault}.")
+        if (query_id, doc_id) in seen:
+            raise DataError(f"{place}: {doc_id!r} occurs twice for query {query_id!r}.")
+        seen.add((query_id, doc_id))
+        yield Line(query_id, doc_id, rank, score)
+
+
+def read_run(file: Path) -> dict[str, list[Hit]]:
+    """Hits per query id, as they stand in `file`; raises DataError as `run_lines` does."""
+    run: dict[str, list[Hit]] = {}
+    for line in run_lines(file):
+        run.setdefault(line.query_id, []).append(Hit(line.doc_id, line.score))
+    return run
 
 
 def first_hits(file: Path) -> dict[str, str]:
@@ -45,13 +69,6 @@ def first_hits(file: Path) -> dict[str, str]:
     with open_text(file) as lines:
         likely = (line.split(" ", 4) for line in lines if " 1 " in line)
         return {query_id: doc_id for query_id, _, doc_id, rank, _ in likely if rank == "1"}
-
-
-def _fields(file: Path) -> Iterator[tuple[int, list[str]]]:
-    with open_text(file) as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield number, line.split()
 
 
 def run_bytes(run: Run, tag: str) -> bytes:
@@ -62,16 +79,16 @@ def run_bytes(run: Run, tag: str) -> bytes:
 def run_text(run: Run, tag: str) -> str:
     """`run` as a TREC run file; white space is dropped from the tag.
 
-    Scores are written with as many digits as their float32 value needs. Raises DataError if an id
-    holds white space, at which every reader of such a file would split it.
+    Scores are written with as many digits as their float32 value needs. Raises DataError for an
+    id that cannot be one.
     """
     tag = "".join(tag.split()) or "run"
     for query_id, hits in run.items():
         for name in (query_id, *(hit.doc_id for hit in hits)):
-            if name.split() != [name]:
+            if why := ids.fault(name):
                 raise DataError(
-                    f"The id {name!r} is empty or holds white space, which a TREC run cannot "
-                    "carry; rename it in the dataset, then run again."
+                    f"The id {name!r} {why}, which a TREC run cannot carry; rename it in the "
+                    "dataset, then run again."
                 )
     return "".join(
         f"{query_id} Q0 {hit.doc_id} {rank} {np.float32(hit.score)!s} {tag}\n"
@@ -96,12 +113,13 @@ def read_qrels(file: Path) -> dict[str, dict[str, int]]:
     Raises DataError naming file and line of what is malformed.
     """
     qrels: dict[str, dict[str, int]] = {}
-    for number, fields in _fields(file):
+    for place, line in text_lines(file):
+        fields = line.split()
         try:
             query_id, _, doc_id, relevance = fields
             qrels.setdefault(query_id, {})[doc_id] = int(relevance)
         except ValueError:
             raise DataError(
-                f"{file}:{number}: expected `query_id 0 doc_id relevance`, found {fields!r}."
+                f"{place}: expected `query_id 0 doc_id relevance`, found {fields!r}."
             ) from None
     return qrels

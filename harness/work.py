@@ -6,22 +6,22 @@ import dataclasses
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from harness import frames, quality, readings, registry, stages, traffic, training, vectors
+from harness import frames, quality, readings, registry, stages, traffic, training, unread, vectors
 from harness.clock import Clock
 from harness.data import Dataset, Run
-from harness.errors import DataError
+from harness.errors import DataError, TextError
 from harness.journal import Journal
 from harness.keys import component_key, packages_of
-from harness.plan import Stage, Trial
+from harness.plan import Stage, Trial, data_facts
 from harness.protocols import (
     AnyEncoder,
-    Identified,
+    HasNotes,
     JointEncoder,
     LimitsLength,
     Progress,
@@ -33,6 +33,9 @@ from harness.stages import StageResult
 from harness.store import SNIPPET, Measured, Record
 
 log = logging.getLogger(__name__)
+
+HOLDERS = {"retrieve": "retriever", "rerank": "reranker"}
+"""By stage who stores what it made of the documents."""
 
 TEXTS_KEPT = 10
 """Documents from the top of a run whose texts are kept for reading."""
@@ -98,7 +101,9 @@ class Work:
             for kind, result in results
         ]
         storage = [
-            {**name, **result.footprint._asdict()} for _, result in results if result.footprint
+            {**name, "holder": HOLDERS[kind], **part._asdict()}
+            for kind, result in results
+            for part in result.stored
         ]
         lengths = results[-1][1].facts.get("lengths")
         candidates = results[0][1].run if len(results) > 1 else None
@@ -152,8 +157,11 @@ class Work:
             return None
 
     def _made(self, stage: Stage) -> StageResult:
-        with traffic.counted() as sent:
-            result = self._run(stage)
+        try:
+            with traffic.counted() as sent:
+                result = self._run(stage)
+        except TextError as error:
+            raise stages.named(error, self.dataset) from error
         facts = {"packages": packages_of(stage.component), **({"traffic": sent} if sent else {})}
         result = dataclasses.replace(result, facts={**result.facts, **facts})
         result.save(self._folder(stage))
@@ -163,7 +171,8 @@ class Work:
     def _run(self, stage: Stage) -> StageResult:
         component = registry.replaced(stage.component, self.remembering)
         if stage.candidates is None:
-            return stages.retrieve(component, self.dataset, stage.depth, self.clock)
+            result = stages.retrieve(component, self.dataset, stage.depth, self.clock)
+            return self._with_lengths(stage, result, self.dataset.docs_by_id, result.run)
         self.remember_queries(stage.component)
         candidates = self._result(stage.candidates).run
         result = stages.rerank(
@@ -175,28 +184,26 @@ class Work:
             self.clock,
             self.progress,
         )
-        lengths = self._measure_lengths(stage, candidates)
-        if lengths is None:
-            return result
-        facts = {**result.facts, "lengths": dataclasses.asdict(lengths)}
-        return dataclasses.replace(result, facts=facts)
+        scored = {name: hits[: stage.depth] for name, hits in candidates.items()}
+        return self._with_lengths(stage, result, stages.doc_ids(scored), scored)
 
-    def _measure_lengths(self, stage: Stage, candidates: Run) -> Lengths | None:
-        """How long the reranked documents are; None where no part of the reranker can say."""
-        able = (p for p in registry.parts(stage.component) if isinstance(p, LimitsLength))
-        reader = next(able, None)
-        if reader is None:
-            return None
+    def _with_lengths(
+        self, stage: Stage, result: StageResult, doc_ids: Iterable[str], run: Run
+    ) -> StageResult:
+        """The result, and how much of the documents and of the hits of `run` its models read."""
+        readers = [p for p in registry.parts(stage.component) if isinstance(p, LimitsLength)]
         # Sorted: candidates read from a file come in another order than those just retrieved.
-        ids = sorted({h.doc_id for hits in candidates.values() for h in hits[: stage.depth]})
-        texts = {doc_id: self.dataset.docs_by_id[doc_id].text for doc_id in ids}
+        docs = {doc_id: self.dataset.docs_by_id[doc_id].text for doc_id in sorted(doc_ids)}
+        with self.clock.kind("measure"):
+            found = unread.facts(readers, docs, self.dataset.queries, run, self._count)
+        return dataclasses.replace(result, facts={**result.facts, **found})
+
+    def _count(self, reader: LimitsLength, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text; of each distinct one once."""
         known = self._lengths.setdefault(component_key(reader), {})
-        missing = list({text for text in texts.values() if text not in known})
+        missing = list({text for text in texts if text not in known})
         known |= zip(missing, reader.doc_lengths(missing), strict=True)
-        return Lengths(
-            docs={doc_id: known[text] for doc_id, text in texts.items()},
-            room={query.query_id: reader.room(query.text) for query in self.dataset.queries},
-        )
+        return [known[text] for text in texts]
 
     def _folder(self, stage: Stage) -> Path:
         return self.cache / "runs" / stage.key[:32]
@@ -237,9 +244,7 @@ class Work:
         return {
             "dataset": {
                 "name": choice.name,
-                "source": registry.config_of(choice.source),
-                "identity": dict(choice.source.identity()),
-                "subset": choice.subset.model_dump() if choice.subset else None,
+                **data_facts(choice),
                 "fingerprint": dataset.fingerprint,
                 "documents": len(dataset.docs),
                 "queries": len(dataset.queries),
@@ -247,16 +252,17 @@ class Work:
                 "judged_not_relevant": sum(
                     grade <= 0 for judged in dataset.qrels.values() for grade in judged.values()
                 ),
+                "grades": Counter(
+                    str(grade) for judged in dataset.qrels.values() for grade in judged.values()
+                ),
+                "best_grades": Counter(
+                    str(max(judged.values())) for judged in dataset.qrels.values()
+                ),
                 "description": dataset.description,
                 "notes": list(dataset.notes),
             },
             "system": system.configuration(),
-            "identities": [
-                dict(part.identity())
-                for component in components
-                for part in registry.parts(component)
-                if isinstance(part, Identified)
-            ],
+            "identities": trial.identities(),
             "servers": [
                 dict(part.server())
                 for component in components
@@ -266,6 +272,13 @@ class Work:
             "stages": [
                 {"kind": stage.kind, "key": stage.key, **_told(result.facts)}
                 for stage, (_, result) in zip(trial.stages, results, strict=True)
+            ],
+            "notes": [
+                note
+                for component in components
+                for part in registry.parts(component)
+                if isinstance(part, HasNotes)
+                for note in part.notes()
             ],
             "trainings": [dict(training.told(stage.reference)) for stage in trial.trainings],
             "provenance": provenance(),

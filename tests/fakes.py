@@ -6,6 +6,8 @@ They are named in experiments as `use: fakes:WordOverlap`.
 from __future__ import annotations
 
 import json
+import os
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -286,3 +288,16 @@ def write_experiment(folder: Path, **changes: Any) -> Path:
     file = folder / "experiment.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return file
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """A reranker that never answers, and notes in whose process."""
+
+    noted: str
+
+    def score(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        del query
+        Path(self.noted).write_text(str(os.getpid()))
+        time.sleep(3600)
+        return [0.0 for _ in docs]

@@ -12,8 +12,7 @@ from fakes import write_experiment
 from harness import frames
 from harness.config import load_experiment
 from harness.data import Hit
-from harness.plan import make_plan
-from harness.settings import Experiment
+from harness.plan import Plan, data_facts, make_plan
 from harness.store import Measured, Record, Results, Store, load_results
 
 METRIC = "ndcg@3"
@@ -49,7 +48,7 @@ def store(
     `facts` replace those of `_facts`; `calls` are rows of timed calls.
     """
     calls = facts.pop("calls", None)
-    plan = make_plan(load_experiment(file))
+    plan = loaded(file)
     kept = Store(results, plan.experiment.name)
     kept.save_plan(plan)
     for trial in plan.trials:
@@ -75,7 +74,7 @@ def store(
                 timings=pd.DataFrame(columns=list(frames.TIMINGS)),
                 storage=pd.DataFrame(columns=list(frames.STORAGE)),
                 texts={f"query q{i}": f"text of q{i}" for i in range(len(rows))},
-                facts=_facts(trial, facts),
+                facts=_facts(trial, facts, len(rows)),
             ),
         )
     if calls is not None:
@@ -83,9 +82,9 @@ def store(
     return load_results(results / plan.experiment.name)
 
 
-def _facts(trial: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
-    dataset = {"fingerprint": "f", "documents": 5, "queries": 4, "judgements": 6, "notes": []}
-    dataset |= {"identity": {}, "source": {}, "subset": None, "description": ""}
+def _facts(trial: Any, changes: Mapping[str, Any], queries: int) -> dict[str, Any]:
+    dataset = {"fingerprint": "f", "documents": 5, "queries": queries, "judgements": 6, "notes": []}
+    dataset |= {**data_facts(trial.dataset), "description": ""}
     dataset |= changes.get("dataset", {})
     first = {"kind": "retrieve", "key": changes.get("first", "k1")}
     first |= {"queries_without_hits": 0, "hits_not_in_corpus": 0}
@@ -93,7 +92,7 @@ def _facts(trial: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "dataset": dataset,
         "system": trial.system.configuration(),
-        "identities": changes.get("identities", []),
+        "identities": changes.get("identities", trial.identities()),
         "stages": [first, last][: len(trial.stages)],
         "provenance": changes.get("provenance", PROVENANCE),
     }
@@ -131,5 +130,5 @@ def _store_calls(kept: Store, plan: Any, calls: Any, changes: Mapping[str, Any])
     kept.save_costs(costing, tables, facts)
 
 
-def loaded(file: Path) -> Experiment:
-    return load_experiment(file)
+def loaded(file: Path) -> Plan:
+    return make_plan(load_experiment(file))

@@ -39,11 +39,13 @@ def literal(
     timed: int | None = None,
     memory: Mapping[str, float] | None = None,
     subset: bool = False,
+    equal_arms: float | None = 1.0,
     **decision: Any,
 ) -> Results:
     """The results; `decision` are keys of the block, `seconds` those of reranking by system.
 
-    p95 is carried where 200 queries are `timed` (None: all).
+    p95 is carried where 200 queries are `timed` (None: all). The first arm was timed twice (A/A), the
+    second time with `equal_arms` times its seconds (None: it was not).
     """
     by_dataset: Any = quality
     if not isinstance(next(iter(by_dataset.values())), Mapping):
@@ -51,6 +53,8 @@ def literal(
     systems = list(dict.fromkeys([*next(iter(by_dataset.values())), *(failed or {})]))
     configs = {name: config(name, (models or {}).get(name, "")) for name in systems}
     tables = _costs(by_dataset, systems, seconds or {}, predicted or {}, timed, memory or {})
+    if equal_arms is not None:
+        tables["calls"] = _with_copy(tables["calls"], equal_arms)
     shares = {
         "retrieve": dict.fromkeys(systems, "base"),
         "on the fly": {name: name for name in systems if name.startswith(("late", "fly"))},
@@ -118,20 +122,32 @@ def _costs(
             each = {"base": RETRIEVE, **seconds}.get(name)
             row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name), "k": K}
             status = "not measured" if each is None else "measured"
-            arms.append(row | TEXTS | {"status": status})
+            arms.append(row | TEXTS | {"served": False} | {"status": status})
             for i in range(0 if each is None else timed or count):
                 value = each[i] if isinstance(each, Sequence) else each
                 call = {"copy": 0, "round": 0, "query_id": f"q{i:03}", "tokens": 100.0}
-                calls.append(row | call | {"seconds": value})
+                calls.append(row | call | {"seconds": value, "processor": 2 * value})
         for name, tokens in predicted.items():
             row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name)}
-            arms.append(row | TEXTS | {"k": 2 * K, "status": "predicted", "tokens": tokens})
+            arms.append(
+                row
+                | TEXTS
+                | {"served": False}
+                | {"k": 2 * K, "status": "predicted", "tokens": tokens}
+            )
         for name, loaded in memory.items():
             row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name)}
             starts.append(row | {"libraries_bytes": 0.0, "loaded_bytes": loaded})
     tables = {name: pd.DataFrame(columns=list(getattr(frames, name.upper()))) for name in COSTS}
     made = {"calls": calls, "arms": arms, "starts": starts}
     return tables | {name: _frame(name, rows) for name, rows in made.items() if rows}
+
+
+def _with_copy(calls: pd.DataFrame, factor: float) -> pd.DataFrame:
+    """`calls` with those of their first system again, as the second of two equal arms."""
+    again = calls[calls["system"] == calls["system"].iloc[0]] if len(calls) else calls
+    again = again.assign(copy=1, seconds=factor * again["seconds"])
+    return pd.concat([calls, again], ignore_index=True) if len(again) else calls
 
 
 def _quality(
@@ -156,9 +172,12 @@ def _quality(
                 for i, value in enumerate(systems[name])
                 for metric, of_query in (("m@1", value), ("judged@10", 1.0), ("ties@10", 0.0))
             ]
-            storage.append((dataset, name, "retriever", 1, 1, 4, "float32", BYTES))
+            storage.append(
+                (dataset, name, "retriever", "vectors", 1, 1, 4, "float32", BYTES, None, "")
+            )
             if name in sizes:
-                storage.append((dataset, name, "reranker", 1, 9, 4, "int8", sizes[name]))
+                counted = ("token vectors", 1, 9, 4, "int8", sizes[name], None, "")
+                storage.append((dataset, name, "reranker", *counted))
             described = {"notes": [], "subset": {"documents": 1} if subset else None}
             described |= {"description": "d <b>", "documents": 10, "judgements": 20}
             described |= {"queries": len(systems[name]), "fingerprint": "f" * 20}

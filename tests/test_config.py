@@ -12,6 +12,8 @@ from harness import registry
 from harness.arguments import dataset_spec
 from harness.config import load_decision, load_experiment
 from harness.errors import ConfigError
+from harness.metrics import KNOWN
+from harness.retrievers.bm25 import Bm25
 from harness.settings import Decision, Experiment, Requirements, quickened
 
 OVERLAP = {"use": "fakes:WordOverlap"}
@@ -66,7 +68,7 @@ systems:
     colour: red
   - 7
 depth: 5
-metrics: [ndcg, recall@0]
+metrics: [ndgc, recall@0]
 seed: true
 """
 
@@ -75,7 +77,7 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(BAD)
     assert faults(file) == [
-        "1: question: input should be a valid string, not 3",
+        "1: question: input should be a valid string, not 3; put it in quotation marks",
         "2: question: repeated (first on line 1)",
         "3: metricks: unknown key; did you mean 'metrics'?",
         "5: datasets[0].splitt: unknown key; did you mean 'split'?",
@@ -90,7 +92,10 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
         ),
         ("14: systems[1].depth.keep: unknown key; known: rerank, retrieve"),
         "14: systems[1].depth.rerank: input should be greater than or equal to 1, not 0",
-        "14: systems[1].depth.retrieve: input should be a valid integer, not '128'",
+        (
+            "14: systems[1].depth.retrieve: input should be a valid integer, not '128'; write a plain "
+            "decimal number such as 42, 0.01 or 1e6, without quotation marks"
+        ),
         (
             "15: systems[2].retriever.use: 'fakes:Nothing' cannot be imported: module 'fakes' has "
             "no attribute 'Nothing'"
@@ -99,8 +104,8 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
         "16: systems[2].colour: unknown key; known: depth, name, reranker, retriever, vary",
         "17: systems[3]: expected a system with name and retriever, not 7",
         "18: depth: expected keys retrieve, rerank, not 5",
-        "19: metrics[0]: 'ndcg' is not a metric such as ndcg@10",
-        "19: metrics[1]: 'recall@0' is not a metric such as ndcg@10",
+        f"19: metrics[0]: 'ndgc' is not a metric; {KNOWN}",
+        f"19: metrics[1]: 'recall@0' is not a metric; {KNOWN}",
         "20: seed: input should be a valid integer, not True",
     ]
 
@@ -386,10 +391,10 @@ MONTH["workload"]["queries_per_day"] = 1
         ({"requirements": {"p95_ms": {"cpu": 0}}}, "decision.requirements.p95_ms.cpu: input"),
         ({"requirements": {"p95_ms": {"tpu": 9}}}, "decision.requirements.p95_ms.tpu"),
         ({"requirements": {"licence": "any"}}, "decision.requirements.licence: input should be"),
-        (MEMORY, "decision: value error, requirements.memory_gb needs a workload"),
-        (MONTH, "decision: value error, requirements.cost_per_month needs a workload and prices"),
-        ({"review_by": "2026-02-30"}, "decision.review_by: value error, write a date as YYYY-MM"),
-        ({"review_by": "20270101"}, "decision.review_by: value error, write a date as YYYY-MM"),
+        (MEMORY, "decision: requirements.memory_gb needs a workload"),
+        (MONTH, "decision: requirements.cost_per_month needs a workload and prices"),
+        ({"review_by": "2026-02-30"}, "decision.review_by: write a date as YYYY-MM"),
+        ({"review_by": "20270101"}, "decision.review_by: write a date as YYYY-MM"),
         ({"review_by": 2027}, "decision.review_by: input should be a valid string"),
     ],
 )
@@ -493,3 +498,72 @@ def test_a_folder_with_the_name_of_a_dataset_is_refused(
     with pytest.raises(ConfigError, match=r"write ./pydoc for the folder, '\{use: pydoc\}' for"):
         dataset_spec("pydoc")
     assert dataset_spec("./pydoc") == {"use": "files", "path": str(tmp_path / "pydoc")}
+
+
+YAML_CASES = {
+    "an exponent": ("decision: {smallest_gain_that_matters: 1e-2}", ("decision.smallest_gain_that_matters", 0.01)),
+    "a million": (
+        "decision: {workload: {documents: 1e6, queries_per_day: 5e4, candidates: 50}}",
+        ("decision.workload.documents", 1000000),
+    ),
+    "a seed of 1E3": ("seed: 1E3", ("seed", 1000)),
+    "a name that is no number": ("systems: [{name: 0042, retriever: {use: bm25}}]", ("baseline", "0042")),
+    "a name that is no time": ("systems: [{name: 10:00, retriever: {use: bm25}}]", ("baseline", "10:00")),
+    "Norway": ("systems: [{name: no, retriever: {use: bm25}}]", ("baseline", "no")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", YAML_CASES)
+def test_yaml_is_read_as_it_is_written(tmp_path: Path, case: str) -> None:
+    text, (path, value) = YAML_CASES[case]
+    file = tmp_path / "e.yaml"
+    systems = "" if "systems" in text else "systems: [{name: a, retriever: {use: bm25}}]\n"
+    file.write_text(f"question: q\ndatasets: [{{use: files, path: d}}]\n{systems}{text}\n")
+    found: Any = load_experiment(file)
+    for key in path.split("."):
+        found = getattr(found, key)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_systems_that_merge_another_one(tmp_path: Path) -> None:
+    file = tmp_path / "e.yaml"
+    file.write_text(
+        "question: q?\ndatasets: [{use: files, path: data}]\nsystems:\n"
+        "  - &base\n    name: bm25\n    retriever: {use: bm25, k1: 0.9}\n"
+        "  - <<: *base\n    name: other\n    depth: {retrieve: 3}\nmetrics: [ndcg@3]\n"
+    )
+    first, second = load_experiment(file).systems
+    assert (first.name, second.name) == ("bm25", "other")
+    assert first.retriever == second.retriever == Bm25(k1=0.9)
+    assert (first.depth.retrieve, second.depth.retrieve) == (100, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 010", "4: seed: input should be a valid integer, not '010'; write a plain decimal"),
+        ("seed: 1:30", "4: seed: input should be a valid integer, not '1:30'; write a plain"),
+        ("seed: 0x1F", "4: seed: input should be a valid integer, not '0x1F'; write a plain"),
+        ("seed: 1e-2", "4: seed: input should be a valid integer, not 0.01"),
+    ],
+)
+def test_yaml_that_others_read_otherwise_is_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    file = tmp_path / "e.yaml"
+    head = "question: q\ndatasets: [{use: files, path: d}]\nsystems: [{name: a, retriever: {use: bm25}}]"
+    file.write_text(f"{head}\n{text}\n")
+    (fault,) = faults(file)
+    assert fault.startswith(message)
+
+
+def test_true_is_not_written_as_yes(tmp_path: Path) -> None:
+    file = tmp_path / "e.yaml"
+    file.write_text(
+        "question: q\ndatasets: [{use: files, path: d, drop_self_hits: yes}]\n"
+        "systems: [{name: a, retriever: {use: bm25}}]\n"
+    )
+    assert faults(file) == [
+        "2: datasets[0].drop_self_hits: input should be a valid boolean, not 'yes'; write true or false"
+    ]

@@ -16,6 +16,8 @@ from fakes import CALLS, write_experiment
 
 from harness.analysis import alarms
 from harness.analysis.compare import analyse
+from harness.analysis.needs import gigabytes, stock
+from harness.analysis.options import Option
 from harness.config import load_experiment
 from harness.errors import DataError
 from harness.execute import Execution
@@ -23,6 +25,7 @@ from harness.plan import make_plan
 from harness.store import Results, Store, load_results
 
 OVERLAP = {"use": "fakes:WordOverlap"}
+DENSE = {"use": "dense", "encoder": {"use": "fakes:HashingEncoder"}}
 OVERLAP_ONLY = {"name": "overlap", "retriever": OVERLAP}
 
 
@@ -135,7 +138,7 @@ def test_new_system_runs_alone(tmp_path: Path) -> None:
     ("system", "reason"),
     [
         (reranking("Raising"), "RuntimeError: no score for 'red apple' of 3"),
-        (reranking("Constant", value=float("inf")), "a score that is not finite for query 'q1'"),
+        (reranking("Constant", value=float("inf")), "a score that is not a finite number: inf"),
         (reranking("TooFew"), "gave 2 scores for the 3 candidates of query 'q1'"),
         (
             {
@@ -228,7 +231,7 @@ def test_encoded_texts_are_encoded_once(tmp_path: Path) -> None:
     }
     executed(tmp_path, systems=[system])
     assert [call for call in CALLS if call.startswith("encode")] == ["encode 4", "encode 5"]
-    storage = results(tmp_path).storage.set_index("system")["bytes"]
+    storage = results(tmp_path).storage.query("holder == 'reranker'").set_index("system")["bytes"]
     assert storage["late[precision=float32]"] == 2 * storage["late[precision=float16]"]
 
 
@@ -304,3 +307,32 @@ def test_results_of_a_version_without_readings_are_measured_again(tmp_path: Path
     executed(tmp_path)
     assert CALLS == []  # no component had to work
     pd.testing.assert_frame_equal(results(tmp_path).readings, whole)
+
+
+def test_bytes_of_the_whole_index(tmp_path: Path) -> None:
+    """Late interaction over fused retrieval stores the words, the vectors and the token vectors."""
+    words = {"use": "bm25"}
+    fused = {"use": "fused", "retrievers": [words, DENSE, {"use": "fused", "retrievers": [words]}]}
+    encoder = {"use": "fakes:HashingTokenEncoder", "dim": 8}
+    late = {"use": "late_interaction", "encoder": encoder, "precision": "float32"}
+    systems = [
+        {"name": "words", "retriever": words},
+        {"name": "late", "retriever": fused, "reranker": late},
+    ]
+    executed(tmp_path, systems=systems, baseline="words", depth={"retrieve": 5, "rerank": 5})
+    found = results(tmp_path)
+    stored = found.storage.set_index(["system", "holder", "kind"])["bytes"].to_dict()
+    terms, vectors = stored["words", "retriever", "terms"], stored["late", "retriever", "vectors"]
+    tokens = stored.pop(("late", "reranker", "token vectors"))
+    assert stored.pop(("late", "retriever", "terms")) == terms > 0
+    assert len(stored) == 2
+    costs = analyse(found).costs
+    index = costs.kept.groupby("system")["bytes_per_document"].sum()
+    documents = found.storage.set_index("holder")["documents"]
+    each, reranked = documents["retriever"].iloc[0], documents["reranker"]
+    assert index["words"] == pytest.approx(terms / each)
+    assert index["late"] == pytest.approx((terms + vectors) / each + tokens / reranked)
+    held = stock(found, costs)
+    for name, mode in (("words", "retrieve"), ("late", "precomputed")):
+        need = gigabytes(held, "data", Option(name, mode))
+        assert need.value == pytest.approx(index[name] / 1000)

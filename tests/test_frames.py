@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data import Hit
+from harness.errors import ComponentError
 from harness.frames import best, ranked
 
 SCORES = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0])
@@ -36,7 +37,7 @@ def test_order(hits: list[tuple[str, float]], expected: list[str]) -> None:
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), -float("inf"), 1e39])
 def test_score_that_is_not_finite_in_float32_is_refused(score: float) -> None:
-    with pytest.raises(ValueError, match="document 'b' has the score"):
+    with pytest.raises(ComponentError, match="document 'b' has a score that"):
         order(("a", 1.0), ("b", score))
 
 

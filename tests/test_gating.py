@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,7 +54,9 @@ def test_accept_then_pass_then_fail_then_accept(
     assert gate(file, "--junit", "out/g.xml", "--markdown", "out/g.md") == 1
     said = capsys.readouterr().out
     assert "FAIL second on data, ndcg@3: -0.3000 in the mean" in said
-    assert said.endswith('gate experiment.yaml --accept --reason\n"..."\n')
+    assert said.endswith(
+        'If this is meant:\n  python -m harness gate experiment.yaml --accept --reason "..."\n'
+    )
     assert Path("out/g.md").read_text().startswith("## Gate experiment: fail\n")
     assert b"<failure message=" in Path("out/g.xml").read_bytes()
     assert gate(file, "--accept", "--reason", "meant") == 0
@@ -66,7 +69,7 @@ def test_without_a_baseline_the_way_to_one_is_told(
 ) -> None:
     assert gate(file, "--junit", "g.xml") == 2
     assert (
-        'run python -m harness gate experiment.yaml --accept --reason "..." and commit'
+        'run `python -m harness gate experiment.yaml --accept --reason "..."` and commit'
         in capsys.readouterr().err
     )
     assert not Path("g.xml").exists()
@@ -121,13 +124,19 @@ def test_no_rules_and_no_results(
     assert "There are no results in results/experiment" in capsys.readouterr().err
 
 
-def test_a_damaged_baseline_is_told_and_can_be_replaced(
+def test_a_damaged_baseline_is_told_and_never_accepted_away(
     file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     accepted(file)
     Path("results/baselines/experiment.json").write_text("{")
     assert gate(file) == 2
+    said = capsys.readouterr().err
+    assert "cannot be read as one baseline" in said
+    assert "--accept" not in said
+    assert gate(file, "--accept", "--reason", "r") == 2
     assert "cannot be read as one baseline" in capsys.readouterr().err
+    for ending in ("csv", "json"):
+        Path(f"results/baselines/experiment.{ending}").unlink()
     accepted(file)
     assert gate(file) == 0
 
@@ -154,7 +163,8 @@ def test_a_real_run_is_judged_and_a_wrong_reranker_fails(
     gated.experiment(tmp_path, systems=[{"name": "first", "retriever": gated.OVERLAP}, wrong])
     assert gate(file.name) == 4
     said = " ".join(capsys.readouterr().out.split())
-    assert "its configuration has changed since it was run" in said
+    changed = "(reranker.use: fakes:Oracle -> fakes:Reversed)"
+    assert f"what the file asks for now is not what was measured {changed}: run again" in said
     assert said.endswith("Run what has no result: python -m harness run experiment.yaml")
     assert main(["run", file.name]) == 0
     assert gate(file.name, "--markdown", "g.md") == 4  # four queries decide nothing
@@ -227,3 +237,28 @@ def test_the_projects_own_gate_covers_every_system_of_its_experiment() -> None:
     assert baseline.facts["rules"] == [rule.model_dump(mode="json") for rule in experiment.gate]
     counts = baseline.table.groupby("system").size()
     assert counts.to_dict() == {system.name: 100 for system in experiment.systems}
+
+
+def test_suggested_commands_have_the_options_that_were_given(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.move("results", "my results")
+    given = ["--results", "my results", "--dataset", "data", "--baselines", "kept"]
+    assert gate(file, *given, "--junit", "g.xml") == 2
+    accept = (
+        "python -m harness gate experiment.yaml --results 'my results' --dataset data --accept "
+        '--reason "..." --baselines kept'
+    )
+    assert f"run `{accept}` and" in capsys.readouterr().err
+    assert gate(file, *given, "--accept", "--reason", "r") == 0
+    changed = {"name": "second", "retriever": {"use": "fakes:WordOverlap", "salt": 1}}
+    first = {"name": "first", "retriever": gated.OVERLAP}
+    gated.experiment(Path(), systems=[first, changed])
+    assert gate(file, *given) == 4
+    run = "python -m harness run experiment.yaml --results 'my results' --dataset data"
+    assert capsys.readouterr().out.endswith(f"Run what has no result:\n  {run}\n")
+    assert gate(file, "--results", "none", "--weights", "dummy") == 3
+    assert (
+        "`python -m harness run experiment.yaml --results none --weights dummy` makes them"
+        in capsys.readouterr().err
+    )

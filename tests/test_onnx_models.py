@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 
 from harness import cli, limits, machine, models, onnx_models
 from harness.encoders.fastembed import Fastembed
 from harness.errors import ModelError, PackageError
 from harness.keys import component_key
+from harness.onnx_agreement import LEAST, Agreement, compared
 from harness.onnx_export import FLOAT32, INT8, export
 from harness.onnx_models import OnnxModel
 from harness.rerankers.fastembed import Fastembed as Reranker
@@ -44,7 +47,60 @@ def test_both_number_formats_and_what_is_read_beside_them_are_written(exported: 
 
 def test_command_prints_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["onnx", "google-bert/bert", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.split() == [str(tmp_path / FLOAT32), str(tmp_path / INT8)]
+    *files, told = capsys.readouterr().out.splitlines()
+    assert files == [str(tmp_path / FLOAT32), str(tmp_path / INT8)]
+    said = r"On sample texts the least cosine between their vectors of a text is (0\.9\d+|1\.000) "
+    assert re.fullmatch(f"{said}between int8 and float32\\.", told)
+
+
+def test_int8_that_does_not_agree_is_refused_and_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = Agreement(0.5412, "the correlation of their scores")
+    monkeypatch.setattr("harness.onnx_export.compared", lambda *_: bad)
+    told = r"another one.* the correlation of their scores is 0\.541 .* at least 0\.9 is wanted"
+    with pytest.raises(ModelError, match=told):
+        export(MINILM, tmp_path)
+    assert (tmp_path / FLOAT32).exists()
+    assert not (tmp_path / INT8).exists()
+
+
+@pytest.mark.parametrize("reference", ["cross-encoder/ms-marco-MiniLM-L6-v2", MINILM])
+def test_agreement_is_that_of_what_the_graphs_answer(
+    exported: Exported, tmp_path: Path, reference: str
+) -> None:
+    """A graph agrees with itself, and not with one of other random weights; int8 is in between."""
+    from transformers import AutoTokenizer
+
+    build = tiny.sentence_transformers if reference == MINILM else tiny.ms_marco
+    place, other = Path(exported(reference)), tmp_path / "other"
+    export(str(build(tmp_path / "model", seed=1)), other)
+    tokenizer = AutoTokenizer.from_pretrained(place)
+    same, int8, apart = (
+        compared(place / FLOAT32, file, tokenizer).value
+        for file in (place / FLOAT32, place / INT8, other / FLOAT32)
+    )
+    assert same == pytest.approx(1, abs=1e-6)
+    assert apart < LEAST < int8 < same
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        # flags of an EPYC of the third generation, of a Xeon with AMX, and of a Graviton 3
+        ("flags\t\t: fpu sse2 avx avx2 sha_ni vaes\n", ["avx2"]),
+        (
+            "flags : avx2 avx512f avx512_vnni amx_int8\n",
+            ["avx2", "avx512f", "avx512_vnni", "amx_int8"],
+        ),
+        ("Features\t: fp asimd asimddp i8mm bf16 sve\n", ["asimddp", "i8mm", "bf16", "sve"]),
+        ("", []),
+    ],
+)
+def test_instructions_of_a_processor(tmp_path: Path, told: str, found: list[str]) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{told}processor\t: 1\n{told}")
+    assert machine.instructions(tmp_path / "cpuinfo") == found
+    assert machine.instructions(tmp_path / "none") == []
 
 
 def test_missing_package_is_told_with_its_extra(

@@ -65,6 +65,25 @@ def test_key_stays_for_the_same_content_elsewhere(
     assert [trial.key for trial in make_plan(load_experiment("experiment.yaml")).trials] == expected
 
 
+def test_key_stays_where_a_file_has_another_name(tmp_path: Path) -> None:
+    expected = keys(tmp_path)
+    (tmp_path / "data" / "qrels" / "test.tsv").rename(tmp_path / "data" / "judged.tsv")
+    (tmp_path / "data" / "corpus.jsonl").rename(tmp_path / "texts.jsonl")
+    names = {"qrels": "judged.tsv", "corpus": "../texts.jsonl"}
+    assert keys(tmp_path, datasets=[{"use": "files", "path": "data", **names}]) == expected
+
+
+def test_key_stays_where_a_model_lies_elsewhere(tmp_path: Path) -> None:
+    found = set()
+    for place, weights in (("a", "same"), ("b", "same"), ("c", "other")):
+        model = tmp_path / place / "models" / "mine"
+        model.mkdir(parents=True)
+        (model / "model.safetensors").write_text(weights)
+        reranker = {"use": "cross_encoder", "model": "./models/mine", "head": "untrained"}
+        found.add((key(tmp_path / place, reranker=reranker), weights))
+    assert len(found) == 2
+
+
 @pytest.mark.parametrize(
     "changes",
     [

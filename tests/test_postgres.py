@@ -189,3 +189,14 @@ def test_half_a_table_is_none() -> None:
     with pytest.raises(KeyboardInterrupt):
         postgres.table("HARNESS_PG", ["half"], fail, keep=False)
     assert tables() == before
+
+
+def test_a_table_that_another_process_builds_for_ever_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postgres, "SECONDS_TO_WAIT", 1)
+    builder, other = (postgres.connect(None) for _ in range(2))
+    with builder, other, builder.transaction():
+        builder.execute("SELECT pg_advisory_xact_lock(7)")
+        with pytest.raises(ComponentError, match="lock timeout"), postgres.telling(None):
+            other.execute("SELECT pg_advisory_xact_lock(7)")

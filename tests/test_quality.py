@@ -13,6 +13,7 @@ import pytest
 
 from harness.data import Hit
 from harness.frames import ranked
+from harness.metrics import canonical
 from harness.quality import DIAGNOSTICS, measurements
 
 PAIRS = {
@@ -70,6 +71,44 @@ def test_equals_trec_eval_on_random_runs() -> None:
             expected[query_id, metric] = 0.0
     different = {key for key, value in expected.items() if abs(ours[key] - value) > 1e-9}
     assert not different
+
+
+LEVELS = {
+    "R(rel=2)@100": "R(rel=2)@100",
+    "P(rel=2)@5": "P(rel=2)@5",
+    "AP(rel=3)@10": "AP(rel=3)@10",
+    "hit_rate(rel=2)@3": "Success(rel=2)@3",
+    "rr(rel=2)": "RR(rel=2)",
+    "MAP": "AP",
+    "map(rel=2)": "AP(rel=2)",
+    "nDCG": "nDCG",
+    "RR": "RR",
+}
+"""What may be written, and the metric of ir_measures that trec_eval computes."""
+
+
+def test_levels_and_whole_rankings_equal_trec_eval() -> None:
+    rng = np.random.default_rng(1)
+    cases = [random_case(rng, f"q{i}") for i in range(100)]
+    rows = [row for run, _ in cases for row in run]
+    judgements = [row for _, qrels in cases for row in qrels]
+    run: dict[str, list[Hit]] = {}
+    qrels: dict[str, dict[str, int]] = {}
+    for query_id, doc_id, score in rows:
+        run.setdefault(query_id, []).append(Hit(doc_id, score))
+    for query_id, doc_id, relevance in judgements:
+        qrels.setdefault(query_id, {})[doc_id] = relevance
+    names = {text: canonical(text) for text in LEVELS}
+    ours = values({q: ranked(hits) for q, hits in run.items()}, qrels, *names.values())
+    theirs = {ir_measures.parse_measure(name): names[text] for text, name in LEVELS.items()}
+    found = ir_measures.pytrec_eval.iter_calc(
+        list(theirs),
+        [ir_measures.Qrel(*row) for row in judgements],
+        [ir_measures.ScoredDoc(*row) for row in rows],
+    )
+    expected = {(one.query_id, theirs[one.measure]): one.value for one in found}
+    assert len(expected) == 100 * len(LEVELS)
+    assert not {key for key, value in expected.items() if abs(ours[key] - value) > 1e-9}
 
 
 def test_query_without_hits_counts_0() -> None:

@@ -51,7 +51,11 @@ def test_retrieved_hits_are_ranked_and_cut() -> None:
         "q1": ["d3", "d2"],
         "d5": ["d3", "d2"],
     }
-    assert found.facts == {"queries_without_hits": 0, "hits_not_in_corpus": 0}
+    assert found.facts == {
+        "queries_without_hits": 0,
+        "hits_not_in_corpus": 0,
+        "own_document_first": 0,
+    }
 
 
 def test_self_hits_are_dropped_before_the_cut() -> None:
@@ -66,6 +70,12 @@ def test_one_more_hit_is_asked_for_where_self_hits_are_dropped() -> None:
     assert ids(found.run["d5"]) == ["d4", "d2"]
 
 
+def test_documents_that_find_themselves_are_counted() -> None:
+    judged = {"q1": {"d2": 1}, "d5": {"d5": 0, "d1": 1}}
+    assert retrieve(("d5", 1.0), qrels=judged).facts["own_document_first"] == 1
+    assert retrieve(("d5", 1.0)).facts["own_document_first"] == 0  # it is relevant to itself
+
+
 def test_queries_without_hits_and_unknown_hits_are_counted() -> None:
     assert retrieve().facts["queries_without_hits"] == 2
     assert retrieve(("nowhere", 1.0)).facts["hits_not_in_corpus"] == 2
@@ -76,8 +86,16 @@ def test_queries_without_hits_and_unknown_hits_are_counted() -> None:
     [
         ([("d1", 1.0)], 1, "The retriever answered 1 of 2 queries."),
         ([("d1", 1.0), ("d1", 0.5)], 0, "gave a document twice for query 'q1'"),
-        ([("d1", float("nan"))], 0, "For query 'q1' document 'd1' has the score nan"),
-        ([("d1", 1e39)], 0, "For query 'q1' document 'd1' has the score 1e\\+39"),
+        (
+            [("d1", float("nan"))],
+            0,
+            "For query 'q1' document 'd1' has a score that is not a finite number: nan",
+        ),
+        (
+            [("d1", 1e39)],
+            0,
+            "For query 'q1' document 'd1' has a score that does not fit float32, .*: 1e\\+39",
+        ),
     ],
 )
 def test_retriever_that_breaks_its_contract(
@@ -92,12 +110,14 @@ def test_retriever_that_breaks_its_contract(
     [
         (
             fakes.Constant(float("nan")),
-            "gave document 'd3' a score that is not finite for query 'q1'",
+            "For query 'q1' the reranker gave document 'd3' a score that is not a finite number",
         ),
         (
             fakes.Constant(float("inf")),
-            "gave document 'd3' a score that is not finite for query 'q1'",
+            "For query 'q1' the reranker gave document 'd3' a score that is not a finite number",
         ),
+        (fakes.Constant(1e39), "gave document 'd3' a score that does not fit float32"),
+        (fakes.Constant(-3.4028234663852886e38), "'d3' a score that leaves nothing below it"),
         (fakes.TooFew(), "gave 2 scores for the 3 candidates of query 'q1'"),
     ],
 )
@@ -143,9 +163,29 @@ def test_documents_are_prepared_once_and_counted(tmp_path: Path) -> None:
     late = LateInteraction(fakes.HashingTokenEncoder(8), precision="float16")
     found = rerank(tmp_path, late)
     # d1, d2, d3 and d5 are candidates: 2 + 3 + 2 + 1 words, 8 coordinates of 2 bytes each
-    assert found.footprint == Footprint("reranker", 4, 8, 8, "float16", 8 * 8 * 2)
+    assert found.stored == [Footprint("token vectors", 4, 8, 8, "float16", 8 * 8 * 2)]
     assert found.run["q1"][0].score == pytest.approx(2)  # both words of the query occur
     assert set(ids(found.run["q1"][:2])) == {"d1", "d2"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Silent:
+    """A reranker whose prepared form does not say what it stores."""
+
+    def prepare(self, docs: list[Doc]) -> fakes.Identity:
+        del docs
+        return fakes.Identity()
+
+    def score(self, query: str, docs: list[Doc]) -> list[float]:
+        raise NotImplementedError
+
+
+def test_only_what_was_prepared_stores_anything(tmp_path: Path) -> None:
+    fly = LateInteraction(fakes.HashingTokenEncoder(8), documents="on_the_fly")
+    assert rerank(tmp_path / "a", fakes.Identity()).stored == []
+    assert rerank(tmp_path / "b", fly).stored == []
+    (found,) = rerank(tmp_path / "c", Silent()).stored
+    assert (found.bytes, found.unknown) == (None, "Identity does not say what it stores")
 
 
 def test_digest_of_candidates_is_of_documents_and_order() -> None:
@@ -158,11 +198,11 @@ def test_digest_of_candidates_is_of_documents_and_order() -> None:
 
 
 def test_result_comes_back_from_disk(tmp_path: Path) -> None:
-    footprint = Footprint("retriever", 5, 5, 8, "float32", 160)
-    made = StageResult(RUN, 1.5, "2026-01-01T00:00:00+00:00", footprint, {"a": 1})
+    stored = [Footprint("vectors", 5, 5, 8, "float32", 160), Footprint.not_known("it is far away")]
+    made = StageResult(RUN, 1.5, "2026-01-01T00:00:00+00:00", stored, {"a": 1})
     made.save(tmp_path / "key")
     assert StageResult.load(tmp_path / "key") == made
-    bare = dataclasses.replace(made, footprint=None)
+    bare = dataclasses.replace(made, stored=[])
     bare.save(tmp_path / "bare")
     assert StageResult.load(tmp_path / "bare") == bare
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from harness.analysis.asked import OTHER_COSTS, obstacles, other_costs
+from harness.analysis.changed import placeless
 from harness.analysis.yardstick import is_of, latency_facts, latency_metric, latency_ratios
 from harness.baseline import VALUES, Baseline
 from harness.errors import InputError
+from harness.plan import Plan
 from harness.settings import Experiment, LatencyRule, QualityRule
 from harness.store import Results
 
@@ -22,60 +24,40 @@ OF_A_DATASET = ("documents", "queries", "judgements", "identity", "source", "sub
 """Facts of a dataset that are kept beside the fingerprint, to say what became of it."""
 
 
-def accept(results: Results, experiment: Experiment, reason: str, date: str) -> Baseline:
+def accept(results: Results, plan: Plan, reason: str, date: str) -> Baseline:
     """The results as a baseline, with the reason and the date of today.
 
     Raises InputError while anything that the rules judge is missing: a baseline with a hole would
     let whatever is in the hole pass unseen.
     """
+    experiment = plan.experiment
     found = baseline_of(results, experiment)
     missing = [
-        f"{system} on {dataset} ({why})"
-        for (dataset, system), why in undone(results, experiment).items()
+        f"{system} on {dataset} ({obstacle.reason})"
+        for (dataset, system), obstacle in obstacles(results, plan).items()
         if any(rule.covers(dataset, system) for rule in experiment.gate)
-    ] or [f"{rule} (run it again)" for rule in _without_values(experiment, found)]
+    ]
+    missing = missing or list(_without_values(results, plan, found))
     if missing:
         raise InputError(
-            f"Nothing was accepted, for something has no result: {'; '.join(missing)}. Mend it and "
-            f"run {experiment.file} first."
+            f"Nothing was accepted, because something has no result: {'; '.join(missing)}. Mend it "
+            "and run `python -m harness run FILE` first."
         )
     return Baseline(found.table, {**found.facts, "reason": reason, "accepted": date})
 
 
-def _without_values(experiment: Experiment, found: Baseline) -> Iterator[str]:
-    """What each rule judges of which there is no value at all."""
+def _without_values(results: Results, plan: Plan, found: Baseline) -> Iterator[str]:
+    """What each rule judges of which there is no value at all, or none as the file asks for it."""
     known = set(found.table["metric"])
-    for rule in experiment.gate:
-        if isinstance(rule, QualityRule) and rule.metric not in known:
-            yield rule.metric
-        if isinstance(rule, LatencyRule) and not any(is_of(rule, name) for name in known):
-            yield latency_metric(rule, "")
-
-
-def undone(results: Results, experiment: Experiment) -> dict[tuple[str, str], str]:
-    """By (dataset, system) of the experiment as its file stands now: why there is no result."""
-    ran = {(entry["dataset"], entry["system"]): entry for entry in results.plan["trials"]}
-    states = {
-        (str(row.dataset), str(row.system)): (str(row.status), str(row.reason))
-        for row in results.trials.itertuples()
-    }
-    found = {}
-    for choice in experiment.datasets:
-        for system in experiment.systems:
-            name = (choice.name, system.name)
-            if name not in ran:
-                found[name] = "not run yet"
-            elif _settled(ran[name]["system_config"]) != _settled(system.configuration()):
-                found[name] = "its configuration has changed since it was run"
-            elif states[name][0] != "done":
-                status, reason = states[name]
-                found[name] = reason if status == "pending" else f"{status}: {reason}"
-    return found
-
-
-def _settled(config: Any) -> Any:
-    """A configuration as JSON has it, without `path`: a checkout may lie elsewhere now."""
-    return json.loads(json.dumps(config), object_hook=lambda part: part | {"path": ""})
+    other = other_costs(results, plan, "latency")
+    for rule in plan.experiment.gate:
+        if isinstance(rule, QualityRule):
+            if rule.metric not in known:
+                yield f"{rule.metric} (not measured)"
+        elif not any(is_of(rule, name) for name in known):
+            yield f"{latency_metric(rule, '')} (not measured)"
+        elif datasets := sorted(name for name in other if rule.on(name)):
+            yield f"{latency_metric(rule, '')} on {', '.join(datasets)} ({OTHER_COSTS})"
 
 
 def baseline_of(results: Results, experiment: Experiment) -> Baseline:
@@ -101,7 +83,8 @@ def _values(results: Results, experiment: Experiment) -> pd.DataFrame:
 def facts_of(results: Results, experiment: Experiment) -> dict[str, Any]:
     """How the values came about, in the shape that is stored.
 
-    `trials`, by dataset and system: `fingerprint` of documents, queries and judgements; `first`
+    Of files it has names and digests, not places, which another checkout has elsewhere. `trials`,
+    by dataset and system: `fingerprint` of documents, queries and judgements; `first`
     and `candidates`, the key of the first stage and the digest of its lists where there is a
     reranker; `config`, every setting; `models`, digests; `made_with`, an entry of `provenances`.
     """
@@ -120,7 +103,7 @@ def facts_of(results: Results, experiment: Experiment) -> dict[str, Any]:
             "made_with": provenances.index(facts["provenance"]),
         }
     timed = any(isinstance(rule, LatencyRule) for rule in experiment.gate)
-    return {
+    facts = {
         "experiment": experiment.name,
         "rules": [rule.model_dump(mode="json") for rule in experiment.gate],
         "datasets": datasets,
@@ -128,6 +111,7 @@ def facts_of(results: Results, experiment: Experiment) -> dict[str, Any]:
         "provenances": provenances,
         "latency": latency_facts(results) if timed else {},
     }
+    return dict(placeless(facts))
 
 
 def _stages(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

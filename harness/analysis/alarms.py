@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from harness.analysis.reranking import some_judged_not_relevant
 from harness.readings import DISTINCT, ORDER, TAU, TRUNCATED
 from harness.store import Results
 
@@ -30,11 +31,29 @@ TIES = 0.1
 CUT_CAUTION, CUT_INFO = 0.25, 0.05
 """Share of the candidates that the model read only in part."""
 
+READERS = {"retrieve": "the first stage's model", "rerank": "the reranker's model"}
+"""By kind of a stage who reads."""
+
+QUERIES_CUT = ("queries cut", "queries", "query_room")
+
+UNREAD = {
+    "retrieve": (("documents cut", "documents", "room"), QUERIES_CUT),
+    "rerank": (QUERIES_CUT,),
+}
+"""By kind of a stage what it may read in part: the alarm, what is counted, and the most that is read of
+it. Documents of a rerank are counted candidate by candidate: TRUNCATED."""
+
 FEWER_JUDGED = 0.05
 """How much smaller than the baseline's the share of judged documents among the first ten is."""
 
 APART, FAR_APART = 0.99, 0.9
 """Kendall's tau between the rankings of two devices below which they are apart."""
+
+AGAINST_INVALID = 0.5
+"""Share of the queries whose ranks run against their scores that makes a run invalid."""
+
+FOUND_ITSELF = 0.1
+"""Share of the queries that find the document of their own id first, which is not relevant."""
 
 OTHER_PACKAGES = "other packages"
 """Scores of one comparison that were made with several versions of what decides them."""
@@ -50,8 +69,13 @@ class Alarm(NamedTuple):
     evidence: str
 
 
+def sentence(alarm: Any) -> str:
+    """A row of ALARMS in words."""
+    return f"{alarm.severity}: {alarm.system}, {alarm.alarm}. {alarm.evidence}"
+
+
 def alarms(results: Results) -> pd.DataFrame:
-    """Columns ALARMS, from stored readings, measurements and timed rankings."""
+    """Columns ALARMS, from stored readings, measurements, facts and timed rankings."""
     facts, baseline = _facts(results), results.plan["baseline"]
     rows = [
         (dataset, system, *alarm)
@@ -59,7 +83,7 @@ def alarms(results: Results) -> pd.DataFrame:
         for check in CHECKS
         for alarm in check(mine, facts.get((dataset, baseline), {}))
     ]
-    rows += [*_timed(results), *_packages(results)]
+    rows += [*_first_stages(results), *_unread(results), *_timed(results), *_packages(results)]
     table = pd.DataFrame(rows, columns=list(ALARMS))
     order = table["severity"].map({severity: i for i, severity in enumerate(SEVERITIES)})
     return table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)[
@@ -68,11 +92,16 @@ def alarms(results: Results) -> pd.DataFrame:
 
 
 Facts = Mapping[str, "pd.Series[float]"]
-"""By metric a system's values, one a query."""
+"""By metric a system's values, one a query. Without JUDGED where only relevant documents were judged,
+for there it is their precision."""
 
 
 def _facts(results: Results) -> dict[tuple[str, str], dict[str, pd.Series[float]]]:
     measured = results.measurements
+    judged = {
+        name for name in measured["dataset"].unique() if some_judged_not_relevant(results, name)
+    }
+    measured = measured[(measured["metric"] != JUDGED) | measured["dataset"].isin(judged)]
     order = results.readings[results.readings["reading"] == ORDER]
     found: dict[tuple[str, str], dict[str, pd.Series[float]]] = {}
     for table in (measured[measured["metric"].isin((JUDGED, TIED))], order):
@@ -121,6 +150,26 @@ def _truncated(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
         yield Alarm("truncation-heavy", severity, said)
 
 
+def _unread(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """What models leave unread: queries, and documents of a first stage; of each stage once."""
+    seen = set()
+    for (dataset, system), facts in results.facts.items():
+        for stage in facts["stages"]:
+            told = stage.get("read")
+            if told is None or (dataset, stage["key"]) in seen:
+                continue
+            seen.add((dataset, stage["key"]))
+            for alarm, part, room in UNREAD[stage["kind"]]:
+                cut, whole = told[f"{part}_cut"], told[part]
+                if cut and cut > CUT_INFO * whole:
+                    severity = CAUTION if cut > CUT_CAUTION * whole else INFO
+                    said = (
+                        f"{cut:,} of {whole:,} {part} are longer than the {told[room]:,} tokens that "
+                        f"{READERS[stage['kind']]} reads of them."
+                    )
+                    yield dataset, system, alarm, severity, said
+
+
 def _unjudged(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
     if JUDGED not in facts or JUDGED not in baseline:
         return
@@ -140,6 +189,35 @@ CHECKS: tuple[Callable[[Facts, Facts], Iterator[Alarm]], ...] = (
     _truncated,
     _unjudged,
 )
+
+
+def _ranks(ranks: Mapping[str, int] | None) -> Iterator[Alarm]:
+    """Whether the rank column of a saved run says otherwise than its scores."""
+    if not ranks or not ranks["unsorted"]:
+        return
+    queries, against = ranks["queries"], ranks["against"]
+    said = "runs against the scores" if against else "is not the order of the scores"
+    yield Alarm(
+        "ranks against scores",
+        INVALID if against >= AGAINST_INVALID * queries else CAUTION,
+        f"For {against or ranks['unsorted']} of {queries} queries the rank column of the saved run "
+        f"{said}, by which it is read, the highest first. If less is better, as of distances, write "
+        "the scores with a minus.",
+    )
+
+
+def _first_stages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """Alarms of what a first stage was given, and of what it found."""
+    for (dataset, system), facts in results.facts.items():
+        first = facts["stages"][0]
+        yield from ((dataset, system, *alarm) for alarm in _ranks(first.get("ranks")))
+        itself = first.get("own_document_first", 0) / facts["dataset"]["queries"]
+        if itself >= FOUND_ITSELF:
+            said = (
+                f"{itself:.0%} of the queries find first the document that has their own id and is "
+                "not relevant: if it is the query itself, say `drop_self_hits: true`."
+            )
+            yield dataset, system, "finds itself", CAUTION, said
 
 
 def _packages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:

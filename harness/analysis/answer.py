@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis import ratios
 from harness.analysis.costs import CostAnalysis, common_k
-from harness.analysis.kept import trained_here
-from harness.analysis.stats import ALPHA
+from harness.analysis.gains import Gains
+from harness.analysis.kept import of_system, trained_here
+from harness.analysis.terms import objective, terms
 from harness.store import Results
 from harness.subset import LABEL
 
@@ -23,31 +25,37 @@ def subsets(results: Results) -> set[str]:
     return {name for (name, _), facts in results.facts.items() if facts["dataset"]["subset"]}
 
 
-def answer(
-    results: Results, changes: pd.DataFrame, storage: pd.DataFrame, costs: CostAnalysis
-) -> str:
+def answer(results: Results, gained: Gains, changes: pd.DataFrame, costs: CostAnalysis) -> str:
     """What the results say to the experiment's question.
 
-    By the first metric: the best system whose gain over the baseline survives Holm's correction,
-    or that none does. What it costs is named, not weighed. Where no quality was measured, which
-    reranker was fastest.
+    By the objective and the decision's own test: the best system that is shown to beat the
+    baseline, or that none is. What it costs is named, not weighed. Where no quality was measured,
+    which reranker was fastest.
     """
-    metric, baseline = results.plan["metrics"][0], results.plan["baseline"]
+    metric, baseline = objective(results), results.plan["baseline"]
     main = changes[changes["metric"] == metric].sort_values("gain", ascending=False, kind="stable")
-    sizes = storage.groupby(["dataset", "system"])["bytes_per_document"].sum()
+    sizes = of_system(costs.kept)
     part = subsets(results)
-    sentences: list[str] = []
-    for dataset in map(str, dict.fromkeys(results.trials["dataset"])):
+    datasets = list(map(str, dict.fromkeys(results.trials["dataset"])))
+    where = f"On {datasets[0]}" if len(datasets) == 1 else f"Over the {len(datasets)} datasets"
+    best = gained.best
+    sentences = [] if best is None else [_verdict(results, gained, best, where)]
+    for dataset in datasets:
         rows, cost = main[main["dataset"] == dataset], costs.of(dataset)
         if rows.empty:
             sentences += [_nothing(results, dataset, baseline), *_fastest(cost)]
         else:
-            best = _best(rows)
-            sentences.append(_gain(dataset, rows, best, metric, baseline, sizes))
-            sentences += _cost(cost, str(best["system"]), baseline)
-            sentences += _in_vain(results, dataset, rows, best, metric)
+            here = rows if best is None else rows[rows["system"] == best.system]
+            system = str(here["system"].iloc[0])
+            clause = _storage_clause(dataset, system, baseline, sizes)
+            if len(datasets) > 1 or best is None:
+                gain = _interval(here.iloc[0], metric)
+                sentences.append(f"On {dataset} {system} differs from it by {gain}{clause}.")
+            elif clause and best.verdict == "better":
+                sentences[0] = f"{sentences[0].removesuffix('.')}{clause}."
+            sentences += _cost(cost, system, baseline)
         sentences += [f"({LABEL.capitalize()}.)"] * (dataset in part)
-    return " ".join(sentences)
+    return " ".join([*sentences, *_in_vain(results, gained)])
 
 
 def _nothing(results: Results, dataset: str, baseline: str) -> str:
@@ -56,62 +64,78 @@ def _nothing(results: Results, dataset: str, baseline: str) -> str:
     return f"On {dataset} nothing could be compared with {baseline}."
 
 
-def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[(rows["p_holm"] < ALPHA) & (rows["low"] > 0)]
+def _verdict(results: Results, gained: Gains, best: Any, where: str) -> str:
+    """Whether the best system beats the baseline, and by as much as matters."""
+    metric, baseline = objective(results), results.plan["baseline"]
+    gain, smallest = _interval(best, metric), terms(results).smallest_gain_that_matters
+    count = len(gained.table)
+    if best.verdict == "better":
+        among = f" (the best of {count} that were compared)" if count > 1 else ""
+        enough = f", {_enough(best, smallest)}" if smallest else ""
+        return f"{where} {best.system}{among} beats {baseline} by {gain}{enough}."
+    if best.verdict == "same":
+        return f"{where} no system changes {metric} of any query of {baseline}."
+    which = "the most is" if best.gain > 0 else "the nearest is"
+    return (
+        f"{where} no system is shown to beat {baseline}: {which} {best.system} with {gain}, "
+        f"{not_shown(best, gained.family)}."
+    )
 
 
-def _lost(row: Any) -> bool:
-    return bool(row["p_holm"] < ALPHA and row["high"] < 0)
+def _enough(row: Any, smallest: float) -> str:
+    matters = f"{smallest:g}, the smallest gain that matters"
+    if row.state == "shown":
+        return f"which is shown to be at least {matters}"
+    if row.state == "small":
+        return f"which is less than {matters}"
+    return f"but not shown to be at least {matters}"
 
 
-def _best(rows: pd.DataFrame) -> Any:
-    better = _shown(rows)
-    return (rows if better.empty else better).iloc[0]
+def not_shown(row: Any, family: int) -> str:
+    """Of a gain that is not shown: that a loss is, or that the queries do not tell."""
+    if row.verdict == "worse":
+        return "a loss that is shown"
+    corrected = f" after Holm's correction for {family} comparisons" if family > 1 else ""
+    return f"which these queries cannot tell from no gain ({chance(row.p_none_holm)}{corrected})"
 
 
-def _in_vain(
-    results: Results, dataset: str, rows: pd.DataFrame, best: Any, metric: str
-) -> Iterator[str]:
+def chance(p: float) -> str:
+    """A p in words, with four decimals."""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
+
+
+def _in_vain(results: Results, gained: Gains) -> Iterator[str]:
     """That a model was trained in the run and no system with it is shown to beat the baseline."""
-    here, families = trained_here(results), defaultdict(list)
-    for system in rows["system"]:
-        if (dataset, system) in here:
-            families[system.partition("[")[0]].append(system)
-    for name, systems in families.items():
-        mine = rows[rows["system"].isin(systems)]
-        if _shown(mine).empty and best["system"] not in systems:
-            said = "ranks worse than" if _lost(mine.iloc[0]) else "is not shown to beat"
+    trained = {system for _, system in trained_here(results)}
+    families = defaultdict(list)
+    for row in gained.surest:
+        if row.system in trained:
+            families[row.system.partition("[")[0]].append(row)
+    told = gained.best and gained.best.system
+    for name, (row, *others) in families.items():
+        if row.verdict != "better" and told not in {one.system for one in (row, *others)}:
+            said = "ranks worse than" if row.verdict == "worse" else "is not shown to beat"
             yield (
                 f"{name}, trained in this run, {said} {results.plan['baseline']}: "
-                f"{_interval(mine.iloc[0], metric)}. It is a small model for one collection, and "
+                f"{_interval(row, objective(results))}. It is a small model for one collection, and "
                 "tells nothing of published models of its kind."
             )
 
 
 def _interval(row: Any, metric: str) -> str:
-    return f"{row['gain']:+.3f} {metric} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return f"{row.gain:+.3f} {metric} {interval(row.low, row.high)}"
 
 
-def _gain(
-    dataset: str, rows: pd.DataFrame, best: Any, metric: str, baseline: str, sizes: pd.Series
-) -> str:
-    gain = _interval(best, metric)
-    if _shown(rows).empty:
-        said = "is a loss" if _lost(best) else "these queries cannot tell from no gain"
-        return (
-            f"On {dataset} no system is shown to beat {baseline}: the most is {best['system']} "
-            f"with {gain}, which {said} (Holm-corrected p = {best['p_holm']:.3f})."
-        )
-    clause = _storage_clause(dataset, str(best["system"]), baseline, sizes)
-    among = f" (the best of {len(rows)} that were compared)" if len(rows) > 1 else ""
-    return f"On {dataset} {best['system']}{among} beats {baseline} by {gain}{clause}."
+def interval(low: float, high: float) -> str:
+    """Bounds in brackets."""
+    return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
 
 
 def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) -> str:
     if (dataset, system) not in sizes.index or (dataset, baseline) not in sizes.index:
         return ""
     ratio = sizes[dataset, system] / sizes[dataset, baseline]
-    return f" and keeps {ratio:.1f} times the bytes of vectors"
+    return f"; its index takes {ratio:.1f} times the bytes"
 
 
 def _cost(costs: CostAnalysis, system: str, baseline: str) -> Iterator[str]:
@@ -158,7 +182,7 @@ def _fastest(costs: CostAnalysis) -> Iterator[str]:
     """The fastest reranker on each device by the median, at the k that most were timed with."""
     table = costs.latencies
     is_own = (table["mode"] != "retrieve") & (table["timed_as"] == "")
-    timed = table[is_own & (table["status"] == "measured")]
+    timed = table[is_own & (table["status"] == "measured") & table["p50"].notna()]
     for device, rows in timed.groupby("device", sort=False):
         most = rows[rows["k"] == common_k(rows)].sort_values("p50", kind="stable")
         if len(most) > 1:
@@ -166,8 +190,20 @@ def _fastest(costs: CostAnalysis) -> Iterator[str]:
             yield (
                 f"On {device} the fastest of {len(most)} ways to rerank {first['k']} candidates is "
                 f"{_named(first)} with a median of {milliseconds(first['p50'])} ms, the slowest "
-                f"{_named(last)} with {milliseconds(last['p50'])} ms."
+                f"{_named(last)} with {milliseconds(last['p50'])} ms{_doubt(costs, str(device))}."
             )
+
+
+def _doubt(costs: CostAnalysis, device: str) -> str:
+    """By how much times of the device cannot be told apart, where that is not little."""
+    here = costs.noise[costs.noise["device"] == device]
+    if len(here) and not here["noisy"].any():
+        return ""
+    factor = ratios.doubt(here)
+    known = (
+        "by a factor that is not known" if math.isinf(factor) else f"by a factor of {factor:.3g}"
+    )
+    return f" (noisy: equal work may differ {known})"
 
 
 def _named(row: Any) -> str:

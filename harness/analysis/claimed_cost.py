@@ -10,7 +10,7 @@ import pandas as pd
 from harness.analysis import cost, latency, ratios
 from harness.analysis.answer import milliseconds, significant
 from harness.analysis.costs import stand_ins
-from harness.analysis.evidence import Found, Stored, UnjudgedError, bounded, exact, not_measured
+from harness.analysis.evidence import Found, Stored, UnjudgedError, bounded, not_measured
 from harness.analysis.percentiles import percentiles
 from harness.claim import Arm, Latency, Memory
 from harness.store import Results
@@ -19,6 +19,9 @@ CALL = ["round", "query_id"]
 """Calls of two arms that agree in these are a pair: they were made one after the other."""
 
 MB = 1e6
+
+STARTS = 6
+"""Processes of which the least and the greatest hold the median in 95 of 100 cases: 1 - 2 / 2^n."""
 
 
 def timed(asked: Latency, stored: Stored) -> Found:
@@ -51,9 +54,10 @@ def _percentile(asked: Latency, results: Results, dataset: str, stored: Stored) 
     low, high = 1000 * found.low / doubt, 1000 * found.high * doubt
     said = (
         f"{name} {milliseconds(found.value)} ms [{_interval(low, high)}] of {_named(asked)}, calls: "
-        f"{len(calls)}, on {_machine(results, dataset, asked.device)}{_told(doubt)}"
+        f"{len(calls)}{_told(doubt)}"
     )
-    return bounded(1000 * found.value, low, high, said)
+    machine = _machine(results, dataset, asked.device)
+    return bounded(1000 * found.value, low, high, said, machine)
 
 
 def _no_less(
@@ -76,7 +80,8 @@ def _no_less(
         ),
         key=lambda one: one.low,
     )
-    return Found(math.nan, found.low, math.inf, f"{found.said}, and more take no less ({why})")
+    said = f"{found.said}, and more take no less ({why})"
+    return found._replace(value=math.nan, high=math.inf, said=said)
 
 
 def _ratio(asked: Latency, results: Results, dataset: str, stored: Stored) -> Found:
@@ -94,9 +99,9 @@ def _ratio(asked: Latency, results: Results, dataset: str, stored: Stored) -> Fo
     machine = " and ".join(_machine(results, dataset, device) for device in devices)
     said = (
         f"{significant(found.ratio)} times [{_interval(low, high)}]: {_named(asked)} over {_named(over)}, "
-        f"pairs of calls: {len(both)}, on {machine}{_told(doubt)}"
+        f"pairs of calls: {len(both)}{_told(doubt)}"
     )
-    return bounded(found.ratio, low, high, said)
+    return bounded(found.ratio, low, high, said, machine)
 
 
 def _named(arm: Arm) -> str:
@@ -166,16 +171,10 @@ def _predicted(results: Results, arm: pd.DataFrame) -> str:
 
 
 def _doubt(results: Results, dataset: str, device: str) -> float:
-    """By what factor every interval on a device is widened: that of two equal arms.
-
-    So far may figures differ that are the same. Infinite where no two equal arms were timed, or
-    with too few queries for an interval: a machine is not taken for quiet unseen.
-    """
+    """By what factor every interval on a device is widened: that of two equal arms."""
     calls = results.costs["calls"]
     here = calls[(calls["dataset"] == dataset) & (calls["device"] == device)]
-    seen = ratios.noise(here, results.plan["seed"])[["low", "high"]].dropna()
-    factors = np.exp(np.abs(np.log(seen.to_numpy(dtype=np.float64))))
-    return float(factors.max()) if len(factors) else math.inf
+    return ratios.doubt(ratios.noise(here, results.plan["seed"]))
 
 
 def _told(doubt: float) -> str:
@@ -196,25 +195,30 @@ def _machine(results: Results, dataset: str, device: str) -> str:
 
 
 def held(asked: Memory, stored: Stored) -> Found:
-    """Megabytes of a process that was started for one system."""
+    """Megabytes of a process that was started for one system: the median of several."""
     return stored.any_weights(asked.experiment, lambda results: _held(asked, results))
 
 
 def _held(asked: Memory, results: Results) -> Found:
-    table = cost.memory(results.costs["starts"])
+    table = cost.with_model_bytes(results.costs["starts"])
     table = table[(table["device"] == asked.device) & (table["mode"] == asked.mode)]
     mine = table[(table["system"] == asked.system) & table[f"{asked.part}_bytes"].notna()]
+    mine = mine[mine["dataset"] == mine["dataset"].iloc[0]] if len(mine) else mine
     name = results.plan["experiment"]
     if mine.empty:
         raise not_measured(
             f"no process was started for {asked.system} ({asked.mode}) on {asked.device} in {name}: "
             "run it without `--quick`, with `latency.starts` of 1 or more"
         )
-    row = mine.iloc[0]
-    value = float(row[f"{asked.part}_bytes"]) / MB
+    sizes = np.sort(mine[f"{asked.part}_bytes"].to_numpy(dtype=np.float64)) / MB
+    value = float(np.median(sizes))
+    # Below the median lies each process with a chance of 1/2: all of six or more seldom agree.
+    low, high = sizes[[0, -1]].tolist() if len(sizes) >= STARTS else (math.nan, math.nan)
     what = {"model": "that loading added", "peak": "at most in memory"}[asked.part]
+    few = "" if len(sizes) >= STARTS else f"; {STARTS} give an interval (`latency.starts`)"
     said = (
-        f"{significant(value)} MB {what} for {asked.system} ({asked.mode}), processes: "
-        f"{row['starts']}, on {_machine(results, row['dataset'], asked.device)}"
+        f"{significant(value)} MB [{_interval(low, high)}] {what} for {asked.system} ({asked.mode}), "
+        f"processes: {len(sizes)}{few}"
     )
-    return exact(value, said)
+    machine = _machine(results, str(mine["dataset"].iloc[0]), asked.device)
+    return bounded(value, low, high, said, machine)

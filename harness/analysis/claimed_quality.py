@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness import catalogue
 from harness.analysis import stats
 from harness.analysis.evidence import Found, Stored, UnjudgedError, bounded, exact, not_measured
+from harness.analysis.reranking import wide
 from harness.claim import Published, Quality
 from harness.store import Results
 
@@ -26,7 +27,7 @@ def quality(asked: Quality, stored: Stored) -> Found:
     """The value that a system reaches, or by how much it beats another.
 
     A value is exact: it was published of the same queries, so that none were sampled. A change has
-    a bootstrap interval over queries: it is claimed of others like these too.
+    an interval over queries: it is claimed of others like these too.
     """
     results = stored.real(asked.experiment)
     datasets = _datasets(asked, results, stored)
@@ -40,8 +41,7 @@ def quality(asked: Quality, stored: Stored) -> Found:
     differing = _unlike(asked, results, datasets[0])
     if differing:
         raise UnjudgedError("not comparable", "; ".join(differing))
-    samples = [stored.once(_sample, results, dataset) for dataset in datasets]
-    return _changed(asked, samples, datasets)
+    return _changed(asked, stored.once(_sample, results, *datasets), datasets)
 
 
 def _datasets(asked: Quality, results: Results, stored: Stored) -> list[str]:
@@ -70,22 +70,21 @@ def _check_done(results: Results, dataset: str, system: str, command: str) -> No
 
 
 class Sample(NamedTuple):
-    """A dataset's values, and the means of one draw of its queries, which serves all claims."""
+    """The values of datasets, and the means of one draw of their queries, which serves all claims."""
 
-    table: pd.DataFrame
-    """A row a query, a column a (system, metric)."""
+    tables: Sequence[pd.DataFrame]
+    """Of each dataset a row a query, a column a (system, metric): those that all have."""
     means: Means
-    """A row a resample, a column as above."""
+    """A row a draw, a column as above: over datasets of means over queries."""
 
 
-def _sample(results: Results, dataset: str) -> Sample:
+def _sample(results: Results, *datasets: str) -> Sample:
     table = results.measurements
-    here = table[table["dataset"] == dataset]
-    wide = here.pivot_table(
-        index="query_id", columns=["system", "metric"], values="value", sort=False
-    )
-    seed = results.plan["seed"] + list(results.trials["dataset"].unique()).index(dataset)
-    return Sample(wide, stats.resampled_means(wide.to_numpy(), seed))
+    tables = [wide(table[table["dataset"] == dataset]) for dataset in datasets]
+    shared = [name for name in tables[0].columns if all(name in one for one in tables)]
+    tables = [one[shared] for one in tables]
+    values = [one.to_numpy() for one in tables]
+    return Sample(tables, stats.means_of_halves(values, results.plan["seed"]))
 
 
 def _check_metric(results: Results, metric: str) -> None:
@@ -126,7 +125,7 @@ def _short(value: object) -> str:
 def _unlike(asked: Quality, results: Results, dataset: str) -> list[str]:
     """How the system's configuration differs from the setting that is claimed."""
     config = results.facts[dataset, asked.system]["system"]
-    found = {path: _plain(path, _at(config, path)) for path in asked.setting}
+    found = {path: setting_found(config, path) for path in asked.setting}
     return [
         f"{path} is {found[path]}, not {wanted}"
         for path, wanted in asked.setting.items()
@@ -134,39 +133,36 @@ def _unlike(asked: Quality, results: Results, dataset: str) -> list[str]:
     ]
 
 
-def _at(config: Any, path: str) -> Any:
-    """The value at `retriever.encoder.model`; None where there is nothing."""
+def setting_found(config: Any, path: str) -> Any:
+    """The value of a configuration at `retriever.encoder.model`; None where there is nothing.
+
+    A model has the name that its authors gave it, whatever package or commit it came as.
+    """
     for key in path.split("."):
         config = config.get(key) if isinstance(config, Mapping) else None
-    return config
+    if not (path.endswith("model") and isinstance(config, str)):
+        return config
+    known = catalogue.known(config)
+    return (known and known.original) or config.partition("@")[0]
 
 
-def _plain(path: str, value: Any) -> Any:
-    """A model by the name that its authors gave it, whatever package or commit it came as."""
-    if not (path.endswith("model") and isinstance(value, str)):
-        return value
-    known = catalogue.known(value)
-    return (known and known.original) or value.partition("@")[0]
-
-
-def _changed(asked: Quality, samples: Sequence[Sample], datasets: Sequence[str]) -> Found:
+def _changed(asked: Quality, sample: Sample, datasets: Sequence[str]) -> Found:
     """By how much the system beats the other, by the mean over datasets of means over queries.
 
     The interval is that of other queries on these datasets: `stats.macro_intervals`.
     """
     pair = [(system, asked.metric) for system in (asked.system, asked.against)]
-    after, before = np.mean([one.table[pair].mean().to_numpy() for one in samples], axis=0)
-    draws = np.mean([one.means[:, one.table.columns.get_indexer(pair)] for one in samples], axis=0)
+    after, before = np.mean([one[pair].mean().to_numpy() for one in sample.tables], axis=0)
+    draws = sample.means[:, sample.tables[0].columns.get_indexer(pair)]
     change = CHANGES[asked.by]
     if asked.by == "share" and not before:
         raise not_measured(f"{asked.against} reaches 0, of which nothing is a share")
     value, low, high = float(change(after, before)), math.nan, math.nan
-    if min(len(one.table) for one in samples) > 1:
-        tail = (1 - stats.CONFIDENCE) / 2
+    if min(map(len, sample.tables)) >= stats.FEWEST:
         with np.errstate(divide="ignore", invalid="ignore"):
-            low, high = np.nanquantile(change(*draws.T), [tail, 1 - tail]).tolist()
+            low, high = (bound.item() for bound in stats.bounds(change(*draws.T)))
     form = "+.1%" if asked.by == "share" else "+.4f"
-    queries = sum(len(one.table) for one in samples)
+    queries = sum(map(len, sample.tables))
     where = datasets[0] if len(datasets) == 1 else f"{len(datasets)} datasets, equally weighted"
     said = (
         f"{value:{form}} {asked.metric} [{low:{form}}, {high:{form}}] by {asked.system} over "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import Any
 
 import pandas as pd
@@ -9,8 +11,9 @@ import pandas as pd
 from harness import catalogue
 from harness.analysis.answer import significant
 from harness.analysis.compare import storage_per_document
-from harness.analysis.evidence import Found, Stored, exact, not_measured
+from harness.analysis.evidence import Found, Stored, bounded, not_measured
 from harness.analysis.kept import configurations, dense_bytes
+from harness.analysis.stats import CONFIDENCE
 from harness.claim import Storage, Way
 from harness.store import Results
 
@@ -19,6 +22,11 @@ def kept(asked: Storage, stored: Stored) -> Found:
     """Bytes of a document or a vector, or how many times those of another way to keep them."""
     return stored.any_weights(asked.experiment, lambda results: _kept(asked, results))
 
+
+FEWEST_DOCUMENTS = 30
+"""With fewer the mean of skewed lengths is not yet near normal."""
+
+Z = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2)
 
 COUNTED = {"formula": "by formula", "payload": "in files", "disk": "with all of its folder"}
 
@@ -29,17 +37,56 @@ def _kept(asked: Storage, results: Results) -> Found:
     told = f"{size:,.0f} bytes a {asked.per} ({_named(asked)})"
     where = f"{COUNTED[asked.counted]}; {asked.model} over {row['documents']:,} documents of "
     where += str(row["dataset"])
+    spread = _spread(row, asked, results)
     if asked.over is None:
-        return exact(size, f"{told}, {where}")
+        return _sampled(size, spread, f"{told}, {where}")
     if asked.over == "dense":
         other, against = _dense(results, str(row["dataset"])), "one dense vector"
     else:
         model = f"{asked.over.model}, " * (asked.over.model != asked.model)
-        other, against = _size(_row(results, asked.over), asked), model + _named(asked.over)
+        base = _row(results, asked.over)
+        other, against = _size(base, asked), model + _named(asked.over)
+        spread = _spread_of_ratio(row, base, asked, results)
     ratio = size / other
-    return exact(
-        ratio, f"{significant(ratio)} times: {told} over {other:,.0f} ({against}), {where}"
-    )
+    said = f"{significant(ratio)} times: {told} over {other:,.0f} ({against}), {where}"
+    return _sampled(ratio, spread, said)
+
+
+def _sampled(value: float, spread: float, said: str) -> Found:
+    """A value with the interval of other documents, as far as the sample tells."""
+    if math.isnan(spread):
+        return bounded(value, math.nan, math.nan, f"{said}, a sample too small for an interval")
+    low, high = value * (1 - spread), value * (1 + spread)
+    between = f" [{significant(low, 4)}, {significant(high, 4)}]" if spread else ""
+    return bounded(value, low, high, said + between)
+
+
+def _spread(row: Any, asked: Storage, results: Results) -> float:
+    """By what share the mean of all documents may differ from the sample's; NaN where it cannot say.
+
+    The half width of the 95 % interval of the mean number of vectors (normal, without replacement).
+    Bytes of a vector are no sample, nor is anything where all documents were taken.
+    """
+    sizes = [
+        facts["dataset"]["documents"]
+        for (dataset, _), facts in results.facts.items()
+        if dataset == row["dataset"]
+    ]
+    left = 1 - row["documents"] / max(sizes, default=math.inf)
+    if asked.per == "vector" or left <= 0:
+        return 0.0
+    if row["documents"] < FEWEST_DOCUMENTS:
+        return math.nan
+    error = row["vectors_sd"] * math.sqrt(left / row["documents"])
+    return float(Z * error * row["documents"] / row["vectors"])
+
+
+def _spread_of_ratio(row: Any, base: Any, asked: Storage, results: Results) -> float:
+    """None where both ways keep the same vectors, of which each size is a multiple."""
+    if all(row[name] == base[name] for name in ("documents", "vectors", "model")):
+        return 0.0
+    spreads = [_spread(one, asked, results) for one in (row, base)]
+    return (1 + spreads[0]) * (1 + spreads[1]) - 1
 
 
 def _named(way: Way) -> str:

@@ -49,6 +49,12 @@ class Judged(NamedTuple):
     """What was found and where, or what is missing."""
     found: Found | None = None
 
+    @property
+    def ruling(self) -> str:
+        """The verdict, with the machine that it holds for."""
+        machine = self.found.machine if self.found else ""
+        return f"{self.verdict} on {machine}" if machine else self.verdict
+
 
 def judge(claim: Claim, stored: Stored) -> Judged:
     """The verdict on one claim."""

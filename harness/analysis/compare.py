@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,8 @@ from harness.analysis.decision import Recommendation, decide
 from harness.analysis.frontier import frontier
 from harness.analysis.load import Loads, analyse_load
 from harness.analysis.reranking import wide
+from harness.metrics import levels
+from harness.rules import measures_quality
 from harness.store import Results
 from harness.subset import LABEL
 
@@ -25,16 +29,17 @@ LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries",
 """Mean over queries with its interval, one row a trial and metric; `label` marks a subset."""
 
 DIFFERENCES = (
-    *("dataset", "system", "metric", "gain", "low", "high", "p", "p_holm"),
+    *("dataset", "system", "metric", "gain", "low", "high"),
     *("wins", "ties", "losses"),
 )
-"""System minus baseline, one row a trial and metric; `p_holm` is corrected within the report."""
+"""System minus baseline with its interval, one row a trial and metric. Which gains are shown is told
+of the objective alone, once, over all datasets: `gains.GAINS`."""
 
 STORAGE = (
-    *("dataset", "system", "holder", "dim", "precision", "vectors_per_document"),
-    *("bytes_per_document", "gb_per_million_documents"),
+    *("dataset", "system", "holder", "kind", "dim", "precision", "vectors_per_document"),
+    *("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document", "unknown"),
 )
-"""One row a trial and holder of vectors; 1 GB is 10^9 bytes."""
+"""One row a trial and part of what it stores; 1 GB is 10^9 bytes."""
 
 CHANGES = ("dataset", "system", "query_id", "baseline", "value", "change")
 """One row a query whose value the system changed most."""
@@ -71,6 +76,7 @@ def analyse(results: Results) -> Analysis:
     storage = storage_per_document(results)
     cost = costs.analyse_costs(results, storage)
     board, alarmed = leaderboard(results), alarms(results)
+    decision = decide(results, cost, alarmed)
     return Analysis(
         leaderboard=board,
         differences=changes,
@@ -82,9 +88,9 @@ def analyse(results: Results) -> Analysis:
         sweep=reranking.sweep(results),
         unjudged=reranking.unjudged(results),
         alarms=alarmed,
-        answer=answer(results, changes, storage, cost),
+        answer=answer(results, decision.gains, changes, cost),
         frontier=frontier(results, board, cost),
-        decision=decide(results, cost, alarmed),
+        decision=decision,
         parity=same.parity(results),
         speeds=same.speeds(results),
     )
@@ -95,7 +101,7 @@ def notes(results: Results) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     said: dict[tuple[str, str], list[str]] = {}
     for (dataset, system), facts in results.facts.items():
-        told = found.setdefault(dataset, list(facts["dataset"]["notes"]))
+        told = found.setdefault(dataset, list(_of_dataset(facts["dataset"], results)))
         first = facts["stages"][0]
         if first["queries_without_hits"]:
             count = first["queries_without_hits"]
@@ -103,7 +109,7 @@ def notes(results: Results) -> dict[str, list[str]]:
         if first["hits_not_in_corpus"]:
             count = first["hits_not_in_corpus"]
             told.append(f"{system}: {count} hits are documents that the corpus lacks.")
-        for note in first.get("notes", ()):
+        for note in (*first.get("notes", ()), *facts.get("notes", ())):
             said.setdefault((dataset, note), []).append(system)
         told += servers.sentences(system, facts)
         for one in facts.get("trainings", ()):
@@ -114,6 +120,13 @@ def notes(results: Results) -> dict[str, list[str]]:
     for (dataset, note), systems in said.items():
         found[dataset].append(f"{', '.join(systems)}: {note}")
     return found
+
+
+def _of_dataset(facts: Mapping[str, Any], results: Results) -> Iterator[str]:
+    """A dataset's own notes, and which of its documents count as relevant by which metric."""
+    yield from facts["notes"]
+    if "grades" in facts:  # results of older versions have none
+        yield from levels(results.plan["metrics"], facts["grades"], facts["best_grades"])
 
 
 def _wide(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -135,8 +148,9 @@ def leaderboard(results: Results) -> pd.DataFrame:
 
 
 def differences(results: Results) -> pd.DataFrame:
-    """Columns DIFFERENCES: the experiment's metrics, for every system but the baseline."""
-    seed, baseline, metrics = (results.plan[key] for key in ("seed", "baseline", "metrics"))
+    """Columns DIFFERENCES: the experiment's measures of quality, for every system but the baseline."""
+    seed, baseline = results.plan["seed"], results.plan["baseline"]
+    metrics = list(filter(measures_quality, results.plan["metrics"]))
     rows = []
     for dataset, values in _wide(results):
         names = [
@@ -148,14 +162,11 @@ def differences(results: Results) -> pd.DataFrame:
         if not names:
             continue
         change = np.column_stack([values[name] - values[baseline, name[1]] for name in names])
-        gains, p_values = stats.mean_intervals(change, seed), stats.randomisation_p(change, seed)
+        gains = stats.mean_intervals(change, seed)
         signs = [(change > 0).sum(axis=0), (change == 0).sum(axis=0), (change < 0).sum(axis=0)]
-        for name, *found in zip(names, *gains, p_values, *signs, strict=True):
+        for name, *found in zip(names, *gains, *signs, strict=True):
             rows.append((dataset, *name, *found))
-    table = pd.DataFrame(rows, columns=[name for name in DIFFERENCES if name != "p_holm"])
-    adjusted = stats.holm({str(i): p for i, p in table["p"].items()})
-    table.insert(DIFFERENCES.index("p_holm"), "p_holm", [adjusted[str(i)] for i in table.index])
-    return table
+    return pd.DataFrame(rows, columns=list(DIFFERENCES))
 
 
 def changed_most(results: Results, metric: str, count: int) -> pd.DataFrame:
@@ -180,9 +191,19 @@ def changed_most(results: Results, metric: str, count: int) -> pd.DataFrame:
 
 
 def storage_per_document(results: Results) -> pd.DataFrame:
-    """Columns STORAGE, counted over the documents whose vectors the holder keeps."""
-    table = results.storage.copy()
-    table["bytes_per_document"] = table["bytes"] / table["documents"]
-    table["vectors_per_document"] = table["vectors"] / table["documents"]
-    table["gb_per_million_documents"] = table["bytes_per_document"] / 1000
-    return table[list(STORAGE)]
+    """Columns STORAGE, counted over the documents of which something is stored."""
+    table = results.storage.astype({"kind": object, "unknown": object})
+    per_document = {
+        f"{name}_per_document": table[name].astype(float) / table["documents"].replace(0, math.nan)
+        for name in ("vectors", "bytes", "disk_bytes")
+    }
+    kinds, unknown = table["kind"].fillna(_kind_before(table)), table["unknown"].fillna("")
+    table = table.assign(**per_document, kind=kinds, unknown=unknown)
+    return table.assign(gb_per_million_documents=table["bytes_per_document"] / 1000)[list(STORAGE)]
+
+
+def _kind_before(table: pd.DataFrame) -> pd.Series:
+    """What a row was counted of, in results of a version that did not write it."""
+    many = table["vectors"] > table["documents"]
+    kinds = np.select([table["dim"] == 1, many], ["terms", "token vectors"], "vectors")
+    return pd.Series(kinds, index=table.index)

@@ -23,7 +23,7 @@ MEMORY = (
 resident set after the imports."""
 
 THROUGHPUT = (
-    *(*ARM, "unit", "policy", "count", "tokens", "seconds"),
+    *(*ARM, "unit", "policy", "count", "tokens", "seconds", "processor"),
     *("per_second", "tokens_per_second", "seconds_per_1k_tokens"),
 )
 """One row a piece of offline work; `per_second` counts its units."""
@@ -42,12 +42,28 @@ of the dense vector; the excesses are the bytes found over the formula's, less 1
 
 PROJECTION = (
     *(*ARM, "k", "status", "seconds", "vectors_gb", "model_gb", "ram_gb", "disk_gb"),
-    *("index_hours", "busy_hours_month"),
+    *(
+        "index_hours",
+        "index_processor_hours",
+        "busy_hours_month",
+        "processor_hours_month",
+        "served",
+    ),
 )
-"""One row an arm: what it needs for the workload. `seconds` is the mean of a call."""
+"""One row an arm: what it needs for the workload. `seconds` is the mean of a call. `busy_hours_month`
+are the hours of all calls, `processor_hours_month` those of the processors in them; `served` whether
+a server does part of the work, whose own processors are in neither."""
 
 CURRENCY = ("ram_month", "disk_month", "compute_month", "month", "index_once")
 """What that costs; `month` is the sum of the three before it."""
+
+
+class Timing(NamedTuple):
+    """Mean seconds of a call, those of the clock and those of all processors of this process."""
+
+    status: str
+    seconds: float
+    processor: float
 
 
 class ArmNeeds(NamedTuple):
@@ -55,20 +71,28 @@ class ArmNeeds(NamedTuple):
 
     of: tuple[str, ...]
     """Dataset, device, system and mode."""
-    by_k: Mapping[int, tuple[str, float]]
-    """By number of candidates its status and mean seconds."""
+    by_k: Mapping[int, Timing]
+    """By number of candidates."""
     bytes_per_document: float
     model_bytes: float
     seconds_per_document: float
+    processor_per_document: float
+    served: bool | None
+    """Whether a server does part of the work; None in results of versions that did not tell."""
 
 
 def memory(starts: pd.DataFrame) -> pd.DataFrame:
     """Columns MEMORY, from the processes started for each arm alone."""
-    table = starts.assign(model_bytes=starts["loaded_bytes"] - starts["libraries_bytes"])
+    table = with_model_bytes(starts)
     medians = [name for name in MEMORY if name not in (*ARM, "starts")]
     grouped = table.astype(dict.fromkeys(medians, float)).groupby(ARM, sort=False)
     found = grouped[medians].median()
     return found.assign(starts=grouped.size()).reset_index()[list(MEMORY)]
+
+
+def with_model_bytes(starts: pd.DataFrame) -> pd.DataFrame:
+    """`frames.STARTS` with `model_bytes`, what loading added to the resident set."""
+    return starts.assign(model_bytes=starts["loaded_bytes"] - starts["libraries_bytes"])
 
 
 def throughput(table: pd.DataFrame) -> pd.DataFrame:
@@ -104,16 +128,16 @@ def projection(
     encodes: Mapping[str, str],
     workload: Workload,
     prices: Prices | None,
-    cores: int,
 ) -> pd.DataFrame:
     """Columns PROJECTION, and with `prices` CURRENCY: what each arm adds to serve `workload`.
 
     A row `retrieve` is what first-stage retrieval needs; a reranker's row comes on top of that of
-    the retriever it shares. All of it is a lower bound: processors (`cores` of them on a CPU, one
-    GPU on CUDA) are paid for the seconds of calls one at a time, as if busy at 100 %; vectors are
-    held in memory and on disk once; the documents' texts and the models' files are not counted.
-    A part that was not measured is NaN, and so is every sum that it is in; so is a reranker's
-    `seconds` if it was not timed, or its time predicted, with just `workload.candidates`.
+    the retriever it shares. Processors are paid for the time that they worked for a call, a GPU and
+    the machine of a server for the seconds that a call takes, each as if it were never idle; vectors
+    are held in memory and on disk once; the documents' texts and the models' files are not counted.
+    A part that was not measured is NaN, and so is every sum that it is in; so is what a server's
+    machine costs if `prices` does not say, and a reranker's `seconds` if it was not timed, or its
+    time predicted, with just `workload.candidates`.
 
     `latencies` is that of `latency.latencies`, `storage` that of `compare.storage_per_document`,
     `throughput` has the columns `frames.THROUGHPUT`, `memory` is that of `memory`; `encodes` maps a
@@ -121,9 +145,7 @@ def projection(
     """
     columns = [*PROJECTION, *([] if prices is None else CURRENCY)]
     arms = arm_needs(latencies, storage, throughput, memory, encodes)
-    return pd.DataFrame(
-        [served(arm, workload, prices, cores) for arm in arms], columns=list(columns)
-    )
+    return pd.DataFrame([needed(arm, workload, prices) for arm in arms], columns=list(columns))
 
 
 def arm_needs(
@@ -134,24 +156,40 @@ def arm_needs(
     encodes: Mapping[str, str],
 ) -> list[ArmNeeds]:
     """What was measured of each arm that a workload multiplies; the tables are as in `projection`."""
-    held = storage.groupby(["dataset", "system", "holder"])["bytes_per_document"].sum().to_dict()
+    parts = storage.groupby(["dataset", "system", "holder"])["bytes_per_document"]
+    held = parts.agg(lambda sizes: sizes.sum(skipna=False)).to_dict()
     models = memory.set_index(ARM)["model_bytes"].to_dict()
-    encoding = {kind: document_seconds(throughput, retrieval=kind) for kind in (True, False)}
+    encoding = {
+        (retrieval, of): document_seconds(throughput, retrieval=retrieval, of=of)
+        for retrieval in (True, False)
+        for of in ("seconds", "processor")
+    }
+    served = {
+        tuple(arm): None if pd.isna(told) else bool(told)
+        for *arm, told in latencies[[*ARM, "served"]].itertuples(index=False)
+    }
     found = []
     for arm, by_k in _timed(latencies).items():
         dataset, device, system, mode = arm
         retrieval = mode == "retrieve"
         source = system if retrieval else encodes.get(system, system)
         model = models.get(arm, models.get((dataset, device, source, mode), math.nan))
-        known = encoding[retrieval].get((dataset, device, source), math.nan)
-        seconds = known if _keeps(mode) else 0.0
-        found.append(ArmNeeds(arm, by_k, _share(mode, held, dataset, system), model, seconds))
+        size = _share(mode, held, dataset, system)
+        seconds, processor = (
+            encoding[retrieval, of].get((dataset, device, source), math.nan)
+            if _keeps(mode)
+            else 0.0
+            for of in ("seconds", "processor")
+        )
+        found.append(ArmNeeds(arm, by_k, size, model, seconds, processor, served[arm]))
     return found
 
 
-def served(arm: ArmNeeds, workload: Workload, prices: Prices | None, cores: int) -> dict[str, Any]:
+def needed(arm: ArmNeeds, workload: Workload, prices: Prices | None) -> dict[str, Any]:
     """A row of `projection`."""
-    k, status, seconds = _called(arm.by_k, arm.of[-1], workload)
+    k = max(arm.by_k) if arm.of[-1] == "retrieve" else workload.candidates
+    status, seconds, processor = arm.by_k.get(k, Timing("not measured", math.nan, math.nan))
+    calls = workload.queries_per_day * DAYS_A_MONTH
     vectors, model = arm.bytes_per_document * workload.documents / GB, arm.model_bytes / GB
     row = {
         **dict(zip(ARM, arm.of, strict=True)),
@@ -163,9 +201,12 @@ def served(arm: ArmNeeds, workload: Workload, prices: Prices | None, cores: int)
         "ram_gb": vectors + model,
         "disk_gb": vectors,
         "index_hours": arm.seconds_per_document * workload.documents / 3600,
-        "busy_hours_month": seconds * workload.queries_per_day * DAYS_A_MONTH / 3600,
+        "index_processor_hours": arm.processor_per_document * workload.documents / 3600,
+        "busy_hours_month": seconds * calls / 3600,
+        "processor_hours_month": processor * calls / 3600,
+        "served": arm.served,
     }
-    return row if prices is None else row | _price(row, prices, cores)
+    return row if prices is None else row | _price(row, prices)
 
 
 def _keeps(mode: str) -> bool:
@@ -174,32 +215,39 @@ def _keeps(mode: str) -> bool:
 
 
 def _share(mode: str, held: Mapping[tuple[str, ...], float], dataset: str, system: str) -> float:
-    """Bytes per document of the vectors that this arm keeps."""
+    """Bytes per document that this arm stores."""
     holder = "retriever" if mode == "retrieve" else "reranker"
     return held.get((dataset, system, holder), math.nan) if _keeps(mode) else 0.0
 
 
-def _timed(latencies: pd.DataFrame) -> dict[tuple[str, ...], dict[int, tuple[str, float]]]:
+def _timed(latencies: pd.DataFrame) -> dict[tuple[str, ...], dict[int, Timing]]:
     """By arm and k, its status and mean seconds."""
-    found: dict[tuple[str, ...], dict[int, tuple[str, float]]] = {}
-    columns = [latencies[name] for name in (*ARM, "k", "status", "mean")]
-    for *arm, k, status, mean in zip(*columns, strict=True):
-        found.setdefault(tuple(arm), {}).setdefault(k, (status, float(mean)))
+    found: dict[tuple[str, ...], dict[int, Timing]] = {}
+    columns = [latencies[name] for name in (*ARM, "k", "status", "mean", "processor")]
+    for *arm, k, status, mean, processor in zip(*columns, strict=True):
+        timing = Timing(status, float(mean), float(processor))
+        found.setdefault(tuple(arm), {}).setdefault(k, timing)
     return found
 
 
-def _called(
-    by_k: Mapping[int, tuple[str, float]], mode: str, workload: Workload
-) -> tuple[int, str, float]:
-    """Candidates, status and mean seconds at the workload's candidates; of retrieval at its depth."""
-    k = max(by_k) if mode == "retrieve" else workload.candidates
-    return k, *by_k.get(k, ("not measured", math.nan))
-
-
-def _price(row: Mapping[str, Any], prices: Prices, cores: int) -> dict[str, float]:
-    gpu = math.nan if prices.gpu_hour is None else prices.gpu_hour
-    hour = {"cpu": cores * prices.cpu_core_hour, "cuda": gpu}.get(row["device"], math.nan)
+def _price(row: Mapping[str, Any], prices: Prices) -> dict[str, float]:
     ram, disk = row["ram_gb"] * prices.ram_gb_month, row["disk_gb"] * prices.disk_gb_month
-    compute = row["busy_hours_month"] * hour
-    once = row["index_hours"] * hour
+    compute = _compute(row, row["busy_hours_month"], row["processor_hours_month"], prices)
+    once = _compute(row, row["index_hours"], row["index_processor_hours"], prices)
     return dict(zip(CURRENCY, (ram, disk, compute, ram + disk + compute, once), strict=True))
+
+
+def _compute(row: Mapping[str, Any], busy: float, processor: float, prices: Prices) -> float:
+    """Hours of processors where they work here, hours of the clock of a GPU or a server's machine.
+
+    NaN where nobody says what these cost; of a server's client that has a GPU nobody measured for
+    how much of a call it is busy.
+    """
+    hour = {"gpu": prices.gpu_hour, "server": prices.server_hour}
+    gpu, server = (math.nan if price is None else price for price in hour.values())
+    paid = {
+        ("cpu", False): processor * prices.cpu_core_hour,
+        ("cpu", True): processor * prices.cpu_core_hour + busy * server,
+        ("cuda", False): busy * gpu,
+    }
+    return 0.0 if busy == 0 else paid.get((row["device"], row["served"]), math.nan)

@@ -75,13 +75,15 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
         name: table[table["dataset"] == dataset].reset_index(drop=True)
         for name, table in results.costs.items()
     }
-    calls, arms, seed = tables["calls"], tables["arms"], results.plan["seed"]
+    systems = list(dict.fromkeys(results.trials["system"]))
+    calls, arms, seed = tables["calls"], _ordered(tables["arms"], systems), results.plan["seed"]
     facts = results.cost_facts.get((dataset, "latency"), {})
     retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
     alone = latency.latencies(calls, arms)
-    systems = list(dict.fromkeys(results.trials["system"]))
     everyone = _ordered(_with_shared(alone, fly)[list(LATENCIES)], systems)
-    memory, throughput = cost.memory(tables["starts"]), tables["throughput"]
+    memory = _ordered(cost.memory(tables["starts"]), systems)
+    throughput = _ordered(tables["throughput"], systems)
+    noise = _ordered(ratios.noise(calls, seed), systems)
     configs, counted = kept.configurations(results), storage[storage["dataset"] == dataset]
     dense = kept.dense_bytes(counted, results.plan["baseline"], configs)
     choices = cost.storage_choices(tables["grid"], dense)
@@ -89,8 +91,15 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     return CostAnalysis(
         latencies=everyone,
         end_to_end=_ordered(_end_to_end(calls, everyone, retrieves, fly), systems),
-        ratios=_by_device(arms, RATIOS, lambda device: _ratios(calls, arms, device, seed)),
-        noise=ratios.noise(calls, seed),
+        ratios=_ordered(
+            _by_device(
+                arms,
+                RATIOS,
+                lambda device: _ratios(calls, arms, device, seed, ratios.doubts(noise)),
+            ),
+            systems,
+        ),
+        noise=noise,
         break_even=latency.break_even(alone, throughput, fly, _documents(results)),
         memory=memory,
         throughput=cost.throughput(throughput),
@@ -148,11 +157,28 @@ def _end_to_end(
 
 
 def _ordered(table: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
-    """`table` with the systems in the order of the experiment."""
+    """`table` with the systems in the order of the experiment, whatever order they were timed in."""
     order = {name: i for i, name in enumerate(systems)}
     table = table.assign(order=table["system"].map(order))
-    table = table.sort_values(["device", "order", "mode", "k"], kind="stable", ignore_index=True)
-    return table.drop(columns="order")
+    keys = [name for name in ("device", "order", "mode", "k") if name in table]
+    return table.sort_values(keys, kind="stable", ignore_index=True).drop(columns="order")
+
+
+def whole_calls(
+    results: Results, dataset: str, device: str
+) -> dict[tuple[str, str, int], pd.DataFrame]:
+    """By system, mode and k the timed calls of the whole query, also where another's arm was timed."""
+    calls = results.costs["calls"]
+    is_here = (calls["dataset"] == dataset) & (calls["device"] == device) & (calls["copy"] == 0)
+    facts = results.cost_facts.get((dataset, "latency"), {})
+    retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
+    names = ["system", "mode", "k"]
+    reranked = latency.whole_queries(_with_shared(calls[is_here], fly), retrieves)
+    found: dict[Any, pd.DataFrame] = dict(list(reranked.groupby(names, sort=False)))
+    alone = calls[is_here & (calls["mode"] == "retrieve")]
+    for (name, mode, k), table in alone.groupby(names, sort=False):
+        found |= {(system, mode, k): table for system, of in retrieves.items() if of == name}
+    return found
 
 
 def common_k(latencies: pd.DataFrame) -> int | None:
@@ -185,13 +211,15 @@ def _by_device(
     return _joined([*parts, pd.DataFrame(columns=list(columns))])
 
 
-def _ratios(calls: pd.DataFrame, arms: pd.DataFrame, device: str, seed: int) -> pd.DataFrame:
+def _ratios(
+    calls: pd.DataFrame, arms: pd.DataFrame, device: str, seed: int, doubts: ratios.Doubts
+) -> pd.DataFrame:
     timed = arms[(arms["device"] == device) & (arms["status"] == "measured")]
     for mode in ("rerank", "on the fly"):
         names = list(timed[timed["mode"] == mode]["system"])
         if names:
             here = calls[calls["device"] == device]
-            found = ratios.ratio_to(here, names[0], mode, seed)
+            found = ratios.ratio_to(here, names[0], mode, seed, doubts)
             return found.assign(reference=names[0], reference_mode=mode)
     return pd.DataFrame(columns=list(RATIOS))
 
@@ -234,9 +262,7 @@ def _projection(
     fly: Mapping[str, str],
 ) -> pd.DataFrame:
     load = workload(results)
-    if load is None or "threads" not in facts:
+    if load is None or not facts:
         return pd.DataFrame(columns=list(cost.PROJECTION))
     present = _timed_devices(latencies)
-    return cost.projection(
-        present, vectors, throughput, memory, fly, load, prices(results), facts["threads"]
-    )
+    return cost.projection(present, vectors, throughput, memory, fly, load, prices(results))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -15,8 +16,10 @@ from harness.analysis.costs import CostAnalysis
 from harness.analysis.decision_words import headline
 from harness.analysis.flips import flips
 from harness.analysis.gains import GAINS, Gains, gains
-from harness.analysis.needs import Kind, Stock, need_of, needs, stock
+from harness.analysis.need import Kind, need_of
+from harness.analysis.needs import Stock, needs, stock
 from harness.analysis.options import Option, encoding_on_the_fly, options
+from harness.analysis.pace import Paces
 from harness.analysis.reasons import reasons
 from harness.analysis.remarks import remarks
 from harness.analysis.requirements import limits, requirements_table
@@ -46,6 +49,8 @@ class Recommendation:
     answer: Answer
     system: str
     """What to adopt, to keep, or to assess."""
+    gains: Gains
+    """What the decision rests on, and every sentence about who beats the baseline."""
     headline: str
     reasons: Sequence[str]
     flips: Sequence[str]
@@ -65,26 +70,28 @@ def decide(
 
     `alarms` has columns ALARMS; without it those of the results count.
     """
-    asked, metric = terms(results), objective(results)
+    asked, metric, measured = terms(results), objective(results), stock(results, costs)
     told = alarms_of(results) if alarms is None else alarms
     desk = _Desk(
         results=results,
         asked=asked,
-        stock=stock(results, costs),
+        stock=measured,
         gains=gains(results, metric, asked.smallest_gain_that_matters),
         options=_options(results, costs, asked),
         devices=_devices(costs, asked),
         invalid=_invalid(told),
+        paces=Paces(measured),
     )
     case = desk.case(asked.workload)
     choice = choose(case)
     return Recommendation(
         answer=choice.answer,
         system=choice.option.name,
+        gains=desk.gains,
         headline=headline(case, choice),
         reasons=[
             *reasons(case, choice, metric),
-            *remarks(results, case, choice, desk.devices, told),
+            *remarks(results, case, choice, costs.noise, told),
         ],
         flips=list(flips(case, choice)),
         options=desk.options_table(case),
@@ -142,6 +149,7 @@ class _Desk:
     options: Sequence[Option]
     devices: Sequence[str]
     invalid: Mapping[str, str]
+    paces: Paces
 
     def case(self, load: Workload | None) -> Case:
         name = self.results.plan["baseline"]
@@ -154,6 +162,9 @@ class _Desk:
             gains=self.gains,
             smallest=self.asked.smallest_gain_that_matters,
             invalid=self.invalid,
+            devices=self.devices,
+            pace=partial(self.paces.ratio, load=load),
+            settle_s=self.stock.settle_s,
         )
 
     def sensitivity(self) -> pd.DataFrame:
@@ -185,5 +196,5 @@ class _Desk:
                 "standing": stands[option],
                 "invalid": self.invalid.get(option.system, ""),
             }
-            rows.append({"state": ""} | gain | figures | known)
+            rows.append({"state": "", "verdict": ""} | gain | figures | known)
         return pd.DataFrame(rows, columns=list(OPTIONS))

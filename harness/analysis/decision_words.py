@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.analysis.answer import significant
-from harness.analysis.needs import Kind, Need, need_of
+from harness.analysis.answer import interval, significant
+from harness.analysis.need import Kind, Need, need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice
+from harness.analysis.tail import Seen
 
 UNITS = {
     "p50_ms": "ms at the median",
     "p95_ms": "ms at the 95th percentile",
-    "gb_per_million_documents": "GB of vectors per million documents",
+    "gb_per_million_documents": "GB of index per million documents",
     "memory_gb": "GB of RAM",
     "cost_per_month": "a month",
 }
@@ -36,9 +37,11 @@ def gain_words(case: Case, metric: str, system: str) -> str:
     return f"{row.gain:+.3f} {metric} {interval(row.low, row.high)}"
 
 
-def interval(low: float, high: float) -> str:
-    """Bounds in brackets."""
-    return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
+def factor_words(row: Mapping[str, Any]) -> str:
+    """By what factor two equal arms differed, of a row of `ratios.NOISE`."""
+    if math.isnan(row["low"]):
+        return f"{row['ratio']:.3f} [no interval; queries: {row['queries']}]"
+    return f"{row['ratio']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
 def miss(kind: Kind, need: Need, limit: float) -> str:
@@ -46,10 +49,48 @@ def miss(kind: Kind, need: Need, limit: float) -> str:
     if kind.requirement == "licence":
         return need.said
     if math.isnan(need.value):
-        return f"{need.said}, where {limit:,g} are allowed"
+        said = "; ".join(filter(None, (need.said, tested(need.seen(limit), limit))))
+        return f"{said}, where {limit:,g} are allowed"
     more = need.value / limit
     over = f"{more:.1f} times" if more >= 2 else f"{more - 1:.1%} over"
+    over += NOISE if need.value / need.doubt <= limit else ""
     return f"{figure(kind, need.value)}, where {limit:,g} are allowed ({over})"
+
+
+def tested(seen: Seen | None, limit: float) -> str:
+    """What the timed calls show of a limit to their 95th percentile; empty where none were timed."""
+    if seen is None:
+        return ""
+    many = {0: "none", seen.calls: "all"}.get(seen.above, f"{seen.above:,.0f}")
+    calls = f"{seen.calls:,.0f} call{'s' * (seen.calls > 1)}, {many} above {limit:,g} ms"
+    if seen.outcome == "open":
+        return f"{calls}: whether p95 <= {limit:,g} ms is not settled"
+    sign = "<=" if seen.outcome == "met" else ">"
+    p = f"= {seen.p:.3f}" if seen.p >= 0.001 else "< 0.001"
+    return f"{calls}: p95 {sign} {limit:,g} ms is shown (p {p})"
+
+
+def not_known(need: Need, limit: float, settle_s: float) -> str:
+    """Why it is not known whether a need keeps to a limit, and the way on."""
+    seen = need.seen(limit)
+    parts = [need.said, tested(seen, limit)]
+    if seen and seen.outcome == "open":
+        parts.append(_way_on(seen, max(calls.mean for calls in need.tails) / 1000, settle_s))
+    return "; ".join(filter(None, parts)) or "it was not measured"
+
+
+def _way_on(seen: Seen, seconds: float, settle_s: float) -> str:
+    """How to settle a percentile; `seconds` are those of a call, twice which leaves room."""
+    if math.isinf(seen.more):
+        return "it is so near the limit that no number of calls like these would settle it"
+    enough = 10 * math.ceil((settle_s + 2 * seen.more * seconds) / 10)
+    return (
+        f"about {seen.more:,.0f} more calls like these would: write `settle_s: {enough}` under "
+        "`latency` and run again"
+    )
+
+
+NOISE = ", which is within the noise of the machine"
 
 
 def misses(case: Case, option: Option) -> str:
@@ -64,9 +105,9 @@ def misses(case: Case, option: Option) -> str:
 
 
 def unknowns(case: Case, option: Option) -> str:
-    """Every requirement of which the option's need was not measured."""
+    """Every requirement of which it is not known whether the option meets it."""
     found = [
-        need.said or "it was not measured"
+        not_known(need, limit, case.settle_s)
         for kind, limit in case.limits.items()
         for need in [need_of(case.needs, option, kind)]
         if verdict(need, limit) == "unknown"

@@ -11,7 +11,9 @@ not comparable where it is not:
   the reranker's: the first stage is judged where a system stands for it, the reranker anew;
 - for latency, the machine and its number of threads.
 
-What has no result, for its trial failed or was not run, is not measured: no regression and no pass.
+Before that, what the file asks for now must be what was measured (`asked`): results of other files
+or settings belong to another question. What has no result, because its trial failed or was not run,
+is not measured: no regression and no pass.
 """
 
 from __future__ import annotations
@@ -19,24 +21,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from harness.analysis import yardstick
-from harness.analysis.accepted import undone
+from harness.analysis.asked import OTHER_COSTS, Obstacle, obstacles, other_costs
 from harness.baseline import Baseline
-from harness.settings import RUN_TO_RUN, Experiment, LatencyRule, QualityRule
+from harness.plan import Plan
+from harness.settings import RUN_TO_RUN, LatencyRule, QualityRule
 from harness.store import Results
 
 Rule = QualityRule | LatencyRule
-
-
-class Obstacle(NamedTuple):
-    """Why two sides are not tested."""
-
-    status: Literal["inconclusive", "not comparable", "not measured"]
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -56,31 +52,29 @@ class Case:
     """By how much two runs of the same code may differ, in the logarithm of a latency."""
 
 
-def docket(
-    results: Results, accepted: Baseline, now: Baseline, experiment: Experiment
-) -> list[Case]:
+def docket(results: Results, accepted: Baseline, now: Baseline, plan: Plan) -> list[Case]:
     """Everything that the rules judge, in the order of the file; `now` is made of `results`."""
-    return list(_Clerk(results, accepted, now, experiment).cases())
+    return list(_Clerk(results, accepted, now, plan).cases())
 
 
 class _Clerk:
     """Both sides at hand."""
 
-    def __init__(
-        self, results: Results, accepted: Baseline, now: Baseline, experiment: Experiment
-    ) -> None:
-        self._results, self._experiment = results, experiment
+    def __init__(self, results: Results, accepted: Baseline, now: Baseline, plan: Plan) -> None:
+        self._results, self._rules = results, plan.experiment.gate
         self._facts = (accepted.facts, now.facts)
         self._old, self._new = _by_name(accepted), _by_name(now)
-        self._undone = undone(results, experiment)
-        self._names = [
-            (choice.name, system.name)
-            for choice in experiment.datasets
-            for system in experiment.systems
-        ]
+        self._obstacles = obstacles(results, plan)
+        self._timed_in = {
+            entry["dataset"]: entry["folder"]
+            for entry in results.plan["costs"]
+            if entry["kind"] == "latency"
+        }
+        self._other_costs = other_costs(results, plan, "latency")
+        self._names = [(trial.dataset.name, trial.system.name) for trial in plan.trials]
 
     def cases(self) -> Iterator[Case]:
-        for rule in self._experiment.gate:
+        for rule in self._rules:
             if isinstance(rule, QualityRule):
                 for name in self._covered(rule, rule.metric):
                     yield self._case(*name, rule.metric, rule, self._of_quality(*name, rule.metric))
@@ -124,10 +118,14 @@ class _Clerk:
     def _absent(self, dataset: str, system: str, metric: str) -> Obstacle | None:
         if (dataset, system) not in self._names:
             return Obstacle("not measured", "it is no longer in the experiment")
-        if (dataset, system) in self._undone:
-            return Obstacle("not measured", self._undone[dataset, system])
+        if (dataset, system) in self._obstacles:
+            return self._obstacles[dataset, system]
         if (dataset, system, metric) not in self._new:
-            return Obstacle("not measured", f"there is no {metric} of it: run the experiment again")
+            return Obstacle(
+                "not measured",
+                f"there is no {metric} of it: run the experiment again",
+                run_again=True,
+            )
         if (dataset, system, metric) not in self._old:
             return Obstacle("not comparable", f"the baseline has no {metric} of it")
         return None
@@ -172,30 +170,47 @@ class _Clerk:
             here = [name for name in names if name[0] == dataset]
             for name in here:
                 yield self._case(*name, rule, self._of_latency(*name, rule, arms.get(name)))
-            if not here and (not rule.datasets or dataset in rule.datasets):
-                none = Obstacle("not measured", "no such latency was measured")
+            if not here and rule.on(dataset):
+                none = Obstacle("not measured", "no such latency was measured", run_again=True)
                 yield self._case(dataset, "every reranker", any_mode, rule, none)
 
     def _of_latency(
         self, dataset: str, system: str, metric: str, rule: LatencyRule, arm: Any
     ) -> Obstacle | None:
-        if arm is not None and arm.status != "measured":
-            return Obstacle("not measured", f"{arm.status}: {arm.reason}")
-        found = self._absent(dataset, system, metric) or self._other_data(dataset, system)
+        found = (
+            self._untimed(dataset, arm)
+            or self._absent(dataset, system, metric)
+            or self._other_data(dataset, system)
+            or self._noisy(dataset, rule)
+        )
         if found is not None:
             return found
-        old, new = (dict(facts["latency"][dataset]) for facts in self._facts)
-        here = yardstick.pair(rule.device, rule.k)
-        quiet = [here in side.pop("equal_arms") for side in (old, new)]
-        if old != new:
-            differ = [f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
-            return Obstacle("not comparable", f"another machine ({', '.join(differ)})")
-        if not all(quiet):
-            which = "now: measure again" if quiet[0] else "when it was accepted: accept a quiet run"
-            return Obstacle("inconclusive", f"equal arms took unequal times {which}")
         timed = [side[dataset, system, metric].index for side in (self._old, self._new)]
         if timed[0].intersection(timed[1]).empty:
             return Obstacle("inconclusive", "no query was timed then and now")
+        return None
+
+    def _untimed(self, dataset: str, arm: Any) -> Obstacle | None:
+        if dataset in self._other_costs:
+            return Obstacle("not comparable", f"{OTHER_COSTS}: run again", run_again=True)
+        if arm is not None and arm.status != "measured":
+            return Obstacle("not measured", f"{arm.status}: {arm.reason}", run_again=True)
+        return None
+
+    def _noisy(self, dataset: str, rule: LatencyRule) -> Obstacle | None:
+        """Another machine, or one on which equal arms took unequal times."""
+        old, new = (dict(facts["latency"][dataset]) for facts in self._facts)
+        here = yardstick.pair(rule.device, rule.k)
+        was_quiet, is_quiet = (here in side.pop("equal_arms") for side in (old, new))
+        if old != new:
+            differ = [f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
+            return Obstacle("not comparable", f"another machine ({', '.join(differ)})")
+        told = "equal arms took unequal times"
+        if not was_quiet:
+            return Obstacle("inconclusive", f"{told} when it was accepted: accept a quiet run")
+        if not is_quiet:
+            again = f"delete {self._timed_in[dataset]} below these results and run again"
+            return Obstacle("inconclusive", f"{told} now: {again}", run_again=True)
         return None
 
 

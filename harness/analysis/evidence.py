@@ -33,6 +33,8 @@ class Found(NamedTuple):
     low: float
     high: float
     said: str
+    machine: str = ""
+    """What it was measured on, where it would be another on another machine."""
 
 
 class UnjudgedError(Exception):
@@ -59,6 +61,8 @@ class Stored:
     """What values were published of."""
     folder: Path
     """Where the files of the experiments lie."""
+    options: str = ""
+    """What a command that would measure more is given beside its file."""
     made: dict[tuple[Any, ...], Any] = field(default_factory=dict, compare=False)
     """What several claims need, made once."""
 
@@ -71,7 +75,7 @@ class Stored:
 
     def command(self, experiment: str) -> str:
         """What would measure it."""
-        return f"`python -m harness run {self.folder / experiment}.yaml`"
+        return f"`python -m harness run {self.folder / experiment}.yaml{self.options}`"
 
     def any_weights(self, experiment: str, find: Callable[[Results], Found]) -> Found:
         """What real weights gave, else random ones: time, memory and bytes are the same."""
@@ -107,13 +111,14 @@ def exact(value: float | str, said: str) -> Found:
     return Found(value, bound, bound, said)
 
 
-def bounded(value: float, low: float, high: float, said: str) -> Found:
+def bounded(value: float, low: float, high: float, said: str, machine: str = "") -> Found:
     """A value with an interval, whose absent bounds (NaN) are infinite."""
     return Found(
         value,
         -math.inf if math.isnan(low) else low,
         math.inf if math.isnan(high) else high,
         said,
+        machine,
     )
 
 

@@ -1,4 +1,8 @@
-"""What would flip the decision: other limits, more queries, what was not measured."""
+"""What would flip the decision: other limits, more queries, what was not measured.
+
+A limit that only lies between two figures which may be the same flips nothing: their intervals, or
+the noise of the machine, reach across it.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.analysis.decision_words import figure, headline, more_queries, unknowns
-from harness.analysis.needs import Kind, need_of
+from harness.analysis.need import Kind, less, need_of
+from harness.analysis.options import Option
 from harness.analysis.rule import Case, Choice, choose, ranked, standings
 
 SAID = 3
 """Systems of one kind that are told of; there may be many."""
 
 LIMITABLE = ("p95_ms", "gb_per_million_documents", "cost_per_month")
-"""What is told of though it is not required; memory follows the bytes of vectors."""
+"""What is told of though it is not required; memory follows the bytes of the index."""
 
 
 def flips(case: Case, choice: Choice) -> Iterator[str]:
@@ -39,9 +44,10 @@ def _kinds(case: Case) -> list[Kind]:
 
 
 def _figures(case: Case, kind: Kind) -> list[float]:
-    """The needs of all options that are known, ascending."""
-    values = {need_of(case.needs, one, kind).value for one in case.options}
-    return sorted(value for value in values if not math.isnan(value))
+    """The limits at which an option's verdict changes, ascending."""
+    needs = [need_of(case.needs, one, kind) for one in case.options]
+    values = {bound for need in needs for bound in (need.lower, need.upper)}
+    return sorted(value for value in values if 0 < value < math.inf)
 
 
 def _looser(case: Case, choice: Choice, kind: Kind) -> Iterator[str]:
@@ -73,11 +79,24 @@ def rounded_up(value: float, digits: int = 3) -> float:
 
 
 def _under(case: Case, choice: Choice, kind: Kind, limit: float) -> str:
-    """The answer under another limit, if it is another answer."""
+    """The answer under another limit, if it is another one and not by figures that may be the same."""
     changed = replace(case, limits={**case.limits, kind: limit})
     other = choose(changed)
     same = (other.answer, other.option) == (choice.answer, choice.option)
-    return "" if same else headline(changed, other).rstrip(".")
+    unsettled = need_of(case.needs, other.option, kind).tails
+    if other.ground == "requirement not measured" and unsettled:
+        return ""  # the limit lies within what the calls leave open
+    if same or not _apart(case, kind, choice.option, other.option):
+        return ""
+    return headline(changed, other).rstrip(".")
+
+
+def _apart(case: Case, kind: Kind, chosen: Option, other: Option) -> bool:
+    """Whether a limit tells the two apart; of one alone, or against what nobody knows, it does."""
+    mine, theirs = (need_of(case.needs, option, kind) for option in (chosen, other))
+    if chosen == other or (math.isnan(mine.value) and not mine.tails):
+        return True
+    return less(mine, theirs) or less(theirs, mine)
 
 
 def _more_must_matter(case: Case, choice: Choice) -> Iterator[str]:

@@ -1,24 +1,27 @@
 """What is worth its price: quality, latency and bytes, and how surely something else is better.
 
-An option is dominated where another is at least as good on every axis that both have, and better on
-one. Means and percentiles of a few hundred queries are not the truth, so domination has a
-probability: queries are drawn anew many times, one draw for all options and axes, and it is counted
-in how many draws something dominates. Quality is drawn per query; latency by the calls of the drawn
-queries, all rounds of each together; bytes are counted and do not vary.
+An option is dominated where another is at least as good on every axis, and better on one. What was
+not measured of an option is neither as good nor worse: it dominates nothing and is not dominated. An
+axis that was measured of no option is left out. Means and percentiles of a few hundred queries are
+not the truth, so domination has a probability: queries are drawn anew many times, one draw for all
+options and axes, and it is counted in how many draws something dominates. Quality is drawn per query;
+latency by the calls of the drawn queries, all rounds of each together, and each option's is moved as
+two equal arms differed (A/A); bytes are counted and do not vary.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.analysis import latency, stats
-from harness.analysis.costs import CostAnalysis, stand_ins
+from harness.analysis import stats
+from harness.analysis.costs import CostAnalysis, whole_calls
 from harness.analysis.gains import per_query
 from harness.analysis.needs import Stock, gigabytes, stock, timed
 from harness.analysis.options import FLY, Option, encoding_on_the_fly, options
@@ -35,10 +38,13 @@ FRONTIER = (
 `value`, `low` and `high` are of the objective. `seconds` are those of the whole query with `k`
 candidates: `statistic` is `p95`, or `p50` where its calls do not carry more, or `predicted`, which is
 a median too. Two options are compared by p95 if both have it, else by the median. What is NaN was not
-measured, and the option is compared on the other axes. `dominated_by` is the best in `value` of the
+measured. `dominated_by` is the best in `value` of the
 options that dominate it by these figures, `p_dominated` the share of resamples in which one does."""
 
 PERCENTS = (0.5, 0.95)
+
+ANYTHING = 50.0
+"""The logarithm of a factor by which either of two options may be the faster."""
 
 Values = NDArray[np.float64]
 
@@ -66,7 +72,7 @@ def frontier(results: Results, leaderboard: pd.DataFrame, costs: CostAnalysis) -
         draws = stats.draws(len(values), RESAMPLES, rng).astype(np.int32)
         whole = costs.end_to_end[costs.end_to_end["dataset"] == dataset]
         for device in dict.fromkeys(whole["device"]) or ("",):
-            rows += _on_device(of, dataset, str(device), quality, values, draws)
+            rows += _on_device(of, dataset, str(device), quality, values, draws, rng)
     return pd.DataFrame(rows, columns=list(FRONTIER))
 
 
@@ -77,6 +83,7 @@ def _on_device(
     quality: pd.DataFrame,
     values: pd.DataFrame,
     draws: NDArray[np.int32],
+    rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
     served = options(of.results, of.costs)
     everyone = [*served, *encoding_on_the_fly(served, of.costs)]
@@ -91,7 +98,7 @@ def _on_device(
     if not rows:
         return []
     by = dominates(_seen(rows))[0]
-    chance = dominates(_drawn(of, rows, values, draws)).any(axis=2).mean(axis=0)
+    chance = dominates(_drawn(of, rows, values, draws, rng)).any(axis=2).mean(axis=0)
     for row, dominating, p in zip(rows, by, chance.tolist(), strict=True):
         better = [rows[i] for i in np.flatnonzero(dominating)]
         best = max(better, key=lambda other: other["value"], default=None)
@@ -120,9 +127,9 @@ def dominates(axes: Axes) -> NDArray[np.bool_]:
     as_good = np.ones((draws, count, count), dtype=np.bool_)
     better = np.zeros_like(as_good)
     for mine, theirs in _pairs(axes):
-        known = ~(np.isnan(mine) | np.isnan(theirs))
-        as_good &= (theirs <= mine) | ~known
-        better |= (theirs < mine) & known
+        if not np.isnan(mine).all():
+            as_good &= theirs <= mine
+            better |= theirs < mine
     return as_good & better
 
 
@@ -145,13 +152,18 @@ def _seen(rows: Sequence[Mapping[str, Any]]) -> Axes:
 
 
 def _drawn(
-    of: Stock, rows: Sequence[Mapping[str, Any]], values: pd.DataFrame, draws: NDArray[np.int32]
+    of: Stock,
+    rows: Sequence[Mapping[str, Any]],
+    values: pd.DataFrame,
+    draws: NDArray[np.int32],
+    rng: np.random.Generator,
 ) -> Axes:
-    """The options in every draw of the queries."""
+    """The options in every draw of the queries and of the machine's noise."""
     seen = _seen(rows)
     quality = values[[row["system"] for row in rows]].to_numpy(dtype=np.float64)
     median, tail = (np.repeat(axis, len(draws), axis=0) for axis in (seen.p50, seen.p95))
-    calls = _calls(of.results, rows[0]["dataset"], rows[0]["device"])
+    where = rows[0]["dataset"], rows[0]["device"]
+    calls = whole_calls(of.results, *where)
     for i, row in enumerate(rows):
         timed_calls = calls.get((row["system"], row["mode"], row["k"]))
         if timed_calls is not None and row["statistic"] != "predicted":
@@ -161,8 +173,15 @@ def _drawn(
             for column, drawn in zip((median, tail), found, strict=True):
                 column[:, i] = np.where(np.isnan(drawn), column[:, i], drawn)
             tail[:, i] = np.where(np.isnan(seen.p95[:, i]), np.nan, tail[:, i])
+    moved = _moved(of.doubts.get(where, math.inf), median.shape, rng)
     size = np.repeat(seen.bytes, len(draws), axis=0)
-    return Axes(draws @ quality / len(values), median, tail, size)
+    return Axes(draws @ quality / len(values), median * moved, tail * moved, size)
+
+
+def _moved(doubt: float, shape: tuple[int, ...], rng: np.random.Generator) -> Values:
+    """Factors such that two options' lie within `doubt` of each other in 95 % of draws."""
+    deviation = min(math.log(doubt), ANYTHING) / (NormalDist().inv_cdf(0.975) * math.sqrt(2))
+    return np.exp(rng.normal(0.0, deviation, shape))
 
 
 def resampled_percentiles(
@@ -184,21 +203,3 @@ def resampled_percentiles(
         for share in PERCENTS
     )
     return median, tail
-
-
-def _calls(results: Results, dataset: str, device: str) -> Mapping[tuple[Any, ...], pd.DataFrame]:
-    """By system, mode and k the timed calls of the whole query; those of arms that are its own."""
-    calls = results.costs["calls"]
-    calls = calls[
-        (calls["dataset"] == dataset) & (calls["device"] == device) & (calls["copy"] == 0)
-    ]
-    facts = results.cost_facts.get((dataset, "latency"), {})
-    retrieves = stand_ins(facts, "retrieve")
-    names = ["system", "mode", "k"]
-    found = dict(list(latency.whole_queries(calls, retrieves).groupby(names, sort=False)))
-    alone = dict(list(calls[calls["mode"] == "retrieve"].groupby(names, sort=False)))
-    for system, of in retrieves.items():
-        found |= {
-            (system, mode, k): table for (name, mode, k), table in alone.items() if name == of
-        }
-    return found

@@ -18,17 +18,28 @@ from harness.store import Results
 
 State = Literal["shown", "undecided", "small"]
 
-GAINS = ("system", "gain", "low", "high", "p", "p_holm", "state", "needed")
+Verdict = Literal["better", "worse", "open", "same"]
+
+GAINS = (
+    *("system", "gain", "low", "high", "p_none", "p_none_holm", "p", "p_holm"),
+    *("verdict", "state", "needed"),
+)
 """One row a system that was measured on every dataset: means over datasets of means over queries,
-with intervals as in `compare.DIFFERENCES`. `p` is that of the one-sided paired randomisation test
-that the gain is above the smallest that matters, `p_holm` corrected for all rows. `state` is `shown`
-where `low` is at least that gain and `p_holm` below ALPHA, else `undecided` where `gain` is at least
-that and above 0, else `small`. `needed` queries in all, shared among datasets as now, would tell a true gain of
-this size from the smallest that matters (inf where it is just that, NaN where it is shown)."""
+with intervals as in `compare.DIFFERENCES`. The two-sided paired randomisation test is asked twice:
+`p_none` is that of no gain, `p` that of a gain of just the smallest that matters; `_holm` is corrected
+for the family. `state` is `shown` where `low` is at least the smallest that matters and `p_holm` below
+ALPHA, else `undecided` where `gain` is at least that and above 0, else `small`. `verdict` is `better`
+where that or any gain is shown (`low` above 0, `p_none_holm` below ALPHA), `worse` where a loss is
+(`high` below 0), `same` where no query's value changes, so that nothing is tested (p is NaN), else
+`open`. `needed` queries in all, shared among datasets as now, would tell a true gain of this size from
+the smallest that matters (inf where it is just that, NaN where it is shown)."""
+
+ALIKE = 5
+"""Decimals to which the changes of systems that are tested once are the same."""
 
 
 class Loss(NamedTuple):
-    """How much is lost by taking one system instead of another, with its interval."""
+    """How much one system is above another in the mean, with its interval."""
 
     value: float
     low: float
@@ -44,11 +55,13 @@ class Gains:
     means: Mapping[str, float]
     """By system the mean over datasets."""
     resampled: Mapping[str, NDArray[np.float64]]
-    """By system that mean in each resample of the queries, the same for all systems."""
+    """By system that mean over each random half of the queries, the same halves for all systems."""
     queries: int
     """Of all datasets."""
-    by_dataset: Mapping[str, Mapping[str, float]]
-    """By dataset the mean of each system."""
+    family: int
+    """Comparisons that are tested: systems that change a value, those that change the same once."""
+    by_dataset: Mapping[str, Mapping[str, Loss]]
+    """By dataset what each system gains there, with its interval."""
     missing: Mapping[str, str]
     """By system why it cannot be compared."""
 
@@ -57,15 +70,28 @@ class Gains:
         """The rows of `table` by system."""
         return {row.system: row for row in self.table.itertuples(index=False)}
 
+    @property
+    def surest(self) -> list[Any]:
+        """The rows of `table`: those that beat the baseline first, by their lower bounds, then by gain."""
+
+        def order(row: Any) -> tuple[bool, float, float]:
+            beats = row.verdict == "better"
+            return beats, row.low if beats else 0.0, row.gain
+
+        return sorted(self.of.values(), key=order, reverse=True)
+
+    @property
+    def best(self) -> Any:
+        """The first of `surest`; None where nothing could be compared."""
+        return next(iter(self.surest), None)
+
     def loss(self, kept: str, left: str, confidence: float = stats.CONFIDENCE) -> Loss:
         """What is lost by `kept` instead of `left`; without bounds where queries do not tell."""
         value = self.means[left] - self.means[kept]
         if kept not in self.resampled:
             return Loss(value, math.nan, math.nan)
-        tail = (1 - confidence) / 2
-        losses = self.resampled[left] - self.resampled[kept]
-        low, high = np.quantile(losses, [tail, 1 - tail]).tolist()
-        return Loss(value, low, high)
+        low, high = stats.bounds(self.resampled[left] - self.resampled[kept], confidence)
+        return Loss(value, float(low), float(high))
 
 
 def gains(results: Results, objective: str, smallest: float) -> Gains:
@@ -73,24 +99,38 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
     parts, missing = _values(results, objective)
     baseline, seed = results.plan["baseline"], results.plan["seed"]
     if not parts or baseline not in next(iter(parts.values())):
-        return Gains(pd.DataFrame(columns=list(GAINS)), {}, {}, 0, {}, missing)
+        return Gains(pd.DataFrame(columns=list(GAINS)), {}, {}, 0, 0, {}, missing)
     names = list(next(iter(parts.values())).columns)
+    others = [name for name in names if name != baseline]
     values = [part.to_numpy(dtype=np.float64) for part in parts.values()]
+    changes = [part[others].sub(part[baseline], axis=0).to_numpy() for part in parts.values()]
     means = np.mean([value.mean(axis=0) for value in values], axis=0).tolist()
-    known = min(map(len, values)) > 1
-    resampled = stats.resampled_macro_means(values, seed).T if known else ()
+    known = min(map(len, values)) >= stats.FEWEST
+    halves = stats.means_of_halves(values, seed).T if known else ()
+    family, among = _family(np.concatenate(changes))
     found = Gains(
         table=pd.DataFrame(columns=list(GAINS)),
         means=dict(zip(names, means, strict=True)),
-        resampled=dict(zip(names, resampled, strict=known)),
+        resampled=dict(zip(names, halves, strict=known)),
         queries=sum(map(len, values)),
-        by_dataset={name: part.mean().to_dict() for name, part in parts.items()},
+        family=len(family),
+        by_dataset={
+            name: dict(zip(others, map(Loss, *_listed(change, seed)), strict=True))
+            for name, change in zip(parts, changes, strict=True)
+        },
         missing=missing,
     )
-    others = [i for i, name in enumerate(names) if name != baseline]
-    changes = [value[:, others] - value[:, [names.index(baseline)]] for value in values]
-    rows = _rows(found, [names[i] for i in others], baseline, changes, smallest, seed)
+    tests = _tests(changes, family, among, smallest)
+    needed = _needed(changes, found.queries, smallest, len(family))
+    rows = [
+        _row(name, found.loss(baseline, name), _Test(*test), smallest, float(more))
+        for name, test, more in zip(others, tests.tolist(), needed, strict=True)
+    ]
     return replace(found, table=pd.DataFrame(rows, columns=list(GAINS)))
+
+
+def _listed(change: Columns, seed: int) -> list[list[float]]:
+    return [bound.tolist() for bound in stats.mean_intervals(change, seed)]
 
 
 def per_query(results: Results, dataset: str, metric: str) -> pd.DataFrame:
@@ -124,44 +164,74 @@ def _values(results: Results, objective: str) -> tuple[dict[str, pd.DataFrame], 
     return {name: part[compared] for name, part in wide.items() if compared}, missing
 
 
-def _rows(
-    found: Gains,
-    names: Sequence[str],
-    baseline: str,
-    changes: Sequence[Columns],
-    smallest: float,
-    seed: int,
-) -> list[tuple[str, float, float, float, float, float, State, float]]:
-    if not names:
-        return []
-    p = stats.randomisation_p(_weighted(changes) - smallest, seed, one_sided=True)
-    adjusted = stats.holm(dict(zip(names, p.tolist(), strict=True)))
-    needed = _needed(changes, found.queries, smallest)
-    rows = []
-    for i, name in enumerate(names):
-        gain, low, high = found.loss(baseline, name)
-        shown = low >= smallest and adjusted[name] < stats.ALPHA
-        hopeful = gain >= smallest and gain > 0
-        state: State = "shown" if shown else "undecided" if hopeful else "small"
-        queries = math.nan if shown else float(needed[i])
-        rows.append((name, gain, low, high, float(p[i]), adjusted[name], state, queries))
-    return rows
+class _Test(NamedTuple):
+    """The p of one comparison, of no gain and of the smallest that matters."""
+
+    p_none: float
+    p_none_holm: float
+    p: float
+    p_holm: float
 
 
-def _weighted(changes: Sequence[Columns]) -> Columns:
-    """The queries of all datasets, so weighted that their mean is the mean over datasets."""
+def _family(changes: Columns) -> tuple[list[int], list[int]]:
+    """The columns to test, and for each column its place among them, -1 where nothing changes."""
+    places: dict[bytes, int] = {}
+    family: list[int] = []
+    among: list[int] = []
+    for i, column in enumerate(np.round(changes.T, ALIKE) + 0.0):  # no -0.0
+        if column.any() and column.tobytes() not in places:
+            places[column.tobytes()] = len(family)
+            family.append(i)
+        among.append(places.get(column.tobytes(), -1))
+    return family, among
+
+
+def _tests(
+    changes: Sequence[Columns], family: Sequence[int], among: Sequence[int], smallest: float
+) -> Columns:
+    """A row a system, a column a field of _Test; NaN where nothing changes."""
+    found = []
+    for gain in (0.0, smallest):
+        p = p_values([part[:, family] for part in changes], gain)
+        adjusted = stats.holm(dict(zip(map(str, family), p.tolist(), strict=True)))
+        found += [[*p, math.nan], [*(adjusted[str(i)] for i in family), math.nan]]
+    columns: Columns = np.array(found).T[among]
+    return columns
+
+
+def p_values(changes: Sequence[Columns], gain: float) -> Columns:
+    """The p of each column that its mean over datasets of means over queries is truly `gain`."""
     queries = sum(map(len, changes))
-    return np.concatenate([part * (queries / (len(changes) * len(part))) for part in changes])
+    shares = [queries / (len(changes) * len(part)) for part in changes]  # their mean is 1
+    taken = [(part - gain) * share for part, share in zip(changes, shares, strict=True)]
+    return stats.randomisation_p(np.concatenate(taken))
 
 
-def _needed(changes: Sequence[Columns], queries: int, smallest: float) -> Columns:
+def _row(
+    name: str, found: Loss, test: _Test, smallest: float, needed: float
+) -> tuple[str | float, ...]:
+    """A row of GAINS: whatever is shown to gain enough is so shown to gain."""
+    gain, low, high = found
+    shown = low >= smallest and test.p_holm < stats.ALPHA
+    state: State = "shown" if shown else "undecided" if gain >= smallest and gain > 0 else "small"
+    verdict: Verdict = "open"
+    if math.isnan(test.p_none):
+        verdict = "same"
+    elif shown or (low > 0 and test.p_none_holm < stats.ALPHA):
+        verdict = "better"
+    elif high < 0:
+        verdict = "worse"
+    return (name, *found, *test, verdict, state, math.nan if shown else needed)
+
+
+def _needed(changes: Sequence[Columns], queries: int, smallest: float, family: int) -> Columns:
     """Queries in all that tell gains of the size that was seen from the smallest that matters.
 
-    By the inverse of `stats.detectable`, one-sided at the first step of Holm's correction. Of several
-    datasets each adds the variance of its own mean, over the square of their number.
+    By the inverse of `stats.detectable`, at the first step of Holm's correction. Of several datasets
+    each adds the variance of its own mean, over the square of their number.
     """
     gain = np.mean([part.mean(axis=0) for part in changes], axis=0)
-    alpha = min(stats.ALPHA, 2 * stats.ALPHA / len(gain))
+    alpha = stats.ALPHA / max(family, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         to_tell = [part / np.abs(gain - smallest) for part in changes]  # in units of the distance
         alone = [stats.queries_needed(part, 1.0, alpha) / len(part) for part in to_tell]

@@ -11,22 +11,34 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.accepted import baseline_of
+from harness.analysis.asked import Obstacle
 from harness.analysis.changed import CHANGED, changed_facts
-from harness.analysis.docket import Case, Obstacle, docket
+from harness.analysis.docket import Case, docket
 from harness.analysis.verdicts import SAME, Compared, Verdict, fewest_queries, verdicts
 from harness.baseline import Baseline
-from harness.settings import Experiment, LatencyRule
+from harness.plan import Plan
+from harness.settings import LatencyRule
 from harness.store import Results
 
 JUDGEMENTS = (
-    *("dataset", "system", "metric", "margin", "status", "message", "better", "queries"),
+    *(
+        "dataset",
+        "system",
+        "metric",
+        "margin",
+        "status",
+        "message",
+        "better",
+        "run_again",
+        "queries",
+    ),
     *("accepted", "value", "change", "low", "high", "p", "seen"),
 )
 """One row a judgement. `status` is pass, fail, inconclusive, not comparable or not measured. Of
 quality `accepted` and `value` are means over the queries, `change` is their difference with its
 interval, `seen` the smallest margin that could have been seen. Of latency `accepted` and `value`
 are ratios to the yardstick; `change` with its interval, `margin` and `seen` are factors, above 1 is
-slower. `p` is that of no loss of the margin after Holm. NaN where nothing was tested."""
+slower. `run_again` says whether a run is the way out. `p` is that of no loss of the margin after Holm. NaN where nothing was tested."""
 
 NUMBERS = JUDGEMENTS[JUDGEMENTS.index("queries") + 1 :]
 
@@ -57,10 +69,10 @@ class Gate:
         return "pass" if found == {"pass"} else "no verdict"
 
 
-def judge(results: Results, accepted: Baseline, experiment: Experiment) -> Gate:
-    """Every judgement by the rules of the experiment, as its file stands now."""
-    now = baseline_of(results, experiment)
-    cases = docket(results, accepted, now, experiment)
+def judge(results: Results, accepted: Baseline, plan: Plan) -> Gate:
+    """Every judgement by the rules of the experiment, as `plan` has it now."""
+    now = baseline_of(results, plan.experiment)
+    cases = docket(results, accepted, now, plan)
     tested = [case for case in cases if case.obstacle is None]
     found = verdicts([_tested(case) for case in tested], results.plan["seed"])
     size = sum(not verdict.unchanged for verdict in found)
@@ -71,7 +83,7 @@ def judge(results: Results, accepted: Baseline, experiment: Experiment) -> Gate:
     ]
     table = pd.DataFrame(rows, columns=list(JUDGEMENTS))
     return Gate(
-        experiment.name,
+        plan.experiment.name,
         table.astype(dict.fromkeys(NUMBERS, float)),
         _moved([case for case in tested if not isinstance(case.rule, LatencyRule)]),
         pd.DataFrame(changed_facts(accepted.facts, now.facts), columns=list(CHANGED)),
@@ -90,11 +102,12 @@ def _tested(case: Case) -> Compared:
 def _row(case: Case, **more: Any) -> dict[str, Any]:
     margin = case.rule.latency if isinstance(case.rule, LatencyRule) else case.rule.margin
     name = {"dataset": case.dataset, "system": case.system, "metric": case.metric}
-    return {**name, "margin": margin, "better": False, **more}
+    return {**name, "margin": margin, "better": False, "run_again": False, **more}
 
 
 def _obstructed(case: Case, obstacle: Obstacle) -> dict[str, Any]:
-    return _row(case, status=obstacle.status, message=f"{obstacle.reason.rstrip('.')}.", queries=0)
+    found = {"status": obstacle.status, "message": f"{obstacle.reason.rstrip('.')}."}
+    return _row(case, **found, run_again=obstacle.run_again, queries=0)
 
 
 def _judged(case: Case, verdict: Verdict, size: int) -> dict[str, Any]:

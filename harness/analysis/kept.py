@@ -1,4 +1,4 @@
-"""What every system keeps of the documents: counted where it was run, else told from a sample."""
+"""What every system stores of the documents: counted where it was run, else told from a sample."""
 
 from __future__ import annotations
 
@@ -21,11 +21,18 @@ Configs = Mapping[str, Mapping[str, Any]]
 """By system its full configuration, where it is known."""
 
 KEPT = (
-    *("dataset", "system", "holder", "dim", "precision", "vectors_per_document"),
-    *("bytes_per_document", "gb_per_million_documents", "source"),
+    *("dataset", "system", "holder", "kind", "dim", "precision", "vectors_per_document"),
+    *("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document", "unknown"),
+    "source",
 )
-"""As `compare.STORAGE`; `source` is `counted`, or for systems that were not run `sample` (as many
-bytes as the formula gives for the storage sample) or `formula` (one float32 vector)."""
+"""As `compare.STORAGE`, with a row for each part that a system is known to store; `source` is `counted`,
+or for systems that were not run `sample` (as many bytes as the formula gives for the storage sample) or
+`formula` (one float32 vector). Where the bytes are NaN, `unknown` says why."""
+
+INDEX, TOKENS = (
+    "the bytes of its {} index were not counted",
+    "the bytes of its token vectors were not counted",
+)
 
 
 def configurations(results: Results) -> dict[str, Mapping[str, Any]]:
@@ -66,7 +73,7 @@ def dense_bytes(storage: pd.DataFrame, baseline: str, configs: Configs) -> float
     Without any that was counted: of float32 with the dimensions that the catalogue gives the
     encoder. NaN where that is not known either.
     """
-    is_dense = (storage["holder"] == "retriever") & (storage["vectors_per_document"] == 1)
+    is_dense = (storage["holder"] == "retriever") & (storage["kind"] == "vectors")
     counted = storage[is_dense]
     first = counted[counted["system"] == baseline]["bytes_per_document"]
     dims = map(_dense_dim, itertools.chain([configs.get(baseline, {})], configs.values()))
@@ -87,6 +94,7 @@ def _dense_dim(config: Mapping[str, Any]) -> int | None:
 def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.DataFrame:
     """Columns KEPT of one dataset: what was counted, and what can be told of systems not run.
 
+    Every system of `configs` has a row of its retriever, be it that its bytes are not known.
     `storage` is `compare.storage_per_document`, `choices` is `cost.storage_choices`, of the dataset.
     """
     counted = storage.assign(source="counted")
@@ -94,7 +102,7 @@ def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.D
     found = []
     for system, config in configs.items():
         if (system, "retriever") not in have:
-            found += [{"system": system, **row} for row in _dense_rows(config)]
+            found += [{"system": system, **row} for row in _index_rows(config, counted, configs)]
         if (system, "reranker") not in have:
             found += [{"system": system, **row} for row in _token_rows(config, choices, configs)]
     told = pd.DataFrame(found, columns=list(KEPT))
@@ -103,11 +111,43 @@ def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.D
     return pd.concat([counted, told], ignore_index=True)[list(KEPT)]
 
 
-def _dense_rows(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def of_system(kept: pd.DataFrame) -> pd.Series:
+    """Bytes a document by (dataset, system), of the systems of which every part is known."""
+    parts = kept.groupby(["dataset", "system"])["bytes_per_document"]
+    return parts.agg(lambda sizes: sizes.sum(skipna=False)).dropna()
+
+
+def _index_rows(
+    config: Mapping[str, Any], counted: pd.DataFrame, configs: Configs
+) -> Iterator[dict[str, Any]]:
+    """What a system's retriever stores: as counted of a system that has the same one, else by part."""
+    retriever = config.get("retriever")
+    alike = [name for name, other in configs.items() if other.get("retriever") == retriever]
+    rows = counted[counted["system"].isin(alike) & (counted["holder"] == "retriever")]
+    if len(rows):
+        first = rows[rows["system"] == rows["system"].iloc[0]]
+        yield from first.drop(columns=["dataset", "system"]).to_dict("records")
+    elif retriever and retriever.get("use") == "fused":
+        for one in {json.dumps(part): part for part in _fused(retriever)}.values():
+            yield from _index_rows({"retriever": one}, counted, configs)
+    else:
+        yield {"holder": "retriever"} | _told_of_index(config)
+
+
+def _fused(retriever: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The retrievers that a fusion is made of, however deep they lie in others."""
+    for part in retriever["retrievers"]:
+        yield from _fused(part) if part.get("use") == "fused" else [part]
+
+
+def _told_of_index(config: Mapping[str, Any]) -> dict[str, Any]:
+    """One float32 vector a document where its dimensions are known; else that nothing is."""
     dim = _dense_dim(config)
-    if dim is not None:
-        row = {"holder": "retriever", "dim": dim, "precision": "float32", "source": "formula"}
-        yield row | _sizes(1.0, 4.0 * dim)
+    if dim is None:
+        use = (config.get("retriever") or {}).get("use", "retriever's")
+        return {"kind": "", "unknown": INDEX.format(use), "source": ""}
+    row = {"kind": "vectors", "dim": dim, "precision": "float32", "source": "formula"}
+    return row | _sizes(1.0, 4.0 * dim)
 
 
 def _token_rows(
@@ -127,7 +167,8 @@ def _token_rows(
     dim = reranker.get("dim") or choices[choices["system"].isin(alike)]["dim"].max()
     here = here[here["dim"] == dim]
     for way in here.head(1).to_dict("records"):
-        row = {"holder": "reranker", "dim": dim, "precision": way["precision"], "source": "sample"}
+        row = {"holder": "reranker", "kind": "token vectors", "dim": dim, "source": "sample"}
+        row |= {"precision": way["precision"]}
         vectors, size = way["vectors_per_document"], way["formula_bytes_per_document"]
         beside = 4 * dim + TERM_BYTES * vectors if hybrid else 0
         yield row | _sizes(vectors + hybrid, size + beside)
@@ -137,10 +178,11 @@ def _encoder(config: Mapping[str, Any]) -> Any:
     return (config.get("reranker") or {}).get("encoder")
 
 
-def _sizes(vectors: float, size: float) -> dict[str, float]:
+def _sizes(vectors: float, size: float) -> dict[str, Any]:
     gigabytes = size * 1e6 / GB
     return {
         "vectors_per_document": vectors,
         "bytes_per_document": size,
         "gb_per_million_documents": gigabytes,
+        "unknown": "",
     }

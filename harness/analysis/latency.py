@@ -25,11 +25,11 @@ STATISTICS = (
 """Of the seconds of calls; `effective` is how many independent calls would tell as much."""
 
 LATENCIES = (
-    *(*ARM, "k", "status", "reason", "policy"),
-    *(*STATISTICS, *STAGES, "tokens", "seconds_per_1k_tokens"),
+    *(*ARM, "k", "status", "reason", "policy", "served"),
+    *(*STATISTICS, *STAGES, "tokens", "seconds_per_1k_tokens", "processor"),
 )
-"""One row an arm and k. The stages, `tokens` and `seconds_per_1k_tokens` are medians over calls; a
-percentile that the calls do not carry is NaN."""
+"""One row an arm and k. The stages, `tokens` and `seconds_per_1k_tokens` are medians over calls,
+`processor` is a mean; a percentile that the calls do not carry is NaN."""
 
 FITS = (*ARM, "a", "b", "r2", "calls")
 """One row an arm: seconds = a + b * tokens over its calls at every k."""
@@ -57,18 +57,22 @@ def latencies(calls: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
     """Columns LATENCIES, a row for each of `arms`; second copies (A/A) are left out.
 
     A predicted arm has the value of its own line (`fits`) at the tokens it would have read, as
-    median and mean, and no other statistic.
+    median and mean, of `processor` as many seconds for each of these as in its calls, and no other
+    statistic.
     """
     first = calls[calls["copy"] == 0]
     timed = dict(list(first.groupby([*ARM, "k"], sort=False)))
     lines = {tuple(row[: len(ARM)]): row for row in fits(calls).itertuples(index=False)}
+    summed = first.astype({"seconds": float, "processor": float}).groupby(ARM, sort=False)
+    shares = summed.apply(lambda own: own["processor"].sum(skipna=False) / own["seconds"].sum())
     rows = []
     for arm in arms.to_dict("records"):
-        row = {name: arm[name] for name in (*ARM, "k", "status", "reason", "policy")}
+        row = {name: arm[name] for name in LATENCIES[: LATENCIES.index("calls")]}
         name = tuple(arm[key] for key in ARM)
         if arm["status"] == "predicted" and name in lines:
             seconds = lines[name].a + lines[name].b * arm["tokens"]
             row |= {"p50": seconds, "mean": seconds, "tokens": arm["tokens"]}
+            row |= {"processor": seconds * shares[name]}
         elif (*name, arm["k"]) in timed:
             row |= _statistics(timed[*name, arm["k"]]) | _medians(timed[*name, arm["k"]])
         rows.append({"calls": 0, "queries": 0} | row)
@@ -78,7 +82,7 @@ def latencies(calls: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
 def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
     """`rows` as `columns`, NaN where a row has none, and all statistics numbers."""
     table = pd.DataFrame(rows, columns=list(columns))
-    numbers = (*STATISTICS[2:], *STAGES, "tokens", "seconds_per_1k_tokens")
+    numbers = (*STATISTICS[2:], *STAGES, "tokens", "seconds_per_1k_tokens", "processor")
     return table.astype({name: float for name in numbers if name in columns})
 
 
@@ -101,6 +105,7 @@ def _medians(calls: pd.DataFrame) -> dict[str, float]:
     tokens = calls["tokens"].astype(float)
     found = {stage: calls[stage].astype(float).median() for stage in STAGES}
     found["tokens"] = tokens.median()
+    found["processor"] = calls["processor"].astype(float).mean(skipna=False)
     found["seconds_per_1k_tokens"] = (1000 * calls["seconds"].astype(float) / tokens).median()
     return found
 
@@ -199,15 +204,16 @@ def break_even(
 
 
 def document_seconds(
-    throughput: pd.DataFrame, *, retrieval: bool = False
+    throughput: pd.DataFrame, *, retrieval: bool = False, of: str = "seconds"
 ) -> dict[tuple[str, ...], float]:
     """By (dataset, device, system) the seconds to encode a document, where it was measured.
 
-    Of rerankers, or with `retrieval` of retrievers. NaN where a stage has several encoders.
+    Of rerankers, or with `retrieval` of retrievers; those of the clock, or `of` the `processor`. NaN
+    where a stage has several encoders.
     """
     keys = ["dataset", "device", "system"]
     is_wanted = (throughput["mode"] == "retrieve") == retrieval
     encoded = throughput[(throughput["unit"] == "documents") & is_wanted]
-    each = (encoded["seconds"] / encoded["count"]).astype(float)
+    each = (encoded[of] / encoded["count"]).astype(float)
     each = each.where(~encoded.duplicated(keys, keep=False))
     return dict(zip(encoded[keys].itertuples(index=False, name=None), each, strict=True))

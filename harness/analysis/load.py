@@ -1,9 +1,15 @@
-"""Requests under load -> how many a second, how long they take, and which rate keeps a requirement."""
+"""Requests under load -> how many a second, how long they take, and which rate keeps a requirement.
+
+A request is reranking alone, a requirement is of the whole query. So the seconds of a call of
+retrieval, made one at a time, are added to those of every request: of the same query where that was
+timed, else of one drawn at random. Where none was timed no rate is shown to keep a requirement, though
+a request that is too slow by itself misses it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.analysis.answer import milliseconds, significant
+from harness.analysis.capacity import capacities
+from harness.analysis.costs import stand_ins
 from harness.analysis.percentiles import MINIMUM, percentiles
 from harness.analysis.stats import mean_intervals
 from harness.analysis.terms import terms
@@ -32,20 +40,14 @@ STATISTICS = tuple(f"p{percent}{end}" for percent in MINIMUM for end in ("", "_l
 
 LOADS = (
     *("dataset", "system", "loop", "level", "share", "k", "status", "reason", "remark", "requests"),
-    *(*OUTCOMES, "queries", "offered", "achieved", "achieved_low", "achieved_high"),
+    *(*OUTCOMES, "queries", "offered", "achieved", "achieved_low", "achieved_high", "first_stage"),
     *(*STATISTICS, "max", "cores", "saturated", "verdict", "why"),
 )
 """One row a step. `offered` and `achieved` are requests due, and answered before the step's end, a
-second. Percentiles are of seconds from when a request was due, over all requests: one without an
-answer counts as never answered, inf. `max` is of those answered. `verdict` is of open steps, `met`,
+second. Percentiles are of seconds from when a request was due, over all requests, with those of
+retrieval, whose median is `first_stage` (NaN where it was not timed, and then not in them): one
+without an answer counts as never answered, inf. `max` is of those answered. `verdict` is of open steps, `met`,
 `missed`, `unknown` or empty without a requirement, `why` what it was missed by."""
-
-CAPACITIES = (
-    *("dataset", "system", "status", "limit", "rate", "p95", "unanswered", "above", "said"),
-)
-"""One row a system: the highest `rate` a second that was tried and keeps its 95th percentile within
-`limit` seconds, with the share that was not answered at it, and the rate tried `above` it that does not.
-`status` is `met`, `none`, `unknown`, `no requirement` or `not measured`."""
 
 
 class Loads(NamedTuple):
@@ -67,20 +69,47 @@ def analyse_load(results: Results) -> Loads:
     parts = []
     for name in list(dict.fromkeys(steps["dataset"])) or [""]:
         limit, here = required(results, str(name)), requests[requests["dataset"] == name]
-        found = loads(here, steps[steps["dataset"] == name], limit, results.plan["seed"])
+        first = first_stages(results, str(name))
+        found = loads(here, steps[steps["dataset"] == name], limit, results.plan["seed"], first)
         parts.append(Loads(found, capacities(found, limit)))
     return Loads(*(pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)))
 
 
 def required(results: Results, dataset: str) -> float:
     """Seconds that the 95th percentile under load may take; NaN where none are required."""
+    return terms(results).requirements.p95_ms.get(_device(results, dataset), math.nan) / 1000
+
+
+def _device(results: Results, dataset: str) -> Any:
+    """That of the servers."""
     settings = results.cost_facts.get((dataset, "load"), {}).get("settings", {})
-    most = terms(results).requirements.p95_ms.get(settings.get("device", "cpu"), math.nan)
-    return most / 1000
+    return settings.get("device", "cpu")
 
 
-def loads(requests: pd.DataFrame, steps: pd.DataFrame, limit: float, seed: int) -> pd.DataFrame:
-    """Columns LOADS, a row for each of `steps`; `limit` in seconds is NaN where none is required."""
+def first_stages(results: Results, dataset: str) -> dict[str, pd.DataFrame]:
+    """By system the timed calls of its retrieval on the device of the servers."""
+    facts = results.cost_facts.get((dataset, "latency"), {})
+    calls = results.costs["calls"]
+    calls = calls[(calls["dataset"] == dataset) & (calls["device"] == _device(results, dataset))]
+    calls = calls[(calls["mode"] == "retrieve") & (calls["copy"] == 0)]
+    found = {
+        system: calls[calls["system"] == timed]
+        for system, timed in stand_ins(facts, "retrieve").items()
+    }
+    return {system: mine for system, mine in found.items() if len(mine)}
+
+
+def loads(
+    requests: pd.DataFrame,
+    steps: pd.DataFrame,
+    limit: float,
+    seed: int,
+    first_stages: Mapping[str, pd.DataFrame],
+) -> pd.DataFrame:
+    """Columns LOADS, a row for each of `steps`; `limit` in seconds is NaN where none is required.
+
+    `first_stages` has by system calls of its retrieval, with the columns `frames.CALLS`.
+    """
     keys = ["dataset", "system", "loop", "level"]
     sent = dict(list(requests.groupby(keys, sort=False)))
     found: list[dict[str, Any]] = []
@@ -89,11 +118,12 @@ def loads(requests: pd.DataFrame, steps: pd.DataFrame, limit: float, seed: int) 
         row = {name: step[name] for name in LOADS[:9]} | {"cores": step["cores"]}
         here = sent.get(tuple(step[key] for key in keys))
         if here is not None:
-            row |= _counts(here, step["window"]) | _times(here)
+            added = _added(here["query_id"], first_stages.get(str(step["system"])), seed)
+            row |= _counts(here, step["window"]) | _times(here, added)
             row |= _throughput(here, step["window"], seed)
             name = (step["dataset"], step["system"])
             if step["loop"] == "closed":
-                grace.setdefault(name, row[GRACE])
+                grace.setdefault(name, _times(here, np.full(len(here), np.nan))[GRACE])
             else:
                 row["saturated"] = _behind(here, step["window"], grace.get(name, 0.0))
         judged = step["loop"] == "open" and step["status"] == "measured"
@@ -114,14 +144,27 @@ def _counts(here: pd.DataFrame, window: float) -> dict[str, float]:
     }
 
 
-def _times(here: pd.DataFrame) -> dict[str, float]:
+def _added(query_ids: pd.Series, calls: pd.DataFrame | None, seed: int) -> NDArray[np.float64]:
+    """For each request the seconds of a call of retrieval; NaN where none was timed."""
+    if calls is None:
+        return np.full(len(query_ids), np.nan)
+    rng = np.random.default_rng(seed)
+    everyone = calls["seconds"].to_numpy(dtype=np.float64)
+    own = {
+        query_id: mine.to_numpy(dtype=np.float64)
+        for query_id, mine in calls.groupby("query_id")["seconds"]
+    }
+    return np.array([rng.choice(own.get(query_id, everyone)) for query_id in query_ids])
+
+
+def _times(here: pd.DataFrame, added: NDArray[np.float64]) -> dict[str, float]:
     """Percentiles of the seconds until answers; what never came lies beyond all that did."""
-    seconds = here["seconds"].to_numpy(dtype=np.float64)
+    seconds = here["seconds"].to_numpy(dtype=np.float64) + np.nan_to_num(added)
     most = float(np.nanmax(seconds, initial=0.0))
     never = 10 * max(most, 1.0)  # finite, since how much queries share is told by logarithms
     stretches = np.arange(len(seconds)) * STRETCHES // len(seconds)
     known = np.where(np.isnan(seconds), never, seconds)
-    found = {"max": most or math.nan}
+    found = {"max": most or math.nan, "first_stage": float(np.median(added))}
     for percent, bounds in percentiles(known, here["query_id"], stretches).items():
         for end, value in zip(("", "_low", "_high"), bounds, strict=True):
             found[f"p{percent}{end}"] = math.inf if value > most else value
@@ -159,6 +202,8 @@ def _verdict(row: Mapping[str, Any], limit: float) -> tuple[str, str]:
         return ("" if math.isnan(limit) else "missed"), f"saturated: {rates} are answered"
     if math.isnan(limit):
         return "", ""
+    if p95 <= limit and math.isnan(row["first_stage"]):
+        return "unknown", NO_FIRST_STAGE
     if p95 <= limit:
         return "met", ""
     if p95 > limit or row["p50"] > limit:
@@ -170,115 +215,15 @@ def _verdict(row: Mapping[str, Any], limit: float) -> tuple[str, str]:
     )
 
 
+NO_FIRST_STAGE = (
+    "a request keeps to it by itself, but how long retrieval takes before it was not measured (block "
+    "`latency`)"
+)
+
+
 def _too_late(row: Mapping[str, Any]) -> str:
     if math.inf in (row["p95"], row["p50"]):
         return f"{1 - row['answered'] / row['requests']:.1%} are not answered"
     if math.isnan(row["p95"]):
         return f"the median alone is {milliseconds(row['p50'])} ms"
     return f"p95 is {milliseconds(row['p95'])} ms"
-
-
-def capacities(loads: pd.DataFrame, limit: float) -> pd.DataFrame:
-    """Columns CAPACITIES, a row a system of `loads` that is on a server, in their order."""
-    rows = []
-    served = loads[loads["loop"] != ""]
-    for (dataset, system), group in served.groupby(["dataset", "system"], sort=False):
-        name = {"dataset": dataset, "system": system, "limit": limit}
-        rows.append(name | _capacity(str(system), group, limit))
-    table = pd.DataFrame(rows, columns=list(CAPACITIES))
-    return table.astype(dict.fromkeys(("limit", "rate", "p95", "unanswered", "above"), float))
-
-
-def _capacity(system: str, group: pd.DataFrame, limit: float) -> dict[str, Any]:
-    undone = group[group["status"] != "measured"]
-    if len(undone):
-        first = undone.iloc[0]
-        word = "failed" if first["status"] == "failed" else "was not measured"
-        reason = str(first["reason"]).rstrip(".")
-        return {"status": "not measured", "said": f"{system} under load {word}: {reason}."}
-    tried = group[group["loop"] == "open"].sort_values("level", kind="stable")
-    if math.isnan(limit):
-        return {"status": "no requirement", "said": _without_limit(system, group, tried)}
-    missed = tried[tried["verdict"] == "missed"]
-    least = missed["level"].min() if len(missed) else math.inf
-    met = tried[(tried["verdict"] == "met") & (tried["level"] < least)]
-    allowed = f"{milliseconds(limit)} ms"
-    if met.empty:
-        return _none(system, tried, missed, allowed)
-    best = met.iloc[-1]
-    unanswered = 1 - best["answered"] / best["requests"]
-    also = f", {unanswered:.1%} unanswered," if unanswered else ""
-    return {
-        "status": "met",
-        "rate": best["offered"],
-        "p95": best["p95"],
-        "unanswered": unanswered,
-        "above": missed.iloc[0]["offered"] if len(missed) else math.nan,
-        "said": (
-            f"{system} keeps p95 within {allowed} up to {significant(best['offered'])} requests a second "
-            f"({milliseconds(best['p95'])} ms{_bounds(best)}{also} with {best['k']:.0f} candidates); "
-            f"{_above(tried, best, missed)}"
-        ),
-    }
-
-
-def _bounds(row: Any) -> str:
-    bounds = (row["p95_low"], row["p95_high"])
-    low, high = ("-" if math.isnan(value) else milliseconds(value) for value in bounds)
-    return f" [{low}, {high}]"
-
-
-def _above(tried: pd.DataFrame, best: Any, missed: pd.DataFrame) -> str:
-    """What was tried above the best rate."""
-    if len(missed):
-        first = missed.iloc[0]
-        return f"at {significant(first['offered'])}, which was tried next, {first['why']}."
-    above = tried[tried["level"] > best["level"]]
-    if len(above):
-        return f"of higher ones it is not known: {above.iloc[0]['why']}."
-    return "no higher rate was tried."
-
-
-def _none(system: str, tried: pd.DataFrame, missed: pd.DataFrame, allowed: str) -> dict[str, Any]:
-    if missed.empty:
-        why = tried.iloc[0]["why"]
-        return {
-            "status": "unknown",
-            "said": f"{system}: no rate is known to keep {allowed}: {why}.",
-        }
-    first = missed.iloc[0]
-    return {
-        "status": "none",
-        "above": first["offered"],
-        "said": (
-            f"{system}: none of the rates tried is shown to keep p95 within {allowed}; at "
-            f"{significant(first['offered'])} requests a second {first['why']}."
-        ),
-    }
-
-
-def _without_limit(system: str, group: pd.DataFrame, tried: pd.DataFrame) -> str:
-    closed = group[group["loop"] == "closed"]
-    best = closed.loc[closed["achieved"].idxmax()]
-    said = (
-        f"{system} answers up to {significant(best['achieved'])} requests a second "
-        f"({best['level']:.0f} clients, {best['k']:.0f} candidates). No p95 is required, so that no rate "
-        "is too much"
-    )
-    behind = tried[tried["saturated"]]
-    if len(behind):
-        said += f" but from {significant(behind['offered'].iloc[0])} on, where answers fall behind"
-    return f"{said}."
-
-
-def warnings(table: pd.DataFrame, facts: Mapping[str, Any]) -> Iterator[str]:
-    """Where the client may be what limits: it should be able to do far more than it was asked."""
-    reached = {one["clients"]: one["per_second"] for one in facts.get("ceiling", ())}
-    most = max(reached.values(), default=math.inf)
-    for system, rows in table[table["loop"] == "closed"].groupby("system", sort=False):
-        best = rows["achieved"].max()
-        if best > most / 2:
-            yield (
-                f"{system}: {significant(best)} requests a second are more than half of the "
-                f"{significant(most)} that this client can send at all: it may be what limits."
-            )

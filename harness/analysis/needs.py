@@ -6,42 +6,21 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from harness import catalogue
+from harness.analysis import ratios
 from harness.analysis.answer import milliseconds
-from harness.analysis.cost import ArmNeeds, served
-from harness.analysis.costs import CostAnalysis, arm_needs, stand_ins
-from harness.analysis.kept import configurations, models_of
+from harness.analysis.cost import ArmNeeds, needed
+from harness.analysis.costs import CostAnalysis, arm_needs, stand_ins, whole_calls
+from harness.analysis.kept import INDEX, TOKENS, configurations, models_of
+from harness.analysis.need import SAID, Kind, Need
 from harness.analysis.options import FLY, Option
+from harness.analysis.tail import Tail, tail
 from harness.settings import Prices, Workload
 from harness.store import Results
 
-NOTHING = math.nan
-
-
-class Need(NamedTuple):
-    """A figure that a requirement can limit, of the dataset where it is greatest."""
-
-    value: float
-    """NaN where it is not known on every dataset."""
-    at_least: float = NOTHING
-    """What it is known to reach, known whole or not."""
-    high: float = NOTHING
-    """The upper end of its 95 % interval, where it has one."""
-    said: str = ""
-    """What is not known of it, or how it is known."""
-
-
-class Kind(NamedTuple):
-    """What is needed, and where it depends on one, the device that it is needed on."""
-
-    requirement: str
-    """A field of `settings.Requirements`, or `p50_ms`."""
-    device: str = ""
-
-
-Needs = Mapping[tuple[Option, Kind], Need]
+HOLDERS = ("retriever", "reranker")
 
 
 @dataclass(frozen=True)
@@ -54,15 +33,33 @@ class Stock:
     configs: Mapping[str, Mapping[str, Any]]
     whole: Mapping[tuple[str, str, str, str], Mapping[int, Any]]
     """Rows of END_TO_END by dataset, device, system and mode, then by k."""
-    held: Mapping[tuple[str, str], Mapping[str, float]]
-    """GB of vectors per million documents by dataset and system, then by holder."""
+    held: Mapping[tuple[str, str, str], Sequence[tuple[float, str]]]
+    """By dataset, system and holder, of each part its GB per million documents, or NaN and why."""
     bases: Mapping[str, str]
     """By trained model what it was made from."""
+    doubts: ratios.Doubts
+    """How noisy the machine was."""
+
+    @property
+    def settle_s(self) -> float:
+        """Seconds that there were to settle what the planned calls left open, where they were most."""
+        told = [_settings(self.results, name).get("settle_s", 0.0) for name in self.datasets]
+        return max(told, default=0.0)
+
+    @cached_property
+    def tails(self) -> Mapping[tuple[str, str], Mapping[tuple[str, str, int], Tail]]:
+        """By dataset and device the tails of whole queries in ms, by system, mode and k."""
+        places = dict.fromkeys(key[:2] for key in self.whole)
+        return {place: _tails(self.results, *place) for place in places}
 
     @cached_property
     def arms(self) -> Mapping[str, Sequence[ArmNeeds]]:
         """By dataset what a workload multiplies."""
         return {name: arm_needs(self.results, self.costs, name) for name in self.datasets}
+
+    def doubt(self, device: str) -> float:
+        """By what factor equal arms differed on the device, on the dataset where that is most."""
+        return max((self.doubts.get((name, device), math.inf) for name in self.datasets), default=1)
 
 
 def stock(results: Results, costs: CostAnalysis) -> Stock:
@@ -70,18 +67,32 @@ def stock(results: Results, costs: CostAnalysis) -> Stock:
     whole: dict[tuple[str, str, str, str], dict[int, Any]] = {}
     for row in costs.end_to_end.itertuples(index=False):
         whole.setdefault((row.dataset, row.device, row.system, row.mode), {})[int(row.k)] = row
-    held: dict[tuple[str, str], dict[str, float]] = {}
-    columns = ("dataset", "system", "holder", "gb_per_million_documents")
-    for dataset, system, holder, size in zip(*(costs.kept[c] for c in columns), strict=True):
-        here = held.setdefault((dataset, system), {})
-        here[holder] = here.get(holder, 0.0) + float(size)
+    held: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
+    columns = ("dataset", "system", "holder", "gb_per_million_documents", "unknown")
+    for *key, size, unknown in zip(*(costs.kept[c] for c in columns), strict=True):
+        held.setdefault(tuple(key), []).append((float(size), unknown))
     datasets = list(map(str, dict.fromkeys(results.trials["dataset"])))
     bases = {
         one["reference"]: one["base"]
         for facts in results.facts.values()
         for one in facts.get("trainings", ())
     }
-    return Stock(results, costs, datasets, configurations(results), whole, held, bases)
+    doubts = ratios.doubts(costs.noise)
+    return Stock(results, costs, datasets, configurations(results), whole, held, bases, doubts)
+
+
+def _settings(results: Results, dataset: str) -> Mapping[str, Any]:
+    """Those that latency was measured with."""
+    found: Mapping[str, Any] = results.cost_facts.get((dataset, "latency"), {}).get("settings", {})
+    return found
+
+
+def _tails(results: Results, dataset: str, device: str) -> dict[tuple[str, str, int], Tail]:
+    planned = _settings(results, dataset).get("rounds", math.inf)
+    return {
+        arm: tail(1000 * calls["seconds"], calls["query_id"], calls["round"] < planned)
+        for arm, calls in whole_calls(results, dataset, device).items()
+    }
 
 
 def needs(
@@ -100,9 +111,9 @@ def needs(
         found[option, Kind("licence")] = _licence(of.configs.get(option.system), of.bases)
         for device in devices:
             for name, latency in (("p50_ms", _p50), ("p95_ms", _p95)):
-                found[option, Kind(name, device)] = _greatest(
-                    [latency(of, name, device, option, load) for name in of.datasets], of.datasets
-                )
+                each = [latency(of, name, device, option, load) for name in of.datasets]
+                need = _greatest(each, of.datasets)._replace(doubt=of.doubt(device))
+                found[option, Kind(name, device)] = need
     if load is not None:
         found |= _served(of, options, devices, load, prices)
     return found
@@ -111,16 +122,25 @@ def needs(
 def _greatest(parts: Sequence[Need], datasets: Sequence[str]) -> Need:
     """The need of all datasets together: the greatest, and known only where all are."""
     known = [part.value for part in parts]
-    least = [x for part in parts for x in (part.value, part.at_least) if not math.isnan(x)]
+    least = [part.lower for part in parts if not math.isnan(part.lower)]
     value = math.nan if any(map(math.isnan, known)) or not known else max(known)
-    high = [part.high for part in parts if part.value == value and not math.isnan(part.high)]
+    most = [part for part in parts if part.value == value]
+    high = [part.high for part in most if not math.isnan(part.high)]
+    low = [part.low for part in most if not math.isnan(part.low)]
     remarks = [
         f"{part.said} on {name}" if len(parts) > 1 else part.said
         for part, name in zip(parts, datasets, strict=True)
         if part.said
     ]
     return Need(
-        value, max(least, default=math.nan), max(high, default=math.nan), "; ".join(remarks)
+        value,
+        max(least, default=math.nan),
+        max(high, default=math.nan),
+        "; ".join(remarks),
+        max(low, default=math.nan),
+        max((part.doubt for part in parts), default=1.0),
+        at_most=max((part.upper for part in parts), default=math.inf),
+        tails=tuple(one for part in parts for one in part.tails),
     )
 
 
@@ -137,7 +157,9 @@ def timed(
 
 def _p50(of: Stock, dataset: str, device: str, option: Option, load: Workload | None) -> Need:
     row = timed(of, dataset, device, option, load)
-    return Need(math.nan if row is None else 1000 * row.p50)
+    if row is None or math.isnan(row.p50):
+        return Need(math.nan)
+    return _interval(row.p50, row.p50_low, row.p50_high)
 
 
 def _p95(of: Stock, dataset: str, device: str, option: Option, load: Workload | None) -> Need:
@@ -149,22 +171,35 @@ def _p95(of: Stock, dataset: str, device: str, option: Option, load: Workload | 
     if row.status != "measured":
         said = f"{median} by prediction, its 95th percentile was not measured"
         return Need(math.nan, 1000 * row.p50, said=said)
-    if math.isnan(row.p95):
-        said = f"{median}, its 95th percentile is not known (calls: {row.calls:,})"
-        return Need(math.nan, 1000 * row.p50, said=said)
-    return Need(1000 * row.p95, 1000 * row.p95, 1000 * row.p95_high)
+    calls = of.tails[dataset, device][option.system, option.mode, row.k]
+    need = Need(math.nan, said=median)
+    if not math.isnan(row.p95):
+        need = _interval(row.p95, row.p95_low, row.p95_high)
+    return need._replace(at_least=calls.low, at_most=calls.high, tails=(calls,))
+
+
+def _interval(seconds: float, low: float, high: float) -> Need:
+    """Seconds as milliseconds; a bound that the calls do not give is as far as can be."""
+    return Need(
+        1000 * seconds,
+        1000 * seconds,
+        math.inf if math.isnan(high) else 1000 * high,
+        low=0.0 if math.isnan(low) else 1000 * low,
+    )
 
 
 def gigabytes(of: Stock, dataset: str, option: Option) -> Need:
-    """GB of vectors per million documents, of all stages together."""
-    held = dict(of.held.get((dataset, option.system), {}))
-    if option.mode == FLY:
-        held.pop("reranker", None)
-    known = sum(held.values())
-    if option.mode == "precomputed" and "reranker" not in held:
-        return Need(math.nan, known, said="the bytes of its token vectors were not counted")
-    if not held:
-        return Need(math.nan, said="the bytes of its index were not counted, for it has no vectors")
+    """GB of the index per million documents, of all stages together; known where every part is."""
+    retriever, reranker = (of.held.get((dataset, option.system, h), ()) for h in HOLDERS)
+    parts = [*retriever, *(() if option.mode == FLY else reranker)]
+    missing = [unknown for size, unknown in parts if math.isnan(size)]
+    if not retriever:
+        missing.append(INDEX.format("first stage's"))
+    if option.mode == "precomputed" and not reranker:
+        missing.append(TOKENS)
+    known = sum(size for size, _ in parts if not math.isnan(size))
+    if missing:
+        return Need(math.nan, known or math.nan, said="; ".join(dict.fromkeys(missing)))
     return Need(known, known)
 
 
@@ -204,16 +239,14 @@ def _served(
     prices: Prices | None,
 ) -> Iterator[tuple[tuple[Option, Kind], Need]]:
     """Memory, and with prices money: those of the retriever and of what reranks together."""
-    rows: dict[tuple[str, ...], Mapping[str, Any]] = {}
-    for dataset in of.datasets:
-        cores = of.results.cost_facts.get((dataset, "latency"), {}).get("threads", 0)
-        rows |= {arm.of: served(arm, load, prices, cores) for arm in of.arms[dataset] if cores}
+    arms = (arm for name in of.datasets for arm in of.arms[name])
+    rows = {arm.of: needed(arm, load, prices) for arm in arms}
     wanted = [name for name in PARTS if name == "memory_gb" or prices is not None]
     for option in options:
         for device in devices:
             stages = [_stages(of, rows, name, device, option) for name in of.datasets]
             for requirement in wanted:
-                each = [_sum(rows, requirement, device) for rows in stages]
+                each = [_sum(rows, requirement, device, of.doubt(device)) for rows in stages]
                 yield (option, Kind(requirement, device)), _greatest(each, of.datasets)
 
 
@@ -234,30 +267,26 @@ def _stages(
     return [] if None in found else [row for row in found if row is not None]
 
 
-SAID = {
-    "p95_ms": "its latency",
-    "gb_per_million_documents": "the bytes of its vectors",
-    "memory_gb": "its memory",
-    "cost_per_month": "its cost",
-}
+SERVED = " (what a server does is known only with its price: `prices: {server_hour: ...}`)"
 
 
-def need_of(needs: Needs, option: Option, kind: Kind) -> Need:
-    """The need, also where nothing at all is known of it."""
-    said = f"{SAID.get(kind.requirement, kind.requirement)} was not measured"
-    return needs.get((option, kind), Need(math.nan, said=said))
-
-
-def _sum(stages: Sequence[Mapping[str, Any]], requirement: str, device: str) -> Need:
+def _sum(stages: Sequence[Mapping[str, Any]], requirement: str, device: str, doubt: float) -> Need:
     column, parts = PARTS[requirement]
     if not stages:
         return Need(math.nan, said=f"{SAID[requirement]} was not measured on {device}")
     value = sum(float(row[column]) for row in stages)
-    known = [float(row[part]) for row in stages for part in parts]
-    at_least = sum(part for part in known if not math.isnan(part))
+    known = [x for row in stages for part in parts if not math.isnan(x := float(row[part]))]
+    at_least = sum(known) if known else math.nan
     if math.isnan(value):
-        return Need(
-            math.nan, at_least, said=f"{SAID[requirement]} was measured in part on {device}"
-        )
-    predicted = requirement == "cost_per_month" and any(r["status"] == "predicted" for r in stages)
-    return Need(value, at_least, said=f"by predicted seconds on {device}" if predicted else "")
+        said = f"{SAID[requirement]} was measured in part on {device}"
+        if math.isnan(sum(float(row.get("compute_month", 0)) for row in stages)):
+            said += SERVED * any(row["served"] is True for row in stages)
+        return Need(math.nan, at_least, said=said)
+    if requirement == "memory_gb":
+        return Need(value, at_least)
+    if any(row["status"] == "predicted" for row in stages):
+        said = f"by predicted seconds on {device}"
+        return Need(value, at_least, math.inf, said, low=0.0)
+    timed = sum(float(row["compute_month"]) for row in stages)
+    moved = (value - timed + timed * doubt) / value if timed else 1.0
+    return Need(value, at_least, doubt=moved)

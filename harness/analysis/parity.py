@@ -113,17 +113,17 @@ def agreement(expected: Scored, found: Scored) -> Agreement:
 
 def speeds(results: Results) -> pd.DataFrame:
     """Columns SPEEDS; empty where latency was not measured."""
-    parts = []
+    parts, calls = [], results.costs["calls"]
+    doubts = ratios.doubts(ratios.noise(calls, results.plan["seed"]))
     for dataset in dict.fromkeys(results.trials["dataset"]):
         facts = results.cost_facts.get((dataset, "latency"), {})
-        calls = results.costs["calls"]
         for model, first, others in _groups(results, str(dataset)):
             for mode in MODES:
                 timed = stand_ins(facts, mode)
                 reference = timed.get(first, first)
                 arms = {timed.get(system, system) for system in (first, *others)}
                 here = calls[(calls["dataset"] == dataset) & calls["system"].isin(arms)]
-                table = ratios.ratio_to(here, reference, mode, results.plan["seed"])
+                table = ratios.ratio_to(here, reference, mode, results.plan["seed"], doubts)
                 for system in others:
                     mine = (table["system"] == timed.get(system, system)) & (table["mode"] == mode)
                     named = {"model": model, "system": system, "reference": first}

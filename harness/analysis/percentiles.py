@@ -57,7 +57,7 @@ def order_ranks(n: int, percent: int) -> Ranks:
 
 def _rank(n: int, percent: int) -> int:
     """How many counts of values below the percentile have a cumulated probability <= TAIL."""
-    return int(np.searchsorted(_below(n, percent), TAIL, side="right"))
+    return int(np.searchsorted(binomial(n, percent), TAIL, side="right"))
 
 
 @lru_cache(maxsize=4096)
@@ -76,13 +76,13 @@ def _position(n: int, percent: int) -> float:
     rank = _rank(n, percent)
     if rank == 0:
         return math.nan
-    below = _below(n, percent)
+    below = binomial(n, percent)
     share = (TAIL - below[rank - 1]) / (below[rank] - below[rank - 1])
     near = (n - rank) * percent * share
     return rank + float(near / (near + rank * (100 - percent) * (1 - share)))
 
 
-def _below(n: int, percent: int) -> NDArray[np.float64]:
+def binomial(n: int, percent: int) -> NDArray[np.float64]:
     """P(B <= k) for k = 0 .. n, where B of `n` values lie below the percentile."""
     p = percent / 100
     k = np.arange(n + 1)

@@ -1,13 +1,14 @@
 """How many times as long one arm takes as another: calls of the same query and round, in pairs.
 
 Arms are called in turn, so what the machine does meanwhile falls on both calls of a pair and
-leaves their ratio.
+leaves their ratio. Not all of it: two equal arms show how far ratios may be off, and by that factor
+every interval is widened.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,10 +28,15 @@ ARM = ["dataset", "device", "k", "system", "mode"]
 PAIR = ["dataset", "device", "k", "round", "query_id"]
 
 RATIOS = (*ARM, "ratio", "low", "high", "pairs", "queries")
-"""One row an arm and k: the geometric mean of its seconds over those of the reference."""
+"""One row an arm and k: the geometric mean of its seconds over those of the reference. The bounds
+are widened by what two equal arms differed by, and NaN where that is not known."""
 
 NOISE = (*RATIOS, "half_width", "noisy")
-"""One row an A/A pair and k; `half_width` 0.02: differences under 2 % are not seen here."""
+"""One row an A/A pair and k, its bounds not widened; `half_width` 0.02: differences under 2 % are not
+seen here."""
+
+Doubts = Mapping[tuple[str, str], float]
+"""By dataset and device what `doubt` gives."""
 
 Values = NDArray[np.float64]
 
@@ -42,8 +48,16 @@ class Ratio(NamedTuple):
     low: float
     high: float
 
+    def widened(self, doubt: float) -> Ratio:
+        """With bounds that are farther by this factor, and no bounds where it is infinite."""
+        if math.isinf(doubt):
+            return Ratio(self.ratio, math.nan, math.nan)
+        return Ratio(self.ratio, self.low / doubt, self.high * doubt)
 
-def ratio_to(calls: pd.DataFrame, system: str, mode: str, seed: int) -> pd.DataFrame:
+
+def ratio_to(
+    calls: pd.DataFrame, system: str, mode: str, seed: int, doubts: Doubts
+) -> pd.DataFrame:
     """Columns RATIOS: every other arm that reranks over the arm `system`, `mode`, at equal k.
 
     Of an arm that retrieves, every other that retrieves. Arms that share no pair of calls with it
@@ -52,7 +66,7 @@ def ratio_to(calls: pd.DataFrame, system: str, mode: str, seed: int) -> pd.DataF
     alike = (calls["mode"] == "retrieve") == (mode == "retrieve")
     first = calls[(calls["copy"] == 0) & alike]
     is_reference = (first["system"] == system) & (first["mode"] == mode)
-    return _paired(first[~is_reference], first[is_reference], PAIR, seed)
+    return _paired(first[~is_reference], first[is_reference], PAIR, seed, doubts)
 
 
 def noise(calls: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -68,14 +82,39 @@ def noise(calls: pd.DataFrame, seed: int) -> pd.DataFrame:
     return table.assign(half_width=np.sqrt(high / low) - 1, noisy=~quiet)[list(NOISE)]
 
 
+def doubt(noise: pd.DataFrame) -> float:
+    """By what factor figures of equal work may differ: the farthest bound of columns NOISE from 1.
+
+    Infinite where no two equal arms were timed, or with too few queries for an interval: a machine
+    is not taken for quiet unseen.
+    """
+    seen = noise[["low", "high"]].dropna().to_numpy(dtype=np.float64)
+    return float(np.exp(np.abs(np.log(seen)).max())) if len(seen) else math.inf
+
+
+def doubts(noise: pd.DataFrame) -> Doubts:
+    """The doubt of each dataset and device that has two equal arms, from columns NOISE."""
+    return {
+        (str(dataset), str(device)): doubt(rows)
+        for (dataset, device), rows in noise.groupby(["dataset", "device"], sort=False)
+    }
+
+
 def _paired(
-    calls: pd.DataFrame, reference: pd.DataFrame, on: Sequence[str], seed: int
+    calls: pd.DataFrame,
+    reference: pd.DataFrame,
+    on: Sequence[str],
+    seed: int,
+    doubts: Doubts | None = None,
 ) -> pd.DataFrame:
+    """Columns RATIOS; without `doubts` the bounds are not widened."""
     pairs = calls.merge(reference[[*on, "seconds"]], on=list(on), suffixes=("", "_reference"))
     rows = []
     for arm, group in pairs.groupby(ARM, sort=False):
         seconds = group[["seconds", "seconds_reference"]].to_numpy(dtype=np.float64)
         found = geometric_mean(seconds[:, 0] / seconds[:, 1], group["query_id"], seed)
+        if doubts is not None:
+            found = found.widened(doubts.get((str(arm[0]), str(arm[1])), math.inf))
         rows.append((*arm, *found, len(group), group["query_id"].nunique()))
     numbers = dict.fromkeys(("ratio", "low", "high"), float)
     return pd.DataFrame(rows, columns=list(RATIOS)).astype(numbers)

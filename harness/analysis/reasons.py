@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from harness.analysis.answer import significant
+from harness.analysis.answer import chance, interval, not_shown, significant
 from harness.analysis.decision_words import (
+    NAMED,
+    NOISE,
     figure,
     gain_words,
-    interval,
     listed,
     misses,
+    tested,
     unknowns,
 )
-from harness.analysis.needs import need_of
+from harness.analysis.need import need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
-from harness.analysis.rule import Case, Choice, ranked, standings
+from harness.analysis.rule import Case, Choice, Price, ranked, standings
 
 
 def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
@@ -40,12 +43,12 @@ def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
 
 
 def _ready(case: Case, choice: Choice, metric: str) -> Iterator[str]:
-    row, count = case.gains.of[choice.option.system], len(case.gains.of)
-    among = f", also after Holm's correction for the {count} systems that were compared"
+    row, count = case.gains.of[choice.option.system], case.gains.family
+    among = f", also after Holm's correction for the {count} comparisons with it" * (count > 1)
     yield (
         f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
         f"{case.baseline.name}: the lower bound reaches {case.smallest:g}, the smallest gain that "
-        f"matters{among if count > 1 else ''} (p = {row.p_holm:.4f})."
+        f"matters{among} ({chance(row.p_holm)})."
     )
     yield _met(case, choice.option)
     ready = ranked(case, "shown", standings(case), ("in",))
@@ -64,8 +67,14 @@ def _met(case: Case, option: Option) -> str:
         if kind.requirement == "licence":
             parts.append("its models may be used commercially")
         else:
-            near = " (its interval reaches beyond)" if need.high > limit else ""
-            parts.append(f"{figure(kind, need.value)}, {limit:,g} allowed{near}")
+            shown = tested(need.seen(limit), limit)
+            if math.isnan(need.value):
+                parts.append(shown)
+                continue
+            near = "its interval reaches beyond" if need.high > limit and not shown else ""
+            near = near or (f"more{NOISE}" if need.value * need.doubt > limit else "")
+            notes = f" ({'; '.join(filter(None, (near, shown)))})" if near or shown else ""
+            parts.append(f"{figure(kind, need.value)}, {limit:,g} allowed{notes}")
     return f"It meets what is required: {'; '.join(parts)}."
 
 
@@ -83,24 +92,56 @@ def _cheaper(case: Case, choice: Choice, metric: str) -> Iterator[str]:
                 f"lost by it ({lost}) is shown to be less than {case.smallest:g}."
             )
             return
-        if loss.low <= case.smallest:
+        if not loss.low > case.smallest:
             yield (
                 f"{option.name} is cheaper ({figure(kind, of[option])} instead of "
                 f"{significant(of[choice.best])}). It is not shown to be worse by more than "
                 f"{case.smallest:g}, but nor is it shown not to be: what is lost by it is {lost}."
             )
+    yield from _untold(case, choice.best, choice.price, choice.untold)
+
+
+def _untold(case: Case, best: Option, price: Price, options: Sequence[Option]) -> Iterator[str]:
+    """That a system by which nothing is lost that matters may be cheaper, and why that is not shown."""
+    for option in options[:NAMED]:
+        needs = f"{figure(price.kind, price.of[option])} instead of {significant(price.of[best])}"
+        if price.kind.device:
+            why = (
+                need_of(case.needs, option, price.kind).said
+                or "that is within the noise of its times"
+            )
+        else:
+            why = "; ".join(_pace(case, option, best, device) for device in case.devices)
+            why = f"it is not shown to be no slower ({why or 'no latency was measured'})"
+        yield (
+            f"{option.name} needs {needs}, and what is lost by it is shown to be less than "
+            f"{case.smallest:g}, but {best.name} is taken: {why}."
+        )
+
+
+def _pace(case: Case, option: Option, best: Option, device: str) -> str:
+    ratio, low, high = case.pace(option, best, device)
+    if math.isnan(ratio):
+        return f"not timed beside it on {device}"
+    bounds = "no interval" if math.isnan(low) else f"{low:.3g}, {high:.3g}"
+    return f"{ratio:.3g} times as long on {device} [{bounds}]"
 
 
 def _undecided(case: Case, choice: Choice, metric: str) -> Iterator[str]:
     row = case.gains.of[choice.option.system]
     yield (
         f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
-        f"{case.baseline.name}. That looks like more than {case.smallest:g}, the smallest gain that "
-        f"matters, but {case.gains.queries:,} queries do not show it (p = {row.p_holm:.4f} after "
-        f"Holm's correction for {len(case.gains.of)} compared)."
+        f"{case.baseline.name}. {_beats(row)} looks like more than {case.smallest:g}, the "
+        f"smallest gain that matters, but {case.gains.queries:,} queries do not show it "
+        f"({chance(row.p_holm)} after Holm's correction for {case.gains.family} compared)."
     )
     if said := unknowns(case, choice.option):
         yield f"Whether it meets what is required is not known either: {said}."
+
+
+def _beats(row: Any) -> str:
+    """Where a gain is shown and not its size: which of the two is meant."""
+    return "That there is a gain is shown. It" if row.verdict == "better" else "That"
 
 
 def _hidden(case: Case, choice: Choice, metric: str) -> Iterator[str]:
@@ -120,16 +161,7 @@ def _nothing(case: Case, choice: Choice, metric: str) -> Iterator[str]:
         if one.system not in case.invalid
     ]
     if able:
-        most = max(able, key=lambda one: case.gains.of[one.system].gain)
-        which = " that no requirement rules out" if case.limits else ""
-        yield (
-            f"Of the {len(able)} systems{which}, {most.name} gains most: "
-            if len(able) > 1
-            else f"The only other system{which}, {most.name}, gains "
-        ) + (
-            f"{gain_words(case, metric, most.system)} over {choice.option.name}, which is less than "
-            f"{case.smallest:g}, the smallest gain that matters."
-        )
+        yield _most(case, able, metric)
     else:
         yield f"No system but {choice.option.name} meets the requirements."
     if stands[case.baseline] == "unknown":
@@ -137,6 +169,33 @@ def _nothing(case: Case, choice: Choice, metric: str) -> Iterator[str]:
             f"Whether {case.baseline.name} itself meets what is required is not known: "
             f"{unknowns(case, case.baseline)}."
         )
+
+
+def _most(case: Case, able: Sequence[Option], metric: str) -> str:
+    """The greatest gain of those that could be adopted, which is no gain that matters."""
+    most = max(able, key=lambda one: case.gains.of[one.system].gain)
+    row, which = case.gains.of[most.system], " that no requirement rules out" * bool(case.limits)
+    gain = gain_words(case, metric, most.system)
+    many = f"Of the {len(able)} systems{which}, "
+    if row.verdict == "same":
+        who = f"none of the {len(able)} systems" if len(able) > 1 else "the only other system"
+        return f"By {metric} {who}{which} differs from {case.baseline.name} in any query."
+    if row.gain <= 0:
+        who = (
+            f"{many}none gains; the nearest, {most.name},"
+            if len(able) > 1
+            else (f"The only other system{which}, {most.name},")
+        )
+        return f"{who} differs by {gain}, {not_shown(row, case.gains.family)}."
+    who = (
+        f"{many}{most.name} gains most: "
+        if len(able) > 1
+        else (f"The only other system{which}, {most.name}, gains ")
+    )
+    return (
+        f"{who}{gain} over {case.baseline.name}, which is less than {case.smallest:g}, the smallest "
+        "gain that matters."
+    )
 
 
 def _blocked(case: Case, choice: Choice) -> Iterator[str]:
@@ -172,5 +231,5 @@ def _furthest(case: Case, option: Option) -> float:
     for kind, limit in case.limits.items():
         need = need_of(case.needs, option, kind)
         if verdict(need, limit) == "out":
-            found.append(need.at_least / limit if limit else math.inf)
+            found.append(need.lower / limit if limit else math.inf)
     return max(found)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
-from harness.analysis.answer import significant, subsets
-from harness.analysis.decision_words import figure
-from harness.analysis.needs import Kind, need_of
+from harness.analysis.answer import interval, significant, subsets
+from harness.analysis.decision_words import factor_words, figure
+from harness.analysis.need import Kind, need_of
 from harness.analysis.options import Option
 from harness.analysis.rule import Case, Choice
 from harness.analysis.terms import terms
@@ -28,14 +29,19 @@ WEIGHED = {
 
 
 def remarks(
-    results: Results, case: Case, choice: Choice, devices: Sequence[str], alarms: pd.DataFrame
+    results: Results, case: Case, choice: Choice, noise: pd.DataFrame, alarms: pd.DataFrame
 ) -> Iterator[str]:
-    """Where it holds, what it costs beside the baseline, what was not required, and cautions."""
+    """Where it holds, what it costs beside the baseline, what was not required, and cautions.
+
+    `noise` has columns NOISE.
+    """
     asked = terms(results)
     if choice.answer == "adopt":
         yield from _by_dataset(case, choice)
-        yield from _price_of(case, choice, devices)
+        yield from _price_of(case, choice)
+        yield from _not_timed(results, case, choice.option)
         yield from _at_other_candidates(results, asked.workload, choice.option)
+    yield from _noisy(case, noise)
     if choice.answer != "assess" and case.limits:
         yield from _not_required(asked)
     yield from _cautions(alarms, (choice.option.system, case.baseline.system))
@@ -47,12 +53,12 @@ def _by_dataset(case: Case, choice: Choice) -> Iterator[str]:
     """Of several datasets each by itself, for a mean hides where a system loses."""
     if len(case.gains.by_dataset) < 2:
         return
-    gained = {
-        name: means[choice.option.system] - means[case.baseline.system]
-        for name, means in case.gains.by_dataset.items()
-    }
-    lost = [name for name, gain in gained.items() if gain < 0]
-    said = ", ".join(f"{gain:+.3f} on {name}" for name, gain in gained.items())
+    gained = {name: of[choice.option.system] for name, of in case.gains.by_dataset.items()}
+    lost = [name for name, gain in gained.items() if gain.high < 0]
+    said = ", ".join(
+        f"{gain.value:+.3f} {interval(gain.low, gain.high)} on {name}"
+        for name, gain in gained.items()
+    )
     yield f"That is the mean over {len(gained)} datasets: {said}."
     if lost:
         yield f"It loses on {', '.join(lost)}."
@@ -70,10 +76,10 @@ def either(words: Sequence[str]) -> str:
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _price_of(case: Case, choice: Choice, devices: Sequence[str]) -> Iterator[str]:
+def _price_of(case: Case, choice: Choice) -> Iterator[str]:
     """What it needs beside what the baseline needs."""
     wanted = [Kind("gb_per_million_documents")]
-    for device in devices:
+    for device in case.devices:
         for names in (("p95_ms", "p50_ms"), ("cost_per_month",)):
             kinds = [Kind(name, device) for name in names]
             wanted += [kind for kind in kinds if _both(case, choice, kind)][:1]
@@ -89,6 +95,40 @@ def _price_of(case: Case, choice: Choice, devices: Sequence[str]) -> Iterator[st
 def _both(case: Case, choice: Choice, kind: Kind) -> tuple[float, float] | None:
     mine, theirs = (need_of(case.needs, one, kind).value for one in (choice.option, case.baseline))
     return None if math.isnan(mine) or math.isnan(theirs) else (mine, theirs)
+
+
+def _not_timed(results: Results, case: Case, option: Option) -> Iterator[str]:
+    """That nobody knows how long it takes, where others were timed, and why."""
+    for device in case.devices:
+        if math.isnan(need_of(case.needs, option, Kind("p50_ms", device)).value):
+            arms = results.costs["arms"]
+            mine = arms[(arms["system"] == option.system) & (arms["device"] == device)]
+            why = next(filter(None, map(str, mine["reason"])), "")
+            yield f"How long {option.name} takes on {device} was not measured{why and ': '}{why}."
+
+
+def _noisy(case: Case, noise: pd.DataFrame) -> Iterator[str]:
+    """Of each device where times cannot be told apart well: by how much, and the way out."""
+    again = "measure again where nothing else runs (`--results DIR` for results of their own)"
+    for device in case.devices:
+        pairs = noise[noise["device"] == device]
+        noisy = pairs[pairs["noisy"].astype(bool)]
+        if len(noisy):
+            worst = noisy.loc[np.log(noisy["ratio"]).abs().idxmax()]
+            yield (
+                f"The times on {device} are noisy: two equal arms ({worst['system']}, {worst['mode']}, "
+                f"k = {worst['k']}) differed by a factor of {factor_words(worst)}. Nothing is decided by "
+                f"smaller differences of time; to tell them, {again}."
+            )
+        elif pairs.empty and any(kind == Kind("p50_ms", device) for _, kind in _known(case)):
+            yield (
+                f"No two equal arms were timed on {device}, so that nobody knows how noisy its times are. "
+                f"Nothing is decided by differences of time; to tell them, {again}."
+            )
+
+
+def _known(case: Case) -> list[tuple[Option, Kind]]:
+    return [name for name, need in case.needs.items() if not math.isnan(need.value)]
 
 
 def _at_other_candidates(results: Results, load: Workload | None, option: Option) -> Iterator[str]:

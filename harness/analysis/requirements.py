@@ -8,8 +8,9 @@ from typing import Literal
 
 import pandas as pd
 
-from harness.analysis.needs import Kind, Need, Needs, need_of
+from harness.analysis.need import Kind, Need, Needs, need_of
 from harness.analysis.options import Option
+from harness.analysis.tail import Seen
 from harness.settings import Requirements
 
 Verdict = Literal["in", "out", "unknown"]
@@ -18,13 +19,15 @@ Limits = Mapping[Kind, float]
 """The most that is allowed of each kind."""
 
 REQUIREMENTS = (
-    *("system", "mode", "requirement", "device", "limit", "value", "at_least", "high"),
-    *("over", "verdict", "said"),
+    *("system", "mode", "requirement", "device", "limit", "value", "at_least", "at_most", "high"),
+    *("over", "verdict", *Seen._fields, "said"),
 )
-"""One row an option and requirement. `value` is NaN where it was not measured, and then `verdict` is
-`unknown` unless `at_least` is above the limit; `high` is the upper end of the value's interval;
-`over` is how far the value (else `at_least`) lies above the limit, as a share of it. For `licence`
-the value is the number of models whose licence forbids commercial use, and the limit 0."""
+"""One row an option and requirement. `value` is NaN where it was not measured, or the calls carry no
+percentile. `verdict` is `in` where `at_most` keeps to the limit, `out` where `at_least` is above it,
+else `unknown`; `high` is the upper end of the value's interval; `over` is how far the value (else
+`at_least`) lies above the limit, as a share of it. What follows is the test of a percentile, as in
+`tail.Seen`: NaN, with an empty `outcome`, where nothing was timed and of other requirements. For
+`licence` the value is the number of models whose licence forbids commercial use, and the limit 0."""
 
 
 def limits(requirements: Requirements, devices: Sequence[str]) -> dict[Kind, float]:
@@ -42,10 +45,10 @@ def limits(requirements: Requirements, devices: Sequence[str]) -> dict[Kind, flo
 
 
 def verdict(need: Need, limit: float) -> Verdict:
-    """Whether the need keeps to the limit; what was not measured is neither in nor out."""
-    if need.value <= limit:
+    """Whether the need is shown to keep to the limit, or not to; else it is neither in nor out."""
+    if need.upper <= limit:
         return "in"
-    return "out" if need.value > limit or need.at_least > limit else "unknown"
+    return "out" if need.lower > limit else "unknown"
 
 
 def standing(option: Option, needs: Needs, limits: Limits) -> Verdict:
@@ -60,8 +63,9 @@ def requirements_table(options: Sequence[Option], needs: Needs, limits: Limits) 
     for option in options:
         for kind, limit in limits.items():
             need = need_of(needs, option, kind)
-            reached = need.at_least if math.isnan(need.value) else need.value
+            reached = need.lower if math.isnan(need.value) else need.value
             over = reached / limit - 1 if limit else math.nan
-            figures = (limit, need.value, need.at_least, need.high, over)
-            rows.append((*option, *kind, *figures, verdict(need, limit), need.said))
+            figures = (limit, need.value, need.at_least, need.at_most, need.high, over)
+            seen = need.seen(limit) or ("", *(math.nan,) * 4)
+            rows.append((*option, *kind, *figures, verdict(need, limit), *seen, need.said))
     return pd.DataFrame(rows, columns=list(REQUIREMENTS))

@@ -77,18 +77,14 @@ def _closed(columns: stats.Columns, seed: int) -> stats.Columns:
     """Share of the gap that each system closed, with its interval: shape (systems, 3).
 
     `columns` of shape (queries, systems, 3) are first stage, rerank and ceiling; the interval is
-    that of the bootstrap of the ratio of means over queries. NaN where there is no gap.
+    that of the ratio of means over random halves of the queries. NaN where there is no gap.
     """
     queries, systems, _ = columns.shape
     shares = _share(columns.mean(axis=0))
-    if queries < 2:
+    if queries < stats.FEWEST:
         return np.column_stack([shares, np.full((systems, 2), np.nan)])
-    drawn = stats.resampled_means(columns.reshape(queries, -1), seed).reshape(-1, systems, 3)
-    tail = (1 - stats.CONFIDENCE) / 2
-    bounds = np.full((2, systems), np.nan)
-    known = np.isfinite(shares)
-    bounds[:, known] = np.nanquantile(_share(drawn)[:, known], [tail, 1 - tail], axis=0)
-    return np.column_stack([shares, *bounds])
+    means = stats.means_of_halves([columns.reshape(queries, -1)], seed).reshape(-1, systems, 3)
+    return np.column_stack([shares, *stats.bounds(_share(means))])
 
 
 def _share(means: stats.Columns) -> stats.Columns:
@@ -138,7 +134,7 @@ def unjudged(results: Results) -> pd.DataFrame:
     """
     baseline, parts = results.plan["baseline"], []
     for dataset, values, readings in _by_dataset(results):
-        if not _some_judged_not_relevant(results, dataset):
+        if not some_judged_not_relevant(results, dataset):
             continue
         condensed = wide(readings[readings["reading"] == CONDENSED])
         names = [
@@ -165,6 +161,10 @@ def unjudged(results: Results) -> pd.DataFrame:
     return _joined(parts, UNJUDGED)
 
 
-def _some_judged_not_relevant(results: Results, dataset: str) -> bool:
+def some_judged_not_relevant(results: Results, dataset: str) -> bool:
+    """Whether a document was judged and found not relevant, so that being unjudged says something.
+
+    Where all judgements are of relevant documents, judged@10 is precision@10.
+    """
     known = [facts["dataset"] for (name, _), facts in results.facts.items() if name == dataset]
     return any(facts.get("judged_not_relevant", 1) for facts in known) or not known

@@ -7,7 +7,9 @@
 3. Of those that are ready, the best has the greatest lower bound. A cheaper one takes its place if
    what is lost by it is shown to be at most the smallest gain that matters: the upper bound of the
    loss, at a confidence shared among all cheaper ones. Cheaper is what costs less a month; without
-   prices, what keeps fewer bytes of vectors and is no slower, for else time is paid for bytes. So what is given up does not matter by the
+   prices, what stores fewer bytes and is no slower, for else time is paid for bytes. Both
+   must be shown: what was not measured is never cheaper nor as fast, and a difference of times that
+   two equal arms might have too shows nothing. So what is given up does not matter by the
    experiment's own word, and what is saved is certain. That no loss is shown would not do: with few
    queries that holds for anything.
 4. Without any that is ready, something worth measuring comes before the baseline: a requirement of a
@@ -18,17 +20,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from harness.analysis import ratios, stats
 from harness.analysis.gains import Gains, Loss
-from harness.analysis.needs import Kind, Needs, need_of
+from harness.analysis.need import Kind, Needs, less, need_of
 from harness.analysis.options import Option
+from harness.analysis.ratios import Ratio
 from harness.analysis.requirements import Limits, Verdict, standing
 
 Answer = Literal["adopt", "keep", "assess"]
+
+Pace = Callable[[Option, Option, str], Ratio]
+"""How many times as long the first option's whole query takes as the second's on a device; NaN where
+that was not measured or has no bounds."""
 
 Ground = Literal[
     "ready",
@@ -56,6 +63,11 @@ class Case:
     smallest: float
     invalid: Mapping[str, str]
     """By system the alarm that blocks it."""
+    devices: Sequence[str]
+    """Where it is to be served."""
+    pace: Pace
+    settle_s: float = 0.0
+    """Seconds in which more calls could be made of what was open."""
 
 
 class Price(NamedTuple):
@@ -84,6 +96,8 @@ class Choice(NamedTuple):
     cheaper: Sequence[Cheaper] = ()
     """Of those that are ready, the cheaper ones, the cheapest first."""
     price: Price | None = None
+    untold: Sequence[Option] = ()
+    """Those that would take its place, were they shown to be cheaper, or no slower."""
 
 
 def choose(case: Case) -> Choice:
@@ -137,39 +151,51 @@ def ranked(
 
 
 def _cheapest(case: Case, ready: Sequence[Option]) -> Choice:
+    """The best of those that are ready, or a cheaper one by which nothing is lost that matters."""
     best = ready[0]
-    price = _price(case.needs, ready)
+    price = _price(case, ready)
     if price is None:
         return Choice("adopt", best, "ready", best)
-    less = [one for one in ready if price.of.get(one, price.of[best]) < price.of[best]]
-    less = sorted(less, key=lambda one: price.of[one])
-    confidence = 1 - (1 - stats.CONFIDENCE) / max(len(less), 1)
-    cheaper = [Cheaper(one, case.gains.loss(one.system, best.system, confidence)) for one in less]
-    taken = next((c.option for c in cheaper if c.loss.high <= case.smallest), best)
-    return Choice("adopt", taken, "ready", best, cheaper, price)
+    lower = sorted((x for x in price.of if price.of[x] < price.of[best]), key=lambda x: price.of[x])
+    shown = [one for one in lower if _is_cheaper(case, price.kind, one, best)]
+    confidence = 1 - (1 - stats.CONFIDENCE) / max(len(lower), 1)
+    losses = {one: case.gains.loss(one.system, best.system, confidence) for one in lower}
+    able = [one for one in lower if losses[one].high <= case.smallest]
+    taken = _taken(case, price.kind, [one for one in ready if one in shown and one in able], best)
+    untold = [] if taken != best else [one for one in able if _is_open(case, price.kind, one, best)]
+    cheaper = [Cheaper(one, losses[one]) for one in shown]
+    return Choice("adopt", taken, "ready", best, cheaper, price, untold)
 
 
-def _price(needs: Needs, ready: Sequence[Option]) -> Price | None:
-    """Money where it is known of the best, else the bytes of vectors of those that are no slower."""
-    devices = list(dict.fromkeys(kind.device for _, kind in needs if kind.device))
-    for device in devices:
-        kind = Kind("cost_per_month", device)
-        if known := _known(needs, kind, ready):
+def _taken(case: Case, kind: Kind, able: Sequence[Option], best: Option) -> Option:
+    """The cheapest; of those that it is not shown to be cheaper than, the one that gains most."""
+    if not able:
+        return best
+    needs = {one: need_of(case.needs, one, kind) for one in able}
+    cheapest = min(able, key=lambda one: needs[one].value)
+    return next(one for one in able if not less(needs[cheapest], needs[one]))
+
+
+def _price(case: Case, ready: Sequence[Option]) -> Price | None:
+    """Money where it is known of the best, else the bytes of the index."""
+    kinds = [Kind("cost_per_month", device) for device in case.devices]
+    for kind in (*kinds, Kind("gb_per_million_documents")):
+        values = {one: need_of(case.needs, one, kind).value for one in ready}
+        known = {one: value for one, value in values.items() if not math.isnan(value)}
+        if ready[0] in known:
             return Price(kind, known)
-    kind = Kind("gb_per_million_documents")
-    quick = [one for one in ready if not any(_slower(needs, one, ready[0], d) for d in devices)]
-    known = _known(needs, kind, quick)
-    return Price(kind, known) if known else None
+    return None
 
 
-def _known(needs: Needs, kind: Kind, options: Sequence[Option]) -> dict[Option, float]:
-    """What is known of `options`, nothing where it is not known of the first."""
-    values = {one: need_of(needs, one, kind).value for one in options}
-    known = {one: value for one, value in values.items() if not math.isnan(value)}
-    return known if options[0] in known else {}
+def _is_cheaper(case: Case, kind: Kind, one: Option, best: Option) -> bool:
+    """Whether one that needs less is shown to; of bytes alone, whether it is also shown to be no slower."""
+    if kind.device:
+        return less(*(need_of(case.needs, option, kind) for option in (one, best)))
+    paces = [case.pace(one, best, device) for device in case.devices]
+    return bool(paces) and all(pace.high <= ratios.QUIET[1] for pace in paces)
 
 
-def _slower(needs: Needs, option: Option, best: Option, device: str) -> bool:
-    """Whether its median is above that of the best by more than two equal arms may differ."""
-    mine, theirs = (need_of(needs, one, Kind("p50_ms", device)).value for one in (option, best))
-    return mine > theirs * ratios.QUIET[1]
+def _is_open(case: Case, kind: Kind, one: Option, best: Option) -> bool:
+    """Whether one that needs less is not shown to be cheaper, nor to pay for its bytes with time."""
+    paces = [] if kind.device else [case.pace(one, best, device) for device in case.devices]
+    return not _is_cheaper(case, kind, one, best) and not any(pace.low > 1 for pace in paces)

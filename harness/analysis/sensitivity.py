@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from harness.analysis.needs import Kind, need_of
+from harness.analysis.need import Kind, need_of
 from harness.analysis.rule import Case, choose
 from harness.settings import Workload
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
@@ -16,6 +16,13 @@ CONFIDENCE = 0.95
 ALPHA = 0.05
 POWER = 0.8
 """The chance of finding a difference that `detectable` and `queries_needed` are about."""
+FEWEST = 6
+"""Below so many queries a mean has no interval: of all 2^n flips of signs the most extreme alone are
+more than 5 %, so that no value can be ruled out."""
+STEPS = 2_000
+"""Into how many steps the standard deviation of a flipped sum is divided to count all flips."""
+ROUNDING = 1e-9
+"""Differences of this size are those of floats, not of values, which are stored with six decimals."""
 BLOCK = 200
 """Resamples drawn at once: small enough that their memory is used again, which is four times as fast."""
 
@@ -32,44 +39,69 @@ class Intervals(NamedTuple):
 
 
 def mean_intervals(values: Columns, seed: int, confidence: float = CONFIDENCE) -> Intervals:
-    """The mean of each column with its percentile bootstrap interval over queries (Efron 1979).
-
-    All columns see the same resamples. A single query has no interval: its bounds are NaN.
-    """
+    """The mean of each column with its interval over queries, as `macro_intervals` of one dataset."""
     return macro_intervals([values], seed, confidence)
 
 
 def macro_intervals(
     parts: Sequence[Columns], seed: int, confidence: float = CONFIDENCE
 ) -> Intervals:
-    """The mean over datasets of their means over queries, with a bootstrap interval.
+    """The mean over datasets of their means over queries, with an interval.
 
-    Each of `parts` holds the queries of one dataset; queries are resampled inside their dataset,
-    so that a large one counts no more than a small one. The datasets themselves are taken as
-    given: the interval speaks of other queries on these datasets. NaN bounds where one has a
-    single query.
+    Each of `parts` holds the queries of one dataset, and a large one counts no more than a small
+    one. The datasets themselves are taken as given: the interval speaks of other queries on these
+    datasets. It is the paired randomisation test turned around: it holds every value that flips of
+    signs do not rule out at 1 - `confidence` (`means_of_halves`). That datasets differ in the mean
+    only widens it. All columns see the same draws. NaN bounds where a dataset has fewer than FEWEST
+    queries.
     """
     mean = np.mean([part.mean(axis=0) for part in parts], axis=0)
-    if min(len(part) for part in parts) < 2:
+    if min(map(len, parts)) < FEWEST:
         return Intervals(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled_macro_means(parts, seed), [tail, 1 - tail], axis=0)
+    low, high = bounds(means_of_halves(parts, seed), confidence)
     return Intervals(mean, np.minimum(low, mean), np.maximum(high, mean))  # but for rounding
 
 
-def resampled_macro_means(parts: Sequence[Columns], seed: int) -> Columns:
-    """What the intervals of `macro_intervals` are quantiles of, shape (RESAMPLES, columns)."""
-    means = [resampled_means(part, seed + i) for i, part in enumerate(parts)]
-    found: Columns = np.mean(means, axis=0)
+def means_of_halves(parts: Sequence[Columns], seed: int) -> Columns:
+    """Means over random halves of the queries, shape (RESAMPLES, columns); NaN over none of them.
+
+    Every query is in a half or not, by a coin. Let the signs of all differences to a value v be
+    flipped in such a set: the mean gets no smaller where their mean over the set is at most v. So
+    the share of halves with a mean up to v is the one-sided p of the test that the true mean is
+    above v, and the quantiles of these means bound what the test cannot rule out (Hartigan 1969,
+    Using subsample values as typical values). For changes that are symmetrical about their mean the
+    coverage is exact with any number of queries.
+    """
+    shares = np.concatenate([np.full(len(part), 1 / len(part)) for part in parts])
+    columns = np.column_stack([np.concatenate(parts) * shares[:, np.newaxis], shares])
+    chosen = halves(len(columns), seed)
+    blocks = range(0, RESAMPLES, BLOCK)
+    sums = np.concatenate([chosen[start : start + BLOCK] @ columns for start in blocks])
+    with np.errstate(invalid="ignore"):
+        found: Columns = sums[:, :-1] / sums[:, -1:]
     return found
 
 
-def resampled_means(values: Columns, seed: int) -> Columns:
-    """Means of RESAMPLES draws of the queries, shape (RESAMPLES, columns); a draw is one for all."""
-    count = len(values)
-    counts = drawn(count, seed)
-    blocks = range(0, RESAMPLES, BLOCK)
-    return np.concatenate([counts[start : start + BLOCK] @ values / count for start in blocks])
+def bounds(draws: Columns, confidence: float = CONFIDENCE) -> tuple[Columns, Columns]:
+    """Quantiles of each column's draws at both tails; a draw of NaN counts as beyond both.
+
+    NaN where a bound is so not known.
+    """
+    tail, unknown = (1 - confidence) / 2, np.isnan(draws)
+    low = np.sort(np.where(unknown, -np.inf, draws), axis=0)[math.floor(tail * len(draws))]
+    high = np.sort(np.where(unknown, np.inf, draws), axis=0)[math.ceil((1 - tail) * len(draws)) - 1]
+    return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
+
+
+def halves(count: int, seed: int) -> NDArray[np.uint8]:
+    """Which of `count` queries are in each of RESAMPLES random halves: 0 or 1, a row a half."""
+    return _halves(count, RESAMPLES, seed)
+
+
+@lru_cache(maxsize=4)
+def _halves(count: int, resamples: int, seed: int) -> NDArray[np.uint8]:
+    """The draws, stored, because a report's tables share them."""
+    return np.random.default_rng(seed).integers(2, size=(resamples, count), dtype=np.uint8)
 
 
 def drawn(count: int, seed: int) -> NDArray[np.uint8]:
@@ -79,12 +111,12 @@ def drawn(count: int, seed: int) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=4)
 def _drawn(count: int, resamples: int, seed: int) -> NDArray[np.uint8]:
-    """The draws, kept, for a report's tables share them.
+    """The draws, stored, because a report's tables share them.
 
     No query is drawn 256 times: the chance of that is below 1e-500.
     """
     rng = np.random.default_rng(seed)
-    sizes = _blocks(resamples)
+    sizes = [min(BLOCK, resamples - start) for start in range(0, resamples, BLOCK)]
     return np.concatenate([draws(count, size, rng).astype(np.uint8) for size in sizes])
 
 
@@ -98,25 +130,44 @@ def draws(count: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.bincount(cells.ravel(), minlength=size * count).reshape(size, count)
 
 
-def randomisation_p(changes: Columns, seed: int, *, one_sided: bool = False) -> Columns:
+def randomisation_p(changes: Columns, *, one_sided: bool = False) -> Columns:
     """The p of the paired randomisation test over per-query differences, a column each.
 
-    The sign of each query's difference is flipped at random; p = (b + 1) / (B + 1), where b of B
-    flips give a mean at least as far from 0 (Smucker, Allan and Carterette 2007; the + 1 counts
-    the order that was seen, so that p is never 0). With `one_sided` only a mean at least as great
-    counts: a small p speaks for a mean above 0.
+    The share of all 2^n flips of the differences' signs that give a mean at least as far from 0 as
+    the one that was seen (Smucker, Allan and Carterette 2007). With `one_sided` only a mean at least
+    as great counts: a small p speaks for a mean above 0. Nothing is drawn: all flips are counted.
     """
-    mean = changes.mean(axis=0)
-    observed = mean if one_sided else np.abs(mean)
-    rng = np.random.default_rng(seed)
-    rounding = 1e-12 * np.maximum(1.0, np.abs(changes).max(axis=0, initial=0))
-    extreme = np.zeros(changes.shape[1], dtype=np.int64)
-    for size in _blocks(RESAMPLES):
-        signs = rng.integers(2, size=(size, len(changes)), dtype=np.int8) * 2.0 - 1
-        means = signs @ changes / len(changes)
-        extreme += ((means if one_sided else np.abs(means)) >= observed - rounding).sum(axis=0)
-    p: Columns = (extreme + 1) / (RESAMPLES + 1)
+    above, below = np.array([_tails(column) for column in changes.T]).reshape(-1, 2).T
+    p: Columns = above if one_sided else np.minimum(1, 2 * np.minimum(above, below))
     return p
+
+
+def _tails(changes: NDArray[np.float64]) -> tuple[float, float]:
+    """The shares of all flips whose sum is at least, and at most, the one that was seen.
+
+    A flipped sum is at least the one seen where the sizes of a random half of the differences sum
+    to no more than those of the losses. That distribution is counted exactly by the shift algorithm
+    (Streitberg and Roehmel 1986): the sizes as whole numbers of small steps, one after the other
+    added or not. Sums nearer than what rounding to steps does to them (half a step a difference, at
+    random) count as equal.
+    """
+    deviation = math.sqrt(float((changes**2).sum())) / 2
+    if deviation < ROUNDING:
+        return 1.0, 1.0
+    steps = np.rint(changes * (STEPS / deviation)).astype(np.int64)
+    won, lost = int(steps[steps > 0].sum()), -int(steps[steps < 0].sum())
+    sizes = np.sort(np.abs(steps[steps != 0]))
+    least, equal = min(won, lost), int(math.sqrt(len(sizes)) / 2)
+    chance, reached = np.zeros(least + equal + 1), 0
+    chance[0] = 1.0
+    for start in range(0, len(sizes), BLOCK):
+        block = sizes[start : start + BLOCK]
+        for size in block[block < len(chance)].tolist():
+            reached = min(reached + size, len(chance) - 1)
+            chance[size : reached + 1] += chance[: reached + 1 - size]
+        chance *= 0.5 ** len(block)  # halved for each of the block, before it grows too large
+    rare, common = float(chance.sum()), 1 - float(chance[: max(least - equal, 0)].sum())
+    return (rare, common) if lost <= won else (common, rare)
 
 
 def effect_sizes(changes: Columns) -> Columns:
@@ -158,11 +209,6 @@ def _deviations(changes: Columns) -> Columns:
         return np.full(changes.shape[1], np.nan)
     found: Columns = changes.std(axis=0, ddof=1)
     return found
-
-
-def _blocks(resamples: int) -> Iterator[int]:
-    for start in range(0, resamples, BLOCK):
-        yield min(BLOCK, resamples - start)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

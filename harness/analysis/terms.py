@@ -7,6 +7,7 @@ from typing import Any
 
 from harness import registry
 from harness.errors import ConfigError
+from harness.rules import measures_quality
 from harness.settings import Decision
 from harness.store import Results
 
@@ -18,7 +19,7 @@ def terms(results: Results) -> Decision:
 
 def objective(results: Results) -> str:
     """The metric that a gain is measured by."""
-    return terms(results).objective or str(results.plan["metrics"][0])
+    return terms(results).objective or next(filter(measures_quality, results.plan["metrics"]))
 
 
 def with_decision(results: Results, **changes: Any) -> Results:

@@ -58,7 +58,7 @@ class Verdict(NamedTuple):
     change: float
     low: float
     high: float
-    """Mean change with its bootstrap interval; NaN for a single query."""
+    """Mean change with its interval; NaN bounds below `stats.FEWEST` queries."""
     p: float
     """That no loss of the margin or more is ruled out by chance, after Holm; NaN if nothing changed."""
     better: bool
@@ -87,14 +87,14 @@ def verdicts(compared: Sequence[Compared], seed: int) -> list[Verdict]:
     """One verdict each, in order; those without any change are no part of Holm's family."""
     found = [UNCHANGED] * len(compared)
     changed = [i for i, one in enumerate(compared) if (np.abs(one.changes) > SAME).any()]
-    means, p = _means(compared, changed, seed), _p_values(compared, changed, seed)
+    means, p = _means(compared, changed, seed), _p_values(compared, changed)
     for i in changed:
         found[i] = _verdict(compared[i], means[i], p[i], len(changed))
     return found
 
 
 class _Mean(NamedTuple):
-    """A mean change with its bootstrap interval."""
+    """A mean change with its interval."""
 
     change: float
     low: float
@@ -130,12 +130,12 @@ def _means(compared: Sequence[Compared], changed: Sequence[int], seed: int) -> d
     return found
 
 
-def _p_values(compared: Sequence[Compared], changed: Sequence[int], seed: int) -> dict[int, _P]:
+def _p_values(compared: Sequence[Compared], changed: Sequence[int]) -> dict[int, _P]:
     families: tuple[dict[str, float], ...] = ({}, {}, {})
     for group, changes in _columns(compared, changed):
         allowed = np.array([compared[i].margin - compared[i].noise for i in group])
         columns = np.hstack([changes + allowed, -changes, changes])
-        found = stats.randomisation_p(columns, seed, one_sided=True).reshape(3, -1)
+        found = stats.randomisation_p(columns, one_sided=True).reshape(3, -1)
         for family, row in zip(families, found.tolist(), strict=True):
             family.update(zip(map(str, group), row, strict=True))
     kept, lost, gained = map(stats.holm, families)

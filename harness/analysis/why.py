@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from harness.registry import did_you_mean
 from harness.store import Results
 
 RANKED = ("doc_id", "relevance", "system", "rank", "score", "truncated")
-"""One row a document and system that ranked it; `relevance` is NaN where nobody judged it,
-`truncated` whether the system's model read only part of it (None where that is not known)."""
+"""One row a document and system that ranked it; `relevance` is NaN where nobody judged it, `score`
+NaN below the documents that the system's reranker scored, `truncated` whether the system's last model
+read only part of the document (None where that is not known, or it read none of it)."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,19 @@ def _of_system(
     results: Results, dataset: str, system: str, query_id: str, judged: Mapping[str, int]
 ) -> pd.DataFrame:
     hits = results.run(dataset, system).get(query_id, ())
+    made_by = results.facts[dataset, system]["system"]
+    scored = made_by["depth"]["rerank"] if made_by["reranker"] else len(hits)
     lengths = results.lengths(dataset, system)
-    reached = lengths is not None and query_id in lengths.room
+    known = lengths.docs if lengths is not None and query_id in lengths.room else {}
     rows = [
         (
             hit.doc_id,
             judged.get(hit.doc_id),
             system,
             rank,
-            hit.score,
+            hit.score if rank <= scored else math.nan,
             lengths.truncated(query_id, hit.doc_id)
-            if lengths is not None and reached and hit.doc_id in lengths.docs
+            if lengths is not None and rank <= scored and hit.doc_id in known
             else None,
         )
         for rank, hit in enumerate(hits, start=1)

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
-from harness.data import Dataset, Doc, Qrels, Query
+from harness import ids
+from harness.data import Dataset, Doc, Query
+from harness.datasets._qrels import FORMATS, Placed, read_judgements
 from harness.errors import DataError
-from harness.files import open_text, sha256
+from harness.files import sha256, text_lines
 from harness.protocols import PLACE
 
 Item = TypeVar("Item", Doc, Query)
 
-
-class Judgement(NamedTuple):
-    """One line of a qrels file."""
-
-    query_id: str
-    doc_id: str
-    relevance: int
+SELF_HITS_FROM = 0.1
+"""Share of the queries that are documents, above which that is said."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +27,12 @@ class Files:
 
     path: str = field(metadata=PLACE)
     """The folder; the paths below are inside it unless they are absolute."""
-    split: str = "test"
+    split: str = field(default="test", metadata=PLACE)
     """Which judgements: `qrels/SPLIT.tsv`, unless `qrels` names a file."""
     format: Literal["beir", "tsv", "trec"] = "beir"
-    """`beir`: corpus.jsonl, queries.jsonl, qrels with a header line. `tsv`: MS MARCO's
+    """`beir`: corpus.jsonl, queries.jsonl, qrels of three columns. `tsv`: MS MARCO's
     collection.tsv and queries.tsv (id, text) and four-column qrels. `trec`: BEIR's documents and
-    queries with four-column TREC qrels."""
+    queries with four-column TREC qrels. Qrels may have a header line that names the columns."""
     corpus: str | None = field(default=None, metadata=PLACE)
     """The file of documents, if not the format's own name."""
     queries: str | None = field(default=None, metadata=PLACE)
@@ -78,7 +75,7 @@ class Files:
         queries = _unique(
             _tsv(files["queries"], Query) if tsv else _jsonl_queries(files["queries"])
         )
-        judged = QRELS_FORMATS[self.format](files["qrels"])
+        judged = read_judgements(files["qrels"], FORMATS[self.format])
         return assembled(
             self.label(), docs, queries, judged, str(files["qrels"]), self.drop_self_hits
         )
@@ -101,56 +98,100 @@ def assembled(
     label: str,
     docs: Sequence[Doc],
     queries: Sequence[Query],
-    judgements: Sequence[tuple[str, Judgement]],
+    judgements: Iterable[Placed],
     qrels_name: str,
     drop_self_hits: bool,
 ) -> Dataset:
     """One dataset of parts, with notes that count what does not fit.
 
     `judgements` come with the place where each stands. Raises DataError for a judgement of an
-    unknown query, one that contradicts another, or if no document or no judged query is left.
+    unknown query, one that contradicts another, if no document or no judged query is left, or if
+    (nearly) no judged document is in the corpus.
     """
-    known_queries = {query.query_id for query in queries}
-    known_docs = {doc.doc_id for doc in docs}
+    known = {query.query_id for query in queries}
     qrels: dict[str, dict[str, int]] = {}
-    unknown_docs = 0
     for place, (query_id, doc_id, relevance) in judgements:
-        if query_id not in known_queries:
-            raise DataError(f"{place}: the query {query_id!r} is judged but not among the queries.")
+        if query_id not in known:
+            raise DataError(f"{place}: {_unknown_query(query_id, known, docs)}")
         judged = qrels.setdefault(query_id, {})
         if judged.setdefault(doc_id, relevance) != relevance:
             raise DataError(
                 f"{place}: query {query_id!r} and document {doc_id!r} were judged "
                 f"{judged[doc_id]} before and {relevance} here."
             )
-        unknown_docs += doc_id not in known_docs
     kept = [query for query in queries if query.query_id in qrels]
     if not docs:
         raise DataError(f"The dataset {label!r} has no documents.")
     if not kept:
         raise DataError(f"No query of the dataset {label!r} has a judgement in {qrels_name}.")
-    return Dataset(
-        name=label,
-        docs=docs,
-        queries=kept,
-        qrels=qrels,
-        notes=tuple(_counted(len(queries) - len(kept), len(queries), unknown_docs, qrels)),
-        drop_self_hits=drop_self_hits,
+    left_out = len(queries) - len(kept)
+    dataset = Dataset(label, docs, kept, qrels, drop_self_hits=drop_self_hits)
+    return replace(dataset, notes=tuple(_notes(dataset, left_out, qrels_name)))
+
+
+def _unknown_query(query_id: str, known: Collection[str], docs: Sequence[Doc]) -> str:
+    told = f"the query {query_id!r} is judged but not among the queries"
+    if query_id in {doc.doc_id for doc in docs}:
+        return f"{told}; a document has this id: are the columns in another order?"
+    near = ids.alike([query_id], known)
+    return f"{told}: {near}." if near else f"{told}."
+
+
+def _notes(dataset: Dataset, left_out: int, qrels_name: str) -> Iterator[str]:
+    """What does not fit, counted; raises DataError where no judgement fits the corpus."""
+    if left_out:
+        total = left_out + len(dataset.queries)
+        yield f"{left_out} of {total} queries have no judgement and are left out."
+    yield from _unknown_docs(dataset, qrels_name)
+    yield from _queries_that_are_docs(dataset)
+    empty = sum(1 for judged in dataset.qrels.values() if max(judged.values()) < 1)
+    if empty:
+        yield f"{empty} queries have no relevant document and count 0 in every mean."
+
+
+def _unknown_docs(dataset: Dataset, qrels_name: str) -> Iterator[str]:
+    corpus = dataset.docs_by_id
+    judged = [doc_id for judgements in dataset.qrels.values() for doc_id in judgements]
+    unknown = [doc_id for doc_id in judged if doc_id not in corpus]
+    if not unknown:
+        return
+    near = ids.alike(unknown, corpus)
+    if ids.unrelated(judged, corpus):
+        why = near or f"the corpus has ids such as {dataset.docs[0].doc_id!r}"
+        raise DataError(
+            f"{qrels_name} is of another corpus: it has none, or next to none, of the "
+            f"{len(set(judged)):,} judged documents, such as {unknown[0]!r}: {why}. Write the ids "
+            "of both alike, or name the corpus that was judged."
+        )
+    hint = f" ({near})" if near else ""
+    yield (
+        f"{len(unknown)} of {len(judged)} judgements are of documents that the corpus lacks{hint}; "
+        "they are kept, since they belong to the ideal ranking."
     )
 
 
-def _counted(unjudged: int, queries: int, unknown_docs: int, qrels: Qrels) -> Iterator[str]:
-    if unjudged:
-        yield f"{unjudged} of {queries} queries have no judgement and are left out."
-    if unknown_docs:
-        total = sum(map(len, qrels.values()))
+def _queries_that_are_docs(dataset: Dataset) -> Iterator[str]:
+    """A note where queries are documents under their own ids, which is no accident of numbering."""
+    if dataset.drop_self_hits:
+        return
+    own = [
+        query.query_id
+        for query in dataset.queries
+        if (doc := dataset.docs_by_id.get(query.query_id))
+        and dataset.qrels[query.query_id].get(doc.doc_id, 0) < 1
+        and _words(query.text)
+        and _words(query.text) in _words(doc.text)
+    ]
+    if len(own) > len(dataset.queries) * SELF_HITS_FROM:
         yield (
-            f"{unknown_docs} of {total} judgements are of documents that the corpus lacks; they "
-            "are kept, since they belong to the ideal ranking."
+            f"{len(own)} of {len(dataset.queries)} queries are documents of the corpus under the "
+            f"same id, such as {own[0]!r}, and each will find itself first: say "
+            "`drop_self_hits: true` so that such hits are dropped."
         )
-    empty = sum(1 for judged in qrels.values() if max(judged.values()) < 1)
-    if empty:
-        yield f"{empty} queries have no relevant document and count 0 in every mean."
+
+
+def _words(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _existing(file: Path, kind: str) -> Path:
@@ -164,23 +205,16 @@ def _existing(file: Path, kind: str) -> Path:
 def _unique(items: Iterator[tuple[str, Item]]) -> list[Item]:
     found: dict[str, Item] = {}
     for place, item in items:
-        if not item[0] or item[0].split() != [item[0]]:
-            raise DataError(f"{place}: the id {item[0]!r} is empty or contains white space.")
+        if why := ids.fault(item[0]):
+            raise DataError(f"{place}: the id {item[0]!r} {why}.")
         if item[0] in found:
             raise DataError(f"{place}: the id {item[0]!r} occurs a second time.")
         found[item[0]] = item
     return list(found.values())
 
 
-def _lines(file: Path) -> Iterator[tuple[str, str]]:
-    with open_text(file) as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield f"{file}:{number}", line.rstrip("\r\n")
-
-
 def _objects(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
-    for place, line in _lines(file):
+    for place, line in text_lines(file):
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -194,10 +228,9 @@ def _text(place: str, value: Mapping[str, object], key: str, required: bool = Tr
     found = value.get(key)
     if found is None and not required:
         return ""
-    if key == "_id" and isinstance(found, int) and not isinstance(found, bool):
-        return str(found)
     if not isinstance(found, str):
-        raise DataError(f"{place}: expected text under {key!r}, found {found!r}.")
+        keys = f"; the line has {', '.join(map(repr, value))}" if key not in value else ""
+        raise DataError(f"{place}: expected text under {key!r}, found {found!r}{keys}.")
     try:
         found.encode()
     except UnicodeEncodeError as error:
@@ -205,61 +238,29 @@ def _text(place: str, value: Mapping[str, object], key: str, required: bool = Tr
     return found
 
 
+def _id(place: str, value: Mapping[str, object]) -> str:
+    """The id of a line, which may be a whole number; blanks around it are no part of it."""
+    found = value.get("_id")
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    return _text(place, value, "_id").strip()
+
+
 def _jsonl_docs(file: Path) -> Iterator[tuple[str, Doc]]:
     for place, value in _objects(file):
         title = _text(place, value, "title", required=False)
         text = _text(place, value, "text")
-        yield place, Doc(_text(place, value, "_id"), f"{title} {text}" if title else text)
+        yield place, Doc(_id(place, value), f"{title} {text}" if title else text)
 
 
 def _jsonl_queries(file: Path) -> Iterator[tuple[str, Query]]:
     for place, value in _objects(file):
-        yield place, Query(_text(place, value, "_id"), _text(place, value, "text"))
+        yield place, Query(_id(place, value), _text(place, value, "text"))
 
 
 def _tsv(file: Path, kind: type[Item]) -> Iterator[tuple[str, Item]]:
-    for place, line in _lines(file):
+    for place, line in text_lines(file):
         fields = line.split("\t")
         if len(fields) != 2:
             raise DataError(f"{place}: expected id, tab, text; found {len(fields)} fields.")
-        yield place, kind(fields[0], fields[1])
-
-
-def _judgement(place: str, query_id: str, doc_id: str, relevance: str) -> tuple[str, Judgement]:
-    try:
-        return place, Judgement(query_id, doc_id, int(relevance))
-    except ValueError:
-        raise DataError(f"{place}: the relevance {relevance!r} is not a whole number.") from None
-
-
-def _beir_qrels(file: Path) -> list[tuple[str, Judgement]]:
-    found = []
-    for i, (place, line) in enumerate(_lines(file)):
-        fields = line.split("\t")
-        if len(fields) != 3:
-            raise DataError(
-                f"{place}: expected query-id, corpus-id, score; found {len(fields)} fields."
-            )
-        if i == 0 and fields == ["query-id", "corpus-id", "score"]:
-            continue
-        found.append(_judgement(place, *fields))
-    return found
-
-
-def _trec_qrels(file: Path) -> list[tuple[str, Judgement]]:
-    found = []
-    for place, line in _lines(file):
-        fields = line.split()
-        if len(fields) != 4:
-            raise DataError(
-                f"{place}: expected query, 0, document, relevance; found {len(fields)} fields."
-            )
-        found.append(_judgement(place, fields[0], fields[2], fields[3]))
-    return found
-
-
-QRELS_FORMATS: Mapping[str, Callable[[Path], list[tuple[str, Judgement]]]] = {
-    "beir": _beir_qrels,
-    "tsv": _trec_qrels,
-    "trec": _trec_qrels,
-}
+        yield place, kind(fields[0].strip(), fields[1])

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from zipfile import BadZipFile
 
 from harness.data import Dataset, Doc, Query
-from harness.datasets.files import Judgement, assembled
+from harness.datasets._qrels import Judgement
+from harness.datasets.files import assembled
 from harness.errors import DataError
 
 SELF_HITS = ("beir/arguana", "beir/quora")

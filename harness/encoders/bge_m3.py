@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from harness import dummy, files, forward, models
+from harness import dummy, files, forward, models, positions
 from harness.errors import ModelError
 from harness.protocols import SPEED, Joint
 
@@ -55,9 +55,14 @@ class BgeM3:
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError("batch_size must be at least 1")
 
+    def misfits(self) -> Mapping[str, str]:
+        """A length beyond the model's positions."""
+        return positions.beyond(self.model, {"max_length": self.max_length})
+
     def identity(self) -> Mapping[str, str]:
         """The revisions of body and heads; raises ModelError where a head was never trained."""
         found = models.find(self.model)
+        positions.check(self)
         known = {"model": models.identity(self.model)}
         if dummy.is_dummy(self.model):
             dummy.check_joint(self.model)
@@ -152,6 +157,11 @@ class BgeM3:
         room: int = body.max_seq_length - body.tokenizer.num_special_tokens_to_add(pair=False)
         return room
 
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read: as of a document."""
+        del doc_tokens
+        return self.room("")
+
 
 class _Model(NamedTuple):
     """Body and heads on their device."""
@@ -227,8 +237,7 @@ def _made(encoder: BgeM3) -> _Model:
     folder = models.folder(encoder.model, wanted_by="BGE-M3")
     device = forward.pick_device(encoder.device, encoder.model)
     body = forward.transformer(encoder.model, folder, trust_remote_code=False)
-    if encoder.max_length is not None:
-        body.max_seq_length = encoder.max_length
+    forward.fitted(body, encoder.model, encoder.max_length)
     if dummy.is_dummy(encoder.model):
         dummy.check_size(encoder.model, dummy.parameters(body))
         heads = dummy.joint_heads(encoder.model)

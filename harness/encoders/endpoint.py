@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from harness import prompts
 from harness.endpoints import joined, ollama, openai, tei
 from harness.endpoints.dialect import Asked, Dialect
 from harness.endpoints.served import Server
@@ -32,21 +33,42 @@ class Endpoint(Server):
     """Put before queries here; whether the server puts something too is its own affair."""
     doc_prompt: str = ""
     """Put before documents here."""
+    query_input_type: str = ""
+    """What `input_type` says of queries in the dialect openai, such as `query`; empty sends no such
+    field, which servers that do not know it may refuse."""
+    doc_input_type: str = ""
+    """What `input_type` says of documents, such as `passage`, `document` or `search_document`."""
+
+    def __post_init__(self) -> None:
+        """Refuse a type that the dialect has no field for, and one of the two alone."""
+        super().__post_init__()
+        if (self.query_input_type or self.doc_input_type) and not self.spoken.tells_type:
+            able = ", ".join(name for name, one in self.dialects.items() if one.tells_type)
+            raise ValueError(f"query_input_type and doc_input_type are for the dialect {able}")
+        if bool(self.query_input_type) != bool(self.doc_input_type):
+            raise ValueError("query_input_type and doc_input_type go together: say both")
+
+    def notes(self) -> Iterator[str]:
+        """Which prompts the catalogue knows of the model that are not put before texts here."""
+        said = {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
+        return prompts.unused(said, self.model)
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""
-        return self._encoded([self.query_prompt + text for text in texts])
+        asked = [self.query_prompt + text for text in texts]
+        return self._encoded(Asked(asked, input_type=self.query_input_type, of_queries=True))
 
     def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""
-        return self._encoded([self.doc_prompt + text for text in texts])
+        asked = [self.doc_prompt + text for text in texts]
+        return self._encoded(Asked(asked, input_type=self.doc_input_type))
 
-    def _encoded(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def _encoded(self, asked: Asked) -> NDArray[np.float32]:
         import numpy as np
 
         from harness.precision import unit
 
-        if not texts:
+        if not asked.texts:
             return np.empty((0, 0), dtype=np.float32)
-        found = self.values(Asked(texts), joined.vector, joined.same_length)
+        found = self.values(asked, joined.vector, joined.same_length)
         return unit(np.stack(found))

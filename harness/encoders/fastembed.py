@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness import models, onnx_models
-from harness.encoders.sentence_transformers import DOCUMENT_PROMPTS
+from harness import models, onnx_models, prompts
 from harness.errors import ModelError
 from harness.files import read_json
 from harness.onnx_models import Loaded, OnnxModel, named
@@ -34,10 +33,10 @@ class Fastembed(OnnxModel):
     """How token vectors become one; `none`: the graph does it itself. A model whose files do not say
     is refused under `checkpoint`."""
     query_prompt: str | None = None
-    """Put before queries, which fastembed leaves to its caller; None is what the model's own
-    configuration says."""
+    """Put before queries, which fastembed leaves to its caller; None is what the model's own files
+    say, else the catalogue."""
     doc_prompt: str | None = None
-    """Put before documents; None is what the model's own configuration says."""
+    """Put before documents; None is what the model's own files say, else the catalogue."""
     normalize: bool = True
     """Vectors of length 1, so that the inner product is the cosine."""
 
@@ -46,7 +45,14 @@ class Fastembed(OnnxModel):
         found = models.find(self.model, self.file)
         if found and self.pooling == "checkpoint":
             _pooling(self, found.folder)
-        return super().identity()
+        return {**super().identity(), **prompts.added(self._prompts(), self.model, self.file)}
+
+    def notes(self) -> Iterator[str]:
+        """Which prompts come from the catalogue."""
+        return prompts.notes(self._prompts(), self.model, self.file)
+
+    def _prompts(self) -> prompts.Settings:
+        return {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
 
     def load(self) -> None:
         """Have the model in memory."""
@@ -54,7 +60,7 @@ class Fastembed(OnnxModel):
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim); each query goes through alone, as it would be asked."""
-        prompt = _prompt(self, self.query_prompt, ("query",))
+        prompt = prompts.query(self.query_prompt, self.model, self.file)
         asked = [prompt + text for text in texts]
         return _stacked(list(_load(self).fastembed.embed(asked, batch_size=1)))
 
@@ -69,8 +75,26 @@ class Fastembed(OnnxModel):
         rows = _load(self).inner.tokenizer.encode_batch(self._read(texts))
         return [sum(row.attention_mask) for row in rows]
 
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones and prompts."""
+        return _load(self).lengths(texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read, whatever the query."""
+        del query
+        return self._room_behind(prompts.document(self.doc_prompt, self.model, self.file))
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        return self._room_behind(prompts.query(self.query_prompt, self.model, self.file))
+
+    def _room_behind(self, prompt: str) -> int:
+        found = _load(self)
+        return max(found.room(pair=False) - found.lengths([prompt])[0], 0)
+
     def _read(self, texts: Sequence[str]) -> list[str]:
-        prompt = _prompt(self, self.doc_prompt, DOCUMENT_PROMPTS)
+        prompt = prompts.document(self.doc_prompt, self.model, self.file)
         return [prompt + text for text in texts]
 
 
@@ -80,15 +104,6 @@ def _stacked(vectors: Sequence[Any]) -> NDArray[np.float32]:
     if not vectors:
         return np.empty((0, 0), dtype=np.float32)
     return np.stack(vectors).astype(np.float32, copy=False)
-
-
-def _prompt(encoder: Fastembed, said: str | None, names: Sequence[str]) -> str:
-    """What is put before a text: what the component says, else the checkpoint."""
-    if said is not None:
-        return said
-    folder = models.folder(encoder.model, "an encoder", encoder.file)
-    prompts = read_json(folder / "config_sentence_transformers.json").get("prompts") or {}
-    return next((prompts[name] for name in names if prompts.get(name)), "")
 
 
 def _pooling(encoder: Fastembed, folder: Path) -> str:

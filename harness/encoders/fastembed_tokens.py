@@ -95,6 +95,11 @@ class FastembedTokens(OnnxModel):
         del query
         return _load(self).room(pair=False)
 
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read: as of a document."""
+        del doc_tokens
+        return _load(self).room(pair=False)
+
 
 def _load(encoder: FastembedTokens) -> Loaded:
     file = "model.onnx" if encoder.markers == "colbert" else "onnx/model.onnx"

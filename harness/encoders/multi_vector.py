@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from harness import dummy, forward, models
+from harness import dummy, forward, models, positions
 from harness.encoders.pylate import has_trained_projection
-from harness.encoders.sentence_transformers import DOCUMENT_PROMPTS
 from harness.errors import ModelError
+from harness.prompts import DOCUMENT
 from harness.protocols import SPEED
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ class MultiVector:
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError("batch_size must be at least 1")
 
+    def misfits(self) -> Mapping[str, str]:
+        """Lengths beyond the model's positions."""
+        lengths = {"query_length": self.query_length, "document_length": self.document_length}
+        return positions.beyond(self.model, lengths)
+
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError for a projection that was never trained."""
         if dummy.is_dummy(self.model):
@@ -64,6 +69,7 @@ class MultiVector:
                 "late-interaction model, and sentence-transformers would add a random layer. Name "
                 "a model that was trained for late interaction."
             )
+        positions.check(self)
         return {"model": models.identity(self.model)}
 
     def load(self) -> None:
@@ -106,9 +112,21 @@ class MultiVector:
         """The most tokens of a document that are read, whatever the query."""
         del query
         model = _load(self)
-        (around,) = forward.count_rows(lambda some: _read(model, some), forward.real_tokens, [""])
-        whole: int = model[0].document_length or model.max_seq_length
-        return whole - around
+        return _room(model, model[0].document_length)
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        model = _load(self)
+        expansion = model[0].query_expansion or {}
+        return _room(model, expansion.get("length") or model[0].query_length)
+
+
+def _room(model: Any, length: int | None) -> int:
+    """Tokens of a text that fit into a length beside special tokens and a marker."""
+    (around,) = forward.count_rows(lambda some: _read(model, some), forward.real_tokens, [""])
+    whole: int = length or model.max_seq_length
+    return whole - around
 
 
 def _encoded(encode: Any, encoder: MultiVector, texts: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -127,7 +145,7 @@ def _encoded(encode: Any, encoder: MultiVector, texts: Sequence[str]) -> list[ND
 
 def _read(model: Any, texts: list[str]) -> forward.Features:
     """What the model reads of documents: token ids and their mask."""
-    prompt = next((model.prompts[n] for n in DOCUMENT_PROMPTS if n in model.prompts), None)
+    prompt = next((model.prompts[n] for n in DOCUMENT if n in model.prompts), None)
     features: forward.Features = model.preprocess(texts, prompt=prompt, task="document")
     return features
 
@@ -160,10 +178,14 @@ def _made(encoder: MultiVector) -> Any:
         local_files_only=True,
     )
     body = model[0]
+    forward.fitted(body, encoder.model)
     if encoder.document_length is not None:
         body.document_length = encoder.document_length
     if encoder.query_length is not None and body.query_expansion is None:
         body.query_length = encoder.query_length
     elif encoder.query_length is not None:
         body.query_expansion = {**body.query_expansion, "length": encoder.query_length}
+    for name in ("query_length", "document_length"):  # the checkpoint's may be beyond its positions
+        if getattr(body, name) is not None:
+            setattr(body, name, min(getattr(body, name), body.max_seq_length))
     return model.to(getattr(torch, encoder.dtype)).eval()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from harness import dummy, forward, models
+from harness import dummy, forward, models, positions
 from harness.errors import ModelError
 from harness.files import read_json
 from harness.protocols import SPEED
@@ -57,6 +57,11 @@ class Pylate:
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError("batch_size must be at least 1")
 
+    def misfits(self) -> Mapping[str, str]:
+        """Lengths beyond the model's positions; markers and [MASK] tokens are counted in them."""
+        lengths = {"query_length": self.query_length, "document_length": self.document_length}
+        return positions.beyond(self.model, lengths)
+
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError for a projection that was never trained."""
         found = models.find(self.model)
@@ -69,6 +74,7 @@ class Pylate:
                 "late-interaction model, and pylate would add a random layer. Say `projection: "
                 "identity` to use its own token vectors, or `projection: untrained` for a control."
             )
+        positions.check(self)
         return {"model": models.identity(self.model)}
 
     def load(self) -> None:
@@ -131,9 +137,13 @@ class Pylate:
         """The most tokens of a document that are read, whatever the query."""
         del query
         model = _load(self)
-        special = model.tokenizer.num_special_tokens_to_add(pair=False)
-        room: int = model.document_length - special - bool(model.document_prefix)
-        return room
+        return _room(model, model.document_length, model.document_prefix)
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        model = _load(self)
+        return _room(model, model.query_length, model.query_prefix)
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of vectors that `encode_doc_tokens` gives."""
@@ -141,6 +151,12 @@ class Pylate:
         return forward.count_rows(
             self.document_pass().tokenize, lambda features: _kept(model, features), texts
         )
+
+
+def _room(model: Any, length: int, marker: str) -> int:
+    """Tokens of a text that fit into a length beside special tokens and its marker."""
+    special = int(model.tokenizer.num_special_tokens_to_add(pair=False))
+    return length - special - bool(marker)
 
 
 def _kept(model: Any, features: forward.Features) -> torch.Tensor:
@@ -185,6 +201,10 @@ def _made(encoder: Pylate) -> Any:
             trust_remote_code=encoder.trust_remote_code,
             local_files_only=True,
         )
+    forward.fitted(model[0], encoder.model)
+    for name in ("query_length", "document_length"):
+        config = model[0].auto_model.config.to_dict()
+        setattr(model, name, positions.usable(getattr(model, name), config))
     return model.to(getattr(torch, encoder.dtype)).eval()
 
 

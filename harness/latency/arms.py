@@ -16,6 +16,7 @@ from harness.latency.encoders import LiveQueries, RandomVectors
 from harness.plan import Trial, has_random_weights
 from harness.protocols import (
     AnyEncoder,
+    AsksServer,
     CountsDocTokens,
     CountsTokens,
     HasAttention,
@@ -208,7 +209,7 @@ def _all_docs(docs: Mapping[str, Sequence[Doc]]) -> list[Doc]:
 
 
 def _named(component: Any) -> dict[str, Any]:
-    """What decides the speed of the component's models: their names, number format, attention."""
+    """What decides the speed of the component, and where it works."""
     parts = list(registry.parts(component))
     dtypes = dict.fromkeys(part.dtype for part in parts if hasattr(part, "dtype"))
     attention = dict.fromkeys(p.attention() for p in parts if isinstance(p, HasAttention))
@@ -217,4 +218,5 @@ def _named(component: Any) -> dict[str, Any]:
         "models": models_of(component),
         "dtype": ", ".join(dtypes),
         "attention": ", ".join(attention),
+        "served": any(isinstance(part, AsksServer) for part in parts),
     }

@@ -31,6 +31,9 @@ PROTOCOLS: Mapping[str, tuple[type, ...]] = {
 }
 """What a component must be to be started in a mode."""
 
+LOADING_S = 600.0
+"""Seconds that a process may take for its imports and its model, beside the budget of its arm."""
+
 
 def start(
     component: Any,
@@ -41,13 +44,14 @@ def start(
     device: str,
     threads: int,
     allowed: float,
+    limit: float,
 ) -> list[dict[str, float]]:
     """For each mode the columns of `frames.STARTS` from `import_seconds` on, of one fresh process.
 
     The first call reranks `sizes[0]` documents; then come those of `sizes` that should take at most
-    `allowed` seconds. Peaks only rise, so the mode that needs less memory goes first; a later mode
-    has no first call of its own (NaN). Raises ComponentError if the process fails or is killed, as it is where
-    memory does not suffice.
+    `allowed` seconds. Peaks only rise, so the mode that needs less memory goes first; a later mode has
+    no first call of its own (NaN). Raises ComponentError if the process fails, is killed, as it is where
+    memory does not suffice, or did not end within `limit` seconds, and then was.
     """
     told = {
         "component": registry.config_of(component),
@@ -58,25 +62,41 @@ def start(
         "device": device,
         "threads": threads,
         "allowed": allowed,
-        "spawned": time.time(),
+        "spawned": _now(),
     }
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     path = os.pathsep.join(entry for entry in sys.path if entry)
     environment = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path}
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.latency.cold"],
-        input=json.dumps(told),
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "harness.latency.cold"],
+            input=json.dumps(told),
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+            timeout=limit,
+        )
+    except subprocess.TimeoutExpired:
+        raise ComponentError(
+            f"A process of its own did not load and answer within {limit:,.0f} s, and was ended. Way "
+            "out: raise `latency.budget_s`, or start none (`latency.starts: 0`)."
+        ) from None
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         killed = " (killed, as for want of memory)" if done.returncode == -9 else ""
         raise ComponentError(f"A process of its own ended with {done.returncode}{killed}: {last}")
     found: list[dict[str, float]] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
+
+
+def _now() -> float:
+    """Seconds that two processes of this machine can compare, and that nobody can set.
+
+    CLOCK_MONOTONIC on Linux and mach_absolute_time on macOS count from the system's start;
+    `time.perf_counter` may count from the process's.
+    """
+    return time.monotonic()
 
 
 def main() -> list[dict[str, float]]:
@@ -98,11 +118,11 @@ def main() -> list[dict[str, float]]:
 
 
 def _measured(component: Any, told: Mapping[str, Any]) -> list[dict[str, float]]:
-    imported, libraries = time.time(), machine.resident_bytes()
+    imported, libraries = _now(), machine.resident_bytes()
     for part in registry.parts(component):
         if isinstance(part, Loadable):
             part.load()
-    loaded, held = time.time(), machine.resident_bytes()
+    loaded, held = _now(), machine.resident_bytes()
     common = {
         "import_seconds": imported - told["spawned"],
         "load_seconds": loaded - imported,
@@ -119,9 +139,9 @@ def _called(component: Any, mode: str, told: Mapping[str, Any]) -> dict[str, flo
     docs = [Doc(*doc) for doc in told["docs"]]
     answer = _answering(component, mode, docs)
     query, (fewest, *more) = Query("query", told["query"]), told["sizes"]
-    begun = time.time()
+    begun = _now()
     answer(query, docs[:fewest])
-    first = time.time() - begun
+    first = _now() - begun
     most = fewest
     for size in more:
         if first * size / fewest <= told["allowed"]:

@@ -61,6 +61,8 @@ class Arm:
     """The models that must be in memory for a call."""
     dtype: str = ""
     attention: str = ""
+    served: bool = False
+    """Whether a server or a database does part of the work."""
     copy: int = 0
     """1 for the second of two equal arms."""
 

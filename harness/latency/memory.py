@@ -2,44 +2,68 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from harness import catalogue, forward, machine
-from harness.latency.arms import with_models
+from harness.latency.arms import placed, with_models
 from harness.latency.course import Arm
 from harness.plan import Trial
 
 SHARE = 0.8
 """How much of the free memory models may fill; the rest is for vectors and the work itself."""
 
-BYTES_PER_PARAMETER = 4
-"""In float32."""
+BYTES_PER_PARAMETER = {"float32": 4, "bfloat16": 2, "float16": 2}
+"""By number format; a part that does not say has float32."""
 
 
-def free() -> float:
-    """Bytes that models may fill: most of what can be had without swapping."""
-    return SHARE * machine.free_bytes()
+def free(device: str) -> float:
+    """Bytes that models may fill on a device: most of what can be had there without swapping."""
+    return SHARE * machine.free_device_bytes(device)
 
 
-def count_together(trials: Sequence[Trial], room: float) -> int:
+def count_together(trials: Sequence[Trial], device: str, room: float) -> int:
     """How many models to keep before anything is measured: all if they fit into `room` bytes."""
-    parts = {part for t in trials for stage in t.stages for part in with_models(stage.component)}
-    fit = sum(_published({part.model for part in parts}).values()) <= room
+    stages = (placed(stage.component, device) for trial in trials for stage in trial.stages)
+    parts = {part for component in stages for part in with_models(component)}
+    fit = sum(_published(parts, device).values()) <= room
     return len(parts) if fit else forward.MODELS_KEPT
 
 
-def published_sizes(everyone: Sequence[Arm]) -> dict[str, float]:
-    """Bytes of the arms' models whose number of parameters is known."""
-    return _published({model for arm in everyone for model in arm.models})
+def sizes(
+    everyone: Sequence[Arm], device: str, started: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """Bytes that the arms' models take on the device, of those that can be told.
+
+    `started` has by model a row of `frames.STARTS`. In the host's memory what loading added counts
+    before what the number of parameters gives. On another device it does not count at all: there
+    the parameters do, and for a model of which they are not known the peak, its work included.
+    """
+    parts = {part for arm in everyone for part in with_models(arm.component)}
+    published = _published(parts, device)
+    if device == "cpu":
+        loaded = {m: row["loaded_bytes"] - row["libraries_bytes"] for m, row in started.items()}
+        return published | loaded
+    peaks = {model: row["gpu_peak_bytes"] for model, row in started.items()}
+    return {model: peak for model, peak in peaks.items() if not math.isnan(peak)} | published
 
 
-def _published(names: Iterable[str]) -> dict[str, float]:
-    known = {name: catalogue.known(name) for name in names}
-    return {
-        name: float(BYTES_PER_PARAMETER * model.parameters)
-        for name, model in known.items()
-        if model and model.parameters
-    }
+def _published(parts: Iterable[Any], device: str) -> dict[str, float]:
+    """By model; one in two number formats is there twice, and a part without a device is not on it."""
+    found: dict[str, float] = {}
+    formats = {(p.model, getattr(p, "dtype", "float32"), _is_on(p, device)) for p in parts}
+    for model, dtype, is_there in sorted(formats):
+        known = catalogue.known(model)
+        if known and known.parameters:
+            size = float(BYTES_PER_PARAMETER.get(dtype, 4) * known.parameters * is_there)
+            found[model] = found.get(model, 0.0) + size
+    return found
+
+
+def _is_on(part: Any, device: str) -> bool:
+    """Whether a part has its model on the device; one that cannot choose has it in the host's memory."""
+    return device == "cpu" or hasattr(part, "device")
 
 
 def in_groups(

@@ -64,7 +64,7 @@ def throughput(
         if work.system in failed:
             continue
         try:
-            count, seconds = _timed(work, budget * SHARE, wait)
+            count, seconds, used = _timed(work, budget * SHARE, wait)
         except Exception as error:  # one that breaks must not stop the others
             log.debug("%s failed while it was timed", work.system, exc_info=True)
             failed[work.system] = f"{type(error).__name__}: {error}"
@@ -72,7 +72,8 @@ def throughput(
         name = {"system": work.system, "mode": work.mode, "unit": work.unit, "policy": work.policy}
         tokens = work.tokens(count)
         rows.append(
-            {"device": device, **name, "count": count, "seconds": seconds, "tokens": tokens}
+            {"device": device, **name, "count": count, "tokens": tokens}
+            | {"seconds": seconds, "processor": used}
         )
     return rows
 
@@ -133,17 +134,19 @@ def _pairs(arm: Arm, queries: Sequence[Query]) -> _Work:
     return _Work(arm.system, arm.mode, "pairs", run, lambda _: float("nan"), total, policy)
 
 
-def _timed(work: _Work, budget: float, wait: Callable[[], None]) -> tuple[int, float]:
-    """How many were done, in how many seconds."""
+def _timed(work: _Work, budget: float, wait: Callable[[], None]) -> tuple[int, float, float]:
+    """How many were done, in how many seconds, and how many of all processors."""
     first = min(FIRST, work.most)
-    seconds = _seconds(work.run, first, wait)
-    count = min(work.most, MOST, int(budget / seconds * first))
-    return (first, seconds) if count <= first else (count, _seconds(work.run, count, wait))
+    spent = _seconds(work.run, first, wait)
+    count = min(work.most, MOST, int(budget / spent[0] * first))
+    return (first, *spent) if count <= first else (count, *_seconds(work.run, count, wait))
 
 
-def _seconds(run: Callable[[int], Any], count: int, wait: Callable[[], None]) -> float:
+def _seconds(
+    run: Callable[[int], Any], count: int, wait: Callable[[], None]
+) -> tuple[float, float]:
     wait()
-    start = time.perf_counter()
+    used, start = machine.processor_seconds(), time.perf_counter()
     run(count)
     wait()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, machine.processor_seconds() - used

@@ -153,10 +153,11 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
     try:
         with traffic.counted() as sent, stopwatch.recording(wait) as stages:
             wait()
-            start = time.perf_counter_ns()
+            used, start = machine.processor_seconds(), time.perf_counter_ns()
             hits = call(query, docs)
             wait()
             seconds = (time.perf_counter_ns() - start) / 1e9
+            used = machine.processor_seconds() - used
     except Exception as error:  # one arm that breaks must not stop the others
         log.debug("%s failed while it was timed", arm.system, exc_info=True)
         course.failure = f"{type(error).__name__}: {error}"
@@ -175,6 +176,7 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
             "query_id": query.query_id,
             "seconds": seconds,
             "tokens": course.tokens(query, size),
+            "processor": used,
             **{str(name): spent for name, spent in stages.items()},
         }
     )
@@ -205,6 +207,7 @@ def _arm_rows(course: Course, timed: Timed) -> Iterator[dict[str, Any]]:
             "queries": len(timed.queries),
             "tokens": float(np.median([course.tokens(query, size) for query in sample])),
             "agreement": _agreement(arm, size, timed),
+            "served": arm.served,
         }
 
 

@@ -173,16 +173,16 @@ def _on_device(
         expected=_expected(trials, runs, store),
         shares=found.facts.setdefault("shares", {}),
     )
-    room = memory.free()
-    with forward.keep(memory.count_together(trials, room)):
+    room = memory.free(device)
+    with forward.keep(memory.count_together(trials, device, room)):
         everyone = [*arms.retrieving(trials, setting), *arms.reranking(trials, setting)]
-        sizes, killed = _starts(everyone, chosen, settings, device, work, found)
+        started, killed = _starts(everyone, chosen, settings, device, work, found)
         fitting = [arm for arm in everyone if not killed.keys() & set(arm.models)]
         for arm in everyone:
             for model in killed.keys() & set(arm.models):
                 found.left_out[arm.system] = killed[model]
                 found.rows["arms"] += _lost(arm, device, killed[model])
-        groups = memory.in_groups(fitting, memory.published_sizes(fitting) | sizes, room)
+        groups = memory.in_groups(fitting, memory.sizes(fitting, device, started), room)
         with forward.keep(memory.most_at_once(groups)):
             timed = rounds.measure(
                 groups,
@@ -233,15 +233,15 @@ def _starts(
     device: str,
     work: Work,
     found: Tables,
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Start each system with models alone; bytes by model, and why a model cannot be had."""
+) -> tuple[dict[str, Mapping[str, float]], dict[str, str]]:
+    """Start each system with models alone; its last row by model, and why a model cannot be had."""
     alike: dict[Any, list[Arm]] = {}
     for arm in everyone:
         # It would put a few documents with random vectors where a server has all of them.
         feeds = arm.mode == "retrieve" and isinstance(arm.component, Served)
         if not feeds and any(isinstance(part, Loadable) for part in registry.parts(arm.component)):
             alike.setdefault(_loading(arm), []).append(arm)
-    sizes: dict[str, float] = {}
+    started: dict[str, Mapping[str, float]] = {}
     killed: dict[str, str] = {}
     for done, loading in enumerate(alike.values()):
         work.progress(f"cold starts on {device}", done, len(alike))
@@ -252,9 +252,8 @@ def _starts(
                 killed |= dict.fromkeys(loading[0].models, str(error))
                 break
             found.rows["starts"] += rows
-            (model, *_) = loading[0].models
-            sizes[model] = rows[0]["loaded_bytes"] - rows[0]["libraries_bytes"]
-    return sizes, killed
+            started[loading[0].models[0]] = rows[0]
+    return started, killed
 
 
 def _start(
@@ -278,6 +277,7 @@ def _start(
         device,
         found.facts["threads"],
         settings.budget_s / 4,
+        cold.LOADING_S + settings.budget_s,
     )
     return [
         {"device": device, "system": by_mode[mode].system, "mode": mode, "start": number, **row}

@@ -24,6 +24,9 @@ from harness.rerankers.endpoint import Endpoint
 SECONDS = 1.0
 """For each number of clients."""
 
+SECONDS_TO_END = 5.0
+"""That the server has to end by itself."""
+
 WAKE_SECONDS = 0.2
 """Before that, not counted."""
 
@@ -83,7 +86,16 @@ def answering_at_once(documents: int) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
-            child.communicate()  # closes its standard input, at which it ends
+            _ended(child)
+
+
+def _ended(child: subprocess.Popen[bytes]) -> None:
+    """Close its standard input, at which it ends, or else is made to."""
+    try:
+        child.communicate(timeout=SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def _nobody(seconds: float) -> None:

@@ -64,7 +64,7 @@ def left_of(names: Sequence[str]) -> float:
 
 def right_of(names: Sequence[str]) -> float:
     """Where a panel ends that has these names at its right."""
-    return WIDTH - LEADER - max((width(short(name), SMALL) for name in names), default=0) - GAP
+    return WIDTH - LEADER - max((width(name, SMALL) for name in short(names)), default=0) - GAP
 
 
 def across(panel: Panel, said: str, ticks: Sequence[float] | None = None) -> list[Element]:
@@ -117,13 +117,14 @@ def at_right(panel: Panel, points: Sequence[Named]) -> list[Element]:
     wanted = [panel.y(point.y) for point in ordered]
     places = spread(wanted, LINE, panel.y.end, panel.y.start)
     found = []
-    for (x, y, name, colour), place in zip(ordered, places, strict=True):
+    names = short(point.name for point in ordered)
+    for (x, y, _, colour), name, place in zip(ordered, names, places, strict=True):
         end = panel.x.end + LEADER
         found += [
             line(
                 [(panel.x(x), panel.y(y)), (panel.x.end + 3, place), (end - 3, place)], colour, 0.4
             ),
-            text(end, place, short(name), colour, small=True),
+            text(end, place, name, colour, small=True),
         ]
     return found
 

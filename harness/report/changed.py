@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from harness import trec
 from harness.analysis import compare
+from harness.analysis.terms import objective
 from harness.report.blocks import Block, Captioned
 from harness.report.tables import Table
 from harness.store import Results
@@ -24,7 +25,7 @@ CHANGED = ["query", "text", "before", "after", "first document before", "first d
 
 def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
     """The queries whose value changed most, for the systems that changed most."""
-    metric, baseline = results.plan["metrics"][0], results.plan["baseline"]
+    metric, baseline = objective(results), results.plan["baseline"]
     table = compare.changed_most(results, metric, QUERIES_SHOWN)
     table = table[table["dataset"] == dataset]
     distance = table.groupby("system", sort=False)["change"].agg(lambda c: c.abs().sum())

@@ -39,7 +39,7 @@ def claims_block(judged: list[Judged]) -> Block:
     rows = [
         [
             one.claim.id,
-            one.verdict,
+            one.ruling,
             f"{one.claim.says} ({one.claim.source})",
             one.evidence,
         ]

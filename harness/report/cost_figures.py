@@ -71,7 +71,7 @@ def distributions(latencies: pd.DataFrame, calls: pd.DataFrame, k: int) -> str:
         _percentiles(row, timed.get((row.system, row.mode, row.k))) for row in arms.itertuples()
     ]
     keys, top = legend(_keys(arms))
-    names = list(map(short, arms["system"]))
+    names = short(arms["system"])
     scale = logarithmic(itertools.chain(*boxes), left_of(names), WIDTH - 2 * GAP)
     panel = Panel(scale, rows(len(names), top))
     elements = [

@@ -268,6 +268,7 @@ NEEDED = {
     "disk GB": "disk_gb",
     "index h": "index_hours",
     "busy h / month": "busy_hours_month",
+    "processor h / month": "processor_hours_month",
 }
 
 

@@ -9,12 +9,14 @@ import pandas as pd
 from harness.analysis.compare import Analysis
 from harness.analysis.costs import CostAnalysis, common_k, prices, workload
 from harness.analysis.kept import configurations, dense_bytes
+from harness.analysis.terms import objective
 from harness.catalogue import DUMMY
 from harness.models import TRAINED
 from harness.plan import slug
 from harness.report import cost_figures, cost_tables, cost_words
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.cost_tables import MODES
+from harness.report.tables import with_interval
 from harness.store import Results
 
 LONG = 15
@@ -32,11 +34,11 @@ def cost_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Bloc
     costs = analysis.costs.of(dataset)
     board = analysis.leaderboard
     board = board[board["dataset"] == dataset]
-    quality = board[board["metric"] == results.plan["metrics"][0]]
+    quality = board[board["metric"] == objective(results)]
     blocks = list(_decide(results, costs, quality, analysis.storage, dataset))
     for device in _devices(costs):
         blocks += _on_device(results, costs, quality, dataset, device)
-    blocks += [*_ways(costs), *_offline(results, costs, dataset)]
+    blocks += [*_ways(costs), *_offline(results, costs)]
     if (dataset, "latency") in results.cost_facts:
         blocks.append(_measured_on(results, costs, dataset))
     return blocks
@@ -80,11 +82,8 @@ def _decide(
     if vectors.empty:
         return
     dense = dense_bytes(_of(storage, dataset), results.plan["baseline"], configurations(results))
-    values = {
-        row.system: f"{row.value:.4f} [{row.low:.3f}, {row.high:.3f}]"
-        for row in quality.itertuples()
-    }
-    metric = results.plan["metrics"][0]
+    values = {row["system"]: with_interval(row) for row in quality.to_dict("records")}
+    metric = objective(results)
     table = cost_tables.decision_table(vectors, here, values, metric, dense, k)
     caption = (
         f"Token vectors of each system, beside the dense vector's {dense:,.0f} bytes. "
@@ -165,7 +164,7 @@ def _whole(
     )
     shared = cost_tables.sharing_words(whole[whole["mode"] == "on the fly"])
     caption += f" On the fly, {shared}" if shared else ""
-    metric = results.plan["metrics"][0]
+    metric = objective(results)
     points = cost_figures.points(whole, quality)
     figures = []
     if len(points) > 1:
@@ -201,8 +200,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
     yield Block("Ways to keep token vectors", [said, *lines], tables=tables, method="storage")
 
 
-def _offline(results: Results, costs: CostAnalysis, dataset: str) -> Iterator[Block]:
-    facts = results.cost_facts.get((dataset, "latency"), {})
+def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
     load, price = workload(results), prices(results)
     for device in _devices(costs):
         memory, throughput, pays, needs = (
@@ -230,7 +228,7 @@ def _offline(results: Results, costs: CostAnalysis, dataset: str) -> Iterator[Bl
             title = f"When encoding beforehand pays on {device}"
             yield Block(title, tables=[table], method="break-even")
         if len(needs) and load:
-            lines = cost_words.workload_words(load, price, facts["threads"])
+            lines = cost_words.workload_words(load, price)
             here = costs.latencies[costs.latencies["device"] == device]
             shared = set(here[here["timed_as"] != ""]["system"])
             own = needs[(needs["mode"] != "on the fly") | ~needs["system"].isin(shared)]

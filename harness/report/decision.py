@@ -8,16 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.answer import milliseconds, significant
+from harness.analysis.answer import interval, milliseconds, significant
 from harness.analysis.compare import Analysis
 from harness.analysis.decision import Recommendation
+from harness.analysis.decision_words import tested
 from harness.analysis.frontier import RESAMPLES
 from harness.analysis.options import Option
-from harness.analysis.terms import objective
+from harness.analysis.tail import Seen
+from harness.analysis.terms import objective, terms
 from harness.plan import slug
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.frontier_figure import frontier_figure
-from harness.report.tables import Table, number
+from harness.report.tables import Table, number, with_interval
 from harness.store import Results
 
 LONG = 20
@@ -36,14 +38,14 @@ VERDICTS = {"in": "in", "out": "OUT", "unknown": "assess"}
 EXPLAINED = (
     "Dominated: another is at least as good in {metric}, latency and bytes, and better in one of "
     f"them. Its chance is the share of {RESAMPLES:,} draws of the queries in which that holds, by the "
-    "quality and the timed calls of the same queries."
+    "quality and the timed calls of the same queries, each system's times moved as two equal arms differed."
 )
 
 
 def decision_blocks(results: Results, analysis: Analysis) -> list[Block]:
     """Reasons, who meets the requirements, what would flip it."""
     decided = analysis.decision
-    blocks = [Block("Why", decided.reasons)]
+    blocks = [Block("Why", decided.reasons), *_gains(results, decided)]
     if len(decided.requirements):
         table = requirements_table(decided)
         caption = "What each system needs, and by how much it misses what is allowed."
@@ -56,6 +58,37 @@ def decision_blocks(results: Results, analysis: Analysis) -> list[Block]:
     return [*blocks, *_frontiers(results, analysis.frontier)]
 
 
+SHOWN = {"better": "beats it", "worse": "ranks worse", "open": "no", "same": "never differs"}
+
+
+def _gains(results: Results, decided: Recommendation) -> Iterator[Block]:
+    """Who is shown to beat the baseline: the one table of tests."""
+    gained, baseline, metric = decided.gains, results.plan["baseline"], objective(results)
+    if gained.table.empty:
+        return
+    smallest = terms(results).smallest_gain_that_matters
+    columns = ["system", "gain", *dict.fromkeys(map(p_of_gain, (0.0, smallest))), "shown"]
+    cells = []
+    for row in gained.surest:
+        p = [number(one, ".4f") for one in (row.p_none_holm, row.p_holm)][: len(columns) - 3]
+        shown = f"beats it by {smallest:g}" if row.state == "shown" and smallest else ""
+        gain = f"{row.gain:+.4f} {interval(row.low, row.high)}"
+        cells.append([row.system, gain, *p, shown or SHOWN[row.verdict]])
+    over = f", over {len(gained.by_dataset)} datasets" * (len(gained.by_dataset) > 1)
+    caption = (
+        f"By {metric}{over}: {gained.queries:,} queries, {gained.family} comparisons that are "
+        "tested. No other table tests anything."
+    )
+    yield Block(
+        f"Who beats {baseline}", tables=[Captioned(caption, Table(columns, cells))], method="tests"
+    )
+
+
+def p_of_gain(gain: float) -> str:
+    """The column of the test that the true gain is this."""
+    return f"p ({f'gain of {gain:g}' if gain else 'no gain'}, Holm)"
+
+
 def requirements_table(decided: Recommendation) -> Table:
     """A row an option, a column a requirement."""
     rows = decided.requirements
@@ -65,10 +98,16 @@ def requirements_table(decided: Recommendation) -> Table:
     for (system, mode), group in rows.groupby(["system", "mode"], sort=False):
         found = set(group["verdict"])
         verdict = "out" if "out" in found else "unknown" if "unknown" in found else "in"
-        said = "; ".join(text for text in group["said"] if text)
-        needed = [_needed(row) for row in group.to_dict("records")]
+        each = group.to_dict("records")
+        said = "; ".join(text for row in each for text in (row["said"], _tested(row)) if text)
+        needed = [_needed(row) for row in each]
         cells.append([Option(system, mode).name, VERDICTS[verdict], *needed, said])
     return Table(["system", "verdict", *heads, "remark"], cells, prose=(-1,))
+
+
+def _tested(row: Mapping[str, Any]) -> str:
+    seen = Seen(*(row[name] for name in Seen._fields)) if row["outcome"] else None
+    return tested(seen, row["limit"])
 
 
 def _head(requirement: str, device: str, limit: float) -> str:
@@ -81,16 +120,22 @@ def _needed(row: Mapping[str, Any]) -> str:
     """The figure, and how far it is above the limit."""
     if row["requirement"] == "licence":
         return {"in": "allowed", "out": "forbidden", "unknown": "not known"}[row["verdict"]]
-    known = row["at_least"] if math.isnan(row["value"]) else row["value"]
+    least, most = row["at_least"], row["at_most"]
     if row["verdict"] == "unknown":
-        return "not measured" if math.isnan(known) else f"not measured (> {significant(known)})"
-    value = significant(known) if known == row["value"] else f"> {significant(known)}"
+        what = "not settled" if row["outcome"] else "not measured"
+        return f"{what} (> {significant(least)})" if least > 0 else what
+    if math.isnan(row["value"]):
+        if row["verdict"] == "in":
+            return f"<= {significant(most)}"
+        value = f"> {significant(least)}"
+    else:
+        value = significant(row["value"])
     times = 1 + row["over"]
     return f"{value} ({times:,.1f} times)" if times >= 2 else f"{value} ({row['over']:+.0%})"
 
 
 FIGURES = {
-    "vectors_gb": "GB of vectors",
+    "vectors_gb": "GB of index",
     "memory_gb": "RAM GB",
     "p50_ms": "p50 ms",
     "p95_ms": "p95 ms",
@@ -137,16 +182,24 @@ def _frontiers(results: Results, table: pd.DataFrame) -> Iterator[Block]:
 
 
 def _left_out(rows: pd.DataFrame) -> Iterator[str]:
-    """Which axes some options lack, and what stands for the 95th percentile."""
+    """Which axes some options lack though others have them, and what stands for the 95th percentile."""
+    no_bytes, no_time = rows["gb_per_million_documents"].isna(), rows["seconds"].isna()
     for said, chosen in (
-        ("Bytes not counted, compared without them", rows["gb_per_million_documents"].isna()),
-        ("Latency not measured, compared without it", rows["seconds"].isna()),
+        (f"Bytes not counted, {_compared(no_bytes)}", no_bytes),
+        (f"Latency not measured, {_compared(no_time)}", no_time),
         ("The median stands for the 95th percentile", rows["statistic"] == "p50"),
         ("The median is predicted", rows["statistic"] == "predicted"),
     ):
         names = [Option(row.system, row.mode).name for row in rows[chosen].itertuples()]
         if names:
             yield f"{said}: {', '.join(names)}."
+
+
+def _compared(lacking: pd.Series) -> str:
+    """What becomes of the options that lack an axis; of one that all lack there is nothing to know."""
+    if lacking.all():
+        return "compared without it"
+    return "so that nobody knows what they dominate or are dominated by"
 
 
 def frontier_table(rows: pd.DataFrame, metric: str) -> Table:
@@ -156,7 +209,7 @@ def frontier_table(rows: pd.DataFrame, metric: str) -> Table:
     cells = [
         [
             Option(row["system"], row["mode"]).name,
-            f"{row['value']:.4f} [{row['low']:.3f}, {row['high']:.3f}]",
+            with_interval(row),
             number(row["k"]),
             milliseconds(row["seconds"]),
             row["statistic"] or "-",

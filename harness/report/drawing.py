@@ -10,6 +10,8 @@ import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.words import shortened
+
 WIDTH = 720
 """Of every drawing, in units of which a letter is SIZE high."""
 
@@ -77,10 +79,11 @@ def plain(text: object) -> str:
     return html.escape(" ".join("".join(c if c.isprintable() else " " for c in str(text)).split()))
 
 
-def short(name: str) -> str:
-    """`name`, cut in the middle to LONGEST characters."""
-    tail = 2 * LONGEST // 3
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - tail - 1]}…{name[-tail:]}"
+def short(names: Iterable[object]) -> list[str]:
+    """`names` of LONGEST characters, or of as many more as it takes to tell one from the other."""
+    whole = list(map(str, names))
+    cut = shortened(whole, LONGEST)
+    return [cut[name] for name in whole]
 
 
 def width(text: str, size: float = SIZE) -> float:

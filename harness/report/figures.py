@@ -40,6 +40,7 @@ from harness.report.drawing import (
     width,
 )
 from harness.report.scales import linear, logarithmic
+from harness.report.tables import with_interval
 
 PRECISIONS = ("float32", "float16", "int8", "binary")
 """By their places colours (of a single model) and marks."""
@@ -53,14 +54,14 @@ def forest(table: pd.DataFrame, metric: str, baseline: str) -> str:
 
     `table` has the columns system, gain, low, high.
     """
-    names = list(map(short, table["system"]))
+    *names, against = short([*table["system"], baseline])
     told = [_interval_words(row) for row in table.itertuples()]
     right = WIDTH - max((width(words, SMALL) for words in told), default=0) - 2 * GAP
     ends = chain([0.0], table["gain"], table["low"], table["high"])
     panel = Panel(linear(ends, left_of(names), right), rows(len(names), GAP))
     zero = panel.x(0)
     elements = [
-        *across(panel, f"{metric}: gain over {short(baseline)}, with 95 % interval"),
+        *across(panel, f"{metric}: gain over {against}, with 95 % interval"),
         line([(zero, panel.y.start), (zero, panel.y.end)], "faint", 1.2),
         *at_left(panel, names),
     ]
@@ -94,10 +95,10 @@ def _whisker(
 def quality_against_storage(
     table: pd.DataFrame, metric: str, flat: Sequence[tuple[str, float]]
 ) -> str:
-    """The metric against the vectors' size, a line a model and precision, a point a system.
+    """The metric against the index's size, a line a model and precision, a point a system.
 
     `table` has the columns system, line, gb_per_million_documents, precision, dim, multi_vector,
-    value, low, high; `flat` are systems without counted bytes, drawn as lines across. Colours tell
+    value, low, high; `flat` are systems whose bytes are not known, drawn as lines across. Colours tell
     the models, or the precisions of a single one.
     """
     models = list(dict.fromkeys(table[table["multi_vector"]]["line"]))
@@ -105,7 +106,7 @@ def quality_against_storage(
     panel = _panel(table, table["gb_per_million_documents"], flat, top, list(table["system"]))
     elements = [
         *keys,
-        *across(panel, "vectors of the system, GB per million documents (log scale)"),
+        *across(panel, "index of the system, GB per million documents (log scale)"),
         *upwards(panel, metric),
         *_flats(panel, flat),
     ]
@@ -170,9 +171,10 @@ def _panel(
 def _keys(table: pd.DataFrame, models: Sequence[str]) -> list[Key]:
     late = table[table["multi_vector"]]
     curves = late[["line", "precision"]].drop_duplicates()
+    names = dict(zip(models, short(models), strict=True))
     found = []
     for model, precision in curves.itertuples(index=False):
-        name = "token vectors" if len(models) == 1 else short(model)
+        name = "token vectors" if len(models) == 1 else names[model]
         colour, kind = _look(model, precision, models)
         found.append(Key(f"{name}, {precision}", colour, kind))
     if not table["multi_vector"].all():
@@ -201,7 +203,7 @@ def _curve(
 
 
 def _point(panel: Panel, x: float, row: Any, colour: str, kind: str) -> Iterator[Element]:
-    said = f"{row.system}: {row.value:.4f} [{row.low:.3f}, {row.high:.3f}]"
+    said = f"{row.system}: {with_interval(row._asdict())}"
     yield from _whisker(panel, (x, row.low), (x, row.high), colour, said)
     yield mark(panel.x(x), panel.y(row.value), colour, kind, said=said)
 

@@ -26,14 +26,14 @@ from harness.report.axes import (
     upwards,
 )
 from harness.report.cost_figures import COLOURS, NAMES
-from harness.report.drawing import Element, drawing, line, mark, short, tag, text
+from harness.report.drawing import Element, drawing, line, mark, tag, text
 from harness.report.figures import AXIS
 from harness.report.scales import linear, logarithmic
 
 RADII = (3.0, 9.0)
 """Of the marks of the least and the most bytes."""
 
-SAID = "size: GB of vectors; beside each name: the chance that it is dominated"
+SAID = "size: GB of index; beside each name: the chance that it is dominated"
 
 
 def frontier_figure(table: pd.DataFrame, metric: str) -> str:
@@ -44,7 +44,7 @@ def frontier_figure(table: pd.DataFrame, metric: str) -> str:
     of being dominated stands beside each name, and what is likely dominated is faint.
     """
     rows = table[table["seconds"].notna()]
-    names = [f"{short(row.system)} {row.p_dominated:.0%}" for row in rows.itertuples()]
+    names = [f"{row.system} {row.p_dominated:.0%}" for row in rows.itertuples()]
     keys, top = legend(_keys(rows))
     start = top + LINE + HEAD
     bottom = start + high_enough(len(rows))

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.answer import milliseconds, significant
-from harness.analysis.load import Loads, required, warnings
+from harness.analysis.capacity import warnings
+from harness.analysis.load import Loads, required
 from harness.plan import slug
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.load_figure import rates_figure
@@ -26,6 +27,10 @@ OPEN = (
     "Open loop, {k} candidates: requests at random times, latency from when each was due. One without "
     "an answer counts as never answered."
 )
+
+WHOLE = "Milliseconds are those of the whole query: retrieval's are added."
+
+ALONE = "Milliseconds are those of reranking alone: retrieval was not timed."
 
 MISSING = ("refused", "failed", "unsent")
 
@@ -61,7 +66,9 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
     else:
         yield (
             f"Required of a whole query on {settings['device']}: a 95th percentile of "
-            f"{milliseconds(limit)} ms. Requests are reranking alone; what retrieval takes comes on top."
+            f"{milliseconds(limit)} ms. Requests are reranking alone: to their milliseconds those of "
+            "retrieval are added, timed one at a time, of the same query or, where that was not timed, "
+            "of one drawn at random."
         )
     servers = facts["servers"]
     here = [name for name, server in servers.items() if server["here"]]
@@ -101,7 +108,9 @@ def _tables(asked: pd.DataFrame, limit: float) -> Iterator[Captioned]:
     for loop, caption, table in (("closed", CLOSED, _closed), ("open", OPEN, _open)):
         rows = asked[asked["loop"] == loop]
         if len(rows):
-            yield Captioned(caption.format(k=f"{rows['k'].iloc[0]:.0f}"), table(rows, limit))
+            said = WHOLE if rows["first_stage"].notna().any() else ALONE
+            k = f"{rows['k'].iloc[0]:.0f}"
+            yield Captioned(f"{caption.format(k=k)} {said}", table(rows, limit))
 
 
 def _closed(rows: pd.DataFrame, limit: float) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +12,9 @@ from harness import files
 from harness.analysis.load import BEHIND, STRETCHES
 from harness.analysis.percentiles import MINIMUM
 from harness.analysis.ratios import FEWEST_QUERIES, QUIET
-from harness.analysis.stats import RESAMPLES
+from harness.analysis.stats import FEWEST, RESAMPLES
+from harness.analysis.tail import PERCENT, PLANNED, SETTLING
+from harness.analysis.terms import objective, terms
 from harness.report.blocks import Block, Section
 from harness.store import Results
 
@@ -19,7 +22,7 @@ TITLE = "How it was measured"
 
 HEADS: Mapping[str, str] = {
     r"ties@\d+": "ties",
-    r"\w+@\d+": "metrics",
+    r"\w+(\(rel=\d+\))?@\d+|ndcg|(map|mrr)(\(rel=\d+\))?": "metrics",
     r"gain": "intervals",
     r"largest score .*|Kendall's tau|.* difference|queries that .*|documents in .*": "parity",
     r"times as fast.*": "ratios",
@@ -27,10 +30,10 @@ HEADS: Mapping[str, str] = {
     r"first stage|reranked|ceiling|share of the gap closed|lost before|left behind": "ceilings",
     r"\d+": "depths",
     r"chance to be dominated": "frontier",
-    r"p \(Holm\)|wins / ties / losses": "tests",
+    r"p \(.*Holm\)|shown|wins / ties / losses": "tests",
     r"k = .*|calls|p\d\d( ms)?( \[95 %\])?|(query|documents|score) ms": "latency",
     r"(fetch|memory|map|cold map) ms": "fetching",
-    r"GB / million docs|times .*|(vectors|bytes) / doc|on disk|difference|dims?": "storage",
+    r"GB / million docs|times .*|(vectors|vectors or terms|bytes) / doc|stored|on disk|difference|dims?": "storage",
     r"starts|(imports|load|first call) s|(model|peak|GPU peak) GB": "memory",
     r"clients|(offered|answered) / s.*|of the most|refused|failed|unsent|cores|verdict|slowest ms": "load",
     r"count|per second|tokens / s|s / 1,000 tokens|ms / document": "throughput",
@@ -55,10 +58,17 @@ def methods(results: Results) -> Section:
     facts = {
         "seed": results.plan["seed"],
         "resamples": f"{RESAMPLES:,}",
+        "fewest_queries": FEWEST,
+        "objective": objective(results),
+        "smallest": f"{terms(results).smallest_gain_that_matters:g}",
         "depths": _depths(results),
         "percentiles": ", ".join(percentiles),
         "fewest": FEWEST_QUERIES,
         "quiet": " to ".join(map(str, QUIET)),
+        "planned": f"{PLANNED:.0%}",
+        "settling": f"{SETTLING:.0%}",
+        "fewest_met": math.ceil(math.log(PLANNED) / math.log(PERCENT / 100)),
+        "slower": QUIET[1],
         "behind": f"{BEHIND:.0%}",
         "stretches": STRETCHES,
     }

@@ -15,7 +15,7 @@ from harness.provenance import machine_words
 from harness.store import Results
 
 QUALITY_ONLY = (
-    "Latency, memory and cost: this experiment measures quality and the bytes of vectors."
+    "Latency, memory and cost: this experiment measures quality and the bytes of the index."
 )
 """Said where an experiment asks for no latency."""
 

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.compare import Analysis
+from harness.analysis.terms import objective
 from harness.report.blocks import Block, Captioned
-from harness.report.tables import NONE, Table, times
+from harness.report.tables import NO_INTERVAL, NONE, Table, times
 from harness.store import Results
 
 SMALLEST = 1e-6
@@ -19,7 +20,7 @@ SMALLEST = 1e-6
 
 def parity_blocks(results: Results, analysis: Analysis, dataset: str) -> Iterator[Block]:
     """A table for each model that several systems are to be, by the first metric."""
-    metric = results.plan["metrics"][0]
+    metric = objective(results)
     found, timed = (
         table[table["dataset"] == dataset] for table in (analysis.parity, analysis.speeds)
     )
@@ -66,7 +67,7 @@ def _table(rows: pd.DataFrame, metric: str, speeds: Mapping[str, Mapping[str, st
 
 def _gain(row: Mapping[str, Any]) -> str:
     if math.isnan(row["low"]):
-        return f"{row['gain']:+.4f} [no interval: one query]"
+        return f"{row['gain']:+.4f} {NO_INTERVAL}"
     return f"{row['gain']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pandas as pd
 
+from harness.analysis.answer import interval
 from harness.analysis.compare import Analysis
+from harness.analysis.dimensions import line
 from harness.analysis.kept import Configs, configurations
+from harness.analysis.terms import objective
 from harness.plan import slug
 from harness.report import figures
 from harness.report.blocks import Block, Captioned, Shown
-from harness.report.tables import Table
+from harness.report.tables import NONE, Table, number, with_interval
+from harness.rules import measures_quality
 from harness.store import Results
 
 
@@ -21,9 +25,9 @@ def quality_blocks(results: Results, analysis: Analysis, dataset: str) -> list[B
     """What was measured of quality on the dataset."""
     board, changes, sizes = (
         table[table["dataset"] == dataset]
-        for table in (analysis.leaderboard, analysis.differences, analysis.storage)
+        for table in (analysis.leaderboard, analysis.differences, analysis.costs.kept)
     )
-    metric = results.plan["metrics"][0]
+    metric = objective(results)
     main = board[board["metric"] == metric]
     storage = _storage(sizes, main, configurations(results))
     label = "".join(f" {label.capitalize()}." for label in board["label"].unique() if label)
@@ -50,38 +54,21 @@ def dataset_block(results: Results, analysis: Analysis, dataset: str) -> Block:
     return Block(f"The dataset {dataset}", [*told, *analysis.notes.get(dataset, [])])
 
 
-def _line(system: str, configs: Configs) -> str:
-    """What a curve joins: the systems of one name and its `vary`, else those of the same model."""
-    varied, bracket, _ = system.partition("[")
-    if any(other.startswith(f"{system}[") for other in configs):
-        return system
-    reranker = configs.get(system, {}).get("reranker") or {}
-    encoder = reranker.get("encoder") or {}
-    pooled = f", 1 of {factor} kept" if (factor := reranker.get("pool_factor", 1)) > 1 else ""
-    return (varied if bracket else str(encoder.get("model", system))) + pooled
-
-
 def _leaderboard(board: pd.DataFrame, metrics: Sequence[str], label: str) -> Block:
-    caption = f"Means over all judged queries, with 95 % bootstrap intervals.{label}"
+    caption = f"Means over all judged queries, with 95 % intervals.{label}"
     table = Captioned(caption, leaderboard_table(board, metrics))
     return Block("Leaderboard", tables=[table], method="metrics")
 
 
 def leaderboard_table(board: pd.DataFrame, metrics: Sequence[str]) -> Table:
     """A row a system of one dataset: its means with intervals, and what they rest on."""
-    rows = []
+    rows, measured = [], list(filter(measures_quality, metrics))
     for system, group in board.groupby("system", sort=False):
         by_metric = group.set_index("metric")
-        cells = [_with_interval(by_metric.loc[metric]) for metric in metrics]
+        cells = [with_interval(by_metric.loc[metric]) for metric in measured]
         extra = [f"{by_metric.loc[name, 'value']:.0%}" for name in ("judged@10", "ties@10")]
         rows.append([str(system), *cells, *extra])
-    return Table(["system", *metrics, "judged@10", "ties@10"], rows)
-
-
-def _with_interval(row: Any) -> str:
-    if row["low"] != row["low"]:
-        return f"{row['value']:.4f} [no interval: one query]"
-    return f"{row['value']:.4f} [{row['low']:.3f}, {row['high']:.3f}]"
+    return Table(["system", *measured, "judged@10", "ties@10"], rows)
 
 
 def _differences(
@@ -91,8 +78,8 @@ def _differences(
     if main.empty:
         return
     caption = (
-        "Paired over queries; p by the randomisation test, corrected (Holm) for every comparison "
-        f"of this report.{label}"
+        "Paired over queries, with 95 % intervals. Which gains are shown stands in the decision, "
+        f'under "Who beats {baseline}".{label}'
     )
     tables = [Captioned(caption, _difference_table(main))]
     if len(others):
@@ -108,13 +95,12 @@ def _difference_table(changes: pd.DataFrame) -> Table:
         [
             row.system,
             row.metric,
-            f"{row.gain:+.4f} [{row.low:+.3f}, {row.high:+.3f}]",
-            f"{row.p_holm:.4f}",
+            f"{row.gain:+.4f} {interval(row.low, row.high)}",
             f"{row.wins} / {row.ties} / {row.losses}",
         ]
         for row in changes.itertuples()
     ]
-    return Table(["system", "metric", "gain", "p (Holm)", "wins / ties / losses"], rows)
+    return Table(["system", "metric", "gain", "wins / ties / losses"], rows)
 
 
 def _dimensions(
@@ -135,29 +121,34 @@ def _flat(board: pd.DataFrame) -> list[tuple[str, float]]:
     return list(zip(board["system"], board["value"], strict=True))
 
 
+SUMMED = ("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document")
+
 SIZES = (
-    *("system", "line", "dim", "precision", "multi_vector", "vectors_per_document"),
-    *("bytes_per_document", "gb_per_million_documents", "value", "low", "high"),
+    *("system", "line", "kind", "dim", "precision", "multi_vector", "vectors_per_document"),
+    *(*SUMMED, "unknown", "value", "low", "high"),
 )
-"""One row a system that keeps vectors: its bytes over all stages, the vectors of the last."""
+"""One row a system that stores something: its bytes over all stages, NaN where those of a part are,
+and of the last stage what they are of."""
 
 
 def _storage(sizes: pd.DataFrame, board: pd.DataFrame, configs: Configs) -> pd.DataFrame:
     """Columns SIZES."""
     quality = board.set_index("system")
     rows = []
-    for system, group in sizes.groupby("system", sort=False):
-        last = group.iloc[-1]
+    for system, group in sizes[sizes["system"].isin(board["system"])].groupby("system", sort=False):
+        last = group[group["holder"] == min(group["holder"])]  # the reranker, where it stores any
+        first = last.iloc[0]
         rows.append(
             {
                 "system": system,
-                "line": _line(str(system), configs),
-                "dim": last["dim"],
-                "precision": last["precision"],
-                "multi_vector": last["vectors_per_document"] > 1,
-                "vectors_per_document": last["vectors_per_document"],
-                "bytes_per_document": group["bytes_per_document"].sum(),
-                "gb_per_million_documents": group["gb_per_million_documents"].sum(),
+                "line": line(str(system), configs),
+                "kind": " + ".join(dict.fromkeys(kind for kind in last["kind"] if kind)),
+                "dim": first["dim"],
+                "precision": first["precision"],
+                "multi_vector": first["kind"] == "token vectors",
+                "vectors_per_document": last["vectors_per_document"].sum(),
+                **{name: group[name].sum(skipna=False) for name in SUMMED},
+                "unknown": "; ".join(dict.fromkeys(why for why in group["unknown"] if why)),
                 **{name: quality.loc[system, name] for name in ("value", "low", "high")},
             }
         )
@@ -175,31 +166,35 @@ def _bytes(
     if storage.empty:
         return
     caption = (
-        "Bytes of all vectors that a system keeps, counted over the documents that it "
-        f"encoded.{label}"
+        "Bytes of the index of all stages, counted over the documents that a system read; what the "
+        f"last stage that stores anything has of a document.{label}"
     )
     table = Captioned(caption, _storage_table(storage, metric, baseline))
-    alt = f"{metric} with its interval against gigabytes of vectors per million documents"
-    others = board[~board["system"].isin(storage["system"])]
-    svg = figures.quality_against_storage(storage, metric, _flat(others))
-    shown = Shown(f"storage-{slug(dataset)}", alt, svg)
-    yield Block("Quality against storage", (), (), [table], [shown], "storage")
+    alt = f"{metric} with its interval against gigabytes of the index per million documents"
+    known = storage[storage["bytes_per_document"] > 0]
+    others = board[~board["system"].isin(known["system"])]
+    svg = figures.quality_against_storage(known, metric, _flat(others))
+    shown = [Shown(f"storage-{slug(dataset)}", alt, svg)] * bool(len(known))
+    lines = [f"{row.system}: {row.unknown}." for row in storage.itertuples() if row.unknown]
+    yield Block("Quality against storage", lines, (), [table], shown, "storage")
 
 
 def _storage_table(storage: pd.DataFrame, metric: str, baseline: str) -> Table:
-    columns = ["system", metric, "dim", "precision", "vectors / doc", "bytes / doc"]
-    columns += ["GB / million docs", f"times {baseline}"]
+    columns = ["system", metric, "stored", "dim", "precision", "vectors or terms / doc"]
+    columns += ["bytes / doc", "on disk", "GB / million docs", f"times {baseline}"]
     sizes = storage.set_index("system")["bytes_per_document"]
     rows = [
         [
             row.system,
-            _with_interval(row._asdict()),
-            str(row.dim),
-            row.precision,
-            f"{row.vectors_per_document:.1f}",
-            f"{row.bytes_per_document:,.0f}",
-            f"{row.gb_per_million_documents:,.2f}",
-            f"{row.bytes_per_document / sizes[baseline]:.1f}" if baseline in sizes else "-",
+            with_interval(row._asdict()),
+            row.kind or "not known",
+            number(row.dim) if row.kind else NONE,
+            row.precision or NONE,
+            number(row.vectors_per_document, ".1f") if row.kind else NONE,
+            number(row.bytes_per_document),
+            number(row.disk_bytes_per_document),
+            number(row.gb_per_million_documents, ",.2f"),
+            number(row.bytes_per_document / sizes.get(baseline, math.nan), ".1f"),
         ]
         for row in storage.itertuples(index=False)
     ]

@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.analysis.answer import significant
+from harness.analysis.answer import interval, significant
 from harness.analysis.compare import Analysis
 from harness.analysis.decision import Recommendation
-from harness.analysis.decision_words import interval
 from harness.analysis.options import Option
 from harness.analysis.terms import objective, terms
-from harness.report.decision import VERDICTS, sensitivity_table
+from harness.report.decision import VERDICTS, p_of_gain, sensitivity_table
 from harness.report.tables import NONE, Table, number
 from harness.settings import Decision
 from harness.store import Results
@@ -82,7 +81,7 @@ def _required(asked: Decision) -> Iterator[str]:
 
 def _options(decided: Recommendation, metric: str, smallest: float) -> Table:
     """A row an option."""
-    columns = ["system", metric, "gain", f"p (gain > {smallest:g}, Holm)", "requirements"]
+    columns = ["system", metric, "gain", p_of_gain(smallest), "requirements"]
     columns += ["GB / million docs", "p50 ms", "p95 ms", "cost / month"]
     cells = []
     for row in decided.options.to_dict("records"):

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from harness.analysis.alarms import INFO
+from harness.analysis.alarms import INFO, sentence
+from harness.analysis.answer import interval
 from harness.analysis.compare import Analysis
+from harness.analysis.terms import objective
 from harness.report.blocks import Block, Captioned
-from harness.report.tables import NONE, Table
+from harness.report.tables import NONE, Table, with_interval
 from harness.store import Results
 
 
@@ -19,10 +21,7 @@ def alarm_blocks(analysis: Analysis, dataset: str) -> Iterator[Block]:
     found = analysis.alarms[analysis.alarms["dataset"] == dataset]
     if found.empty:
         return
-    said = [
-        (row.severity, f"{row.severity}: {row.system}, {row.alarm}. {row.evidence}")
-        for row in found.itertuples()
-    ]
+    said = [(row.severity, sentence(row)) for row in found.itertuples()]
     yield Block(
         "Alarms",
         lines=[text for severity, text in said if severity == INFO],
@@ -31,8 +30,8 @@ def alarm_blocks(analysis: Analysis, dataset: str) -> Iterator[Block]:
 
 
 def reranking_blocks(results: Results, analysis: Analysis, dataset: str) -> Iterator[Block]:
-    """Ceilings, smaller depths and unjudged documents, by the first metric."""
-    metric = results.plan["metrics"][0]
+    """Ceilings, smaller depths and unjudged documents, by the objective."""
+    metric = objective(results)
     ceilings, sweep, unjudged, changes = (
         table[(table["dataset"] == dataset) & (table["metric"] == metric)]
         for table in (analysis.ceilings, analysis.sweep, analysis.unjudged, analysis.differences)
@@ -89,10 +88,7 @@ def _sweep(rows: pd.DataFrame) -> Table:
     depths = sorted(set(rows["depth"]))
     cells = []
     for system, group in rows.groupby("system", sort=False):
-        by_depth = {
-            row.depth: f"{row.value:.4f} [{row.low:.3f}, {row.high:.3f}]"
-            for row in group.itertuples()
-        }
+        by_depth = {row.depth: with_interval(row._asdict()) for row in group.itertuples()}
         cells.append([str(system), *(by_depth.get(depth, "-") for depth in depths)])
     return Table(["system", *map(str, depths)], cells)
 
@@ -105,7 +101,7 @@ def _unjudged(rows: pd.DataFrame) -> Table:
             f"{row.judged:.0%}",
             f"{row.judged_baseline:.0%}",
             f"{row.gain:+.4f}",
-            f"{row.condensed_gain:+.4f} [{row.condensed_low:+.3f}, {row.condensed_high:+.3f}]",
+            f"{row.condensed_gain:+.4f} {interval(row.condensed_low, row.condensed_high)}",
         ]
         for row in rows.itertuples()
     ]

@@ -9,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from harness import dummy, forward, models
+from harness import dummy, forward, labels, models, padding, positions
 from harness.data import Doc
 from harness.errors import ModelError
 from harness.files import read_json
+from harness.padding import Row
 from harness.protocols import SPEED
 from harness.training import CrossEncoderChoice
 
@@ -27,7 +28,8 @@ SERVER_TOKENS = 16_384
 class CrossEncoder:
     """Raw logits, in float32, of a sentence-transformers CrossEncoder.
 
-    Logits and not probabilities: a sigmoid saturates, and what saturates ties.
+    Logits and not probabilities: a sigmoid saturates, and what saturates ties. Of several labels
+    one gives the score: its log-odds, or its logit where each is judged for itself.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
@@ -37,6 +39,9 @@ class CrossEncoder:
     head: Literal["checkpoint", "untrained"] = "checkpoint"
     """`untrained` adds a random classification head, as a control; a model without a trained one
     is refused under `checkpoint`."""
+    label: labels.Label = None
+    """Which label of a head with several stands for a relevant document: its name or its place,
+    from 0."""
     max_length: int | None = None
     """Tokens of query and document together; None is the model's own limit."""
     batch_size: int = field(default=32, metadata=SPEED)
@@ -54,6 +59,14 @@ class CrossEncoder:
         if self.batch_size < 1 or (self.batch_tokens is not None and self.batch_tokens < 1):
             raise ValueError("batch_size must be at least 1, and batch_tokens if it is given")
 
+    def misfits(self) -> Mapping[str, str]:
+        """A length beyond the model's positions, or a label that its head does not have."""
+        wrong = positions.beyond(self.model, {"max_length": self.max_length})
+        if self.head == "checkpoint" and isinstance(self.model, str):
+            label = labels.misfit(self.model, self.label, positions.known(self.model))
+            wrong |= {"label": label} if label else {}
+        return wrong
+
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError for a head that was never trained."""
         found = models.find(self.model)
@@ -66,6 +79,7 @@ class CrossEncoder:
                 "a cross-encoder, and a random head would be added. Name a model that was trained "
                 "as a reranker, or say `head: untrained` for a control."
             )
+        positions.check(self)
         return {"model": models.identity(self.model)}
 
     def load(self) -> None:
@@ -91,25 +105,32 @@ class CrossEncoder:
         """
         import torch
 
-        model = _load(self)
-        rows, places = _distinct(_all_pairs(model.tokenizer, asked))
+        found = _load(self)
+        model, tokenizer, device = found.model, found.tokenizer, found.model.device
+        rows, places = _distinct(_all_pairs(found, asked))
+        config = model.config.to_dict()
+        column = labels.place(self.model, self.label, config)
         scores = torch.empty(len(rows), dtype=torch.float32)
+        lengths = [len(row["input_ids"]) for row in rows]
         with torch.inference_mode():
-            for batch in self._batches([len(row["input_ids"]) for row in rows]):
-                features = model.tokenizer.pad([rows[i] for i in batch], return_tensors="pt")
-                logits = model.model(**features.to(model.model.device)).logits
-                scores[batch] = logits[:, 0].float().cpu()
-        found = iter(scores[places].tolist())
-        return [list(islice(found, len(docs))) for _, docs in asked]
+            for batch in self._batches(lengths, padded=padding.fills(found)):
+                features = padding.tensors(tokenizer, [rows[i] for i in batch])
+                logits = model(**forward.on_device(features, device)).logits.float().cpu()
+                scores[batch] = torch.from_numpy(labels.scores(logits.numpy(), column, config))
+        each = iter(scores[places].tolist())
+        return [list(islice(each, len(docs))) for _, docs in asked]
 
-    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
-        """The places of the rows of each batch, longest rows first."""
+    def _batches(self, lengths: Sequence[int], *, padded: bool = True) -> Iterator[list[int]]:
+        """The places of the rows of each batch, longest rows first; of one length unless `padded`."""
         order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
         while order:
-            room = (self.batch_tokens or 0) // lengths[order[0]]
+            longest = lengths[order[0]]
             size = self.batch_size
             if self.batch_tokens is not None:
-                size = min(size, max(room, 1))  # one pair goes through, however long
+                size = min(size, max(self.batch_tokens // longest, 1))  # one pair, however long
+            if not padded:
+                alike = sum(lengths[i] == longest for i in order)
+                size = min(size, alike)
             yield order[:size]
             order = order[size:]
 
@@ -134,9 +155,14 @@ class CrossEncoder:
         free = _room(tokenizer)
         return free - (free // 2 if asked >= free else asked)
 
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that is kept whole; a longer one is cut to half of the limit."""
+        del doc_tokens
+        return _room(_load(self).tokenizer) - 1
+
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Tokens of all distinct pairs, special ones included and padding not."""
-        rows, _ = _distinct(_all_pairs(_load(self).tokenizer, [(query, docs)]))
+        rows, _ = _distinct(_all_pairs(_load(self), [(query, docs)]))
         return sum(len(row["input_ids"]) for row in rows)
 
 
@@ -148,17 +174,18 @@ def _policy(reranker: CrossEncoder) -> str:
     return tokens if reranker.batch_size >= forward.ONE_BATCH else f"{pairs}, {tokens}"
 
 
-Row = dict[str, list[int]]
-"""What the model reads of a pair: token ids, and what goes with them."""
+DISTINGUISHED = 2
+"""Types of tokens by which a model tells a query from a document."""
 
 
-def _all_pairs(tokenizer: Any, asked: Sequence[tuple[str, Sequence[Doc]]]) -> list[Row]:
+def _all_pairs(model: Any, asked: Sequence[tuple[str, Sequence[Doc]]]) -> list[Row]:
     """The pairs of each query, one query after the other."""
+    untyped = getattr(model.config, "type_vocab_size", DISTINGUISHED) < DISTINGUISHED
     return [
-        row
+        {name: ids for name, ids in row.items() if not (untyped and name == "token_type_ids")}
         for query, docs in asked
         if docs
-        for row in pairs(tokenizer, query, [doc.text for doc in docs])
+        for row in pairs(model.tokenizer, query, [doc.text for doc in docs])
     ]
 
 
@@ -194,11 +221,8 @@ def _room(tokenizer: Any) -> int:
 
 def has_trained_head(folder: Path) -> bool:
     """Whether the checkpoint says that it is a sequence classifier and holds its head."""
-    config = read_json(folder / "config.json")
-    named = any(
-        name.endswith("ForSequenceClassification") for name in config.get("architectures") or ()
-    )
-    return named and any(_is_head(name) for name in weight_names(folder))
+    classifies = labels.classifies(read_json(folder / "config.json"))
+    return classifies and any(_is_head(name) for name in weight_names(folder))
 
 
 def _is_head(name: str) -> bool:
@@ -247,9 +271,21 @@ def _made(reranker: CrossEncoder) -> Any:
             local_files_only=True,
             num_labels=1 if reranker.head == "untrained" else None,
         )
-    if model.config.num_labels != 1:
-        raise ModelError(
-            f"The model {reranker.model!r} gives {model.config.num_labels} labels; a reranker "
-            "gives one score."
-        )
+    _fit(model, reranker)
     return model.to(getattr(torch, reranker.dtype)).eval()
+
+
+def _fit(model: Any, reranker: CrossEncoder) -> None:
+    """Have the tokenizer cut where the model's positions end, and the model know the padding.
+
+    Raises ModelError for a limit that leaves no room for a text.
+    """
+    tokenizer = model.tokenizer
+    known = positions.usable(tokenizer.model_max_length, model.config.to_dict())
+    tokenizer.model_max_length = reranker.max_length or known
+    padding.settle(model)
+    if _room(tokenizer) < 2:
+        raise ModelError(
+            f"max_length: {tokenizer.model_max_length} tokens leave the model {reranker.model!r} no "
+            "room for a query and a document beside its special tokens: say more."
+        )

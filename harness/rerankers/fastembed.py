@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness import onnx_models
+from harness import labels, onnx_models, positions
 from harness.data import Doc
 from harness.errors import ModelError
 from harness.onnx_models import Loaded, OnnxModel, named
@@ -14,11 +14,21 @@ from harness.onnx_models import Loaded, OnnxModel, named
 
 @dataclass(frozen=True)
 class Fastembed(OnnxModel):
-    """Raw logits of fastembed's TextCrossEncoder.
+    """Raw logits of fastembed's TextCrossEncoder, or the score of one of several labels.
 
     Where query and document are too long together, the longer of them is cut, and not always the
     document as by `cross_encoder`.
     """
+
+    label: labels.Label = None
+    """Which label of a head with several stands for a relevant document: its name or its place,
+    from 0."""
+
+    def misfits(self) -> Mapping[str, str]:
+        """A length beyond the model's positions, or a label that its head does not have."""
+        config = positions.known(self.model, self.file)
+        wrong = labels.misfit(self.model, self.label, config)
+        return {**super().misfits(), **({"label": wrong} if wrong else {})}
 
     def load(self) -> None:
         """Have the model in memory."""
@@ -48,17 +58,25 @@ class Fastembed(OnnxModel):
         The longer of the two gives way to the shorter until both have half (tokenizers'
         `longest_first`).
         """
-        found = _load(self)
-        (asked,), free = found.lengths([query]), found.room(pair=True)
+        (asked,) = _load(self).lengths([query])
+        return self.query_room(asked)
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read beside a document of so many, as of the other."""
+        free = _load(self).room(pair=True)
         half = (free + 1) // 2
-        return half if asked == half else max(free - asked, free // 2)
+        return half if doc_tokens == half else max(free - doc_tokens, free // 2)
 
 
 def _load(reranker: Fastembed) -> Loaded:
-    return onnx_models.loaded(reranker, _made, lambda found: _check(reranker, found))
+    return onnx_models.loaded(
+        reranker,
+        lambda **settings: _made(reranker, settings),
+        lambda found: _check(reranker, found),
+    )
 
 
-def _made(**settings: Any) -> Any:
+def _made(reranker: Fastembed, settings: Mapping[str, Any]) -> Any:
     from fastembed.common.model_description import ModelSource
     from fastembed.rerank.cross_encoder import TextCrossEncoder
 
@@ -67,7 +85,29 @@ def _made(**settings: Any) -> Any:
         TextCrossEncoder.add_custom_model(
             model=name, sources=ModelSource(hf=name), model_file="model.onnx"
         )
-    return TextCrossEncoder(name, **settings)
+    made = TextCrossEncoder(name, **settings)
+    config = positions.known(reranker.model, reranker.file)
+    if reranker.label is not None:
+        made.model.model = _OneLabel(made.model.model, reranker.model, reranker.label, config)
+    return made
+
+
+class _OneLabel:
+    """A session of ONNX Runtime that gives the score of one label; fastembed reads the first."""
+
+    def __init__(
+        self, session: Any, model: str, label: labels.Label, config: Mapping[str, Any]
+    ) -> None:
+        self._session = session
+        self._column = labels.place(model, label, config)
+        self._config = config
+
+    def run(self, outputs: Any, given: Any) -> list[Any]:
+        logits = self._session.run(outputs, given)[0]
+        return [labels.scores(logits, self._column, self._config)[:, None]]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
 
 
 def _check(reranker: Fastembed, found: Loaded) -> None:
@@ -76,7 +116,8 @@ def _check(reranker: Fastembed, found: Loaded) -> None:
     if shape != (1, 1):
         raise ModelError(
             f"{named(reranker)} gives {_said(shape)} for one pair of query and document; a reranker "
-            "gives one score. Name a model that was exported with its trained head."
+            "gives one score. Name a model that was exported with its trained head, and of several "
+            "labels the place of one as `label`."
         )
 
 

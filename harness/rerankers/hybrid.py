@@ -112,17 +112,12 @@ class _Prepared:
         del query
         return self.kept.tokens.count([self.kept.places[doc.text] for doc in docs])
 
-    def footprint(self) -> Footprint:
+    def footprints(self) -> list[Footprint]:
         """Token vectors and dense ones are counted together; terms add to the bytes alone."""
         _, dense, weighted, tokens = self.kept
-        return Footprint(
-            holder="reranker",
-            documents=len(tokens),
-            vectors=tokens.vectors + len(dense),
-            dim=tokens.packed.dim,
-            precision=tokens.precision,
-            bytes=tokens.payload_bytes + dense.nbytes + weighted.nbytes,
-        )
+        counts = (len(tokens), tokens.vectors + len(dense), tokens.packed.dim)
+        size = tokens.payload_bytes + dense.nbytes + weighted.nbytes
+        return [Footprint("token vectors", *counts, tokens.precision, size)]
 
 
 def _kept(system: Hybrid, docs: Sequence[Doc]) -> _Kept:

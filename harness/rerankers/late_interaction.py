@@ -99,15 +99,10 @@ class _Prepared:
         del query
         return self.index.count([self.places[doc.text] for doc in docs])
 
-    def footprint(self) -> Footprint:
-        return Footprint(
-            holder="reranker",
-            documents=len(self.index),
-            vectors=self.index.vectors,
-            dim=self.index.packed.dim,
-            precision=self.index.precision,
-            bytes=self.index.payload_bytes,
-        )
+    def footprints(self) -> list[Footprint]:
+        index = self.index
+        counts = (len(index), index.vectors, index.packed.dim)
+        return [Footprint("token vectors", *counts, index.precision, index.payload_bytes)]
 
 
 class _Fetched(NamedTuple):

@@ -55,16 +55,11 @@ class _Prepared:
         del query
         return sum(len(self.matrices[doc.text]) for doc in docs)
 
-    def footprint(self) -> Footprint:
+    def footprints(self) -> list[Footprint]:
         kept = list(self.matrices.values())
-        return Footprint(
-            holder="reranker",
-            documents=len(kept),
-            vectors=sum(map(len, kept)),
-            dim=kept[0].shape[1] if kept else 0,
-            precision="float32",
-            bytes=sum(matrix.nbytes for matrix in kept),
-        )
+        vectors, dim = sum(map(len, kept)), kept[0].shape[1] if kept else 0
+        size = sum(matrix.nbytes for matrix in kept)
+        return [Footprint("token vectors", len(kept), vectors, dim, "float32", size)]
 
 
 def _scores(

@@ -144,7 +144,7 @@ class PgvectorMaxsim:
     def _over(self, places: Mapping[str, int], rows: Rows, table: Table | None) -> _Prepared:
         size = table.total_bytes() if table else 0
         vectors, precision = sum(map(len, rows.values())), f"float32, {self.layout}"
-        kept = Footprint("reranker", len(rows), vectors, _dim(rows), precision, size)
+        kept = Footprint("token vectors", len(rows), vectors, _dim(rows), precision, size, size)
         return _Prepared(self, places, {p: len(m) for p, m in rows.items()}, kept, table)
 
 
@@ -185,8 +185,8 @@ class _Prepared:
         del query
         return sum(self.lengths.get(self.places[doc.text], 0) for doc in docs)
 
-    def footprint(self) -> Footprint:
-        return self.kept
+    def footprints(self) -> list[Footprint]:
+        return [self.kept]
 
 
 def _dim(rows: Rows) -> int:

@@ -79,6 +79,6 @@ class _Index:
             best = [ranked(hits)[:depth] for hits in best]
         return best
 
-    def footprint(self) -> Footprint:
+    def footprints(self) -> list[Footprint]:
         count, dim = self.vectors.shape
-        return Footprint("retriever", count, count, dim, "float32", self.vectors.nbytes)
+        return [Footprint("vectors", count, count, dim, "float32", self.vectors.nbytes)]

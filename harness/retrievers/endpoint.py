@@ -12,7 +12,7 @@ from harness.endpoints.dialect import Asked, Dialect, Placed
 from harness.endpoints.joined import AnswerError
 from harness.endpoints.served import Server
 from harness.errors import ComponentError
-from harness.protocols import Searcher
+from harness.protocols import Footprint, Searcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,9 @@ class _Searcher:
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
         return [self._hits(query, depth) for query in queries]
+
+    def footprints(self) -> list[Footprint]:
+        return [Footprint.not_known("its index lies on a server that does not tell its bytes")]
 
     def _hits(self, query: Query, depth: int) -> list[Hit]:
         if depth > colbert.MOST:

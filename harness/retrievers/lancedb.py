@@ -117,12 +117,13 @@ class _Index:
             for place, distance in zip(rows["place"], rows["_distance"], strict=True)
         )
 
-    def footprint(self) -> Footprint:
+    def footprints(self) -> list[Footprint]:
         """Bytes of the table's folder, its index included."""
         size = storage.disk_bytes(self.made.folder)
         found, flat = self.found, self.system.method == "flat"
         precision = "float32" if flat else "float32, ivf_pq"
-        return Footprint("retriever", len(found.doc_ids), found.vectors, found.dim, precision, size)
+        counts = (len(found.doc_ids), found.vectors, found.dim)
+        return [Footprint("token vectors", *counts, precision, size, size)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """What building the index took."""

@@ -62,7 +62,7 @@ class _Index:
         scores = np.concatenate([maxsim(query, *block) for block in self.blocks])
         return best(self.found.doc_ids, scores, depth, np.arange(len(scores)))
 
-    def footprint(self) -> Footprint:
+    def footprints(self) -> list[Footprint]:
         size = sum(vectors.nbytes for vectors, _ in self.blocks)
-        found = self.found
-        return Footprint("retriever", len(found.doc_ids), found.vectors, found.dim, "float32", size)
+        counts = (len(self.found.doc_ids), self.found.vectors, self.found.dim)
+        return [Footprint("token vectors", *counts, "float32", size)]

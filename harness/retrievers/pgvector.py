@@ -168,12 +168,12 @@ class _Index:
         name = self.table.name
         return SEARCH.format(name=name, operator=operator, score=score, ties=ties)
 
-    def footprint(self) -> Footprint:
+    def footprints(self) -> list[Footprint]:
         """Bytes of the table on disk, its index and everything else that PostgreSQL adds included."""
         count, hnsw = len(self.doc_ids), self.system.method == "hnsw"
         precision = "float32, hnsw" if hnsw else "float32"
         size = self.table.total_bytes()
-        return Footprint("retriever", count, count, self.dim, precision, size)
+        return [Footprint("vectors", count, count, self.dim, precision, size, size)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """The server's versions; of HNSW its recall, beside seconds in the database alone."""

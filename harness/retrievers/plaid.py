@@ -104,11 +104,12 @@ class _Index:
             )
         return ranked(Hit(self.found.doc_ids[place], score) for place, score in answer)
 
-    def footprint(self) -> Footprint:
+    def footprints(self) -> list[Footprint]:
         """Bytes of the index's folder, the copies that fast-plaid keeps included."""
         size = storage.disk_bytes(self.made.folder)
         found, precision = self.found, f"plaid {self.system.nbits} bits"
-        return Footprint("retriever", len(found.doc_ids), found.vectors, found.dim, precision, size)
+        counts = (len(found.doc_ids), found.vectors, found.dim)
+        return [Footprint("token vectors", *counts, precision, size, size)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """What building the index took, and what belongs beside its numbers."""

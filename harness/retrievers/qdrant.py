@@ -107,12 +107,13 @@ class _Index:
         ).points
         return ranked(Hit(self.found.doc_ids[point.id], point.score) for point in points)
 
-    def footprint(self) -> Footprint:
+    def footprints(self) -> list[Footprint]:
         """Bytes of the folder, or of the vectors in memory."""
         found = self.found
         held = 4 * found.vectors * found.dim
-        size = storage.disk_bytes(self.folder) if self.folder else held
-        return Footprint("retriever", len(found.doc_ids), found.vectors, found.dim, "float32", size)
+        disk = storage.disk_bytes(self.folder) if self.folder else None
+        counts = (len(found.doc_ids), found.vectors, found.dim)
+        return [Footprint("token vectors", *counts, "float32", disk or held, disk)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """Whose times these are not."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import terms
+from harness import storage, terms
 from harness.data import Doc, Hit, Query
 from harness.frames import best
 from harness.protocols import Footprint, Searcher, SparseEncoder
@@ -70,8 +70,10 @@ class _Index:
                 scores[places[here]] += weight * weights[here]
         return best(self.doc_ids, scores, depth, np.flatnonzero(scores > 0))
 
-    def footprint(self) -> Footprint:
-        """A posting counts as a vector of one dimension."""
-        places, weights = self.postings.places, self.postings.weights
-        size = places.nbytes + weights.nbytes
-        return Footprint("retriever", len(self.doc_ids), len(weights), 1, "float32", size)
+    def footprints(self) -> list[Footprint]:
+        """A document and a weight for each of its terms; the files hold the terms' ids besides."""
+        arrays = self.postings._asdict()
+        size = self.postings.places.nbytes + self.postings.weights.nbytes
+        disk = storage.written_bytes(lambda folder: np.savez(folder / "postings.npz", **arrays))
+        counts = (len(self.doc_ids), len(self.postings.weights))
+        return [Footprint("terms", *counts, 1, "float32", size, disk)]

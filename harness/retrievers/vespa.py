@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+WORDS = "the index of its words lies on Vespa, which does not tell its bytes"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Vespa(Server):
@@ -276,11 +278,15 @@ class _Index:
             found[place] = Hit(self.docs[place].doc_id, joined.score(score))
         return list(found.values())
 
-    def footprint(self) -> Footprint:
-        """By formula, from the vectors that were fed; single vectors are float32."""
+    def footprints(self) -> list[Footprint]:
+        """By formula, from the vectors that were fed; single vectors are float32.
+
+        Words whose index finds the first phase are indexed by the server, which counts no bytes.
+        """
         matrices = self.made.matrices.values()
         vectors, dim = sum(map(len, matrices)), self.made.dim
         kept = vectors * BYTES_PER_VECTOR[self.system.precision](dim)
         dense = 0 if self.made.dense is None else self.made.dense.nbytes
         count = len(self.made.matrices)
-        return Footprint("retriever", count, vectors, dim, self.system.precision, kept + dense)
+        found = Footprint("token vectors", count, vectors, dim, self.system.precision, kept + dense)
+        return [found] if self.system.dense else [found, Footprint.not_known(WORDS)]

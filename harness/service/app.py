@@ -176,7 +176,9 @@ class _Service:
         now = time.perf_counter()
         spent = {"queue": scored.started - begun, "score": scored.seconds, "total": now - begun}
         timing = ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in spent.items())
-        return JSONResponse(answer, headers={"Server-Timing": timing})
+        ignored = [name for name in spoken.ignored if content.get(name) is not None]
+        told = {"Ignored-Fields": ", ".join(ignored)} if ignored else {}
+        return JSONResponse(answer, headers={"Server-Timing": timing, **told})
 
     @contextlib.contextmanager
     def _admitted(self) -> Iterator[None]:

@@ -17,6 +17,8 @@ class Form(Protocol):
 
     known: ClassVar[Sequence[str]]
     """The keys that a request may have."""
+    ignored: ClassVar[Sequence[str]]
+    """Those of them that change nothing here, though clients send them; the answer tells which came."""
 
     def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
         """What is asked for of `model`; raises RefusedError."""
@@ -31,6 +33,7 @@ class Plain:
     """{query, documents, top_n}, answered with {results: [{index, score, id}]}."""
 
     known: ClassVar[Sequence[str]] = ("query", "documents", "top_n")
+    ignored: ClassVar[Sequence[str]] = ()
 
     def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
         """Documents are strings, or objects with text and id."""
@@ -50,9 +53,19 @@ class Plain:
 
 
 class Cohere:
-    """{model, query, documents, top_n, return_documents}, as Cohere and Jina have it."""
+    """{model, query, documents, top_n, return_documents}, as Cohere and Jina have it.
 
-    known: ClassVar[Sequence[str]] = ("model", "query", "documents", "top_n", "return_documents")
+    Optional fields of Cohere's v1 and v2 that clients such as LangChain's send unasked are ignored:
+    the model cuts long documents at its own limit.
+    """
+
+    ignored: ClassVar[Sequence[str]] = (
+        *("max_tokens_per_doc", "max_chunks_per_doc", "rank_fields", "priority"),
+    )
+    known: ClassVar[Sequence[str]] = (
+        *("model", "query", "documents", "top_n", "return_documents"),
+        *ignored,
+    )
 
     def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
         """The model may be left out; one of another name is refused."""
@@ -87,6 +100,7 @@ class Tei:
         "truncate",
         "truncation_direction",
     )
+    ignored: ClassVar[Sequence[str]] = ("truncate", "truncation_direction")
 
     def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
         """Refused without `raw_scores: true`: a sigmoid is not for every reranker's scores."""

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+import pytest
 from literal import literal
 
-from harness.analysis import answer, compare
+from harness.analysis import answer, compare, gains
 from harness.analysis.costs import analyse_costs
 
 COLUMNS = ("device", "status", "system", "mode", "k", "p50", "p95")
@@ -34,6 +35,20 @@ def test_what_was_only_predicted_is_not_told() -> None:
     assert said([ROWS[1], ROWS[3]]) == []
 
 
+@pytest.mark.parametrize(
+    ("equal_arms", "words"), [(1.0, "39.0 ms."), (1.5, "(noisy"), (None, "(noisy")]
+)
+def test_the_fastest_is_told_with_the_noise(equal_arms: float | None, words: str) -> None:
+    values = [0.5] * 20
+    quality = {"base": values, "late": values, "cross": values, "untimed": values}
+    seconds = {"late": 0.03, "cross": 0.039}
+    results = literal(quality, seconds=seconds, equal_arms=equal_arms)
+    costs = analyse_costs(results, compare.storage_per_document(results))
+    (sentence,) = answer._fastest(costs)
+    assert "fastest of 2 ways" in sentence  # nobody knows how long the third takes
+    assert words in sentence
+
+
 def test_a_model_that_was_trained_in_vain_is_told() -> None:
     base = [0.1 * (i % 5) for i in range(40)]
     quality = {
@@ -52,8 +67,7 @@ def test_a_model_that_was_trained_in_vain_is_told() -> None:
     }
     results = dataclasses.replace(results, facts=facts)
     storage = compare.storage_per_document(results)
-    told = answer.answer(
-        results, compare.differences(results), storage, analyse_costs(results, storage)
-    )
+    gained, changes = gains.gains(results, "m@1", 0.01), compare.differences(results)
+    told = answer.answer(results, gained, changes, analyse_costs(results, storage))
     assert told.count("trained in this run") == 1
     assert "cross, trained in this run, ranks worse than base: -0.010 m@1 [-0.010, -0.010]" in told

@@ -85,11 +85,11 @@ START |= {"loaded_bytes": 5e8, "peak_bytes": 9e8}
 WAY = {"system": "late", "model": "dummy:m", "dim": 8, "pool_factor": 1, "remark": ""}
 GRID = [
     WAY
-    | {"precision": "float16", "documents": 10, "vectors": 100}
-    | {"formula_bytes": 1600, "disk_bytes": 1700, "payload_bytes": 1600},
+    | {"precision": "float16", "documents": 100, "vectors": 1000, "vectors_sd": 2.5}
+    | {"formula_bytes": 16000, "disk_bytes": 17000, "payload_bytes": 16000},
     WAY
-    | {"precision": "plaid", "nbits": 2, "documents": 5, "vectors": 50}
-    | {"formula_bytes": 500, "remark": "not measured: it broke"},
+    | {"precision": "plaid", "nbits": 2, "documents": 50, "vectors": 500, "vectors_sd": 2.5}
+    | {"formula_bytes": 5000, "remark": "not measured: it broke"},
 ]
 
 
@@ -118,7 +118,8 @@ def results(
         measurements=pd.DataFrame(rows, columns=list(frames.MEASUREMENTS)),
         timings=pd.DataFrame(columns=list(frames.TIMINGS)),
         storage=pd.DataFrame(
-            [("d", "base", "retriever", 10, 10, 8, "float32", 320)], columns=list(frames.STORAGE)
+            [("d", "base", "retriever", "vectors", 10, 10, 8, "float32", 320, None, "")],
+            columns=list(frames.STORAGE),
         ),
         facts={("d", name): facts | {"system": config} for name, config in configs.items()},
         costs={name: frame(name, tables.get(name, [])) for name in COSTS},
@@ -310,7 +311,9 @@ def test_a_change_by_default_is_over_all_datasets() -> None:
         tables = [getattr(p, name).assign(dataset=d) for p, d in zip(parts, "de", strict=True)]
         object.__setattr__(both, name, pd.concat(tables, ignore_index=True))
     both.facts.update({("e", system): facts for (_, system), facts in other.facts.items()})
-    found = judged(changed(), both, near=0.2, tolerance=1e-9)  # of 0.1 and 0.3
+    found = judged(changed(), both, between=(0.1, 0.3))  # of 0.1 and 0.3
+    assert found.found is not None
+    assert found.found.value == pytest.approx(0.2)
     assert found.verdict == "supported"
     assert "on 2 datasets, equally weighted (40 queries)" in found.evidence
     assert judged(changed(dataset="D"), both, near=0.1, tolerance=1e-9).verdict == "supported"
@@ -334,7 +337,8 @@ def test_a_percentile_with_its_interval() -> None:
     found = judged(timed(), results(), between=(100, 120))
     assert found.verdict == "supported"
     assert found.evidence.startswith("p50 110 ms [10")
-    assert "of late (precomputed, k = 2), calls: 20, on cpu of a chip, 3 cores" in found.evidence
+    assert "of late (precomputed, k = 2), calls: 20; equal arms" in found.evidence
+    assert found.ruling == "supported on cpu of a chip, 3 cores"
     assert judged(timed(), results(), below=100).verdict == "contradicted"
     assert judged(timed(), results(), below=109.5).verdict == "not distinguishable"
 
@@ -366,8 +370,9 @@ def test_a_ratio_is_over_pairs_of_calls() -> None:
     assert found.verdict == "supported"
     assert found.evidence.startswith(
         "0.200 times [0.200, 0.200]: late (precomputed, k = 2) over late (on the fly, k = 2), "
-        "pairs of calls: 20, on cpu of a chip, 3 cores"
+        "pairs of calls: 20; equal arms within a factor of 1;"
     )
+    assert found.ruling == "supported on cpu of a chip, 3 cores"
     assert judged(over(), results(), above=1).verdict == "contradicted"
     assert (
         judged(over("base", "retrieve"), results(), near=10, tolerance=0.1).verdict == "supported"
@@ -381,7 +386,7 @@ def test_a_ratio_is_no_surer_than_two_equal_arms() -> None:
     found = judged(over(), made, below=1)
     assert found.verdict == "supported"
     assert found.evidence.startswith("0.200 times [0.133, 0.300]")  # by a factor of 1.5
-    assert "3 cores; equal arms within a factor of 1.5; claimed" in found.evidence
+    assert "calls: 20; equal arms within a factor of 1.5; claimed" in found.evidence
     # a percentile too: 105 to 114 ms, widened
     alone = judged(timed(), made, between=(100, 120))
     assert alone.verdict == "not distinguishable"
@@ -482,12 +487,25 @@ def test_an_experiment_without_latency() -> None:
 
 
 def test_memory() -> None:
+    """One process has no interval and settles nothing; the range of six holds their median."""
     asked = Memory(experiment="exp", system="late", mode="precomputed")
     found = judged(asked, results(), equals=200)  # 500 MB loaded, 300 MB of libraries
-    assert found.verdict == "supported"
-    assert found.evidence.startswith("200 MB that loading added for late (precomputed), processes:")
+    assert (found.verdict, found.ruling) == (
+        "not distinguishable",
+        "not distinguishable on cpu of a chip, 3 cores",
+    )
+    told = "200 MB [no interval] that loading added for late (precomputed), processes: 1; 6 give an"
+    assert found.evidence.startswith(told)
+    six = results(starts=[START | {"start": i, "loaded_bytes": 5e8 + i * 1e6} for i in range(6)])
+    found = judged(asked, six, between=(200, 205))  # 200 to 205 MB, the median between
+    assert found.ruling == "supported on cpu of a chip, 3 cores"
+    assert found.evidence.startswith("202 MB [200, 205] that loading added")
+    assert judged(asked, six, between=(201, 205)).verdict == "not distinguishable"
+    assert judged(asked, six, below=200).verdict == "contradicted"
+    five = results(starts=six.costs["starts"].to_dict("records")[:5])
+    assert judged(asked, five, above=0).verdict == "not distinguishable"
     peak = asked.model_copy(update={"part": "peak"})
-    assert judged(peak, results(), between=(2000, 4000)).verdict == "contradicted"  # 900 MB
+    assert judged(peak, six, between=(2000, 4000)).verdict == "contradicted"  # 900 MB
     absent = judged(asked.model_copy(update={"system": "base"}), results(), above=0)
     assert absent.verdict == "not measured"
     assert "run it without `--quick`" in absent.evidence
@@ -501,15 +519,38 @@ def stored_as(**changes: Any) -> Storage:
 PLAID = Way(model="m", dim=8, precision="plaid", nbits=2)
 
 
-def test_bytes_of_a_way_to_keep_vectors() -> None:
-    assert judged(stored_as(), results(), equals=160).verdict == "supported"  # 1,600 of 10
-    assert judged(stored_as(per="vector"), results(), equals=16).verdict == "supported"
-    found = judged(stored_as(counted="disk"), results(), at_most=160)
-    assert found.verdict == "contradicted"
+def test_bytes_of_a_sample_have_the_interval_of_its_mean() -> None:
+    # 10 vectors a document, deviation 2.5, 100 of no one knows how many documents: the mean is
+    # known to 1.96 x 2.5 / sqrt(100) = 0.49 vectors, 4.9 %; 160 bytes to 7.84.
+    found = judged(stored_as(), random(), between=(152.1, 167.9))
+    assert found.verdict == "supported"
     told = (
-        "170 bytes a document (8 dims, float16), with all of its folder; m over 10 documents of d; "
+        "160 bytes a document (8 dims, float16), by formula; m over 100 documents of d, with random"
     )
-    assert found.evidence.startswith(told)
+    assert "160 bytes a document (8 dims, float16), by formula; m over 100 documents" in told
+    assert "[152.2, 167.8]" in found.evidence
+    assert judged(stored_as(), random(), equals=160).verdict == "not distinguishable"
+    assert judged(stored_as(), random(), below=150).verdict == "contradicted"
+    # Bytes of a vector are no sample, nor are those of all documents.
+    assert judged(stored_as(per="vector"), random(), equals=16).verdict == "supported"
+    whole = judged(stored_as(counted="disk"), results(), at_most=160)
+    assert whole.verdict == "contradicted"
+    assert whole.evidence.startswith(
+        "170 bytes a document (8 dims, float16), with all of its folder; "
+    )
+
+
+@pytest.mark.parametrize("changes", [{"documents": 29, "vectors": 290}, {"vectors_sd": math.nan}])
+def test_a_sample_without_an_interval_settles_nothing(changes: dict[str, Any]) -> None:
+    """One too small, or of a version that did not note how documents differ."""
+    found = judged(stored_as(), random(grid=[GRID[0] | changes]), above=0)
+    assert found.verdict == "not distinguishable"
+    assert "a sample too small for an interval" in found.evidence
+
+
+def random(**costs: Any) -> Results:
+    """Results that do not say how many documents the dataset has."""
+    return results({}, weights="dummy", **costs)
 
 
 def test_ratios_of_bytes() -> None:
@@ -520,6 +561,14 @@ def test_ratios_of_bytes() -> None:
     dense = judged(stored_as(over="dense"), results(), near=80, tolerance="5%")
     assert dense.verdict == "contradicted"
     assert dense.evidence.startswith("5.00 times: 160 bytes a document")  # over 8 x 4 bytes
+    # The same vectors, so that the sample does not matter; with others both samples do.
+    half = GRID[0] | {"precision": "int8", "formula_bytes": 8000}
+    over = Way(model="m", dim=8, precision="int8")
+    assert (
+        judged(stored_as(over=over), random(grid=[GRID[0], half]), equals=2).verdict == "supported"
+    )
+    other = judged(stored_as(over=PLAID), random(grid=[GRID[0], GRID[1]]), near=1.6, tolerance="1%")
+    assert other.verdict == "not distinguishable"
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from literal import literal
 
 from harness import frames
 from harness.analysis import compare, cost, latency
+from harness.analysis.costs import analyse_costs
 from harness.settings import Prices, Workload
 
 WHERE = {"dataset": "x", "device": "cpu"}
@@ -73,8 +76,9 @@ def test_storage_choices_by_hand() -> None:
 
 
 def timed(system: str, mode: str, k: int, mean: float, **changes: Any) -> dict[str, Any]:
+    """An arm that kept four processors busy in its calls."""
     row = WHERE | {"system": system, "mode": mode, "k": k, "status": "measured", "mean": mean}
-    return row | changes
+    return row | {"processor": 4 * mean, "served": False} | changes
 
 
 LATENCIES = [
@@ -96,7 +100,7 @@ def projected(prices: Prices | None = PRICES) -> pd.DataFrame:
     storage = pd.DataFrame(held, columns=["system", "holder", "bytes_per_document"])
     work = [("dense", "retrieve", 1.0), ("late", "retrieve", 5e9), ("late", "precomputed", 9.0)]
     throughput = pd.DataFrame(work, columns=["system", "mode", "seconds"]).assign(**WHERE)
-    throughput = throughput.assign(unit="documents", count=100)
+    throughput = throughput.assign(unit="documents", count=100, processor=4 * throughput["seconds"])
     started = [
         (*WHERE.values(), *arm, 4e8)
         for arm in [("dense", "retrieve"), ("bge", "rerank"), ("late", "precomputed")]
@@ -109,7 +113,6 @@ def projected(prices: Prices | None = PRICES) -> pd.DataFrame:
         {"late[int8]": "late"},
         WORKLOAD,
         prices,
-        cores=4,
     )
 
 
@@ -123,8 +126,9 @@ def test_projection_of_retrieval() -> None:
     # 2e6 documents of 1,500 bytes are 3 GB, the model 0.4 GB; 2e6 / 100 seconds are 5.56 h
     assert (row["vectors_gb"], row["model_gb"], row["ram_gb"]) == pytest.approx((3, 0.4, 3.4))
     assert (row["disk_gb"], row["index_hours"]) == pytest.approx((3, 2e4 / 3600))
-    # 36,000 * 30.4 * 0.01 s / 3600 = 3.04 h, of 4 cores at 0.05 each
+    # 36,000 * 30.4 * 0.01 s / 3600 = 3.04 h, in which 4 processors worked, at 0.05 each
     assert row["busy_hours_month"] == pytest.approx(3.04)
+    assert row["processor_hours_month"] == pytest.approx(4 * 3.04)
     assert (row["ram_month"], row["disk_month"]) == pytest.approx((10.2, 0.3))
     assert (row["compute_month"], row["month"]) == pytest.approx((0.608, 11.108))
     assert row["index_once"] == pytest.approx(2e4 / 3600 * 0.2)
@@ -191,31 +195,58 @@ def test_a_retriever_does_not_take_the_throughput_of_its_systems_reranker() -> N
         {},
         WORKLOAD,
         None,
-        cores=1,
     )
     assert math.isnan(table["index_hours"][0])
     assert table["index_hours"][1] == pytest.approx(2000)
     assert table["vectors_gb"].isna().all()
 
 
-@settings(max_examples=20)
-@given(st.integers(1, 10), st.integers(1, 64))
-def test_compute_grows_with_queries_and_cores(times: int, cores: int) -> None:
-    def compute(workload: Workload, cores: int) -> float:
-        table = cost.projection(
-            pd.DataFrame(LATENCIES[1:3], columns=list(latency.LATENCIES)),
-            pd.DataFrame(columns=list(compare.STORAGE)),
-            pd.DataFrame(columns=list(frames.THROUGHPUT)),
-            pd.DataFrame(columns=list(cost.MEMORY)),
-            {},
-            workload,
-            PRICES,
-            cores,
-        )
-        return float(table["compute_month"].iloc[0])
+def compute(
+    arm: dict[str, Any], workload: Workload = WORKLOAD, prices: Prices = PRICES
+) -> tuple[float, float]:
+    """Compute and the sum of a month, of an arm whose memory was measured."""
+    table = cost.projection(
+        pd.DataFrame([arm], columns=list(latency.LATENCIES)),
+        pd.DataFrame(columns=list(compare.STORAGE)),
+        pd.DataFrame(columns=list(cost.THROUGHPUT)),
+        pd.DataFrame([{name: arm[name] for name in latency.ARM} | {"model_bytes": 0.0}]),
+        {},
+        workload,
+        prices,
+    )
+    return float(table["compute_month"].iloc[0]), float(table["month"].iloc[0])
 
+
+@settings(max_examples=20)
+@given(st.integers(1, 10), st.integers(0, 64))
+def test_compute_grows_with_queries_and_processors(times: int, processors: int) -> None:
     more = WORKLOAD.model_copy(update={"queries_per_day": times * WORKLOAD.queries_per_day})
-    assert compute(more, cores) == pytest.approx(times * cores * compute(WORKLOAD, 1))
+    one = compute(timed("bge", "rerank", 50, 2.0, processor=2.0))[0]
+    found = compute(timed("bge", "rerank", 50, 2.0, processor=2.0 * processors), more)[0]
+    assert found == pytest.approx(times * processors * one)
+
+
+def test_serial_work_is_not_paid_as_that_of_all_threads() -> None:
+    # 608 h of calls in which one processor worked, at 0.05: not 4 times as much
+    assert compute(timed("bge", "rerank", 50, 2.0, processor=2.0))[0] == pytest.approx(608 * 0.05)
+
+
+def test_waiting_for_a_server_is_no_work_of_this_machine() -> None:
+    """Its own machine costs what the file says, for as long as a call takes; else nobody knows."""
+    arm = timed("tei", "rerank", 50, 2.0, processor=0.01, served=True)
+    month, total = compute(arm)
+    assert math.isnan(month)
+    assert math.isnan(total)
+    # 608 h of a machine at 0.3, and 3.04 h of a processor here at 0.05
+    priced = PRICES.model_copy(update={"server_hour": 0.3})
+    assert compute(arm, prices=priced)[0] == pytest.approx(608 * 0.3 + 3.04 * 0.05)
+    # how much of its calls a GPU here is busy was not measured
+    assert math.isnan(compute(arm | {"device": "cuda"}, prices=priced)[0])
+
+
+def test_processor_time_that_was_not_counted_is_not_free() -> None:
+    assert math.isnan(compute(timed("old", "rerank", 50, 2.0, processor=math.nan))[0])
+    assert math.isnan(compute(timed("old", "rerank", 50, 2.0, served=math.nan))[0])
 
 
 def test_nothing_was_measured() -> None:
@@ -233,6 +264,22 @@ def test_nothing_was_measured() -> None:
         {},
         WORKLOAD,
         PRICES,
-        cores=2,
     )
     assert table.columns.tolist() == [*cost.PROJECTION, *cost.CURRENCY]
+
+
+def test_tables_are_in_the_order_of_the_experiment() -> None:
+    """Not in that of the calls, which is drawn anew in each round."""
+    values = {name: [0.5] * 20 for name in ("base", "late", "cross", "alpha", "fly")}
+    seconds = {name: 0.1 for name in values if name != "base"}
+    memory = dict.fromkeys(values, 1e9)
+    results = literal(values, seconds=seconds, memory=memory)
+    timed = ("calls", "arms", "starts")
+    shuffled = {name: results.costs[name].sort_values("system") for name in timed}
+    results = replace(results, costs={**results.costs, **shuffled})
+    found = analyse_costs(results, compare.storage_per_document(results))
+    order = ["base", "late", "cross", "alpha", "fly"]
+    for table in (found.latencies, found.end_to_end, found.memory):
+        assert [name for name in dict.fromkeys(table["system"]) if name in order] == order
+    assert list(dict.fromkeys(found.ratios["system"])) == ["late", "alpha", "fly"]
+    assert set(found.ratios["reference"]) == {"cross"}  # the first that the file names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,8 +36,10 @@ def axes(*rows: tuple[float, float, float, float]) -> Axes:
         ((0.5, 1, 2, 3), (0.6, 1, 2.1, 3), False),  # better, but slower
         ((0.5, 1, 2, 3), (0.5, 0.5, 2, 3), False),  # p95 counts where both have it
         ((0.5, 1, NAN, 3), (0.5, 0.5, 2, 3), True),  # else the median
-        ((0.5, NAN, NAN, 3), (0.6, 9, 9, 3), True),  # without latency by the other axes
-        ((0.5, 1, 2, NAN), (0.5, 1, 1, 99), True),  # without bytes likewise
+        ((0.5, NAN, NAN, 3), (0.6, 9, 9, 3), False),  # without latency nobody knows
+        ((0.5, 1, 2, 3), (0.6, NAN, NAN, 3), False),  # what is not known of the other is no gain
+        ((0.5, 1, 2, NAN), (0.5, 1, 1, 99), False),  # without bytes likewise
+        ((0.5, 1, 2, NAN), (0.5, 1, 1, NAN), True),  # of nobody they were counted
         ((0.5 + 1e-15, 1, 2, 3), (0.5, 1, 2, 2), True),  # the last bit of a sum is no quality
     ],
 )
@@ -122,16 +125,39 @@ def test_equal_arms_see_the_same_queries_and_never_dominate_each_other() -> None
     assert (a["p_dominated"], b["p_dominated"]) == (0, 0)
 
 
-def test_what_was_not_measured_is_left_out_of_its_axis() -> None:
+def test_what_was_not_measured_dominates_nothing_and_is_not_dominated() -> None:
     quality = {"base": [0.5] * 200, "late": [0.6] * 200, "late2": [0.4] * 200, "cross": [0.4] * 200}
     results = literal(quality, bytes_per_document={"late": 9}, seconds={"late": 0.1})
     base, late, uncounted, untimed = of(results)
     assert (base["statistic"], late["statistic"], untimed["statistic"]) == ("p95", "p95", "")
     assert math.isnan(untimed["seconds"])  # type: ignore[arg-type]
     assert math.isnan(uncounted["gb_per_million_documents"])  # type: ignore[arg-type]
-    assert untimed["dominated_by"] == "base"  # as many bytes and more quality; late keeps more
-    assert uncounted["dominated_by"] == "late"  # by quality alone, and the best of those that do
-    assert (untimed["p_dominated"], uncounted["p_dominated"]) == (1, 1)
+    assert (untimed["dominated_by"], uncounted["dominated_by"]) == ("", "")
+    assert (untimed["p_dominated"], uncounted["p_dominated"]) == (0, 0)
+
+
+def test_an_untimed_option_does_not_dominate_what_was_timed() -> None:
+    """`late` is the best, and as small as `cross`; how long it takes nobody knows."""
+    quality = {"base": [0.5] * 200, "late": [0.9] * 200, "cross": [0.4] * 200}
+    results = literal(quality, bytes_per_document={"late": 0}, seconds={"cross": 0.1})
+    base, _, cross = of(results)
+    assert (base["dominated_by"], cross["dominated_by"]) == ("", "base")
+
+
+def test_noise_makes_domination_by_time_less_sure() -> None:
+    """`b` is better and takes 36 ms instead of 37.5, 4 % less."""
+    quality = {"base": [0.1] * 200, "a": [0.5] * 200, "b": [0.6] * 200}
+
+    def chance(equal_arms: float | None) -> Any:
+        seconds = {"a": 0.0275, "b": 0.026}
+        return of(literal(quality, seconds=seconds, equal_arms=equal_arms))[1]["p_dominated"]
+
+    assert chance(1.0) == 1
+    # a ratio of 1.04 among those whose logarithm has the deviation log(1.5) / 1.96: P(z > -.197)
+    assert chance(1.5) == pytest.approx(
+        NormalDist().cdf(math.log(37.5 / 36) * 1.96 / math.log(1.5)), abs=0.03
+    )
+    assert chance(None) == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_median_stands_where_calls_carry_no_more_and_a_prediction_is_marked() -> None:

@@ -90,7 +90,7 @@ def test_three_queries_say_which_margin_they_could_have_seen(bench: Bench) -> No
     assert (gate.status, statuses(gate)) == ("no verdict", ["pass", "inconclusive"])
     # s = 0.1: 2.4865 x 0.1 / sqrt(3) = 0.1436
     assert told(gate)["second"][1] == (
-        "+0.0000 in the mean [-0.1000, +0.1000]: 3 queries can see no margin below 0.144 at best; "
+        "+0.0000 in the mean: 3 queries can see no margin below 0.144 at best; "
         "to decide anything a gate of this size takes 5."
     )
 
@@ -199,8 +199,8 @@ def test_results_of_an_older_file_are_not_judged(bench: Bench) -> None:
     results = load_results(bench.folder / "new" / "experiment")
     gate = judge(results, accepted, gated.loaded(bench.file))
     assert told(gate)["first"] == (
-        "not measured",
-        "its configuration has changed since it was run.",
+        "not comparable",
+        "what the file asks for now is not what was measured (retriever.salt: 0 -> 1): run again.",
     )
     assert told(gate)["third"] == ("not measured", "not run yet.")
     assert told(gate)["second"][0] == "pass"
@@ -311,12 +311,12 @@ def test_a_slower_machine_that_slows_both_alike_changes_no_ratio(tmp_path: Path)
             # apart by 30 % up and down, 5 % in the geometric mean
             {"calls": gated.timed(0.08, noise=0.3)},
             "inconclusive",
-            "equal arms took unequal times now: measure again.",
+            "equal arms took unequal times now: delete data/latency--",
         ),
         (
             {"calls": [call for call in gated.timed(0.08) if not call["copy"]]},
             "inconclusive",
-            "equal arms took unequal times now: measure again.",
+            "equal arms took unequal times now: delete data/latency--",
         ),
         (
             {

@@ -81,6 +81,11 @@ def test_a_predicted_arm_has_its_own_line() -> None:
     # 0.1 + 0.0002 * 10,000
     assert (row["p50"], row["mean"], row["tokens"]) == pytest.approx((2.1, 2.1, 10_000))
     assert row["calls"] == 0
+    assert math.isnan(row["processor"])  # it was not counted in the calls that it is told from
+    counted = [call | {"processor": 1.5 * call["seconds"]} for call in LINE]
+    first, row = latency.latencies(calls(counted), table).to_dict("records")
+    # of 0.3 and 0.7 s the mean, each with one and a half processors
+    assert (first["processor"], row["processor"]) == pytest.approx((0.75, 1.5 * 2.1))
     assert all(math.isnan(row[name]) for name in ("p50_low", "p90", "max", "score", "effective"))
 
 

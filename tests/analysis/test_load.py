@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from harness import frames
-from harness.analysis.load import CAPACITIES, LOADS, capacities, loads, warnings
+from harness.analysis.capacity import CAPACITIES, capacities, warnings
+from harness.analysis.load import LOADS, _added, loads
 from harness.analysis.percentiles import percentiles
 
 NOTHING = math.nan
@@ -43,19 +44,31 @@ def sent(
 
 
 def table(
-    *steps: tuple[dict[str, Any], Sequence[float]] | dict[str, Any], limit: float = LIMIT
+    *steps: tuple[dict[str, Any], Sequence[float]] | dict[str, Any],
+    limit: float = LIMIT,
+    first: float | None = 0.0,
 ) -> pd.DataFrame:
     """Columns LOADS of steps, with the seconds of their requests."""
     pairs = [one if isinstance(one, tuple) else (one, ()) for one in steps]
     requests = [request for row, seconds in pairs for request in sent(row, seconds)]
-    return of([row for row, _ in pairs], requests, limit)
+    return of([row for row, _ in pairs], requests, limit, first)
+
+
+def retrieval(seconds: float) -> pd.DataFrame:
+    """Calls of retrieval, of a query that is asked and of one that is not."""
+    rows = [{"query_id": name, "seconds": seconds} for name in ("q1", "other")]
+    return pd.DataFrame(rows).reindex(columns=list(frames.CALLS))
 
 
 def of(
-    steps: Sequence[dict[str, Any]], requests: Sequence[dict[str, Any]], limit: float = LIMIT
+    steps: Sequence[dict[str, Any]],
+    requests: Sequence[dict[str, Any]],
+    limit: float = LIMIT,
+    first: float | None = 0.0,
 ) -> pd.DataFrame:
     made = pd.DataFrame(requests).reindex(columns=list(frames.REQUESTS))
-    found = loads(made, pd.DataFrame(steps).reindex(columns=list(frames.STEPS)), limit, 1)
+    table = pd.DataFrame(steps).reindex(columns=list(frames.STEPS))
+    found = loads(made, table, limit, 1, {"s": retrieval(first)} if first is not None else {})
     assert list(found.columns) == list(LOADS)
     return found
 
@@ -65,9 +78,9 @@ def rate(level: float, seconds: float, count: int = 400) -> tuple[dict[str, Any]
     return step("open", level, window=count / level), [seconds] * count
 
 
-def told(*steps: Any, limit: float = LIMIT) -> dict[str, Any]:
+def told(*steps: Any, limit: float = LIMIT, first: float | None = 0.0) -> dict[str, Any]:
     closed = (step("closed", 2.0), [0.01] * 400)
-    found = capacities(table(closed, *steps, limit=limit), limit)
+    found = capacities(table(closed, *steps, limit=limit, first=first), limit)
     assert list(found.columns) == list(CAPACITIES)
     (row,) = found.to_dict("records")
     return row
@@ -176,8 +189,33 @@ def test_the_highest_rate_that_keeps_the_requirement() -> None:
     assert (found["p95"], found["unanswered"]) == (0.05, 0)
     assert found["said"] == (
         "s keeps p95 within 100 ms up to 20.0 requests a second (50.0 ms [50.0, 50.0] with 5 "
-        "candidates); at 30.0, which was tried next, p95 is 200 ms."
+        "candidates, of which retrieval takes 0 ms at the median); at 30.0, which was tried next, p95 "
+        "is 200 ms."
     )
+
+
+def test_the_first_stage_counts_in_the_requirement_of_the_whole_query() -> None:
+    # 30 ms of retrieval and 20 or 80 of reranking: 50 keep 100 ms, 110 do not
+    found = told(rate(10, 0.02), rate(20, 0.08), first=0.03)
+    assert (found["status"], found["rate"], found["above"]) == ("met", 10, 20)
+    assert found["p95"] == pytest.approx(0.05)
+    assert "of which retrieval takes 30.0 ms at the median" in found["said"]
+    assert found["said"].endswith("p95 is 110 ms.")
+
+
+def test_a_first_stage_that_was_not_timed_leaves_it_unknown() -> None:
+    found = told(rate(10, 0.02), first=None)
+    assert found["status"] == "unknown"
+    assert "how long retrieval takes before it was not measured (block `latency`)" in found["said"]
+    assert math.isnan(found["rate"])
+    assert told(rate(10, 0.2), first=None)["status"] == "none"  # too slow by itself
+
+
+def test_a_query_that_was_timed_has_its_own_retrieval() -> None:
+    calls = pd.DataFrame({"query_id": ["q0", "q1"], "seconds": [0.1, 0.2]})
+    found = _added(pd.Series(["q1", "q0", "q1"]), calls, 0)
+    assert found.tolist() == [0.2, 0.1, 0.2]
+    assert set(_added(pd.Series(["new"] * 50), calls, 0)) == {0.1, 0.2}
 
 
 def test_a_rate_above_one_that_is_missed_does_not_count() -> None:

@@ -14,7 +14,7 @@ from literal import literal
 from scipy.stats import kendalltau
 
 from harness import cli
-from harness.analysis import parity, stats
+from harness.analysis import parity
 from harness.data import Hit
 from harness.store import load_results
 
@@ -86,7 +86,7 @@ def test_rows_are_those_of_systems_that_were_run(results: Any) -> None:
 def test_the_same_is_the_same(results: Any) -> None:
     row = parity.parity(results).iloc[0]
     assert (row["score_difference"], row["tau"], row["changed"], row["shared"]) == (0, 1, 0, 1)
-    assert (row["gain"], row["low"], row["high"]) == (0, 0, 0)
+    assert row["gain"] == 0
 
 
 def test_only_what_was_reranked_is_compared(results: Any) -> None:
@@ -103,8 +103,8 @@ def test_difference_is_paired_over_queries(results: Any) -> None:
     values = results.measurements[results.measurements["metric"] == "mrr@3"]
     wide = values.pivot_table(index="query_id", columns="system", values="value", sort=False)
     change = (wide["turned"] - wide["first"]).to_numpy()
-    expected = stats.mean_intervals(change[:, None], results.plan["seed"])
-    assert (row["gain"], row["low"], row["high"]) == tuple(float(part[0]) for part in expected)
+    assert row["gain"] == change.mean()
+    assert math.isnan(row["low"])  # four queries bound nothing
     assert row["changed"] == (change != 0).sum() > 0
     assert row["queries"] == 4
 

@@ -14,6 +14,8 @@ from scipy import stats as scipy_stats
 from harness import frames
 from harness.analysis import ratios, stats
 
+QUIET = {("x", "cpu"): 1.0}
+
 
 def calls(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """Calls from (system, mode, copy, k, round, query_id, seconds)."""
@@ -97,7 +99,7 @@ def test_ratio_to_pairs_the_same_query_and_round() -> None:
             *many("rare", 1.0, queries=4),
         ]
     )
-    found = ratios.ratio_to(table, "base", "rerank", 0)
+    found = ratios.ratio_to(table, "base", "rerank", 0, QUIET)
     assert tuple(found.columns) == ratios.RATIOS
     assert found["system"].tolist() == ["slow", "rare"]
     assert found["k"].tolist() == [10, 10]
@@ -108,7 +110,7 @@ def test_ratio_to_pairs_the_same_query_and_round() -> None:
 
 def test_modes_of_one_system_are_compared() -> None:
     table = calls([*many("late", 4.0, mode="on the fly"), *many("late", 1.0, mode="precomputed")])
-    found = ratios.ratio_to(table, "late", "on the fly", 0)
+    found = ratios.ratio_to(table, "late", "on the fly", 0, QUIET)
     assert found[["system", "mode", "ratio"]].to_numpy().tolist() == [["late", "precomputed", 0.25]]
 
 
@@ -140,6 +142,32 @@ def test_half_width_is_the_factor_between_middle_and_end() -> None:
     assert row["half_width"] == pytest.approx(1.96 * 0.01 * math.sqrt(2 / 50), rel=0.3)
 
 
+def test_noise_widens_the_intervals_of_ratios() -> None:
+    table = calls([*many("slow", 3.0), *many("base", 2.0), *many("base", 3.0, copy=1)])
+    doubts = ratios.doubts(ratios.noise(table, 0))
+    assert doubts == pytest.approx({("x", "cpu"): 1.5})
+    (row,) = ratios.ratio_to(table, "base", "rerank", 0, doubts).to_dict("records")
+    # 1.5 without any spread; equal arms differ by 1.5 either way
+    assert (row["ratio"], row["low"], row["high"]) == pytest.approx((1.5, 1.0, 2.25))
+
+
+def test_without_equal_arms_a_ratio_has_no_interval() -> None:
+    few = [*many("base", 2.0, queries=4), *many("base", 2.0, queries=4, copy=1)]
+    for more in ([], few):  # four queries tell no noise either
+        table = calls([*many("slow", 3.0), *many("base", 2.0), *more])
+        doubts = ratios.doubts(ratios.noise(calls([*many("slow", 3.0), *more]), 0))
+        found = ratios.ratio_to(table[table["copy"] == 0], "base", "rerank", 0, doubts)
+        assert found["ratio"].iloc[0] == pytest.approx(1.5)
+        assert found[["low", "high"]].isna().all(axis=None)
+
+
+def test_doubt_is_the_farther_bound() -> None:
+    rows = pd.DataFrame({"low": [0.8, math.nan], "high": [1.1, math.nan]})
+    assert ratios.doubt(rows) == pytest.approx(1.25)  # 1 / 0.8
+    assert ratios.doubt(rows[1:]) == math.inf
+
+
 def test_nothing_was_timed() -> None:
-    assert ratios.ratio_to(calls([]), "base", "rerank", 0).columns.tolist() == [*ratios.RATIOS]
+    found = ratios.ratio_to(calls([]), "base", "rerank", 0, {})
+    assert found.columns.tolist() == [*ratios.RATIOS]
     assert ratios.noise(calls([]), 0).columns.tolist() == [*ratios.NOISE]

@@ -13,18 +13,20 @@ from harness import frames
 from harness.analysis import alarms, reranking
 from harness.store import COSTS, Results
 
-QUERIES = ("q1", "q2", "q3", "q4")
+QUERIES = tuple(f"q{i}" for i in range(8))
+"""Each value is given for two of them: fewer than six queries have no interval."""
 
 
 def rows(system: str, metric: str, values: list[float]) -> list[tuple[Any, ...]]:
-    return [("x", system, q, metric, v) for q, v in zip(QUERIES, values, strict=True)]
+    return [("x", system, q, metric, v) for q, v in zip(QUERIES, values * 2, strict=True)]
 
 
 def read(
     system: str, reading: str, depth: int, metric: str, values: list[float]
 ) -> list[tuple[Any, ...]]:
     return [
-        ("x", system, reading, depth, q, metric, v) for q, v in zip(QUERIES, values, strict=True)
+        ("x", system, reading, depth, q, metric, v)
+        for q, v in zip(QUERIES, values * 2, strict=True)
     ]
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from harness.analysis import stats
 
 
-def p_of(change: NDArray[np.float64], seed: int) -> float:
-    (found,) = stats.randomisation_p(change[:, None], seed)
+def p_of(change: NDArray[np.float64]) -> float:
+    (found,) = stats.randomisation_p(change[:, None])
     return float(found)
 
 
@@ -29,48 +29,72 @@ def enumerated_p(change: NDArray[np.float64]) -> float:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("size", [2, 5, 10])
+@pytest.mark.parametrize("size", [1, 2, 5, 10, 14])
 def test_p_is_that_of_full_enumeration(seed: int, size: int) -> None:
     change = np.random.default_rng(seed).normal(0.3, 1, size).round(2)
-    p = enumerated_p(change)
-    # 5 standard errors of a share over RESAMPLES draws, and the + 1
-    noise = 5 * math.sqrt(p * (1 - p) / stats.RESAMPLES) + 1 / stats.RESAMPLES
-    assert abs(p_of(change, seed) - p) <= noise
+    # sums that differ by less than a step (1 / 2,000 of their deviation) count as equal
+    assert p_of(change) == pytest.approx(enumerated_p(change), abs=0.001)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_p_of_reciprocal_ranks_counts_equal_sums(seed: int) -> None:
+    # changes of reciprocal ranks, stored with six decimals: many sums are equal but for rounding
+    sizes = np.round([0, 0, 1 / 2, 1 / 3, 2 / 3, 1 / 6, -1 / 2, -1 / 3, 1], 6)
+    change = np.random.default_rng(seed).choice(sizes, 12)
+    rounded = np.round(change * 6) / 6
+    assert p_of(change) == pytest.approx(enumerated_p(rounded))
 
 
 def test_p_of_a_textbook_case() -> None:
     # Five wins of the same size: of 32 sign flips, all + and all - are as extreme, 2/32.
-    assert enumerated_p(np.ones(5)) == 2 / 32
-    assert p_of(np.ones(5), 0) == pytest.approx(1 / 16, abs=0.013)
+    assert p_of(np.ones(5)) == enumerated_p(np.ones(5)) == 2 / 32
 
 
-def test_p_is_never_0() -> None:
-    assert p_of(np.ones(100), 0) == 1 / (stats.RESAMPLES + 1)
+def test_p_is_as_small_as_the_queries_allow() -> None:
+    # no floor by a number of draws, which 501 comparisons would lift above any level
+    assert p_of(np.ones(100)) == 2 / 2**100
 
 
-def test_p_under_no_difference_is_uniform(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "RESAMPLES", 500)
-    monkeypatch.setattr(stats, "BLOCK", 500)
+def test_p_of_a_family_of_34_is_that_of_ten_million_flips() -> None:
+    # 50 queries; 10,000,000 random flips (seed 0) gave 0.00080 +- 0.00002, times 34 0.0273
+    rng = np.random.default_rng(5)
+    change = rng.choice([0.0, 1.0], 50, p=[0.6, 0.4]) * rng.normal(0.15, 0.3, 50)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (200_000, 50))
+    drawn = float((np.abs(signs @ change) >= abs(change.sum()) - 1e-12).mean())
+    noise = 4 * math.sqrt(drawn / len(signs))
+    assert p_of(change) == pytest.approx(drawn, abs=noise + 0.01 * drawn)
+
+
+def test_p_under_no_difference_is_uniform() -> None:
     rng = np.random.default_rng(0)
-    p_values = [p_of(rng.normal(size=30), i) for i in range(400)]
+    p_values = stats.randomisation_p(rng.normal(size=(30, 400)))
     # 5% of 400 are 20, with a standard deviation of 4.4: four of them are allowed
-    assert 3 <= sum(p <= 0.05 for p in p_values) <= 37
+    assert 3 <= (p_values <= 0.05).sum() <= 37
+
+
+def test_a_value_is_ruled_out_by_the_test_where_the_interval_ends() -> None:
+    change = np.random.default_rng(4).normal(0.1, 0.3, 40)
+    _, low, high = interval(change, 0)
+    # the bounds are quantiles of 10,000 draws: 5 standard errors of a share of 2.5 %, twice
+    noise = 10 * math.sqrt(0.025 * 0.975 / stats.RESAMPLES)
+    for bound in (low, high):
+        assert p_of(change - bound) == pytest.approx(0.05, abs=noise)
 
 
 def test_no_change_at_all() -> None:
-    assert p_of(np.zeros(3), 0) == 1
-    assert interval(np.zeros(3), 0) == (0, 0, 0)
+    assert p_of(np.zeros(6)) == 1
+    assert interval(np.zeros(6), 0) == (0, 0, 0)
 
 
 def test_sign_of_the_change_does_not_matter_to_p() -> None:
     change = np.random.default_rng(3).normal(size=20)
-    assert p_of(change, 1) == p_of(-change, 1)
+    assert p_of(change) == p_of(-change)
 
 
 def test_columns_do_not_touch_each_other() -> None:
     both = np.random.default_rng(5).normal(size=(20, 2))
-    alone = [p_of(both[:, i], 0) for i in range(2)]
-    assert stats.randomisation_p(both, 0).tolist() == alone
+    alone = [p_of(both[:, i]) for i in range(2)]
+    assert stats.randomisation_p(both).tolist() == alone
     pairs = zip(*(column.tolist() for column in stats.mean_intervals(both, 0)), strict=True)
     for i, found in enumerate(pairs):
         assert found == pytest.approx(interval(both[:, i], 0), abs=1e-12)
@@ -79,17 +103,26 @@ def test_columns_do_not_touch_each_other() -> None:
 def test_seed_decides() -> None:
     values = np.random.default_rng(0).normal(size=15)
     assert interval(values, 1) == interval(values, 1)
-    assert p_of(values, 1) == p_of(values, 1)
     assert interval(values, 1) != interval(values, 2)
 
 
-def test_interval_covers_the_true_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interval_covers_what_the_report_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By simulation at 30 queries: `methods.yaml` says 93 to 95 %.
+
+    Of 1,500 draws (seed 0) 94.5 % held the true mean of changes of nDCG, 93.7 % of reciprocal rank
+    and 93.3 % of rare gains with large losses, where percentile bootstraps held 91.7, 91.5 and 89.5.
+    """
     monkeypatch.setattr(stats, "RESAMPLES", 1000)
     rng = np.random.default_rng(0)
-    intervals = [interval(rng.normal(0.4, 0.3, 60), i) for i in range(400)]
-    covered = sum(low <= 0.4 <= high for _, low, high in intervals) / 400
-    # 95%, less the percent or two that percentile intervals of 60 values lack; 4 sd are 4.4%
-    assert 0.89 <= covered <= 0.985
+    queries, experiments = 30, 1500
+    kind = rng.random((queries, experiments))
+    gain, loss = rng.beta(1, 3, kind.shape), -rng.beta(2, 2, kind.shape)
+    rare = np.where(kind < 0.75, 0, np.where(kind < 0.95, gain, loss))
+    for changes, true in ((rare, 0.2 / 4 - 0.05 / 2), (rng.normal(0.02, 0.2, kind.shape), 0.02)):
+        found = stats.mean_intervals(changes, 1)
+        covered = ((found.low <= true) & (true <= found.high)).mean()
+        # 93.3 and 95 %, with standard deviations of .6 %: three of them are allowed
+        assert 0.915 <= covered <= 0.968
 
 
 def test_interval_is_that_of_the_normal_distribution_for_many_values() -> None:
@@ -101,11 +134,22 @@ def test_interval_is_that_of_the_normal_distribution_for_many_values() -> None:
     assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
 
 
-def test_single_query_has_no_interval() -> None:
-    value, low, high = interval(np.array([0.5]), 0)
+@pytest.mark.parametrize("queries", [1, 2, 5])
+def test_few_queries_have_no_interval(queries: int) -> None:
+    # the most extreme of 2^5 flips alone are 2/32 > 5 %: no value can be ruled out
+    value, low, high = interval(np.full(queries, 0.5), 0)
     assert value == 0.5
     assert math.isnan(low)
     assert math.isnan(high)
+    assert not math.isnan(interval(np.full(stats.FEWEST, 0.5), 0)[1])
+
+
+def test_a_bound_that_draws_do_not_give_is_not_known() -> None:
+    # of 100 draws 2 are unknown: the 2.5 % at either end hold them, 1 % do not
+    draws = np.arange(100.0)
+    draws[:2] = math.nan
+    assert [float(bound) for bound in stats.bounds(draws)] == [2.0, 99.0]
+    assert all(math.isnan(bound) for bound in stats.bounds(draws, 0.98))
 
 
 def test_holm_by_hand() -> None:
@@ -130,10 +174,10 @@ def test_one_sided_p_is_that_of_full_enumeration() -> None:
     change = np.random.default_rng(7).normal(0.4, 1, 10).round(2)
     signs = np.array(list(itertools.product([1, -1], repeat=len(change))))
     p = float((signs @ change >= change.sum() - 1e-12).mean())
-    (found,) = stats.randomisation_p(change[:, None], 0, one_sided=True).tolist()
-    assert found == pytest.approx(p, abs=0.02)
-    (opposite,) = stats.randomisation_p(-change[:, None], 0, one_sided=True).tolist()
-    assert opposite == pytest.approx(1 - p, abs=0.02)
+    (found,) = stats.randomisation_p(change[:, None], one_sided=True).tolist()
+    assert found == pytest.approx(p)
+    (opposite,) = stats.randomisation_p(-change[:, None], one_sided=True).tolist()
+    assert opposite == pytest.approx(1 - p + 2**-10, abs=0.003)  # the flip that was seen is in both
 
 
 def test_p_is_that_of_scipy() -> None:
@@ -142,20 +186,8 @@ def test_p_is_that_of_scipy() -> None:
     found = scipy_stats.permutation_test(
         (change,), np.mean, permutation_type="samples", n_resamples=20_000, rng=1
     )
-    # 5 standard errors of the difference of two shares, of 10,000 and of 20,000 draws
-    noise = 5 * math.sqrt(found.pvalue * (1 - found.pvalue) * (1 / 10_000 + 1 / 20_000))
-    assert p_of(change, 0) == pytest.approx(found.pvalue, abs=noise)
-
-
-def test_interval_is_that_of_scipy() -> None:
-    scipy_stats = pytest.importorskip("scipy.stats")
-    values = np.random.default_rng(12).normal(0.5, 0.3, 50)
-    found = scipy_stats.bootstrap((values,), np.mean, method="percentile", rng=1)
-    _, low, high = interval(values, 0)
-    # both ends are quantiles of 10,000 draws: their standard error is about 3 % of the half width
-    half = (high - low) / 2
-    assert low == pytest.approx(found.confidence_interval.low, abs=0.15 * half)
-    assert high == pytest.approx(found.confidence_interval.high, abs=0.15 * half)
+    noise = 5 * math.sqrt(found.pvalue * (1 - found.pvalue) / 20_000)  # 5 of its standard errors
+    assert p_of(change) == pytest.approx(found.pvalue, abs=noise)
 
 
 def test_effect_size_by_hand() -> None:
@@ -191,27 +223,21 @@ def graded(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float
     return np.clip(rng.normal(0.5, 0.45, shape), 0, 1)
 
 
-def test_a_seeded_null_is_called_different_as_often_as_said(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(stats, "RESAMPLES", 1000)
+def test_a_seeded_null_is_called_different_as_often_as_said() -> None:
     rng = np.random.default_rng(0)
     queries, experiments = 100, 1000
     changes = graded(rng, (queries, experiments)) - graded(rng, (queries, experiments))
-    called = int((stats.randomisation_p(changes, 1) <= stats.ALPHA).sum())
+    called = int((stats.randomisation_p(changes) <= stats.ALPHA).sum())
     # 50 are expected, with a standard deviation of 6.9; 3 of them are allowed
     assert 29 <= called <= 71
 
 
-def test_the_detectable_difference_is_found_in_four_of_five(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(stats, "RESAMPLES", 1000)
+def test_the_detectable_difference_is_found_in_four_of_five() -> None:
     rng = np.random.default_rng(1)
     queries, experiments = 100, 1000
     noise = graded(rng, (queries, experiments)) - graded(rng, (queries, experiments))
     least = float(np.median(stats.detectable(noise)))
-    found = int((stats.randomisation_p(noise + least, 1) <= stats.ALPHA).sum())
+    found = int((stats.randomisation_p(noise + least) <= stats.ALPHA).sum())
     # 800 are expected, with a standard deviation of 12.6; 4 of them are allowed
     assert 750 <= found <= 850
 

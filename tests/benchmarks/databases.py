@@ -148,7 +148,7 @@ def searching(
         told = f"found {ten:.3f} of the first 10, {hundred:.3f} of {CANDIDATES}"
         if name in built:
             searcher, building = built[name]
-            size = searcher.footprint().bytes / len(docs)
+            size = searcher.footprints()[0].bytes / len(docs)
             told += f"; built in {building:.1f} s, {size:,.0f} bytes a document"
         print(line(name, took, exact, told))
 
@@ -189,7 +189,7 @@ def reranking(ready: Ready, docs: Sequence[Doc], queries: Sequence[Query]) -> No
             float(np.abs(np.subtract(arms[name](q), arms["this process"](q))).max())
             for q in queries
         )
-        size = one.footprint().bytes / len(docs)
+        size = one.footprints()[0].bytes / len(docs)
         told = f"scores off by at most {off:.0e}; {size:,.0f} bytes a document"
         print(line(name, took, "this process", told))
 

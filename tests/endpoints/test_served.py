@@ -27,7 +27,7 @@ from harness.errors import ComponentError, ServerError
 from harness.execute import Execution
 from harness.keys import component_key, timing_key
 from harness.plan import Plan, make_plan
-from harness.protocols import HoldsVectors
+from harness.protocols import Stores
 from harness.rerankers.endpoint import Endpoint
 from harness.retrievers.endpoint import Endpoint as Search
 from harness.store import Store
@@ -129,9 +129,10 @@ def test_maxsim_of_vectors_made_beforehand(server: ContractServer) -> None:
     reranker = case.component(server.url)
     ready = reranker.prepare([*docs(9), *docs(9)])
     assert ready.score(QUERY, docs(5)) == pytest.approx(case.expected(texts(5)))
-    assert isinstance(ready, HoldsVectors)
+    assert isinstance(ready, Stores)
     words = sum(len(text.split()) for text in texts(9))
-    assert ready.footprint()[1:] == (9, words, 8, "float32", words * 8 * 4)
+    (found,) = ready.footprints()
+    assert found[1:6] == (9, words, 8, "float32", words * 8 * 4)
     assert ready.count_tokens(QUERY, docs(2)) == sum(len(text.split()) for text in texts(2))
 
 

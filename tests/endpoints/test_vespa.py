@@ -29,6 +29,7 @@ from harness.keys import component_key
 from harness.latency import study
 from harness.maxsim import maxsim
 from harness.precision import pack, unit, unpack
+from harness.retrievers import vespa as component
 from harness.retrievers.vespa import Vespa
 
 DIM = 16
@@ -198,9 +199,12 @@ def test_nothing_to_feed(server: ContractServer, docs: list[Doc]) -> None:
 def test_bytes_are_counted(server: ContractServer, precision: Any, size: int) -> None:
     searcher: Any = system(server, precision=precision).index(DOCS)
     vectors = sum(len(doc.text.split()) + 1 for doc in DOCS)
-    assert searcher.footprint() == ("retriever", 30, vectors, DIM, precision, vectors * size)
+    fed, words = searcher.footprints()
+    assert fed[:6] == ("token vectors", 30, vectors, DIM, precision, vectors * size)
+    assert (words.bytes, words.unknown) == (None, component.WORDS)  # BM25 is Vespa's own
     both: Any = system(server, precision=precision, dense=DrawnVectors()).index(DOCS)
-    assert both.footprint().bytes == vectors * size + 30 * 8 * 4
+    (found,) = both.footprints()
+    assert found.bytes == vectors * size + 30 * 8 * 4
 
 
 def test_a_vector_that_is_not_finite(server: ContractServer) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 from pathlib import Path
 
+import fakes
 import pytest
 from tiny import colbert, ms_marco
 
@@ -18,8 +21,10 @@ from harness.rerankers.late_interaction import LateInteraction
 DOCS = [Doc(f"d{i}", "the cat is blue") for i in range(4)]
 
 
-def start(component: object, *modes: str) -> list[dict[str, float]]:
-    return cold.start(component, modes, "sort the list", DOCS, (2, 4), "cpu", 1, allowed=60)
+def start(component: object, *modes: str, limit: float = 300) -> list[dict[str, float]]:
+    return cold.start(
+        component, modes, "sort the list", DOCS, (2, 4), "cpu", 1, allowed=60, limit=limit
+    )
 
 
 def test_a_cross_encoder_is_imported_loaded_and_called(tmp_path: Path) -> None:
@@ -45,3 +50,19 @@ def test_modes_that_load_the_same_share_a_process(tmp_path: Path) -> None:
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(ComponentError, match="does not exist"):
         start(CrossEncoder(str(tmp_path / "nowhere")), "rerank")
+
+
+def test_a_process_that_hangs_is_ended_and_told(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    with pytest.raises(ComponentError, match=r"not load and answer within 20 s.*latency\.budget_s"):
+        start(fakes.Hanging(str(noted)), "rerank", limit=20)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(noted.read_text()), 0)
+
+
+def test_seconds_do_not_follow_a_clock_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process's wall clock is an hour ahead, as if it was set back before the other started."""
+    ahead = time.time() + 3600
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    (found,) = start(fakes.Identity(), "rerank")
+    assert 0 < found["import_seconds"] < 300

@@ -61,11 +61,33 @@ def test_a_system_that_is_slower_by_a_tenth_is_found_slower() -> None:
     for seed in range(3):
         arms = arm("one", busy(5e-4)), arm("slowed", busy(5.5e-4))
         found = timed(*arms, seed=seed, settings=longer)
-        row = ratios.ratio_to(calls(found), "one", "rerank", seed=0).set_index("k").loc[4]
+        quiet = {("d", "cpu"): 1.0}
+        table = ratios.ratio_to(calls(found), "one", "rerank", seed=0, doubts=quiet)
+        row = table.set_index("k").loc[4]
         if row["low"] > 1:
             break
     assert row["low"] > 1
     assert row["ratio"] == pytest.approx(1.1, abs=0.05)
+
+
+def test_waiting_is_no_processor_time() -> None:
+    """Arms that take 4 ms for two documents, the one by working, the other by waiting."""
+
+    def works(query: Query, docs: Sequence[Doc]) -> list[Hit]:
+        until = time.thread_time() + 2e-3 * len(docs)
+        while time.thread_time() < until:
+            pass
+        return busy(0.0)(query, docs)
+
+    def waits(query: Query, docs: Sequence[Doc]) -> list[Hit]:
+        time.sleep(2e-3 * len(docs))
+        return busy(0.0)(query, docs)
+
+    found = timed(arm("works", works), arm("waits", waits, served=True))
+    used = calls(found).query("k == 2 and copy == 0").groupby("system")["processor"].median()
+    assert used["works"] >= 4e-3
+    assert used["waits"] < 2e-3
+    assert {row["system"]: row["served"] for row in found.arms} == {"works": False, "waits": True}
 
 
 def test_two_equal_arms_are_found_equal() -> None:

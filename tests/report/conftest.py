@@ -146,8 +146,9 @@ def _trials(weights: str) -> dict[str, Any]:
         for i, query in enumerate(QUERIES)
         for metric in ("m@1", "judged@10", "ties@10")
     ]
-    kept = [("x", name, "retriever", 10, 10, 4, "float32", 160) for name in configs]
-    kept.append(("x", EVIL, "reranker", 10, 100, 8, "int8", 1200))
+    vectors = ("vectors", 10, 10, 4, "float32", 160, None, "")
+    kept: list[Any] = [("x", name, "retriever", *vectors) for name in configs]
+    kept.append(("x", EVIL, "reranker", "token vectors", 10, 100, 8, "int8", 1200, None, ""))
     dataset = {"notes": [], "subset": None, "description": "d", "documents": 10, "queries": 20}
     dataset |= {"judgements": 20, "fingerprint": "f"}
     stage = {"queries_without_hits": 0, "hits_not_in_corpus": 0}

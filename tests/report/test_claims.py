@@ -50,13 +50,13 @@ def test_claims_that_name_the_experiment(make_results: Make, tmp_path: Path, wei
     (shown,) = block.tables
     assert shown.caption == "Each claim is judged alone: 1 supported, 1 not measured."
     first, second = shown.table.rows
-    assert first[:2] == ["L1", "supported"]
+    assert first[:2] == ["L1", "supported on cpu of <cpu>, 2 cores"]
     # the median of 1.00 .. 1.19 s
     assert first[2] == "It <b>takes</b> a second. (a|b)"
     assert first[3].startswith("p50 1,100 ms [")
     assert ("with random weights" in first[3]) == (weights == "dummy")
     # four candidates would not fit in the budget, and two take 1,100 ms already
-    assert second[:2] == ["L2", "not measured"]
+    assert second[:2] == ["L2", "not measured on cpu of <cpu>, 2 cores"]
     assert "one call takes 7 s (predicted: 2,190 ms))" in second[3]
 
 
@@ -70,7 +70,10 @@ def test_both_reports_show_them_escaped(make_results: Make, tmp_path: Path) -> N
     assert ">Claims</h2>" in page
     assert ">It &lt;b&gt;takes&lt;/b&gt; a second. (a|b)</td>" in page
     assert "## Claims\n" in text
-    assert "| L1 | supported | It &lt;b&gt;takes&lt;/b&gt; a second. (a\\|b) | p50" in text
+    assert (
+        "| L1 | supported on cpu of &lt;cpu&gt;, 2 cores | It &lt;b&gt;takes&lt;/b&gt; a second. (a\\|b) | p50"
+        in text
+    )
 
 
 def test_without_claims_there_is_no_section(make_results: Make, tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_reasons_are_grouped(make_results: Make, tmp_path: Path) -> None:
     assert "- cpu: it broke (twin, precomputed, k = 4)." in missing
     assert "- cpu, predicted where possible: one call takes 7 s (cross, rerank, k = 4)." in missing
     assert "plaid with 2 bits: not measured: &lt;no&gt;." in missing
-    assert "quality and the bytes of vectors" not in missing
+    assert "quality and the bytes of the index" not in missing
 
 
 def test_the_answer_names_what_the_gain_costs(make_results: Make) -> None:

@@ -62,13 +62,29 @@ def test_requirements_of_each_system() -> None:
         "p95 ms on cpu (at most 200)": "10.0 (-95%)",
         "GB / million docs (at most 4)": "1.00 (-75%)",
         "licence (commercial)": "allowed",
-        "remark": "",
+        "remark": "200 calls, none above 200 ms: p95 <= 200 ms is shown (p < 0.001)",
     }
     assert late["verdict"] == "OUT"
     assert late["GB / million docs (at most 4)"] == "10.0 (2.5 times)"
     assert (cross["verdict"], cross["licence (commercial)"]) == ("OUT", "not known")
     assert cross["p95 ms on cpu (at most 200)"] == "1,010 (5.0 times)"
-    assert cross["remark"] == "the licence of no/such is not known"
+    assert cross["remark"] == (
+        "200 calls, all above 200 ms: p95 > 200 ms is shown (p < 0.001); the licence of no/such is "
+        "not known"
+    )
+
+
+@pytest.mark.parametrize(
+    ("timed", "verdict", "cell"),
+    [(71, "in", "<= 10.0"), (40, "assess", "not settled (> 10.0)")],
+)
+def test_a_percentile_that_the_calls_do_not_carry(timed: int, verdict: str, cell: str) -> None:
+    quality = {"base": [0.5] * 200, "cross": [0.8] * 200}
+    few = literal(quality, seconds={"cross": 1.0}, timed=timed)
+    found = blocks(with_decision(few, requirements={"p95_ms": {"cpu": 200}}))
+    base, cross = rows(found["Who meets the requirements"].tables[0].table)
+    assert (base["verdict"], base["p95 ms on cpu (at most 200)"]) == (verdict, cell)
+    assert cross["p95 ms on cpu (at most 200)"] == "> 1,010 (5.0 times)"
 
 
 def test_what_was_not_measured_is_said() -> None:
@@ -96,7 +112,7 @@ def test_other_workloads() -> None:
     ]
     assert table[0]["decision"] == "adopt cross"
     assert table[2]["documents"] == "10,000"
-    assert table[2]["GB of vectors"] == "0.0100"  # 10,000 documents of 1,000 bytes
+    assert table[2]["GB of index"] == "0.0100"  # 10,000 documents of 1,000 bytes
     assert "cost / month" not in table[0]  # there are no prices
     assert "For other workloads" not in blocks(results())
 
@@ -218,7 +234,7 @@ def test_a_changed_requirement_moves_the_decision_of_stored_results(
     assert cli.main(["run", str(file), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["decision"]
     assert (said["answer"], said["system"], said["headline"]) == ("keep", "dense", "Keep dense.")
-    assert said["flips"][0].startswith("Adopt late if 0.776 GB of vectors")  # 3 x 64 x 4 + 8 bytes
+    assert said["flips"][0].startswith("Adopt late if 0.776 GB of index")  # 3 x 64 x 4 + 8 bytes
     assert cli.main(["run", str(file)]) == 0
     assert "\nDecision: Keep dense. late is shown to gain enough" in capsys.readouterr().out
 

@@ -43,9 +43,15 @@ def test_widths_are_those_of_a_wide_font() -> None:
 
 def test_long_names_lose_their_middle() -> None:
     name = "a" * 50 + "[precision=int8]"
-    assert len(drawing.short(name)) == drawing.LONGEST
-    assert drawing.short(name).endswith("[precision=int8]")
-    assert drawing.short("a") == "a"
+    cut, other = drawing.short([name, "a"])
+    assert len(cut) == drawing.LONGEST
+    assert cut.endswith("[precision=int8]")
+    assert other == "a"
+
+
+def test_long_names_stay_apart() -> None:
+    middles = ["b" * 30 + middle + "c" * 30 for middle in ("x", "y")]
+    assert len(set(drawing.short(middles))) == 2
 
 
 def luminance(colour: str) -> float:

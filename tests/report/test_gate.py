@@ -154,13 +154,13 @@ def test_junit_holds_hostile_text(judged: tuple[Gate, Results]) -> None:
 
 
 def test_terminal_fits_and_says_what_is_no_pass(judged: tuple[Gate, Results]) -> None:
-    text = gate_text(judged[0], Path("x.yaml"))
+    text = gate_text(judged[0], "run it", "accept it")
     lines = text.splitlines()
     assert max(map(len, lines)) <= 79
     assert lines[0].startswith("Gate experiment: fail (1 fail, 1 not measured, ")
     assert "NOT MEASURED broken on data, ndcg@3: failed: a|b" in text
     assert "PASS better on data, ndcg@3: +0.2000" in text
-    assert lines[-1] == "Run what has no result: python -m harness run x.yaml"
+    assert lines[-2:] == ["Run what has no result:", "  run it"]
     assert "Changed in configuration and versions:" in text
 
 
@@ -169,7 +169,7 @@ def test_terminal_of_a_pass_asks_for_nothing(tmp_path: Path) -> None:
     values = {"first": [0.5] * 8, "second": [0.25] * 8}
     results = gated.store(tmp_path, file, values)
     accepted = accept(results, gated.loaded(file), "first baseline", "2026-01-01")
-    assert gate_text(judge(results, accepted, gated.loaded(file)), file) == (
+    assert gate_text(judge(results, accepted, gated.loaded(file)), "run it", "accept it") == (
         "Gate experiment: pass (2 pass)\n"
         "Accepted on 2026-01-01: first baseline\n"
         "\n"

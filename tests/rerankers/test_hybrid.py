@@ -14,7 +14,7 @@ from fakes import Jointly
 from harness import stopwatch, vectors
 from harness.clock import Clock
 from harness.data import Doc
-from harness.protocols import Footprint, HoldsVectors, Joint, Preparable, Reranker
+from harness.protocols import Footprint, Joint, Preparable, Reranker, Stores
 from harness.rerankers.hybrid import Hybrid
 
 PARTS: dict[str, tuple[list[float], dict[int, float], list[list[float]]]] = {
@@ -128,8 +128,8 @@ def encoder_parts(texts: Sequence[str]) -> Joint:
 )
 def test_footprint_counts_all_parts_of_each_text_once(precision: Any, size: int) -> None:
     kept = Hybrid(Literal(), precision=precision).prepare(docs("right", "up", "both", "up"))
-    assert isinstance(kept, HoldsVectors)
-    assert kept.footprint() == Footprint("reranker", 3, 7, 2, precision, size)
+    assert isinstance(kept, Stores)
+    assert kept.footprints() == [Footprint("token vectors", 3, 7, 2, precision, size)]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness import forward, stopwatch
 from harness.data import Doc
 from harness.encoders.pylate import Pylate
-from harness.protocols import Footprint, HoldsVectors, Preparable, Reranker
+from harness.protocols import Footprint, Preparable, Reranker, Stores
 from harness.rerankers.late_interaction import LateInteraction
 
 VECTORS = {
@@ -88,8 +88,8 @@ def test_footprint_counts_each_text_once(precision: Any, size: int) -> None:
     prepared = LateInteraction(Literal(), precision=precision).prepare(
         docs("both", "right", "right")
     )
-    assert isinstance(prepared, HoldsVectors)
-    assert prepared.footprint() == Footprint("reranker", 2, 3, 4, precision, size)
+    assert isinstance(prepared, Stores)
+    assert prepared.footprints() == [Footprint("token vectors", 2, 3, 4, precision, size)]
 
 
 def test_prepared_only_knows_its_documents() -> None:
@@ -129,8 +129,8 @@ def test_mapped_folder_goes_with_the_reranker(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     prepared = LateInteraction(Literal(), documents="mapped").prepare(docs("up", "both"))
     (folder,) = tmp_path.iterdir()
-    assert isinstance(prepared, HoldsVectors)
-    assert prepared.footprint().bytes == 48
+    assert isinstance(prepared, Stores)
+    assert prepared.footprints()[0].bytes == 48
     del prepared
     gc.collect()
     assert not folder.exists()

@@ -10,7 +10,7 @@ from fakes import GaussianTokenEncoder, HashingTokenEncoder
 
 from harness import postgres
 from harness.data import Doc
-from harness.protocols import CountsTokens, HoldsVectors, Preparable, Reranker
+from harness.protocols import CountsTokens, Preparable, Reranker, Stores
 from harness.rerankers.late_interaction import LateInteraction
 from harness.rerankers.pgvector_maxsim import PgvectorMaxsim
 
@@ -68,8 +68,9 @@ def test_nothing_to_compare(layout: Any) -> None:
         DOCS[-2:-1]
     )
     assert list(prepared.score("w1 w2", DOCS[-2:-1])) == [-2]
-    assert isinstance(prepared, HoldsVectors)
-    assert prepared.footprint()[1:] == (0, 0, 0, f"float32, {layout}", 0)
+    assert isinstance(prepared, Stores)
+    (found,) = prepared.footprints()
+    assert found[1:6] == (0, 0, 0, f"float32, {layout}", 0)
     assert list(prepared.score("w1 w2", [])) == []
 
 
@@ -79,9 +80,10 @@ def test_footprint_is_what_postgresql_keeps(layout: Any) -> None:
     prepared = PgvectorMaxsim(encoder, layout, server="embedded").prepare([*docs, docs[0]])
     texts = {doc.text for doc in docs}
     vectors = sum(len(text.split()) for text in texts)
-    assert isinstance(prepared, HoldsVectors)
-    found = prepared.footprint()
-    assert found[:5] == ("reranker", len(texts), vectors, 128, f"float32, {layout}")
+    assert isinstance(prepared, Stores)
+    (found,) = prepared.footprints()
+    assert found[:5] == ("token vectors", len(texts), vectors, 128, f"float32, {layout}")
+    assert found.bytes is not None
     assert 512 * vectors < found.bytes < 2 * 512 * vectors
 
 

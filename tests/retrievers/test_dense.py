@@ -82,4 +82,4 @@ def test_vector_that_is_not_finite_is_refused(which: str) -> None:
 
 def test_footprint_is_of_the_vectors_kept() -> None:
     searcher = Dense(fakes.HashingEncoder(8), dim=4).index([Doc("a", "x"), Doc("b", "y")])
-    assert searcher.footprint() == Footprint("retriever", 2, 2, 4, "float32", 2 * 4 * 4)
+    assert searcher.footprints() == [Footprint("vectors", 2, 2, 4, "float32", 2 * 4 * 4)]

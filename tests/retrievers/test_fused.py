@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pytest
 from fakes import Answers
 
-from harness.data import Hit, Query
+from harness.data import Doc, Hit, Query
+from harness.errors import ComponentError
+from harness.protocols import Footprint, Stores
 from harness.retrievers.fused import Fused
 
 FIRST = Answers((("a", 9.0), ("b", 5.0), ("c", 5.0)))  # ranks: a 1, c 2, b 3 (ties by id)
@@ -32,7 +37,7 @@ def test_one_retriever_keeps_its_order() -> None:
 
 
 def test_score_that_is_not_finite_is_refused() -> None:
-    with pytest.raises(ValueError, match="'a' has the score nan"):
+    with pytest.raises(ComponentError, match="'a' has a score that is not a finite number: nan"):
         search(Fused((Answers((("a", float("nan")),)),)))
 
 
@@ -40,3 +45,31 @@ def test_score_that_is_not_finite_is_refused() -> None:
 def test_nothing_to_fuse_is_refused(retrievers: tuple[Answers, ...], k: int) -> None:
     with pytest.raises(ValueError, match="at least one retriever and k of at least 0"):
         Fused(retrievers, k)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Finds nothing, and stores `size` bytes."""
+
+    size: int
+
+    def index(self, docs: Sequence[Doc]) -> Counted:
+        del docs
+        return self
+
+    def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
+        del depth
+        return [[] for _ in queries]
+
+    def footprints(self) -> list[Footprint]:
+        return [Footprint("vectors", 1, 1, 2, "float32", self.size)]
+
+
+def test_what_is_fused_is_stored_once() -> None:
+    inner = Fused((Counted(10), Counted(200)), k=1)
+    fused = Fused((Counted(10), inner, FIRST, Counted(3000), inner))
+    searcher = fused.index([])
+    assert isinstance(searcher, Stores)
+    found = searcher.footprints()
+    assert [part.bytes for part in found] == [10, 200, None, 3000]
+    assert found[2].unknown == "Answers does not say what it stores"

@@ -180,10 +180,10 @@ def test_order_of_documents_does_not_matter(retriever: Any) -> None:
     ],
 )
 def test_footprint_is_of_what_is_kept(retriever: Any, precision: str, least: float) -> None:
-    found = indexed(retriever).footprint()
+    (found,) = indexed(retriever).footprints()
     documents = [doc for doc in DOCS if doc.text.split()]
     vectors = sum(len(doc.text.split()) for doc in documents)
-    assert found[:5] == ("retriever", len(documents), vectors, 16, precision)
+    assert found[:5] == ("token vectors", len(documents), vectors, 16, precision)
     assert found.bytes >= least * vectors  # bytes a vector: 16 dimensions of 4 bytes, or 4 bits + 8
 
 

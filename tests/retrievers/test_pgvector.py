@@ -148,9 +148,9 @@ def test_recall_by_hand() -> None:
 
 
 def test_footprint_is_what_postgresql_keeps() -> None:
-    exact, hnsw = (system.index(DOCS).footprint() for system in (EXACT, HNSW))  # type: ignore[attr-defined]
-    assert exact[:5] == ("retriever", len(DOCS), len(DOCS), 24, "float32")
-    assert hnsw[:5] == ("retriever", len(DOCS), len(DOCS), 24, "float32, hnsw")
+    (exact,), (hnsw,) = (system.index(DOCS).footprints() for system in (EXACT, HNSW))  # type: ignore[attr-defined]
+    assert exact[:5] == ("vectors", len(DOCS), len(DOCS), 24, "float32")
+    assert hnsw[:5] == ("vectors", len(DOCS), len(DOCS), 24, "float32, hnsw")
     vectors = len(DOCS) * 24 * 4
     assert vectors < exact.bytes < 3 * vectors  # rows of 24 and 8 bytes more, whole pages
     assert hnsw.bytes > 2 * vectors  # the index holds each vector once more, with its links

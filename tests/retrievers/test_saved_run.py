@@ -7,6 +7,7 @@ import pytest
 
 from harness.data import Query
 from harness.errors import DataError
+from harness.protocols import Stores
 from harness.retrievers.saved_run import SavedRun
 
 LINES = "q1 Q0 a 1 1.0 t\nq1 Q0 b 2 3.0 t\nq1 Q0 c 3 1.0 t\nq2 Q0 a 1 0.5 t\n"
@@ -37,3 +38,12 @@ def test_run_of_another_dataset_is_refused(tmp_path: Path) -> None:
 def test_absent_file_is_told_by_the_identity(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"run\.trec cannot be read: No such file"):
         SavedRun(str(tmp_path / "run.trec")).identity()
+
+
+def test_bytes_of_its_index_are_not_known(tmp_path: Path) -> None:
+    (tmp_path / "run.trec").write_text(LINES)
+    searcher = SavedRun(str(tmp_path / "run.trec")).index([])
+    assert isinstance(searcher, Stores)
+    (found,) = searcher.footprints()
+    assert found.bytes is None
+    assert found.unknown == "a saved run does not tell the bytes of the index that made it"

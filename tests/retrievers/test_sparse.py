@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness import terms
 from harness.data import Doc, Query
 from harness.errors import ComponentError
-from harness.protocols import Footprint, HoldsVectors, SparseEncoder
+from harness.protocols import Footprint, SparseEncoder, Stores
 from harness.retrievers.sparse import Sparse
 
 
@@ -56,8 +56,12 @@ def test_ties_at_the_cut_go_to_the_greater_id() -> None:
 
 def test_footprint_is_of_postings() -> None:
     found = Sparse(Written()).index([Doc("a", "3:1 7:1"), Doc("b", "3:1")])
-    assert isinstance(found, HoldsVectors)
-    assert found.footprint() == Footprint("retriever", 2, 3, 1, "float32", 3 * 8)
+    assert isinstance(found, Stores)
+    (part,) = found.footprints()
+    assert part[:6] == Footprint("terms", 2, 3, 1, "float32", 3 * 8)[:6]
+    # on disk also two ids of 4 bytes and three offsets of 8, and the headers of a zip file
+    assert part.disk_bytes is not None
+    assert 3 * 8 + 2 * 4 + 3 * 8 < part.disk_bytes < 3000
 
 
 def test_weight_that_is_not_finite_is_an_error() -> None:

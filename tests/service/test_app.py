@@ -291,3 +291,21 @@ def test_fields_are_described_as_they_are_read(name: str, form: Any, path: str) 
     for key in schema["required"]:
         found = ask(path, json={**schema["example"], key: None})
         assert found.status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank"])
+def test_optional_fields_that_clients_always_send_are_ignored_and_told(path: str) -> None:
+    """Cohere's v2 has max_tokens_per_doc and priority, its v1 max_chunks_per_doc and rank_fields."""
+    plain = ask(path, json=BODY)
+    sent = {"max_tokens_per_doc": 4096, "max_chunks_per_doc": None, "rank_fields": ["text"]}
+    found = ask(path, json={**BODY, **sent, "return_documents": False, "priority": 0})
+    assert (found.status_code, found.json()) == (200, plain.json())
+    assert found.headers["ignored-fields"] == "max_tokens_per_doc, rank_fields, priority"
+    assert "ignored-fields" not in plain.headers
+    refused = ask(path, json={**BODY, "max_token_per_doc": 1})
+    assert refused.status_code == 422  # what nobody's contract has is still a mistake
+
+
+def test_teis_truncation_is_told_to_be_ignored() -> None:
+    body = {"query": "apple", "texts": ["bb", "a"], "raw_scores": True, "truncate": False}
+    assert ask(json=body).headers["ignored-fields"] == "truncate"

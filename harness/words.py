@@ -1,0 +1,30 @@
+"""Words that depend on a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 hit`, `2,000 hits`: the number with what it counts; `many` where that is more than an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def shortened(names: Sequence[str], width: int) -> Mapping[str, str]:
+    """By name at most `width` characters of it, or as many more as it takes to tell all apart.
+
+    A name loses a part that the long ones can spare: from its middle where that will do, since
+    those made by `vary` differ at the end.
+    """
+    longest = max(map(len, names), default=0)
+    for wide in range(width, longest):
+        for start in sorted(range(wide), key=lambda start: abs(start - wide // 2)):
+            found = {name: _cut(name, start, wide) for name in names}
+            if len(set(found.values())) == len(found):
+                return found
+    return {name: name for name in names}
+
+
+def _cut(name: str, start: int, width: int) -> str:
+    """`name` without what is too much of it after `start`."""
+    return name if len(name) <= width else f"{name[:start]}…{name[len(name) - width + 1 + start :]}"

@@ -1,0 +1,19 @@
+"""The server that answers at once ends, whatever it does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from harness.load import ceiling
+
+
+def test_a_server_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ceiling, "SECONDS_TO_END", 0.2)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(3600)"], stdin=subprocess.PIPE
+    )
+    ceiling._ended(child)
+    assert child.returncode == -9
