@@ -12,7 +12,7 @@ from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.metrics import parsed
-from harness.models import two_meanings
+from harness.models import FOLDER, two_meanings
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
 from harness.rules import Known, measures_quality, read_parity, read_rules
@@ -155,10 +155,10 @@ class _Reader:
     def _path(self, key: str, value: str, spec: Mapping[str, Any], path: str) -> str:
         # A server's model lies where the server is.
         here = key in ("model", "base") and "url" not in spec
-        if here and (fault := two_meanings(value, self._folder, Path())):
+        folder = here and value.startswith(FOLDER)
+        if here and not folder and (fault := two_meanings(value, self._folder, Path())):
             self._fault(path, fault)
-        named = key == "path" or (key.endswith("_path") and value != "")
-        local = named or (here and value.startswith((".", "/", "~")))
+        local = folder or key == "path" or (key.endswith("_path") and value != "")
         return str((self._folder / Path(value).expanduser()).resolve()) if local else value
 
     def datasets(self, specs: Any) -> tuple[DatasetChoice, ...]:

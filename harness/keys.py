@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,12 @@ def component_key(component: Any) -> str:
     identities = [dict(part.identity()) for part in parts if isinstance(part, Identified)]
     made_by = [code.of_class(type(part)) for part in parts]
     releases = {name: code.release(found) for name, found in packages_of(component).items()}
-    config = registry.config_of(registry.replaced(component, _unplaced), without=(SPEED, PLACE))
-    return key(config, identities, made_by, releases)
+    return key(_config(component, SPEED, PLACE), identities, made_by, releases)
 
 
 def timing_key(component: Any) -> str:
     """A hash of what decides a component's scores and their time."""
-    return key(component_key(component), registry.config_of(component, without=(PLACE,)))
+    return key(component_key(component), _config(component, PLACE))
 
 
 def packages_of(component: Any) -> dict[str, str]:
@@ -60,15 +60,20 @@ def packages_of(component: Any) -> dict[str, str]:
     return code.packages(need for of_part in needs for need in of_part)
 
 
-def _unplaced(part: Any) -> Any:
-    """A component without the places of models and files whose digests are in its identity.
+def _config(component: Any, *without: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration without such fields, and without the places of files in the identity.
 
-    Those are its absolute paths, as which `config` hands every file's place to a component.
+    Of a component that has an identity every absolute path is a place, as which `config` hands
+    every file's place to a component.
     """
-    known = isinstance(part, Identified)
-    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
-    places = [name for name, value in values.items() if known and is_place(value)]
-    return dataclasses.replace(part, **dict.fromkeys(places, ANYWHERE))
+
+    def unplaced(part: Any) -> Any:
+        known = isinstance(part, Identified)
+        fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+        places = [name for name, value in fields.items() if known and is_place(value)]
+        return dataclasses.replace(part, **dict.fromkeys(places, ANYWHERE))
+
+    return registry.config_of(registry.replaced(component, unplaced), without)
 
 
 def is_place(value: Any) -> bool:

@@ -119,13 +119,12 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
 
 def two_meanings(reference: str, *folders: Path) -> str:
     """What is wrong with the name of a hub model that a folder in one of `folders` has; or empty."""
-    here = [at / reference for at in folders if (at / reference).is_dir()]
-    if reference.startswith(LOCAL) or not here:
-        return ""
-    return (
-        f"{reference!r} may be the hub's model or the folder {here[0].resolve()}: write "
-        f"./{reference} for the folder, {reference}@COMMIT for the hub's, or move the folder away"
-    )
+    for here in (at / reference for at in folders if (at / reference).is_dir()):
+        return (
+            f"{reference!r} may be the hub's model or the folder {here.resolve()}: write "
+            f"./{reference} for the folder, {reference}@COMMIT for the hub's, or move the folder away"
+        )
+    return ""
 
 
 def trained_folder(reference: str) -> Path:
@@ -223,10 +222,8 @@ def _package_folder(reference: str) -> Path:
         )
     found = Path(spec.submodule_search_locations[0]).resolve()
     if found.parent == Path.cwd():
-        raise ModelError(
-            f"The model {reference!r} may come with an installed package or lie in {found}, which is "
-            f"imported first here: write ./{found.name}/{inside} for the folder, or run elsewhere."
-        )
+        ways = f"write ./{found.name}/{inside} for the folder, or run in another folder"
+        raise ModelError(f"{reference!r} is of an installed package, or in {found}: {ways}.")
     return found / inside
 
 
