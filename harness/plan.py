@@ -220,9 +220,9 @@ def make_plan(experiment: Experiment) -> Plan:
         for component in (choice.source, *_components(experiment.systems))
     )
     trials = tuple(
-        _trial(choice, system, dataset_key)
+        _trial(choice, system, data)
         for choice in experiment.datasets
-        for dataset_key in [dataset_key(choice)]
+        for data in [dataset_key(choice)]
         for system in experiment.systems
     )
     return Plan(experiment, trials)
@@ -235,7 +235,7 @@ def _components(systems: tuple[System, ...]) -> Iterator[Any]:
             yield system.reranker
 
 
-def _trial(choice: DatasetChoice, asked: System, dataset_key: str) -> Trial:
+def _trial(choice: DatasetChoice, asked: System, data: str) -> Trial:
     trainings: dict[str, TrainStage] = {}
     made = {
         name: _with_trained(part, choice, trainings)
@@ -246,7 +246,7 @@ def _trial(choice: DatasetChoice, asked: System, dataset_key: str) -> Trial:
     first = tuple(trainings.values())
     retrieve = Stage(
         "retrieve",
-        stage_key(dataset_key, system.retriever, system.depth.retrieve),
+        stage_key(data, system.retriever, system.depth.retrieve),
         system.retriever,
         system.depth.retrieve,
     )
