@@ -245,8 +245,12 @@ def filled(message: str, given: argparse.Namespace) -> str:
 
 
 def dataset_spec(text: str) -> Any:
-    """A dataset's specification from the command line; its paths count from this folder."""
+    """A dataset's specification from the command line; its paths count from this folder.
+
+    Raises ConfigError for what may be a folder here or a dataset of that name.
+    """
     if Path(text).is_dir():
+        _refuse_two_meanings(text)
         return {"use": "files", "path": str(Path(text).resolve())}
     if not text.startswith("{"):
         return {"use": text}
@@ -258,3 +262,14 @@ def dataset_spec(text: str) -> Any:
     if isinstance(spec.get("path"), str):
         spec["path"] = str(Path(spec["path"]).resolve())
     return spec
+
+
+def _refuse_two_meanings(folder: str) -> None:
+    from harness.errors import ConfigError
+    from harness.registry import names
+
+    if folder in names("datasets"):
+        raise ConfigError(
+            f"--dataset {folder} may be the folder here or the dataset of that name: write "
+            f"./{folder} for the folder, '{{use: {folder}}}' for the dataset."
+        )

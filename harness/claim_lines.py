@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from harness.analysis.claims import Judged, counts
+from harness.words import counted
 
 WIDTH = 79
 
@@ -16,13 +17,13 @@ ID_WIDTH = 5
 
 def as_text(judged: Sequence[Judged]) -> str:
     """A paragraph a claim: id, verdict, evidence; then how many claims have each verdict."""
-    return "\n".join([*(_claim(one) for one in judged), "", *_wrapped(counted(judged), "")])
+    return "\n".join([*(_claim(one) for one in judged), "", *_wrapped(tally(judged), "")])
 
 
-def counted(judged: Sequence[Judged]) -> str:
+def tally(judged: Sequence[Judged]) -> str:
     """How many claims have each verdict."""
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items())
-    return f"{len(judged)} claims: {told}."
+    return f"{counted(len(judged), 'claim')}: {told}."
 
 
 def _claim(one: Judged) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.arguments import ACCEPT, OPTIONS, command, dataset_spec, filled, options
+from harness.words import counted
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Analysis
@@ -93,10 +94,9 @@ def _run(arguments: argparse.Namespace) -> int:
     experiment = _experiment(arguments)
     plan = make_plan(experiment)
     absent = {wanted: use for wanted, use in plan.models().items() if models.find(*wanted) is None}
-    if absent:
-        for wanted, use in absent.items():
-            models.fetch(wanted.reference, use, wanted.file)
-        plan = make_plan(experiment)
+    for wanted, use in absent.items():
+        models.fetch(wanted.reference, use, wanted.file)
+    plan = make_plan(experiment) if absent else plan
     store = Store(arguments.results, experiment.name)
     with Bars(sys.stderr) as progress:
         execution = Execution(plan, store, arguments.cache, progress, clock)
@@ -257,7 +257,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         routes = "POST /rerank, GET /docs, GET /info, GET /health"
         ready = f"Ready: {system.name} at {where} ({routes}). Ctrl-C stops it."
         requests = host.run(service, here, lambda: print(ready, flush=True))
-    print(f"Stopped after {requests:,} requests.")
+    print(f"Stopped after {counted(requests, 'request')}.")
     return EXIT_OK
 
 
@@ -291,7 +291,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
     for wanted, use in plan.models().items():
         print(f"{wanted}: {models.fetch(wanted.reference, use, wanted.file).folder}")
     for choice in plan.experiment.datasets:
-        print(f"{choice.name}: {len(load_dataset(choice).docs):,} documents")
+        print(f"{choice.name}: {counted(len(load_dataset(choice).docs), 'document')}")
     return EXIT_OK
 
 

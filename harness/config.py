@@ -12,6 +12,7 @@ from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.metrics import parsed
+from harness.models import FOLDER, two_meanings
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
 from harness.rules import Known, measures_quality, read_parity, read_rules
@@ -136,25 +137,28 @@ class _Reader:
         return registry.part(model, value, path, self._fault)
 
     def component(self, protocol: type, spec: Any, path: str) -> Any:
-        return registry.build((protocol,), self._rebased(spec), path, self._fault)
+        return registry.build((protocol,), self._rebased(spec, path), path, self._fault)
 
-    def _rebased(self, spec: Any) -> Any:
+    def _rebased(self, spec: Any, path: str) -> Any:
         """`spec` with every path in it made absolute, counted from the experiment file's folder."""
         if isinstance(spec, tuple):
-            return tuple(self._rebased(item) for item in spec)
+            return tuple(self._rebased(item, f"{path}[{i}]") for i, item in enumerate(spec))
         if not isinstance(spec, Mapping):
             return spec
         return {
-            key: self._path(key, value, spec) if isinstance(value, str) else self._rebased(value)
+            key: self._path(key, value, spec, f"{path}.{key}")
+            if isinstance(value, str)
+            else self._rebased(value, f"{path}.{key}")
             for key, value in spec.items()
         }
 
-    def _path(self, key: str, value: str, spec: Mapping[str, Any]) -> str:
-        here = (
-            key in ("model", "base") and "url" not in spec
-        )  # a server's model lies where the server is
-        named = key == "path" or (key.endswith("_path") and value != "")
-        local = named or (here and value.startswith((".", "/", "~")))
+    def _path(self, key: str, value: str, spec: Mapping[str, Any], path: str) -> str:
+        # A server's model lies where the server is.
+        here = key in ("model", "base") and "url" not in spec
+        folder = here and value.startswith(FOLDER)
+        if here and not folder and (fault := two_meanings(value, self._folder, Path())):
+            self._fault(path, fault)
+        local = folder or key == "path" or (key.endswith("_path") and value != "")
         return str((self._folder / Path(value).expanduser()).resolve()) if local else value
 
     def datasets(self, specs: Any) -> tuple[DatasetChoice, ...]:
@@ -271,14 +275,12 @@ class _Reader:
         """Note it where the decision's objective is not measured, or no metric can be one."""
         named = decision and decision.objective
         if named and not measures_quality(named):
-            told = f"{named} is no measure of quality: more of it is not better"
-            self._fault("decision.objective", told)
-        elif named and metrics and named not in metrics:
             self._fault(
-                "decision.objective",
-                f"{named!r} is not a metric of the experiment"
-                f"{registry.did_you_mean(named, metrics)}",
+                "decision.objective", f"{named} is no measure of quality: more is not better"
             )
+        elif named and metrics and named not in metrics:
+            meant = registry.did_you_mean(named, metrics)
+            self._fault("decision.objective", f"{named!r} is not a metric of the experiment{meant}")
         elif metrics and not any(map(measures_quality, metrics)):
             told = "none is a measure of quality, by which systems are compared: add ndcg@10"
             self._fault("metrics", told)

@@ -11,7 +11,8 @@ from harness.analysis.gate import Gate
 from harness.analysis.yardstick import is_latency
 from harness.baseline import KEYS, Baseline
 from harness.closing import WIDTH, columns
-from harness.report.gate import counted, numbers
+from harness.report.gate import numbers, tally
+from harness.words import counted
 
 CHANGES_SHOWN = 12
 """Lines of what changed in configuration and versions; the Markdown has all."""
@@ -25,7 +26,7 @@ def gate_text(gate: Gate, run: str, accept: str) -> str:
     judged = gate.judgements.to_dict("records")
     since = f"Accepted on {gate.accepted['accepted']}: {gate.accepted['reason']}"
     lines = [
-        *_wrapped(f"Gate {gate.experiment}: {gate.status} ({counted(gate)})"),
+        *_wrapped(f"Gate {gate.experiment}: {gate.status} ({tally(gate)})"),
         *_wrapped(since),
     ]
     for (dataset, metric, margin), rows in _groups(judged).items():
@@ -80,7 +81,7 @@ def _changed(gate: Gate) -> Iterator[str]:
 def accepted_text(before: Baseline | None, after: Baseline, table: Path) -> str:
     """Where the baseline lies now, and what is another value than before."""
     means = _means(after)
-    told = f"Accepted: {len(means)} means of {len(after.table):,} values in {table}"
+    told = f"Accepted: {counted(len(means), 'mean')} of {counted(len(after.table), 'value')} in {table}"
     lines = _wrapped(f"{told} and {table.with_suffix('.json').name}; commit both.")
     if not all(facts["equal_arms"] for facts in after.facts["latency"].values()):
         lines += _wrapped(

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from harness import code, registry
 from harness.data import digest
-from harness.protocols import Identified, Keyed
+from harness.protocols import PLACE, SPEED, Identified
+from harness.settings import DatasetChoice
 
 ANYWHERE = "/"
-"""What stands for the place of a file whose content is known."""
+"""What stands for the place of a model or file whose content is known."""
+
+
+def data_facts(choice: DatasetChoice) -> dict[str, Any]:
+    """What a dataset is made of: its source, the digests or versions of that, and which part."""
+    return {
+        "source": registry.config_of(choice.source),
+        "identity": dict(choice.source.identity()),
+        "subset": choice.subset.model_dump() if choice.subset else None,
+    }
+
+
+def dataset_key(choice: DatasetChoice) -> str:
+    """A hash of what decides which documents, queries and judgements there are."""
+    facts = data_facts(choice)
+    return key(component_key(choice.source), facts["subset"], code.versions("harness.subset"))
 
 
 def stage_key(before: str, component: Any, depth: int) -> str:
@@ -21,12 +38,20 @@ def stage_key(before: str, component: Any, depth: int) -> str:
 
 
 def component_key(component: Any) -> str:
-    """A hash of a component's configuration, its code, and the models and files it depends on."""
+    """A hash of what decides a component's scores: settings, code, models, files and packages.
+
+    Components with one key score alike, though one may be faster.
+    """
     parts = list(registry.parts(component))
     identities = [dict(part.identity()) for part in parts if isinstance(part, Identified)]
     made_by = [code.of_class(type(part)) for part in parts]
     releases = {name: code.release(found) for name, found in packages_of(component).items()}
-    return key(_config(component), identities, made_by, releases)
+    return key(_config(component, SPEED, PLACE), identities, made_by, releases)
+
+
+def timing_key(component: Any) -> str:
+    """A hash of what decides a component's scores and their time."""
+    return key(component_key(component), _config(component, PLACE))
 
 
 def packages_of(component: Any) -> dict[str, str]:
@@ -35,22 +60,20 @@ def packages_of(component: Any) -> dict[str, str]:
     return code.packages(need for of_part in needs for need in of_part)
 
 
-def _config(component: Any) -> dict[str, Any]:
-    """The configuration without the places of files whose digests are in the identity.
+def _config(component: Any, *without: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration without such fields, and without the places of files in the identity.
 
-    A component names what changes none of its answers by `for_key`; of others that have an identity
-    every absolute path is a place, as which `config` hands every file's place to a component.
+    Of a component that has an identity every absolute path is a place, as which `config` hands
+    every file's place to a component.
     """
 
     def unplaced(part: Any) -> Any:
-        if isinstance(part, Keyed):
-            return part.for_key()
         known = isinstance(part, Identified)
         fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
         places = [name for name, value in fields.items() if known and is_place(value)]
         return dataclasses.replace(part, **dict.fromkeys(places, ANYWHERE))
 
-    return registry.config_of(registry.replaced(component, unplaced))
+    return registry.config_of(registry.replaced(component, unplaced), without)
 
 
 def is_place(value: Any) -> bool:

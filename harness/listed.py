@@ -14,6 +14,7 @@ from harness.catalogue import Kind, Model, catalogue
 from harness.closing import WIDTH, paragraph
 from harness.errors import ModelError, PackageError
 from harness.provenance import machine_words, provenance
+from harness.words import counted
 
 if TYPE_CHECKING:
     from harness.plan import Plan
@@ -48,10 +49,14 @@ def plan_text(plan: Plan, store: Store, cache: Path) -> str:
     for one in plan.costings():
         left_out = store.left_out(one)
         state = "done" if one.folder not in costings else "to do again" if left_out else "to do"
-        told = f"{one.dataset.name} / {one.kind} of {len(one.trials)} systems: {state}"
+        told = f"{one.dataset.name} / {one.kind} of {counted(len(one.trials), 'system')}: {state}"
         lines += paragraph("; ".join([told, *_lacks(left_out or {})]))
     trials = sum(not trial.random_weights for trial in plan.trials)
-    lines += ["", *_model_lines(plan.models()), f"{len(pending)} of {trials} trials to do."]
+    lines += [
+        "",
+        *_model_lines(plan.models()),
+        f"{len(pending)} of {counted(trials, 'trial')} to do.",
+    ]
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ import yaml
 
 from harness.errors import ConfigError, DataError
 from harness.files import open_text
+from harness.words import counted
 
 VALUES_AT_MOST = 100_000
 """Aliases can unfold a small file without end; a file with more values than this is refused."""
@@ -83,8 +84,7 @@ class Located:
         if not self.faults:
             return
         rows = [f"  {self.file}:{line}: {message}" for line, message in sorted(set(self.faults))]
-        count = "1 fault" if len(rows) == 1 else f"{len(rows)} faults"
-        raise ConfigError("\n".join([f"{self.file} has {count}:", *rows]))
+        raise ConfigError("\n".join([f"{self.file} has {counted(len(rows), 'fault')}:", *rows]))
 
     def _line(self, path: str) -> int:
         while path and path not in self.lines:

@@ -12,6 +12,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
 
+from harness.words import counted
+
 
 class Function(NamedTuple):
     """What a metric computes of a ranking."""
@@ -72,7 +74,7 @@ class Metric(NamedTuple):
         least = min(depths, default=self.cut)
         if self.cut is not None and least is not None and least < self.cut:
             return (
-                f"{self} looks deeper than the {least} documents that {depths[least]!r} retrieves; "
+                f"{self} looks deeper than the {counted(least, 'document')} that {depths[least]!r} retrieves; "
                 "raise depth.retrieve or lower the cut-off"
             )
         return None
@@ -128,8 +130,7 @@ def levels(names: Sequence[str], grades: Mapping[str, int], best: Mapping[str, i
     for level in sorted(set(by_level) - {1}):
         lacking = sum(count for grade, count in best.items() if int(grade) < level)
         if lacking:
-            told.append(
-                f"{lacking} queries have no document of grade {level} or more and count 0 in "
-                f"{', '.join(by_level[level])}."
-            )
+            none = f"no document of grade {level} or more and count"
+            who = counted(lacking, f"query has {none}s", f"queries have {none}")
+            told.append(f"{who} 0 in {', '.join(by_level[level])}.")
     return told

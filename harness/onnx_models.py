@@ -16,12 +16,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from harness import forward, machine, models, padding, positions
 from harness.errors import ModelError
+from harness.protocols import SPEED
 
 RESTING = ("session.force_spinning_stop", "1")
 """onnxruntime_session_options_config_keys.h: threads stop spinning when the last call returns."""
@@ -63,9 +64,9 @@ class OnnxModel:
     """Tokens kept of a text, or of query and document together; None is what fastembed reads: the
     lesser of model_max_length and max_length in tokenizer_config.json. The limit of
     sentence-transformers stands elsewhere, and often differs."""
-    batch_size: int | None = None
+    batch_size: int | None = field(default=None, metadata=SPEED)
     """Texts in one run; None is one on a CPU, and what suits the device elsewhere."""
-    threads: int | None = None
+    threads: int | None = field(default=None, metadata=SPEED)
     """Threads of ONNX Runtime; None: as many as all libraries have, one for each usable core."""
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     """Where it runs."""
@@ -87,9 +88,12 @@ class OnnxModel:
         return positions.beyond(self.model, {"max_length": self.max_length}, self.file)
 
     def identity(self) -> Mapping[str, str]:
-        """The hub's revision, or the digests of graph and tokenizer."""
+        """The hub's revision, or the digests of graph and tokenizer; and who shares a scale."""
         positions.check(self)
-        return {"model": models.identity(self.model, self.file)}
+        found = {"model": models.identity(self.model, self.file)}
+        if models.find(self.model, self.file) is not None and self._rounds_together():
+            found["texts_per_run"] = str(self.texts_per_run())
+        return found
 
     def texts_per_run(self) -> int:
         """The size of batches."""

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from harness import code, files, registry
 from harness.catalogue import DUMMY
 from harness.errors import DataError
-from harness.keys import component_key, stage_key
+from harness.keys import component_key, dataset_key, stage_key, timing_key
 from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
 from harness.protocols import HasTraining, Identified, Served
@@ -138,7 +138,10 @@ class Plan:
         asked = {kind: getattr(self.experiment, kind) for kind in ("latency", "load", "storage")}
         for choice in self.experiment.datasets:
             trials = tuple(trial for trial in self.trials if trial.dataset == choice)
-            named = [(trial.system.name, trial.key) for trial in trials]
+            named = [
+                (trial.system.name, trial.key, *(timing_key(one.component) for one in trial.stages))
+                for trial in trials
+            ]
             for kind, settings in asked.items():
                 if settings is not None:
                     asked_for = settings.model_dump(mode="json")
@@ -217,9 +220,9 @@ def make_plan(experiment: Experiment) -> Plan:
         for component in (choice.source, *_components(experiment.systems))
     )
     trials = tuple(
-        _trial(choice, system, dataset_key)
+        _trial(choice, system, data)
         for choice in experiment.datasets
-        for dataset_key in [_dataset_key(choice)]
+        for data in [dataset_key(choice)]
         for system in experiment.systems
     )
     return Plan(experiment, trials)
@@ -232,7 +235,7 @@ def _components(systems: tuple[System, ...]) -> Iterator[Any]:
             yield system.reranker
 
 
-def _trial(choice: DatasetChoice, asked: System, dataset_key: str) -> Trial:
+def _trial(choice: DatasetChoice, asked: System, data: str) -> Trial:
     trainings: dict[str, TrainStage] = {}
     made = {
         name: _with_trained(part, choice, trainings)
@@ -243,7 +246,7 @@ def _trial(choice: DatasetChoice, asked: System, dataset_key: str) -> Trial:
     first = tuple(trainings.values())
     retrieve = Stage(
         "retrieve",
-        stage_key(dataset_key, system.retriever, system.depth.retrieve),
+        stage_key(data, system.retriever, system.depth.retrieve),
         system.retriever,
         system.depth.retrieve,
     )
@@ -284,7 +287,7 @@ def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
             "no training queries."
         )
     queries = choice.source.training()
-    data = key_of(_dataset_key(choice), component_key(queries))
+    data = key_of(dataset_key(choice), component_key(queries))
     retriever, depth = training.negatives.retriever, training.negatives.depth
     candidates = Stage("retrieve", stage_key(data, retriever, depth), retriever, depth)
     made_by = code.versions(*(f"harness.learning.{name}" for name in TRAINING))
@@ -304,20 +307,6 @@ def stand_in(first: Stage) -> Stage:
     from harness.retrievers.bm25 import Bm25
 
     return Stage("retrieve", key_of(first.key, "stand-in"), Bm25(), first.depth)
-
-
-def data_facts(choice: DatasetChoice) -> dict[str, Any]:
-    """What a dataset is made of: its source, the digests or versions of that, and which part."""
-    return {
-        "source": registry.config_of(choice.source),
-        "identity": dict(choice.source.identity()),
-        "subset": choice.subset.model_dump() if choice.subset else None,
-    }
-
-
-def _dataset_key(choice: DatasetChoice) -> str:
-    facts = data_facts(choice)
-    return key_of(component_key(choice.source), facts["subset"], code.versions("harness.subset"))
 
 
 def slug(name: str) -> str:

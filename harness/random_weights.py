@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 from harness import registry
@@ -26,7 +25,7 @@ def with_random_weights(system: System) -> System:
         model = getattr(part, "model", None)
         if not isinstance(model, str) or isinstance(part, Served) or hasattr(part, "file"):
             return part
-        if model.startswith(LOCAL) or Path(model).is_dir():
+        if model.startswith(LOCAL):
             return part
         dummy = f"{DUMMY}{model.partition('@')[0]}"
         own_code = {"trust_remote_code": False} if hasattr(part, "trust_remote_code") else {}

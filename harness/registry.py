@@ -222,29 +222,34 @@ def _model_of(hint: Any) -> type[BaseModel] | None:
     return next(kinds, None)
 
 
-def config_of(component: Any) -> dict[str, Any]:
-    """The component as a mapping, every default filled in; the inverse of `build`."""
+def config_of(component: Any, without: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """The component as a mapping, every default filled in; the inverse of `build`.
+
+    `without` are kinds of fields that are left out, such as `protocols.SPEED`.
+    """
     cls = type(component)
     kind = cls.__module__.split(".")
     local = kind[:1] == ["harness"] and len(kind) == 3 and kind[1] in KINDS
     config: dict[str, Any] = {"use": kind[2] if local else f"{cls.__module__}:{cls.__qualname__}"}
     for field in dataclasses.fields(component):
-        config[field.name] = _plain(getattr(component, field.name))
+        if field.metadata not in without:
+            config[field.name] = _plain(getattr(component, field.name), without)
     return config
 
 
-def settings_of(settings: Any) -> dict[str, Any]:
+def settings_of(settings: Any, without: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
     """A dataclass that is no component as a mapping, every default filled in."""
-    config = config_of(settings)
+    config = config_of(settings, without)
     del config["use"]
     return config
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, without: Sequence[Mapping[str, str]]) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return config_of(value) if isinstance(value, PROTOCOLS) else settings_of(value)
+        told = config_of if isinstance(value, PROTOCOLS) else settings_of
+        return told(value, without)
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [_plain(item, without) for item in value]
     return value
 
 

@@ -94,6 +94,9 @@ class Latency(Part):
     """How often a query may be timed; the order of systems is drawn anew in each round."""
     budget_s: float = Field(default=60.0, gt=0)
     """Seconds for each arm, warm-up and tuning included; a slow arm is called less often."""
+    settle_s: float = Field(default=120.0, ge=0)
+    """Seconds on each dataset and device for more calls, after the planned rounds, of systems that might
+    be adopted and whose requirement or pace is not settled; 0: none."""
     threads: int | None = Field(default=None, ge=1)
     """Threads of every library; None: one for each core that this process may use."""
     starts: int = Field(default=1, ge=0)
@@ -114,8 +117,7 @@ class Load(Part):
     concurrency: tuple[Annotated[int, Field(ge=1, le=256)], ...] = (1, 2, 4, 8)
     """Clients of the closed loop, each of which asks again as soon as it is answered."""
     rates: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1)
-    """Requests a second of the open loop, whose arrivals are Poisson's whatever the answers, in parts
-    of the most that the closed loop had answered."""
+    """Poisson arrivals a second, whatever the answers, in parts of the most that the closed loop had."""
     seconds: float = Field(default=20.0, gt=0)
     """For each number of clients and each rate, at least ..."""
     requests: int = Field(default=250, ge=1)
@@ -298,6 +300,7 @@ def quickened(experiment: Experiment) -> Experiment:
         less = {
             "budget_s": min(experiment.latency.budget_s, QUICK_BUDGET_S),
             "queries": min(experiment.latency.queries, QUICK_QUERIES),
+            "settle_s": 0.0,
             "starts": 0,
         }
         changed["latency"] = experiment.latency.model_copy(update=less)

@@ -97,6 +97,9 @@ def _judged(found: Why, shown: Collection[str]) -> Iterator[str]:
         none = f"None of the {count} systems" if count > 1 else f"{found.metrics.index[0]} did not"
         more = f" and {len(unfound) - LISTED:,} more" if len(unfound) > LISTED else ""
         yield f"{none} {'found' if count > 1 else 'find'} {', '.join(unfound[:LISTED])}{more}."
+    if found.unread:
+        verb = "reads" if len(found.unread) == 1 else "read"
+        yield f"Of the query {', '.join(found.unread)} {verb} only the beginning."
     left = len(set(relevant) & ranked - set(shown))
     if left:
         yield f"{counted(left, 'more relevant document')} further down: --top shows more."

@@ -13,21 +13,14 @@ from typing import Any
 import numpy as np
 
 from harness import files, registry, storage, trec
+from harness.abilities import Footprint, HasFacts, Loadable
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError, TextError
 from harness.frames import ranked, score_fault
 from harness.journal import Journal
-from harness.protocols import (
-    Footprint,
-    HasFacts,
-    Loadable,
-    Preparable,
-    Progress,
-    Reranker,
-    Retriever,
-    ScoresTogether,
-)
+from harness.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
+from harness.words import counted
 
 NAMED = 3
 """Documents and queries that a message names; of more it gives the number."""
@@ -86,7 +79,7 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -
         found = searcher.search(dataset.queries, depth + dataset.drop_self_hits)
     if len(found) != len(dataset.queries):
         raise ComponentError(
-            f"The retriever answered {len(found)} of {len(dataset.queries)} queries."
+            f"The retriever answered {len(found)} of {counted(len(dataset.queries), 'query', 'queries')}."
         )
     run = {
         query.query_id: cut(query, hits, depth, dataset.drop_self_hits)
@@ -214,7 +207,9 @@ def scores_together(
     """
     found = reranker.score_together([(query.text, docs) for query, docs in asked])
     if len(found) != len(asked):
-        raise ComponentError(f"The reranker answered {len(found)} of {len(asked)} queries.")
+        raise ComponentError(
+            f"The reranker answered {len(found)} of {counted(len(asked), 'query', 'queries')}."
+        )
     return [_checked(given, query, docs) for given, (query, docs) in zip(found, asked, strict=True)]
 
 
@@ -222,13 +217,13 @@ def _checked(given: Sequence[float], query: Query, docs: Sequence[Doc]) -> list[
     found = [float(score) for score in given]
     if len(found) != len(docs):
         raise ComponentError(
-            f"The reranker gave {len(found)} scores for the {len(docs)} candidates of query "
+            f"The reranker gave {counted(len(found), 'score')} for the {counted(len(docs), 'candidate')} of query "
             f"{query.query_id!r}."
         )
     for score, doc in zip(found, docs, strict=True):
         if why := score_fault(score) or _least(score):
             raise ComponentError(
-                f"For query {query.query_id!r} the reranker gave document {doc.doc_id!r} a score "
+                f"The reranker gave document {doc.doc_id!r} for query {query.query_id!r} a score "
                 f"that {why}."
             )
     return [float(np.float32(score)) for score in found]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness import files, frames
 from harness.errors import StoreError
 from harness.readings import Lengths
+from harness.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,7 @@ def refuse_holes(file: Path, measurements: pd.DataFrame, queries: int) -> None:
     for metric, count in measurements["metric"].value_counts().items():
         if count != queries:
             raise StoreError(
-                f"{file} has {count:,} values of {metric} for {queries:,} queries: it was damaged. "
+                f"{file} has {counted(count, 'value')} of {metric} for {counted(queries, 'query', 'queries')}: it was damaged. "
                 "Delete its folder and run again."
             )
 

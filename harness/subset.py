@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from harness.data import Dataset
+from harness.words import counted
 
 LABEL = "subset: not comparable with published numbers"
 
@@ -30,8 +31,8 @@ def subset(dataset: Dataset, documents: int, queries: int | None, seed: int) -> 
     added = set(rng.permutation(others)[:room].tolist())
     docs = [doc for i, doc in enumerate(dataset.docs) if doc.doc_id in judged or i in added]
     note = (
-        f"{LABEL} ({len(docs):,} of {len(dataset.docs):,} documents, {len(kept_queries):,} of "
-        f"{len(dataset.queries):,} queries, seed {seed})."
+        f"{LABEL} ({len(docs):,} of {counted(len(dataset.docs), 'document')}, {len(kept_queries):,} of "
+        f"{counted(len(dataset.queries), 'query', 'queries')}, seed {seed})."
     )
     return dataclasses.replace(
         dataset, docs=docs, queries=kept_queries, qrels=qrels, notes=(*dataset.notes, note)

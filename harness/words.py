@@ -10,6 +10,18 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+TIMES = 10
+"""From so many times the queries that there are, their number is a guess that nobody acts on."""
+
+
+def more_queries(needed: float, there: int) -> str:
+    """How many queries are missing where `needed` would settle something, inf where no number would."""
+    if not needed <= TIMES * there:
+        return f"more than {TIMES} times as many queries"
+    missing = round(float(f"{max(needed - there, 1):.2g}"))
+    return f"about {counted(missing, 'more query', 'more queries')}"
+
+
 def shortened(names: Sequence[str], width: int) -> Mapping[str, str]:
     """By name at most `width` characters of it, or as many more as it takes to tell all apart.
 

@@ -9,6 +9,7 @@ import yaml
 from fakes import write_experiment
 
 from harness import registry
+from harness.arguments import dataset_spec
 from harness.config import load_decision, load_experiment
 from harness.errors import ConfigError
 from harness.metrics import KNOWN
@@ -375,7 +376,7 @@ MONTH["workload"]["queries_per_day"] = 1
         ),
         (
             {"objective": "judged@10"},
-            "decision.objective: judged@10 is no measure of quality: more of it is not better",
+            "decision.objective: judged@10 is no measure of quality: more is not better",
         ),
         ({"smallest_gain_that_matters": 1.5}, "decision.smallest_gain_that_matters: input should"),
         (
@@ -466,7 +467,7 @@ def test_a_quick_run_takes_less_time_and_never_more(tmp_path: Path) -> None:
     assert (found.load.seconds, found.load.longest_s, found.load.requests) == (5, 5, 9)
     assert found.latency is not None
     assert found.storage is not None
-    assert (found.latency.budget_s, found.latency.starts) == (2, 0)
+    assert (found.latency.budget_s, found.latency.settle_s, found.latency.starts) == (2, 0, 0)
     assert (found.storage.documents, found.storage.plaid_nbits) == (100, ())
     assert quickened(loaded(tmp_path)).latency is None
 
@@ -538,3 +539,42 @@ def test_true_is_not_written_as_yes(tmp_path: Path) -> None:
     assert faults(file) == [
         "2: datasets[0].drop_self_hits: input should be a valid boolean, not 'yes'; write true or false"
     ]
+
+
+@pytest.mark.parametrize("beside", ["file", "working folder"])
+def test_a_folder_with_the_name_of_a_hub_model_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    here = tmp_path / ("in" if beside == "file" else "")
+    (here / "BAAI" / "bge").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    train = {"base": "BAAI/bge", "negatives": {"retriever": {"use": "bm25"}}}
+    systems = [
+        system(reranker={"use": "cross_encoder", "model": "BAAI/bge"}),
+        system(name="b", reranker={"use": "cross_encoder", "model": {"train": train}}),
+        system(name="c", reranker={"use": "cross_encoder", "model": "BAAI/bge@abc"}),
+        system(name="d", reranker={"use": "cross_encoder", "model": "BAAI/other"}),
+        system(
+            name="e",
+            reranker={"use": "endpoint", "dialect": "tei", "url": "http://x", "model": "BAAI/bge"},
+        ),
+    ]
+    found = faults(write_experiment(tmp_path / "in", systems=systems))
+    said = (
+        f"'BAAI/bge' may be the hub's model or the folder {here / 'BAAI' / 'bge'}: write ./BAAI/bge "
+        "for the folder, BAAI/bge@COMMIT for the hub's, or move the folder away"
+    )
+    places = ("systems[0].reranker.model", "systems[1].reranker.model.train.base")
+    assert [row.partition(": ")[2] for row in found] == [f"{place}: {said}" for place in places]
+
+
+def test_a_folder_with_the_name_of_a_dataset_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pydoc").mkdir()
+    assert dataset_spec("pydoc") == {"use": "pydoc"}
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"write ./pydoc for the folder, '\{use: pydoc\}' for"):
+        dataset_spec("pydoc")
+    assert dataset_spec("./pydoc") == {"use": "files", "path": str(tmp_path / "pydoc")}

@@ -232,7 +232,7 @@ def test_judgements_of_another_corpus_are_refused(tmp_path: Path) -> None:
 
 def test_a_run_of_another_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"run\.trec is of another corpus: .* its 1 documents, such as 'x'"
+        DataError, match=r"run\.trec is of another corpus: .* its 1 document, such as 'x'"
     ):
         run(tmp_path, {"run.trec": "q1 Q0 x 1 1.0 t\n"})
 
@@ -240,7 +240,7 @@ def test_a_run_of_another_corpus_is_refused(tmp_path: Path) -> None:
 def test_judgements_are_counted_once_each(tmp_path: Path) -> None:
     found = run(tmp_path, {QRELS: HEADER + "q1\td1\t1\n" + 5 * "q1\tgone\t1\n"}, systems=[BM25])
     assert (
-        "1 of 2 judgements are of documents that the corpus lacks; they are kept" in found.notes()
+        "1 of 2 judgements is of a document that the corpus lacks; they are kept" in found.notes()
     )
     # one of two relevant documents, at rank 1: 1 / (1 + 1 / log2(3))
     assert found.means() == pytest.approx(
@@ -251,7 +251,7 @@ def test_judgements_are_counted_once_each(tmp_path: Path) -> None:
 def test_a_part_of_the_ids_that_only_look_alike_is_told(tmp_path: Path) -> None:
     found = run(tmp_path, {QRELS: HEADER + JUDGED.replace("q3\td6", "q3\td06")})
     assert (
-        "1 of 6 judgements are of documents that the corpus lacks ('d06' and 'd6' differ in leading "
+        "1 of 6 judgements is of a document that the corpus lacks ('d06' and 'd6' differ in leading "
         "zeros); they are kept"
     ) in found.notes()
 

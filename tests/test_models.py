@@ -105,10 +105,10 @@ def test_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.bare_bert(tmp_path / "mine")
     tiny.bare_bert(tmp_path / "other", seed=1)
     monkeypatch.chdir(tmp_path)
-    found = [models.find(str(name)) for name in ("./mine", tmp_path / "mine", "mine", "./other")]
-    assert [one.folder.name for one in found if one] == ["mine", "mine", "mine", "other"]
+    found = [models.find(str(name)) for name in ("./mine", tmp_path / "mine", "./other")]
+    assert [one.folder.name for one in found if one] == ["mine", "mine", "other"]
     revisions = [one.revision for one in found if one]
-    assert revisions[0] == revisions[1] == revisions[2] != revisions[3]
+    assert revisions[0] == revisions[1] != revisions[2]
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,11 @@ def test_package_with_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("component", [CrossEncoder, Pylate, SentenceTransformers])
 def test_remote_code_needs_a_pinned_revision(component: type) -> None:
-    with pytest.raises(ValueError, match="pin its revision as jinaai/jina-colbert-v2@COMMIT"):
-        component("jinaai/jina-colbert-v2", trust_remote_code=True)
+    for revision in ("", "@main", "@v1.0", "@0123abc", f"@{'g' * 40}", f"@{'a' * 41}"):
+        with pytest.raises(ValueError, match="pin its revision as jinaai/jina-colbert-v2@COMMIT"):
+            component(f"jinaai/jina-colbert-v2{revision}", trust_remote_code=True)
     local = ("./models/mine", "dummy:jinaai/jina-colbert-v2")
-    for reference in ("jinaai/jina-colbert-v2@0123abc", *local):
+    for reference in (f"jinaai/jina-colbert-v2@{'0123abcdef' * 4}", *local):
         assert component(reference, trust_remote_code=True).trust_remote_code
 
 
@@ -183,13 +184,15 @@ def test_absent_model_without_a_network(tmp_path: Path) -> None:
 
 def test_absent_model_when_offline_by_choice(tmp_path: Path) -> None:
     message, seconds = fetched_elsewhere(tmp_path, "BAAI/bge-reranker-base", HF_HUB_OFFLINE="1")
-    assert seconds < 1
+    assert seconds < 10  # with the hub left on, its retries take a minute
     assert "'BAAI/bge-reranker-base' (wanted by the system bge)" in message
 
 
 def test_slow_name_servers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
     def slow(*_args: object, **_kwargs: object) -> None:
-        time.sleep(2)
+        over.wait(60)
         raise OSError("no answer")
 
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -198,7 +201,8 @@ def test_slow_name_servers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
     hub.answers.cache_clear()
     began = time.monotonic()
     assert not hub.answers()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30  # half of what the server takes, on a busy machine too
+    over.set()
     hub.answers.cache_clear()
 
 
@@ -272,3 +276,31 @@ def test_model_without_weights_on_the_hub(
     monkeypatch.setattr(Hub, "files", {"config.json": b"{}", "model.onnx": b"1"})
     message, _ = fetched_elsewhere(tmp_path, "tiny/bert", HF_ENDPOINT=endpoint)
     assert message == "The hub's copy of 'tiny/bert' holds no weights that can be loaded."
+
+
+@pytest.mark.parametrize("name", ["BAAI/bge-base", "bert"])
+def test_a_folder_with_the_name_of_a_hub_model_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tiny.bare_bert(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=f"write ./{name} for the folder, {name}@COMMIT for the"):
+        models.find(name)
+    found = models.find(f"./{name}")
+    assert found is not None
+    assert found.folder == folder
+    assert models.find(f"{name}@{'0' * 40}") is None  # the hub's, which is not here
+
+
+def test_a_folder_that_is_imported_before_a_package_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.bare_bert(tmp_path / "carrier_of_models" / "model")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModelError, match=r"write \./carrier_of_models/model for the folder"):
+        models.find("package:carrier_of_models/model")
+    monkeypatch.chdir(tmp_path.parent)
+    found = models.find("package:carrier_of_models/model")
+    assert found is not None
+    assert found.folder == folder

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from harness import stages
+from harness.abilities import Footprint
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query
 from harness.errors import ComponentError, DataError
 from harness.journal import Journal
-from harness.protocols import Footprint
 from harness.rerankers.late_interaction import LateInteraction
 from harness.stages import StageResult
 
@@ -110,14 +110,20 @@ def test_retriever_that_breaks_its_contract(
     [
         (
             fakes.Constant(float("nan")),
-            "For query 'q1' the reranker gave document 'd3' a score that is not a finite number",
+            "The reranker gave document 'd3' for query 'q1' a score that is not a finite number",
         ),
         (
             fakes.Constant(float("inf")),
-            "For query 'q1' the reranker gave document 'd3' a score that is not a finite number",
+            "The reranker gave document 'd3' for query 'q1' a score that is not a finite number",
         ),
-        (fakes.Constant(1e39), "gave document 'd3' a score that does not fit float32"),
-        (fakes.Constant(-3.4028234663852886e38), "'d3' a score that leaves nothing below it"),
+        (
+            fakes.Constant(1e39),
+            "gave document 'd3' for query 'q1' a score that does not fit float32",
+        ),
+        (
+            fakes.Constant(-3.4028234663852886e38),
+            "'d3' for query 'q1' a score that leaves nothing below it",
+        ),
         (fakes.TooFew(), "gave 2 scores for the 3 candidates of query 'q1'"),
     ],
 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.closing import columns
-from harness.words import counted, shortened
+from harness.words import counted, more_queries, shortened
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,17 @@ def test_tables_of_the_terminal_keep_names_apart() -> None:
     lines = columns([["", "ndcg@10"], *([name, "0.5000"] for name in middle)])
     assert len({line.split()[0] for line in lines[1:]}) == 2
     assert max(map(len, lines)) <= 79
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"),
+    [
+        (340, "about 240 more queries"),
+        (100.2, "about 1 more query"),
+        (1000, "about 900 more queries"),
+        (130_100, "more than 10 times as many queries"),
+        (float("inf"), "more than 10 times as many queries"),
+    ],
+)
+def test_more_queries_than_anybody_judges_have_no_number(needed: float, said: str) -> None:
+    assert more_queries(needed, 100) == said

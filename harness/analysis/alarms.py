@@ -10,6 +10,7 @@ import pandas as pd
 from harness.analysis.reranking import some_judged_not_relevant
 from harness.readings import DISTINCT, ORDER, TAU, TRUNCATED
 from harness.store import Results
+from harness.words import counted
 
 ALARMS = ("dataset", "system", "alarm", "severity", "evidence")
 """One row an alarm; those that block a recommendation first."""
@@ -200,7 +201,7 @@ def _ranks(ranks: Mapping[str, int] | None) -> Iterator[Alarm]:
     yield Alarm(
         "ranks against scores",
         INVALID if against >= AGAINST_INVALID * queries else CAUTION,
-        f"For {against or ranks['unsorted']} of {queries} queries the rank column of the saved run "
+        f"For {against or ranks['unsorted']} of {counted(queries, 'query', 'queries')} the rank column of the saved run "
         f"{said}, by which it is read, the highest first. If less is better, as of distances, write "
         "the scores with a minus.",
     )

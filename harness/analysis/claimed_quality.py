@@ -16,6 +16,7 @@ from harness.analysis.evidence import Found, Stored, UnjudgedError, bounded, exa
 from harness.analysis.reranking import wide
 from harness.claim import Published, Quality
 from harness.store import Results
+from harness.words import counted
 
 Means = NDArray[np.float64]
 
@@ -98,7 +99,7 @@ def _reached(asked: Quality, results: Results, dataset: str, stored: Stored) -> 
     is_here = (table["dataset"] == dataset) & (table["system"] == asked.system)
     values = table[is_here & (table["metric"] == asked.metric)]["value"]
     mean = float(values.mean())
-    said = f"{asked.system} reaches {mean:.4f} {asked.metric} on {dataset} ({len(values)} queries)"
+    said = f"{asked.system} reaches {mean:.4f} {asked.metric} on {dataset} ({counted(len(values), 'query', 'queries')})"
     facts = results.facts[dataset, asked.system]["dataset"]
     published = stored.datasets[str(asked.dataset)]
     differing = [*_other_dataset(facts, published), *_unlike(asked, results, dataset)]
@@ -166,7 +167,7 @@ def _changed(asked: Quality, sample: Sample, datasets: Sequence[str]) -> Found:
     where = datasets[0] if len(datasets) == 1 else f"{len(datasets)} datasets, equally weighted"
     said = (
         f"{value:{form}} {asked.metric} [{low:{form}}, {high:{form}}] by {asked.system} over "
-        f"{asked.against} on {where} ({queries} queries)"
+        f"{asked.against} on {where} ({counted(queries, 'query', 'queries')})"
     )
     return bounded(value, low, high, said)
 

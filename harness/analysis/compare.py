@@ -24,6 +24,7 @@ from harness.metrics import levels
 from harness.rules import measures_quality
 from harness.store import Results
 from harness.subset import LABEL
+from harness.words import counted
 
 LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries", "label")
 """Mean over queries with its interval, one row a trial and metric; `label` marks a subset."""
@@ -105,10 +106,13 @@ def notes(results: Results) -> dict[str, list[str]]:
         first = facts["stages"][0]
         if first["queries_without_hits"]:
             count = first["queries_without_hits"]
-            told.append(f"{system}: {count} queries have no hit and count 0 in every mean.")
+            who = counted(count, "query has no hit and counts", "queries have no hit and count")
+            told.append(f"{system}: {who} 0 in every mean.")
         if first["hits_not_in_corpus"]:
             count = first["hits_not_in_corpus"]
-            told.append(f"{system}: {count} hits are documents that the corpus lacks.")
+            told.append(
+                f"{system}: {counted(count, 'hit is a document', 'hits are documents')} that the corpus lacks."
+            )
         for note in (*first.get("notes", ()), *facts.get("notes", ())):
             said.setdefault((dataset, note), []).append(system)
         told += servers.sentences(system, facts)

@@ -70,33 +70,39 @@ def decide(
 
     `alarms` has columns ALARMS; without it those of the results count.
     """
-    asked, metric, measured = terms(results), objective(results), stock(results, costs)
     told = alarms_of(results) if alarms is None else alarms
-    desk = _Desk(
-        results=results,
-        asked=asked,
-        stock=measured,
-        gains=gains(results, metric, asked.smallest_gain_that_matters),
-        options=_options(results, costs, asked),
-        devices=_devices(costs, asked),
-        invalid=_invalid(told),
-        paces=Paces(measured),
-    )
-    case = desk.case(asked.workload)
+    metric, smallest = objective(results), terms(results).smallest_gain_that_matters
+    at = desk(results, costs, told, gains(results, metric, smallest))
+    case = at.case(at.asked.workload)
     choice = choose(case)
     return Recommendation(
         answer=choice.answer,
         system=choice.option.name,
-        gains=desk.gains,
+        gains=at.gains,
         headline=headline(case, choice),
         reasons=[
             *reasons(case, choice, metric),
             *remarks(results, case, choice, costs.noise, told),
         ],
         flips=list(flips(case, choice)),
-        options=desk.options_table(case),
+        options=at.options_table(case),
         requirements=requirements_table(case.options, case.needs, case.limits),
-        sensitivity=desk.sensitivity(),
+        sensitivity=at.sensitivity(),
+    )
+
+
+def desk(results: Results, costs: CostAnalysis, alarms: pd.DataFrame, gained: Gains) -> Desk:
+    """All that a decision by the experiment's terms looks at; `alarms` has columns ALARMS."""
+    asked, measured = terms(results), stock(results, costs)
+    return Desk(
+        results=results,
+        asked=asked,
+        stock=measured,
+        gains=gained,
+        options=_options(results, costs, asked),
+        devices=_devices(costs, asked),
+        invalid=_invalid(alarms),
+        paces=Paces(measured),
     )
 
 
@@ -139,7 +145,7 @@ def _invalid(alarms: pd.DataFrame) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Desk:
+class Desk:
     """What lies before the one who decides; only the workload may still change."""
 
     results: Results
@@ -152,6 +158,7 @@ class _Desk:
     paces: Paces
 
     def case(self, load: Workload | None) -> Case:
+        """What the rule looks at for a workload."""
         name = self.results.plan["baseline"]
         known = (one for one in self.options if one.system == name)
         return Case(
@@ -168,6 +175,7 @@ class _Desk:
         )
 
     def sensitivity(self) -> pd.DataFrame:
+        """Columns `sensitivity.SENSITIVITY`."""
         load = self.asked.workload
         if load is None or not self.devices:
             return pd.DataFrame(columns=list(SENSITIVITY))
@@ -176,6 +184,7 @@ class _Desk:
         return sensitivity(load, timed, self.case, self.devices[0])
 
     def options_table(self, case: Case) -> pd.DataFrame:
+        """Columns OPTIONS."""
         stands = standings(case)
         device = next(iter(self.devices), "")
         rows: list[dict[str, Any]] = []

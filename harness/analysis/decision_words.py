@@ -12,6 +12,7 @@ from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice
 from harness.analysis.tail import Seen
+from harness.words import more_queries
 
 UNITS = {
     "p50_ms": "ms at the median",
@@ -80,10 +81,13 @@ def not_known(need: Need, limit: float, settle_s: float) -> str:
 
 
 def _way_on(seen: Seen, seconds: float, settle_s: float) -> str:
-    """How to settle a percentile; `seconds` are those of a call, twice which leaves room."""
+    """How to settle a percentile; `seconds` are those of a call.
+
+    Three times as many leave room for the arms that are called beside it, and for chance.
+    """
     if math.isinf(seen.more):
         return "it is so near the limit that no number of calls like these would settle it"
-    enough = 10 * math.ceil((settle_s + 2 * seen.more * seconds) / 10)
+    enough = 10 * math.ceil((settle_s + 3 * seen.more * seconds) / 10)
     return (
         f"about {seen.more:,.0f} more calls like these would: write `settle_s: {enough}` under "
         "`latency` and run again"
@@ -144,12 +148,4 @@ TO_DO = {
 def more(case: Case, choice: Choice) -> str:
     """How many more queries would settle whether the option's gain matters."""
     row = case.gains.of.get(choice.option.system)
-    return more_queries(case, row) if row is not None else ""
-
-
-def more_queries(case: Case, row: Any) -> str:
-    """How many more queries would settle a gain."""
-    if not math.isfinite(row.needed):
-        return "many more queries"
-    count = max(row.needed - case.gains.queries, 1)
-    return f"about {float(f'{count:.2g}'):,.0f} more quer{'y' if count == 1 else 'ies'}"
+    return more_queries(row.needed, case.gains.queries) if row is not None else ""

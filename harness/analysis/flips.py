@@ -10,10 +10,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from harness.analysis.decision_words import figure, headline, more_queries, unknowns
+from harness.analysis.decision_words import figure, headline, unknowns
 from harness.analysis.need import Kind, less, need_of
 from harness.analysis.options import Option
 from harness.analysis.rule import Case, Choice, choose, ranked, standings
+from harness.words import counted, more_queries
 
 SAID = 3
 """Systems of one kind that are told of; there may be many."""
@@ -115,8 +116,9 @@ def _more_queries(case: Case, choice: Choice) -> Iterator[str]:
     undecided = ranked(case, "undecided", standings(case), ("in", "unknown"))
     rows = {one.system: case.gains.of[one.system] for one in undecided}
     for row in sorted(rows.values(), key=lambda row: row.needed)[:SAID]:
+        more = more_queries(row.needed, case.gains.queries).capitalize()
         yield (
-            f"{more_queries(case, row).capitalize()} like these would settle whether {row.system} "
+            f"{more} like these would settle whether {row.system} "
             f"gains more than {case.smallest:g}, if its true gain is the {row.gain:+.3f} that was "
             "seen."
         )
@@ -131,7 +133,7 @@ def _unmeasured(case: Case, choice: Choice) -> Iterator[str]:
     for name in named[:SAID]:
         yield f"{name} was not compared: {case.gains.missing[name]}."
     if len(named) > SAID:
-        yield f"{len(named) - SAID} more systems were not compared."
+        yield f"{counted(len(named) - SAID, 'more system was', 'more systems were')} not compared."
     for name, evidence in case.invalid.items():
         if name != choice.option.system:
             yield f"{name} cannot be recommended while its measurement is invalid: {evidence}."

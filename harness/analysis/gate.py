@@ -19,6 +19,7 @@ from harness.baseline import Baseline
 from harness.plan import Plan
 from harness.settings import LatencyRule
 from harness.store import Results
+from harness.words import counted, more_queries
 
 JUDGEMENTS = (
     *(
@@ -162,13 +163,13 @@ def _unsettled(row: Mapping[str, Any], verdict: Verdict, seen: str, margin: str,
         return "a single query can see no margin at all."
     if count < fewest:
         return (
-            f"{count} queries can see no margin below {seen} at best; to decide anything a gate "
+            f"{counted(count, 'query', 'queries')} can see no margin below {seen} at best; to decide anything a gate "
             f"of this size takes {fewest}."
         )
     more = ""
     if verdict.needed > count:
-        more = f"; {margin} takes about {verdict.needed:,.0f} queries like these"
-    return f"neither a loss beyond {margin} nor its absence is shown. {count} queries can see {seen}{more}."
+        more = f"; {margin} takes {more_queries(verdict.needed, count)} like these"
+    return f"neither a loss beyond {margin} nor its absence is shown. {counted(count, 'query', 'queries')} can see {seen}{more}."
 
 
 def _moved(cases: Sequence[Case]) -> pd.DataFrame:

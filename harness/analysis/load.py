@@ -23,6 +23,7 @@ from harness.analysis.percentiles import MINIMUM, percentiles
 from harness.analysis.stats import mean_intervals
 from harness.analysis.terms import terms
 from harness.store import Results
+from harness.words import counted
 
 STRETCHES = 20
 """Parts of a step, alike in length: what they share widens the intervals."""
@@ -211,7 +212,7 @@ def _verdict(row: Mapping[str, Any], limit: float) -> tuple[str, str]:
     needed = MINIMUM[95]
     return (
         "unknown",
-        f"{row['requests']:,.0f} requests carry no p95 (it takes {needed} that differ)",
+        f"{counted(int(row['requests']), 'request carries', 'requests carry')} no p95 (it takes {needed} that differ)",
     )
 
 

@@ -30,6 +30,10 @@ TAIL = 0.025
 """Probability that the true percentile lies beyond either end of an interval."""
 
 
+SAME = 1e-12
+"""Values that differ by less, as a share of the greatest, are equal but for the last digits."""
+
+
 class Ranks(NamedTuple):
     """Order statistics, counted from 1, that bound a percentile; None where n has none so far out."""
 
@@ -107,7 +111,7 @@ def design_effect(values: ArrayLike, clusters: ArrayLike) -> float:
 def _design_effect(values: NDArray[Any], codes: NDArray[Any], sizes: NDArray[Any]) -> float:
     n, count = len(values), len(sizes)
     size = float((sizes**2).sum() / n)
-    if n == count:
+    if n == count or np.ptp(values) <= SAME * np.abs(values).max():
         return 1.0
     if count == 1:
         return size

@@ -21,6 +21,7 @@ from harness.analysis.need import need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice, Price, ranked, standings
+from harness.words import counted
 
 
 def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
@@ -131,7 +132,8 @@ def _undecided(case: Case, choice: Choice, metric: str) -> Iterator[str]:
     yield (
         f"{choice.option.name} gains {gain_words(case, metric, choice.option.system)} over "
         f"{case.baseline.name}. {_beats(row)} looks like more than {case.smallest:g}, the "
-        f"smallest gain that matters, but {case.gains.queries:,} queries do not show it "
+        "smallest gain that matters, but "
+        f"{counted(case.gains.queries, 'query does', 'queries do')} not show it "
         f"({chance(row.p_holm, case.gains.family)})."
     )
     if said := unknowns(case, choice.option):

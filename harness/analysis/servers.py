@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.words import counted
+
 FAULTS = {
     "broken": "connections that failed",
     "late": "answers that did not come in time",
@@ -31,7 +33,9 @@ def sentences(system: str, facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _traffic(traffic: Mapping[str, float]) -> str:
     requests = int(traffic["requests"])
-    told = [f"{requests:,} requests of {1000 * traffic['client_seconds'] / requests:.1f} ms each"]
+    told = [
+        f"{counted(requests, 'request')} of {1000 * traffic['client_seconds'] / requests:.1f} ms each"
+    ]
     if traffic["server_seconds"]:
         told.append(f"{1000 * traffic['server_seconds'] / requests:.1f} ms by the server's count")
     if traffic["retries"]:

@@ -130,6 +130,11 @@ class Tail:
         return min(sample.bounds()[1] for sample in self.samples)
 
     @property
+    def calls(self) -> int:
+        """How many there are."""
+        return len(self.samples[-1].values)
+
+    @property
     def mean(self) -> float:
         """How long a call took in the mean."""
         return float(self.samples[-1].values.mean())

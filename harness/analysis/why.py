@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.errors import DataError
+from harness.readings import Lengths
 from harness.registry import did_you_mean
 from harness.store import Results
 
@@ -30,6 +31,8 @@ class Why:
     ranked: pd.DataFrame
     """Columns RANKED, in the order of the systems and their ranks."""
     judged: Mapping[str, int]
+    unread: Sequence[str]
+    """The systems whose last model read only the beginning of the query."""
     texts: Mapping[str, str]
     """Beginnings of documents, as far as they were kept."""
 
@@ -69,6 +72,7 @@ def why(
         metrics=values.loc[wanted],
         ranked=pd.concat(parts, ignore_index=True)[list(RANKED)],
         judged=judged,
+        unread=[name for name in wanted if _cut(results.lengths(place, name), query_id)],
         texts={key.removeprefix("doc "): text for key, text in texts.items() if key[:4] == "doc "},
     )
 
@@ -85,6 +89,10 @@ def _unknown(measured: pd.DataFrame, query_id: str, dataset: str | None) -> str:
         f"No query {query_id!r} has results{where}{did_you_mean(query_id, queries)}. "
         f"{len(queries):,} have, such as {queries[0]!r}."
     )
+
+
+def _cut(lengths: Lengths | None, query_id: str) -> bool:
+    return lengths is not None and query_id in lengths.cut_queries()
 
 
 def _of_system(

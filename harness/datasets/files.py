@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -13,6 +13,8 @@ from harness.data import Dataset, Doc, Query
 from harness.datasets._qrels import FORMATS, Placed, read_judgements
 from harness.errors import DataError
 from harness.files import sha256, text_lines
+from harness.protocols import PLACE
+from harness.words import counted
 
 Item = TypeVar("Item", Doc, Query)
 
@@ -24,19 +26,19 @@ SELF_HITS_FROM = 0.1
 class Files:
     """Documents, queries and judgements by path; every file may be packed as .gz."""
 
-    path: str
+    path: str = field(metadata=PLACE)
     """The folder; the paths below are inside it unless they are absolute."""
-    split: str = "test"
+    split: str = field(default="test", metadata=PLACE)
     """Which judgements: `qrels/SPLIT.tsv`, unless `qrels` names a file."""
     format: Literal["beir", "tsv", "trec"] = "beir"
     """`beir`: corpus.jsonl, queries.jsonl, qrels of three columns. `tsv`: MS MARCO's
     collection.tsv and queries.tsv (id, text) and four-column qrels. `trec`: BEIR's documents and
     queries with four-column TREC qrels. Qrels may have a header line that names the columns."""
-    corpus: str | None = None
+    corpus: str | None = field(default=None, metadata=PLACE)
     """The file of documents, if not the format's own name."""
-    queries: str | None = None
+    queries: str | None = field(default=None, metadata=PLACE)
     """The file of queries, if not the format's own name."""
-    qrels: str | None = None
+    qrels: str | None = field(default=None, metadata=PLACE)
     """The file of judgements, if not the format's own name."""
     drop_self_hits: bool = False
     """Drop hits whose doc id is the query's own id (ArguAna, Quora)."""
@@ -49,10 +51,6 @@ class Files:
     def identity(self) -> Mapping[str, str]:
         """The digests of the three files."""
         return {kind: sha256(file) for kind, file in self._files().items()}
-
-    def for_key(self) -> Files:
-        """Without what says where the three files lie, whose digests are the identity."""
-        return replace(self, path="", split="", corpus=None, queries=None, qrels=None)
 
     def training(self) -> Files:
         """The queries judged in `qrels/train.tsv`.
@@ -144,12 +142,13 @@ def _notes(dataset: Dataset, left_out: int, qrels_name: str) -> Iterator[str]:
     """What does not fit, counted; raises DataError where no judgement fits the corpus."""
     if left_out:
         total = left_out + len(dataset.queries)
-        yield f"{left_out} of {total} queries have no judgement and are left out."
+        yield f"Left out without a judgement: {left_out} of {counted(total, 'query', 'queries')}."
     yield from _unknown_docs(dataset, qrels_name)
     yield from _queries_that_are_docs(dataset)
     empty = sum(1 for judged in dataset.qrels.values() if max(judged.values()) < 1)
     if empty:
-        yield f"{empty} queries have no relevant document and count 0 in every mean."
+        many = "queries have no relevant document and count"
+        yield f"{counted(empty, 'query has no relevant document and counts', many)} 0 in every mean."
 
 
 def _unknown_docs(dataset: Dataset, qrels_name: str) -> Iterator[str]:
@@ -167,8 +166,9 @@ def _unknown_docs(dataset: Dataset, qrels_name: str) -> Iterator[str]:
             "of both alike, or name the corpus that was judged."
         )
     hint = f" ({near})" if near else ""
+    of = "are of documents" if len(unknown) > 1 else "is of a document"
     yield (
-        f"{len(unknown)} of {len(judged)} judgements are of documents that the corpus lacks{hint}; "
+        f"{len(unknown)} of {counted(len(judged), 'judgement')} {of} that the corpus lacks{hint}; "
         "they are kept, since they belong to the ideal ranking."
     )
 

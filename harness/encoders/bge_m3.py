@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from harness import dummy, files, forward, models, positions
 from harness.errors import ModelError
-from harness.protocols import Joint
+from harness.protocols import SPEED, Joint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ class BgeM3:
     """Hub id, folder, `package:` or `dummy:`."""
     max_length: int | None = None
     """Tokens kept of a text; None is the model's own limit."""
-    batch_size: int | None = None
+    batch_size: int | None = field(default=None, metadata=SPEED)
     """Texts in one forward pass; None is what suits the device."""
     device: forward.Device = "auto"
     dtype: forward.Dtype = "float32"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from harness import dummy, forward, models, positions
 from harness.encoders.pylate import has_trained_projection
 from harness.errors import ModelError
 from harness.prompts import DOCUMENT
+from harness.protocols import SPEED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,7 @@ class MultiVector:
     """Tokens of a query; None is what the checkpoint says."""
     document_length: int | None = None
     """Tokens kept of a document; None is what the checkpoint says."""
-    batch_size: int | None = None
+    batch_size: int | None = field(default=None, metadata=SPEED)
     """Texts in one forward pass; None is what suits the device."""
     device: forward.Device = "auto"
     dtype: forward.Dtype = "float32"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from harness import dummy, forward, models, positions
 from harness.errors import ModelError
 from harness.files import read_json
+from harness.protocols import SPEED
 from harness.training import LateInteractionChoice
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Pylate:
     """Marker token of queries; None is what the checkpoint says."""
     document_prefix: str | None = None
     """Marker token of documents; None is what the checkpoint says."""
-    batch_size: int | None = None
+    batch_size: int | None = field(default=None, metadata=SPEED)
     """Documents in one forward pass; None is what suits the device."""
     device: forward.Device = "auto"
     dtype: forward.Dtype = "float32"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from harness import dummy, forward, models, positions, prompts
 from harness.errors import ModelError
+from harness.protocols import SPEED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,7 @@ class SentenceTransformers:
     """Tokens kept of a text; None is the model's own limit."""
     normalize: bool = True
     """Vectors of length 1, so that the inner product is the cosine."""
-    batch_size: int | None = None
+    batch_size: int | None = field(default=None, metadata=SPEED)
     """Documents in one forward pass; None is what suits the device."""
     device: forward.Device = "auto"
     dtype: forward.Dtype = "float32"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.endpoints.dialect import Placed
+from harness.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,7 @@ def joined(placed: Iterable[Placed], count: int, value: Callable[[Any], Any]) ->
         if not isinstance(index, int) or isinstance(index, bool):
             raise AnswerError(f"an index is {index!r}, no whole number")
         if not 0 <= index < count:
-            raise AnswerError(f"it has the index {index}, and there were {count} texts")
+            raise AnswerError(f"it has the index {index}, and there were {counted(count, 'text')}")
         if index in found:
             raise AnswerError(f"it has the index {index} twice")
         try:
@@ -39,7 +40,7 @@ def joined(placed: Iterable[Placed], count: int, value: Callable[[Any], Any]) ->
     missing = [index for index in range(count) if index not in found]
     if missing:
         raise AnswerError(
-            f"it has {len(found)} values for {count} texts; the first without one is {missing[0]}"
+            f"it has {counted(len(found), 'value')} for {counted(count, 'text')}; the first without one is {missing[0]}"
         )
     return [found[index] for index in range(count)]
 

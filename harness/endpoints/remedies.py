@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from harness.words import counted
+
 START = "start the server, or raise `retries` or `timeout_s` if it needs longer"
 
 REFUSED = "`token_env` must name an environment variable with a token that the server accepts"
@@ -91,7 +93,7 @@ def _empty(blank: Sequence[int], texts: Sequence[str]) -> Remedy:
 def _long(texts: Sequence[str]) -> Remedy:
     longest = max(texts, key=len)
     return Remedy(
-        f"the longest of {len(texts)} texts has {len(longest):,} characters: let the server cut long "
+        f"the longest of {counted(len(texts), 'text')} has {counted(len(longest), 'character')}: let the server cut long "
         "texts or read more of them (TEI's --auto-truncate, llama.cpp's --ubatch-size, vLLM's "
         "--max-model-len), or shorten it in the dataset",
         [longest],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from harness.endpoints import client, remedies
@@ -14,6 +14,7 @@ from harness.endpoints.client import Client, Request
 from harness.endpoints.dialect import Asked, Dialect, Placed, Told, WrongServerError
 from harness.endpoints.joined import AnswerError, joined
 from harness.errors import ComponentError, ServerError
+from harness.protocols import PLACE, SPEED
 
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
@@ -40,13 +41,13 @@ class Server:
     """Where it is, with any prefix of its routes: `http://127.0.0.1:8080`, `https://api.x.ai/v1`."""
     model: str = ""
     """The model's name on the server; may be left out where a server has one model only."""
-    token_env: str = ""
+    token_env: str = field(default="", metadata=PLACE)
     """The environment variable that holds the token; the token itself is written nowhere."""
-    timeout_s: float = 60.0
+    timeout_s: float = field(default=60.0, metadata=SPEED)
     """For one request, from the first byte sent to the last one received."""
-    retries: int = 5
+    retries: int = field(default=5, metadata=SPEED)
     """More tries after one that failed for what may pass, with doubling pauses."""
-    batch: int | None = None
+    batch: int | None = field(default=None, metadata=SPEED)
     """Texts a request, at most; None is what the server allows, if it says."""
 
     def __post_init__(self) -> None:
@@ -69,10 +70,6 @@ class Server:
     def spoken(self) -> Dialect:
         """The dialect."""
         return self.dialects[self.dialect]
-
-    def for_key(self) -> Self:
-        """Without how patiently and with which token the server is asked."""
-        return replace(self, token_env="", timeout_s=1.0, retries=0)
 
     def identity(self) -> Mapping[str, str]:
         """The model, revision and settings that the server tells; the same in one process.

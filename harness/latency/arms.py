@@ -8,23 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import registry, stages
-from harness.data import Doc, Hit, Query
-from harness.frames import ranked
-from harness.keys import component_key
-from harness.latency.course import Arm, Call
-from harness.latency.encoders import LiveQueries, RandomVectors
-from harness.plan import Trial, has_random_weights
-from harness.protocols import (
-    AnyEncoder,
+from harness.abilities import (
     AsksServer,
     CountsDocTokens,
     CountsTokens,
     HasAttention,
-    Preparable,
-    Reranker,
-    Served,
     Tunable,
 )
+from harness.data import Doc, Hit, Query
+from harness.frames import ranked
+from harness.keys import timing_key
+from harness.latency.course import Arm, Call
+from harness.latency.encoders import LiveQueries, RandomVectors
+from harness.plan import Trial, has_random_weights
+from harness.protocols import AnyEncoder, Preparable, Reranker, Served
 from harness.work import Work
 
 Scores = Mapping[str, Mapping[str, float]]
@@ -53,7 +50,8 @@ def retrieving(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
         first = trial.stages[0]
         retriever = placed(first.component, setting.device)
         shared = setting.shares.setdefault("retrieve", {})
-        shared[trial.system.name] = seen.setdefault(first.key, trial.system.name)
+        work = f"{first.key} {timing_key(first.component)}"
+        shared[trial.system.name] = seen.setdefault(work, trial.system.name)
         if shared[trial.system.name] != trial.system.name:
             continue
         searcher = _live(first.component, setting).index(setting.work.dataset.docs)
@@ -88,7 +86,7 @@ def reranking(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
         if held is not live:
             yield _reranking(trial, "precomputed", held, reranker, setting)
         shared = setting.shares.setdefault("on the fly", {})
-        work = [type(reranker).__name__, *map(component_key, encoders_of(reranker))]
+        work = [type(reranker).__name__, *map(timing_key, encoders_of(reranker))]
         shared[trial.system.name] = seen.setdefault(str(work), trial.system.name)
         if shared[trial.system.name] == trial.system.name:
             yield _reranking(trial, "on the fly", reranker, reranker, setting)

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.data import Doc, Hit, Query
 from harness.settings import Latency
+from harness.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,9 @@ class Course:
             return "not measured", self.failure
         if self.calls.get(size):
             count = self.repeated.get(size, 0)
-            left_out = f"{count} calls left out, in which a server failed and was asked again"
+            left_out = (
+                f"{counted(count, 'call')} left out, in which a server failed and was asked again"
+            )
             return (
                 "measured" if count < self.calls[size] else "not measured"
             ), left_out if count else ""

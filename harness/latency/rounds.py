@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,6 +50,12 @@ class Timed:
     """By system, mode, copy, candidates and query id: the ids as they were ranked first."""
 
 
+Takes = Callable[[Course, int, int], bool]
+"""Whether a course is timed on the query at a place with so many candidates."""
+
+Afterwards = Callable[[Sequence[Sequence[Course]], Timed, np.random.Generator], None]
+
+
 def measure(
     groups: Sequence[Sequence[Arm]],
     queries: Sequence[Query],
@@ -58,11 +64,12 @@ def measure(
     device: str,
     seed: int,
     progress: Progress,
+    afterwards: Afterwards | None = None,
 ) -> Timed:
     """Time every arm on `queries`; `tuning` are others, for warm-up and the choice of policies.
 
     The arms of a group are in memory together; where there are several groups they take turns in
-    every round. An arm that fails is noted, and the others go on.
+    every round. An arm that fails is noted, and the others go on. `afterwards` may add rounds.
     """
     courses = _courses(groups, tuning, settings, device, len(queries), progress)
     _double(courses)
@@ -74,14 +81,22 @@ def measure(
         watch = machine.Watch.start(device)
         for together in courses:
             if len(courses) > 1:
-                _wake(together, tuning[0])
-            _round(together, number, rng, timed, screen)
+                wake(together, tuning[0])
+            one_round(together, number, _takes(number, timed), rng, timed, screen.add)
         timed.rounds.append({"round": number, **watch.since()})
+    if afterwards is not None:
+        afterwards(courses, timed, rng)
     timed.failed = {c.arm.system: trouble for c in everyone if (trouble := c.trouble())}
     _drop_failed(timed, everyone)
-    for course in everyone:
-        timed.arms += [] if course.arm.copy else _arm_rows(course, timed)
+    timed.arms = arm_rows(everyone, timed)
     return timed
+
+
+def _takes(number: int, timed: Timed) -> Takes:
+    count, planned = len(timed.queries), timed.rounds_planned
+    return lambda course, place, size: bool(
+        course.calls.get(size) and course.takes(place, size, number, count, planned)
+    )
 
 
 def _courses(
@@ -116,7 +131,7 @@ def _double(courses: list[list[Course]]) -> None:
     group.append(replace(fastest, arm=replace(fastest.arm, copy=1), repeated={}))
 
 
-def _wake(courses: Sequence[Course], query: Query) -> None:
+def wake(courses: Sequence[Course], query: Query) -> None:
     """One call of each arm that is not timed, after another group had the memory."""
     for course in courses:
         if course.calls and not course.failure:
@@ -124,25 +139,30 @@ def _wake(courses: Sequence[Course], query: Query) -> None:
             course.call(size)(query, course.arm.docs[query.query_id][:size])
 
 
-def _round(
+def one_round(
     courses: Sequence[Course],
     number: int,
+    takes: Takes,
     rng: np.random.Generator,
     timed: Timed,
-    screen: _Screen,
+    told: Callable[[float], None] | None = None,
 ) -> None:
-    """Each number of candidates in a pass of its own, so that no call finds its documents warm."""
-    sizes = sorted({size for course in courses for size in course.calls})
+    """Each number of candidates in a pass of its own, so that no call finds its documents warm.
+
+    `told` gets the seconds of each call.
+    """
+    sizes = sorted({size for course in courses for size in course.cost})
     count = len(timed.queries)
     for size in rng.permutation(sizes).tolist():
-        here = [course for course in courses if course.calls.get(size)]
+        here = [course for course in courses if size in course.cost]
         with machine.quiet():
             for place in rng.permutation(count).tolist():
                 for i in rng.permutation(len(here)).tolist():
                     course = here[i]
-                    takes = course.takes(place, size, number, count, timed.rounds_planned)
-                    if takes and not course.failure:
-                        screen.add(_one(course, timed.queries[place], size, number, timed))
+                    if not course.failure and takes(course, place, size):
+                        seconds = _one(course, timed.queries[place], size, number, timed)
+                        if told is not None:
+                            told(seconds)
 
 
 def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> float:
@@ -188,6 +208,11 @@ def _drop_failed(timed: Timed, courses: Sequence[Course]) -> None:
     timed.calls = [
         call for call in timed.calls if (call["system"], call["mode"], call["copy"]) not in failed
     ]
+
+
+def arm_rows(courses: Sequence[Course], timed: Timed) -> list[dict[str, Any]]:
+    """Rows of `frames.ARMS` by what was timed so far; second copies (A/A) have none."""
+    return [row for one in courses if not one.arm.copy for row in _arm_rows(one, timed)]
 
 
 def _arm_rows(course: Course, timed: Timed) -> Iterator[dict[str, Any]]:

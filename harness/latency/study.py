@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness import forward, frames, machine, registry, traffic
+from harness import forward, machine, registry, traffic
+from harness.abilities import Loadable
+from harness.analysis.settling import Inquiry
 from harness.data import Doc, Query, Run
 from harness.errors import ComponentError
-from harness.keys import component_key
+from harness.keys import timing_key
 from harness.latency import arms, cold, memory, offline, rounds
 from harness.latency.arms import Scores, Setting
 from harness.latency.course import Arm
+from harness.latency.settle import Settling
+from harness.latency.tables import Rows, Tables, made
 from harness.plan import Costing, Stage, Trial, has_random_weights, stand_in
-from harness.protocols import Loadable, Served
+from harness.protocols import Served
 from harness.provenance import provenance
 from harness.settings import Experiment, Latency
 from harness.store import Store
 from harness.work import Work
 
-Rows = list[dict[str, Any]]
-
 TUNING_QUERIES = 30
 """Queries for warm-up and the choice of batch policies; they are not timed."""
-
-TABLES = ("calls", "arms", "starts", "throughput", "rounds")
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,6 @@ class Chosen:
     timed: Sequence[Query]
     tuning: Sequence[Query]
     candidates: tuple[int, ...]
-
-
-@dataclass
-class Tables:
-    """Rows of the tables of latency, as they come."""
-
-    rows: dict[str, Rows] = field(default_factory=lambda: {name: [] for name in TABLES})
-    rankings: dict[str, Mapping[Any, Sequence[str]]] = field(default_factory=dict)
-    """By device: what the arms ranked."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    """By system why something of it was not measured that may be another time."""
 
 
 def measure(
@@ -86,7 +74,7 @@ def measure(
         },
         "provenance": provenance(),
     }
-    return {name: _table(name, rows) for name, rows in found.rows.items()}, facts
+    return made(found.rows), facts
 
 
 def _measurable(
@@ -165,6 +153,7 @@ def _on_device(
     found: Tables,
 ) -> None:
     settings = experiment.latency or Latency()
+    inquiry = Inquiry(store.folder, trials[0].dataset.name)
     setting = Setting(
         work=work,
         device=device,
@@ -192,13 +181,13 @@ def _on_device(
                 device,
                 experiment.seed,
                 work.progress,
+                Settling(inquiry, settings, chosen.tuning[0], found, work.progress),
             )
         texts = [doc.text for doc in work.dataset.docs]
         found.rows["throughput"] += offline.throughput(
             fitting, chosen.timed, texts, settings.budget_s, device, work.progress, timed.failed
         )
-    for name in ("calls", "arms", "rounds"):
-        found.rows[name] += [{**row, "device": device} for row in getattr(timed, name)]
+    found.rows = found.joined(timed)
     found.left_out |= timed.failed
     found.rankings[device] = timed.rankings
 
@@ -288,7 +277,7 @@ def _start(
 def _loading(arm: Arm) -> tuple[str, ...]:
     """What an arm loads: arms that load the same are started once."""
     parts = registry.parts(arm.component)
-    return tuple(component_key(part) for part in parts if isinstance(part, Loadable))
+    return tuple(timing_key(part) for part in parts if isinstance(part, Loadable))
 
 
 def _lost(arm: Arm, device: str, reason: str) -> Iterator[dict[str, Any]]:
@@ -314,7 +303,3 @@ def _compare_devices(found: Tables, devices: Sequence[str]) -> None:
                 order = [place.get(doc_id, len(place)) for doc_id in ids]
                 taus.append(kendalltau(range(len(order)), order).statistic)
         row["tau"] = float(np.mean(taus)) if taus else float("nan")
-
-
-def _table(name: str, rows: Rows) -> pd.DataFrame:
-    return pd.DataFrame(rows).reindex(columns=list(getattr(frames, name.upper())))

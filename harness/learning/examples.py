@@ -12,6 +12,7 @@ import numpy as np
 from harness.data import Dataset, Hit, Query, Run
 from harness.errors import DataError
 from harness.training import Negatives, Training
+from harness.words import counted
 
 FEWEST = 20
 """Training queries without which nothing is learnt or compared."""
@@ -64,7 +65,7 @@ def learnable(training: Dataset, measured: Dataset) -> Dataset:
             qrels[query.query_id] = judged
     if len(kept) < FEWEST:
         raise DataError(
-            f"{training.name!r} has {len(kept)} queries to learn from, of {len(training.queries)} "
+            f"{training.name!r} has {counted(len(kept), 'query', 'queries')} to learn from, of {len(training.queries)} "
             f"that are judged: those that {measured.name!r} is not measured on, with a relevant "
             f"document in it. At least {FEWEST} are needed."
         )

@@ -10,6 +10,7 @@ import pandas as pd
 from harness.analysis.decision_words import factor_words
 from harness.provenance import machine_words
 from harness.settings import Prices, Workload
+from harness.words import counted
 
 SAME = 0.99
 """Kendall's tau below which another device ranks otherwise than the first."""
@@ -21,7 +22,7 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
     threads = facts.get("threads")
     yield f"{machine}; {threads or 'not known how many'} threads for every library."
     yield (
-        f"{facts['queries']} queries, each timed up to {settings['rounds']} times by every arm in "
+        f"{counted(facts['queries'], 'query', 'queries')}, each timed up to {settings['rounds']} times by every arm in "
         f"an order drawn anew in each round; {facts['tuning_queries']} other queries for warm-up and "
         f"the choice of batches; {settings['budget_s']:g} s for each arm."
     )
@@ -36,6 +37,20 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
             f"Candidates are those of {source} for {_listed(systems)}: a first stage with random "
             "weights finds arbitrary texts."
         )
+
+
+def settled_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What more calls after the planned rounds settled, and what they did not."""
+    budget = facts["settings"].get("settle_s", 0.0)
+    for device, spent in facts.get("settled", {}).items():
+        for settled, verb in ((True, "settled"), (False, "did not settle")):
+            arms = [arm for arm in spent["arms"] if arm["settled"] == settled]
+            if arms:
+                said = ", ".join(f"{a['calls']:,} of {a['system']} ({a['mode']})" for a in arms)
+                yield (
+                    f"More calls after the planned rounds on {device} {verb} what was open: {said}; "
+                    f"{spent['seconds']:,.0f} s of {budget:g} were spent."
+                )
 
 
 def _grouped(named: Mapping[str, str]) -> dict[str, list[str]]:
@@ -78,8 +93,8 @@ def machine_lines(rounds: pd.DataFrame) -> Iterator[str]:
             parts.append(f"a fixed computation varied by {_percent(spin.std() / spin.mean())} (CV)")
         if rows["gpu_mhz"].notna().any():
             parts.append(f"GPU at {rows['gpu_mhz'].min():,.0f} to {rows['gpu_mhz'].max():,.0f} MHz")
-            parts.append(f"throttled in {(rows['gpu_throttled'] > 0).sum()} rounds")
-        yield f"{device}, over {len(rows)} rounds: {'; '.join(parts)}."
+            parts.append(f"throttled in {counted((rows['gpu_throttled'] > 0).sum(), 'round')}")
+        yield f"{device}, over {counted(len(rows), 'round')}: {'; '.join(parts)}."
 
 
 def _percent(share: float) -> str:
@@ -116,8 +131,8 @@ def ranking_lines(arms: pd.DataFrame) -> tuple[list[str], list[str]]:
 def workload_words(workload: Workload, prices: Prices | None) -> Sequence[str]:
     """What a projection assumes."""
     served = (
-        f"{workload.documents:,} documents, {workload.queries_per_day:,} queries a day, "
-        f"{workload.candidates} candidates reranked."
+        f"{counted(workload.documents, 'document')}, {counted(workload.queries_per_day, 'query', 'queries')} a day, "
+        f"{counted(workload.candidates, 'candidate')} reranked."
     )
     bound = (
         "Processors are paid for the time that they work for a call, a GPU and the machine of a server "

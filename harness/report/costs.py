@@ -18,6 +18,7 @@ from harness.report.blocks import Block, Captioned, Shown
 from harness.report.cost_tables import MODES
 from harness.report.tables import with_interval
 from harness.store import Results
+from harness.words import counted
 
 LONG = 15
 """Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""
@@ -58,7 +59,11 @@ def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
     arms, rounds = _of(results.costs["arms"], dataset), _of(results.costs["rounds"], dataset)
     noise, noisy = cost_words.noise_lines(costs.noise)
     rankings, different = cost_words.ranking_lines(arms)
-    lines = [*cost_words.setting_lines(facts, arms), *cost_words.machine_lines(rounds)]
+    lines = [
+        *cost_words.setting_lines(facts, arms),
+        *cost_words.settled_lines(facts),
+        *cost_words.machine_lines(rounds),
+    ]
     unseen = [] if len(costs.noise) else ["NOISY? No two equal arms were timed."]
     return Block(
         "What the numbers of cost were measured on",
@@ -185,7 +190,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
         own = str(rows["system"].iloc[0]).partition("[")[0]
         name = own if not known or known.startswith(TRAINED) else known
         documents = " and ".join(f"{count:,}" for count in dict.fromkeys(rows["documents"]))
-        caption = f"{name}: {len(rows)} ways, over {documents} documents."
+        caption = f"{name}: {counted(len(rows), 'way')}, documents: {documents}."
         tables.append(Captioned(caption, cost_tables.ways_table(rows), folded=True))
         lines += [
             f"{name}, {row.precision} with {row.nbits:.0f} bits: {row.remark}."

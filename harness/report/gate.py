@@ -11,6 +11,7 @@ from harness.analysis.gate import Gate
 from harness.analysis.yardstick import is_latency
 from harness.report.tables import markdown, number
 from harness.store import Results
+from harness.words import counted
 
 QUERIES_SHOWN = 5
 """Queries that moved most, for a judgement."""
@@ -55,14 +56,15 @@ def numbers(row: Mapping[str, Any]) -> Numbers:
     """A row of `gate.JUDGEMENTS` as text."""
     value, change = (".3f", ".3f") if is_latency(row["metric"]) else (".4f", "+.4f")
     accepted, now = (number(row[name], value) for name in ("accepted", "value"))
-    if row["low"] == row["high"]:
+    nothing = 1.0 if is_latency(row["metric"]) else 0.0
+    if row["low"] == row["high"] == nothing:
         return Numbers(accepted, now, "unchanged", "")
     known = not math.isnan(row["low"])
     interval = f"[{row['low']:{change}}, {row['high']:{change}}]" if known else ""
     return Numbers(accepted, now, number(row["change"], change), interval)
 
 
-def counted(gate: Gate) -> str:
+def tally(gate: Gate) -> str:
     """How many judgements there are of each status, the gravest first."""
     counts = gate.judgements["status"].value_counts()
     told = [f"{counts[status]} {status}" for status in GRAVEST_FIRST if status in counts]
@@ -75,7 +77,7 @@ def gate_markdown(gate: Gate, results: Results) -> str:
     since = f"{_text(gate.accepted['accepted'])}: {_text(gate.accepted['reason'])}"
     parts = [
         f"## Gate {_text(gate.experiment)}: {gate.status}",
-        f"{counted(gate)}. Accepted on {since}",
+        f"{tally(gate)}. Accepted on {since}",
         _table(JUDGED, [_judged(row) for row in judged]),
         "\n".join(
             f"- {_text(row['status'])}, {_name(row)}: {_text(row['message'])}"
@@ -120,7 +122,7 @@ def _moved(gate: Gate, results: Results) -> Iterator[str]:
     ]:
         texts = results.texts(dataset, system)
         shown = part.head(QUERIES_SHOWN).to_dict("records")
-        yield f"**{_text(f'{system} on {dataset}, {metric}')}**, {len(part)} queries moved"
+        yield f"**{_text(f'{system} on {dataset}, {metric}')}**, {counted(len(part), 'query', 'queries')} moved"
         yield _table(MOVED, [_query(row, texts) for row in shown])
 
 
@@ -136,7 +138,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows[:ROWS]]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     more = len(rows) - ROWS
-    return table + (f"\n\nand {more} more rows" if more > 0 else "")
+    return table + (f"\n\nand {counted(more, 'more row')}" if more > 0 else "")
 
 
 def _text(text: object) -> str:

@@ -16,6 +16,7 @@ from harness.report.blocks import Block, Captioned, Shown
 from harness.report.load_figure import rates_figure
 from harness.report.tables import NEVER, NONE, Table, bracketed
 from harness.store import Results
+from harness.words import counted
 
 TIMES = ["p50 ms [95 %]", "p95 ms [95 %]", "slowest ms"]
 
@@ -84,7 +85,7 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
                 f"{server['queries']} queries was asked once."
             )
         else:
-            yield f"{name}: {server['queries']} queries, asked again when all of them were."
+            yield f"{name}: {counted(server['queries'], 'query', 'queries')}, asked again when all of them were."
     for one in facts["ceiling"]:
         yield (
             f"The client's own limit, {_clients(one['clients'])}: {significant(one['per_second'])} such "

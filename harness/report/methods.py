@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness import files
 from harness.analysis.load import BEHIND, STRETCHES
@@ -17,6 +18,7 @@ from harness.analysis.tail import PERCENT, PLANNED, SETTLING
 from harness.analysis.terms import objective, terms
 from harness.report.blocks import Block, Section
 from harness.store import Results
+from harness.words import counted
 
 TITLE = "How it was measured"
 
@@ -52,8 +54,8 @@ def anchor(key: str) -> str:
     return f"how-{key}"
 
 
-def methods(results: Results) -> Section:
-    """The section that says how each kind of number was measured."""
+def methods(results: Results, shown: Sequence[Section]) -> Section:
+    """The section that says how each kind of number that `shown` has was measured."""
     percentiles = [f"p{percent} from {least}" for percent, least in MINIMUM.items() if least > 1]
     facts = {
         "seed": results.plan["seed"],
@@ -72,23 +74,43 @@ def methods(results: Results) -> Section:
         "behind": f"{BEHIND:.0%}",
         "stretches": STRETCHES,
     }
+    used = _used(results, shown)
     told = files.read_yaml(Path(__file__).with_name("methods.yaml"))
     blocks = [
         Block(one["title"], [line.format(**facts) for line in one["lines"]], anchor=anchor(key))
         for key, one in told.items()
+        if key in used
     ]
     return Section(TITLE, blocks, "how")
 
 
+def _used(results: Results, shown: Sequence[Section]) -> set[str]:
+    """The methods that blocks and columns link to, and those that stand behind others."""
+    blocks = [block for section in shown for block in section.blocks]
+    columns = {c for block in blocks for one in block.tables for c in one.table.columns}
+    used = {block.method for block in blocks} | set(map(method_of, columns))
+    behind = {
+        "intervals": "metrics" in used,
+        "candidates": bool(_reranked(results)),
+        "modes": bool(set(results.costs["arms"]["mode"]) & {"on the fly", "precomputed"}),
+    }
+    return used | {key for key, so in behind.items() if so}
+
+
+def _reranked(results: Results) -> list[Mapping[str, Any]]:
+    """The systems of the trials that reranked."""
+    return [facts["system"] for facts in results.facts.values() if facts["system"].get("reranker")]
+
+
 def _depths(results: Results) -> str:
-    """How deep the systems look."""
+    """How deep the systems look that rerank."""
     found = Counter(
         (depth["retrieve"], depth["rerank"])
-        for facts in results.facts.values()
-        if (depth := facts["system"].get("depth"))
+        for system in _reranked(results)
+        if (depth := system.get("depth"))
     )
     return " ".join(
         f"{retrieve:,} documents are retrieved, of which rerankers score {rerank:,} "
-        f"({'all trials' if len(found) == 1 else f'{count} trials'})."
+        f"({'all that rerank' if len(found) == 1 else counted(count, 'trial')})."
         for (retrieve, rerank), count in found.items()
     )

@@ -13,6 +13,7 @@ from harness.analysis.terms import objective
 from harness.report.blocks import Block, Captioned
 from harness.report.tables import NO_INTERVAL, NONE, Table, times
 from harness.store import Results
+from harness.words import counted
 
 SMALLEST = 1e-6
 """Differences of scores below this are not told apart: float32 has about seven digits."""
@@ -27,7 +28,7 @@ def parity_blocks(results: Results, analysis: Analysis, dataset: str) -> Iterato
     for model, rows in found[found["metric"] == metric].groupby("model", sort=False):
         first, queries = rows[["reference", "queries"]].iloc[0]
         caption = (
-            f"Against {first}, over {queries:,} queries. Scores and order are compared on the "
+            f"Against {first}, over {counted(queries, 'query', 'queries')}. Scores and order are compared on the "
             "documents that both systems scored."
         )
         speeds = _speeds(timed[timed["model"] == model])
@@ -41,9 +42,7 @@ def parity_blocks(results: Results, analysis: Analysis, dataset: str) -> Iterato
 def _said(row: Mapping[str, Any], metric: str) -> str:
     same = f"{metric} is the same on every query"
     if row["changed"]:
-        same = (
-            f"{metric} differs on {row['changed']} of {row['queries']:,} queries, by {_gain(row)}"
-        )
+        same = f"{metric} differs on {row['changed']} of {counted(row['queries'], 'query', 'queries')}, by {_gain(row)}"
     return f"{row['system']}: scores within {_difference(row['score_difference'])}; {same}."
 
 

@@ -19,6 +19,7 @@ from harness.report import figures
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.tables import NONE, Table, number, with_interval
 from harness.store import Results
+from harness.words import counted
 
 
 def quality_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:
@@ -47,10 +48,10 @@ def dataset_block(results: Results, analysis: Analysis, dataset: str) -> Block:
     told = []
     for facts in itertools.islice(known, 1):
         counts = (
-            f"{facts['documents']:,} documents, {facts['queries']:,} queries, "
-            f"{facts['judgements']:,} judgements; fingerprint {facts['fingerprint'][:16]}."
+            f"{counted(facts['documents'], 'document')}, {counted(facts['queries'], 'query', 'queries')}, "
+            f"{counted(facts['judgements'], 'judgement')}; fingerprint {facts['fingerprint'][:16]}."
         )
-        told = [facts["description"], counts]
+        told = [*filter(None, [facts["description"]]), counts]
     return Block(f"The dataset {dataset}", [*told, *analysis.notes.get(dataset, [])])
 
 

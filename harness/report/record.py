@@ -15,6 +15,7 @@ from harness.report.decision import VERDICTS, p_cell, p_of_gain, sensitivity_tab
 from harness.report.tables import NONE, Table, number
 from harness.settings import Decision
 from harness.store import Results
+from harness.words import counted
 
 KEY = 12
 """Digits of a trial's key: as many as its folder is named by."""
@@ -49,10 +50,10 @@ def _context(results: Results, asked: Decision) -> Iterator[str]:
     }
     for name, facts in told.items():
         yield (
-            f"{name}: {facts['documents']:,} documents, {facts['queries']:,} queries, "
-            f"{facts['judgements']:,} judgements, fingerprint {facts['fingerprint'][:16]}. "
+            f"{name}: {counted(facts['documents'], 'document')}, {counted(facts['queries'], 'query', 'queries')}, "
+            f"{counted(facts['judgements'], 'judgement')}, fingerprint {facts['fingerprint'][:16]}. "
             f"{facts['description']}"
-        )
+        ).rstrip()
     yield (
         f"The baseline is {results.plan['baseline']}. A gain counts by {objective(results)}, from "
         f"{asked.smallest_gain_that_matters:g} on."
@@ -61,8 +62,8 @@ def _context(results: Results, asked: Decision) -> Iterator[str]:
     if asked.workload is not None:
         load = asked.workload
         yield (
-            f"The workload: {load.documents:,} documents, {load.queries_per_day:,} queries a day, "
-            f"{load.candidates} candidates."
+            f"The workload: {counted(load.documents, 'document')}, {counted(load.queries_per_day, 'query', 'queries')} a day, "
+            f"{counted(load.candidates, 'candidate')}."
         )
     if asked.prices is not None:
         given = asked.prices.model_dump(exclude_none=True).items()

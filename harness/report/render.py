@@ -57,17 +57,15 @@ def write_report(results: Results, analysis: Analysis) -> Path:
 def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     """Everything that the templates show, as text and tables."""
     reasons, *decision = decision_blocks(results, analysis)
-    opening, *sections = blocks.anchored(
-        [
-            Section("", [reasons, *_opening(results)], "opening"),
-            Section("The decision", decision, "decision"),
-            *(_of_dataset(results, analysis, name) for name in _datasets(results)),
-            *_claims(results),
-            _missing(results),
-            methods.methods(results),
-            made_with(results),
-        ]
-    )
+    shown = [
+        Section("", [reasons, *_opening(results)], "opening"),
+        Section("The decision", decision, "decision"),
+        *(_of_dataset(results, analysis, name) for name in _datasets(results)),
+        *_claims(results),
+        _missing(results),
+    ]
+    how = methods.methods(results, shown)
+    opening, *sections = blocks.anchored([*shown, how, made_with(results)])
     return {
         "name": results.plan["experiment"],
         "question": results.plan["question"],

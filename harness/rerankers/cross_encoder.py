@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -14,6 +14,7 @@ from harness.data import Doc
 from harness.errors import ModelError
 from harness.files import read_json
 from harness.padding import Row
+from harness.protocols import SPEED
 from harness.training import CrossEncoderChoice
 
 UNTRAINED_SEED = 0
@@ -43,9 +44,9 @@ class CrossEncoder:
     from 0."""
     max_length: int | None = None
     """Tokens of query and document together; None is the model's own limit."""
-    batch_size: int = 32
+    batch_size: int = field(default=32, metadata=SPEED)
     """Pairs in one forward pass, at most."""
-    batch_tokens: int | None = None
+    batch_tokens: int | None = field(default=None, metadata=SPEED)
     """At most so many tokens, padding included, in one forward pass; None: by batch_size alone."""
     device: forward.Device = "auto"
     dtype: forward.Dtype = "float32"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from harness import postgres, token_index
+from harness.abilities import Footprint
 from harness.data import Doc
 from harness.errors import ComponentError
 from harness.postgres import Table
 from harness.precision import sliced
-from harness.protocols import Footprint, Reranker, TokenEncoder
+from harness.protocols import PLACE, Reranker, TokenEncoder
 from harness.stopwatch import stage
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ class PgvectorMaxsim:
     """A row a document with a `vector[]` and an SQL function, or a row a token and a join."""
     server: postgres.Server = None
     """`embedded` starts PostgreSQL for this process; else `url_env` says where a server is."""
-    url_env: str | None = None
+    url_env: str | None = field(default=None, metadata=PLACE)
     """The environment variable that holds a server's URL, which is neither stored nor logged."""
     dim: int | None = None
     """Keep the first `dim` coordinates, at length 1 again; None keeps all."""
-    keep: bool = False
+    keep: bool = field(default=False, metadata=PLACE)
     """Leave the table on the server, so that another run finds it; else it goes with the process."""
 
     def __post_init__(self) -> None:

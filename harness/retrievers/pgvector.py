@@ -5,16 +5,17 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from harness import postgres
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
 from harness.frames import ranked
 from harness.nothing import Nothing
 from harness.postgres import Table
-from harness.protocols import Encoder, Footprint, Searcher
+from harness.protocols import PLACE, Encoder, Searcher
 from harness.stopwatch import stage
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Pgvector:
     encoder: Encoder
     server: postgres.Server = None
     """`embedded` starts PostgreSQL for this process; else `url_env` says where a server is."""
-    url_env: str | None = None
+    url_env: str | None = field(default=None, metadata=PLACE)
     """The environment variable that holds a server's URL, which is neither stored nor logged."""
     method: Literal["exact", "hnsw"] = "exact"
     """Compare with every row, or search an HNSW index, which the planner is made to use."""
@@ -73,7 +74,7 @@ class Pgvector:
     """Candidates that are looked at to place a vector."""
     ef_search: int = 100
     """Candidates of a search, and the most hits it gives (pgvector's own default is 40)."""
-    keep: bool = False
+    keep: bool = field(default=False, metadata=PLACE)
     """Leave the table on the server, so that another run finds it; else it goes with the process."""
 
     def __post_init__(self) -> None:

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from harness import ids, trec
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
 from harness.files import sha256
 from harness.frames import ranked
-from harness.protocols import Footprint, Searcher
+from harness.protocols import PLACE, Searcher
+from harness.words import counted
 
 
 @dataclass(frozen=True)
 class SavedRun:
     """Hits by query id from a file of lines `query_id Q0 doc_id rank score tag`, gz accepted."""
 
-    path: str
+    path: str = field(metadata=PLACE)
 
     def identity(self) -> Mapping[str, str]:
         """The digest of the file; raises DataError if it cannot be read."""
         return {"run": sha256(Path(self.path))}
-
-    def for_key(self) -> SavedRun:
-        """Without where the file lies, whose digest is the identity."""
-        return SavedRun("")
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher that answers by query id; of the documents only the ids are looked at.
@@ -52,7 +50,7 @@ class SavedRun:
             why = ids.alike(strange, known) or f"the corpus has ids such as {docs[0].doc_id!r}"
             raise DataError(
                 f"The saved run {self.path} is of another corpus: none, or next to none, of its "
-                f"{len(found):,} documents, such as {strange[0]!r}, is in this one: {why}."
+                f"{counted(len(found), 'document')}, such as {strange[0]!r}, is in this one: {why}."
             )
 
 
@@ -71,7 +69,7 @@ class _Saved:
             near = ids.alike((query.query_id for query in queries), self.run)
             why = near or f"it has {', '.join(map(repr, list(self.run)[:1])) or 'no line'}"
             raise DataError(
-                f"The saved run answers none of the {len(queries)} queries "
+                f"The saved run answers none of the {counted(len(queries), 'query', 'queries')} "
                 f"(such as {queries[0].query_id!r}); it belongs to another dataset: {why}."
             )
         return [ranked(self.run.get(query.query_id, ()))[:depth] for query in queries]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from harness import files
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query, digest
 from harness.endpoints import joined, vespa
 from harness.endpoints.client import Client
@@ -17,7 +18,7 @@ from harness.endpoints.served import Server, check_url
 from harness.errors import ComponentError
 from harness.nothing import Nothing
 from harness.precision import sliced
-from harness.protocols import Encoder, Footprint, Searcher, TokenEncoder
+from harness.protocols import PLACE, Encoder, Searcher, TokenEncoder
 from harness.stopwatch import stage
 from harness.vespa_application import (
     BYTES_PER_VECTOR,
@@ -59,16 +60,16 @@ class Vespa(Server):
     """Documents that are looked for before the first phase ranks what was found (targetHits)."""
     rerank: int = 100
     """Documents of the second phase, and so the most hits that can be asked for."""
-    cross_encoder_path: str = ""
+    cross_encoder_path: str = field(default="", metadata=PLACE)
     """A folder with model.onnx and tokenizer.json of a BERT cross-encoder, for a global phase."""
     cross_encode: int = 20
     """Documents of the global phase."""
-    config_url: str = ""
+    config_url: str = field(default="", metadata=PLACE)
     """The config server (`http://127.0.0.1:19071`), which is given the application where it is not
     deployed; left out, it must be."""
-    package_path: str = ""
+    package_path: str = field(default="", metadata=PLACE)
     """A folder into which the application package is written, for `vespa deploy`."""
-    ready_s: float = 300.0
+    ready_s: float = field(default=300.0, metadata=PLACE)
     """For the application to be in use after it was deployed, and for documents to be found."""
 
     def __post_init__(self) -> None:
@@ -80,12 +81,6 @@ class Vespa(Server):
             raise ValueError("first, rerank, cross_encode and ready_s must be above 0")
         if self.rerank > self.first:
             raise ValueError("rerank must not be above first")
-
-    def for_key(self) -> Self:
-        """Without where the package goes and how long is waited; files are in the identity."""
-        return replace(
-            super().for_key(), config_url="", package_path="", cross_encoder_path="", ready_s=1.0
-        )
 
     def identity(self) -> Mapping[str, str]:
         """Vespa's version, and the digests of a cross-encoder's files.

@@ -380,7 +380,7 @@ def test_several_datasets_have_one_verdict_in_the_answer_and_the_decision() -> N
 
 def test_one_query_shows_nothing() -> None:
     found = decided(literal({"base": [0.5], "late": [0.9]}, bytes_per_document=SIZES))
-    assert found.headline == "Assess further: compare late on many more queries."
+    assert found.headline == "Assess further: compare late on more than 10 times as many queries."
     assert "[no interval]" in found.reasons[0]
 
 

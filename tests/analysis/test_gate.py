@@ -108,11 +108,10 @@ def test_what_is_not_settled_says_how_many_queries_it_takes(bench: Bench) -> Non
     )
     row = gate.judgements.iloc[1]
     assert row["status"] == "inconclusive"
-    needed = 40 * (row["seen"] / 0.01) ** 2
-    assert f"40 queries can see {row['seen']:.3g}; 0.01 takes about" in row["message"]
-    assert needed == pytest.approx(
-        int(row["message"].split("about ")[1].split()[0].replace(",", "")), 1e-3
-    )
+    # 4 x .05 spreads each value: 40 x (seen / 0.01)^2 is some 3,600 queries
+    assert 40 * (row["seen"] / 0.01) ** 2 > 10 * 40
+    more = "0.01 takes more than 10 times as many queries like these."
+    assert f"40 queries can see {row['seen']:.3g}; {more}" in row["message"]
 
 
 def test_other_documents_are_not_comparable(bench: Bench) -> None:

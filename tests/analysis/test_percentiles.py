@@ -81,6 +81,8 @@ def test_design_effect_at_its_ends() -> None:
     assert percentiles.design_effect([1, 5, 2, 7], list("abcd")) == 1
     assert percentiles.design_effect([1, 5, 2, 7], list("aaaa")) == 4
     assert percentiles.design_effect([3, 3, 3, 3], list("aabb")) == 1
+    # their mean, a sum of floats, is not log(40) to the last bit
+    assert percentiles.design_effect(np.log([40.0] * 110), [i % 50 for i in range(110)]) == 1
 
 
 @given(st.integers(2, 8), st.integers(2, 5), st.integers(0, 2**32 - 1))

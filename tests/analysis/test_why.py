@@ -121,6 +121,15 @@ def test_what_the_first_stage_did_not_read_is_marked(results: Results) -> None:
     assert row(text, "d2") == ["1", "1", "(2.000)"]
 
 
+def test_a_query_that_was_cut_is_told(results: Results) -> None:
+    (folder,) = (results.folder / "data").glob("overlap--*")
+    read = Lengths({}, {}, queries={"q1": 40, "q2": 3}, query_room={"q1": 32, "q2": 32})
+    write_table(folder / "lengths.csv", lengths_table(read))
+    said = " ".join(found_of(results, 3).split())
+    assert "Of the query overlap reads only the beginning." in said
+    assert "only the beginning." not in found_of(results, 3, query="q2").partition("Rank (")[0]
+
+
 def test_what_one_system_did_not_find_is_said_of_it_alone(results: Results) -> None:
     text = found_of(results, 3, ["overlap"])
     assert text.splitlines()[1] == "2 judged documents, 2 relevant. overlap did not find d5."

@@ -186,12 +186,12 @@ def test_what_does_not_fit_is_counted_and_kept(tmp_path: Path) -> None:
     assert [query.query_id for query in found.queries] == ["q1", "q2"]
     assert found.qrels == qrels
     assert list(found.notes) == [
-        "2 of 4 queries have no judgement and are left out.",
+        "Left out without a judgement: 2 of 4 queries.",
         (
-            "1 of 3 judgements are of documents that the corpus lacks; they are kept, since they "
+            "1 of 3 judgements is of a document that the corpus lacks; they are kept, since they "
             "belong to the ideal ranking."
         ),
-        "1 queries have no relevant document and count 0 in every mean.",
+        "1 query has no relevant document and counts 0 in every mean.",
     ]
 
 

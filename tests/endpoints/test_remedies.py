@@ -35,7 +35,7 @@ LOG = "the server failed: see its log"
         (413, "Failed to buffer the request body: length limit exceeded", ["a", LONG, "b"], BATCH),
         (413, "Request Entity Too Large", ["a", LONG, "b"], BATCH),
         # One text cannot be sent in fewer: it is the text that is too large.
-        (413, "Request Entity Too Large", [LONG], "the longest of 1 texts has 1,200"),
+        (413, "Request Entity Too Large", [LONG], "the longest of 1 text has 1,200"),
         # OpenAI, Cohere and FastAPI
         (400, "'$.input' is invalid. Please check the API reference", ["a", "", "b"], EMPTY),
         (

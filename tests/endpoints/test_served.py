@@ -15,6 +15,7 @@ from fakes import write_experiment
 from spoken import CASES, QUERY, Case
 
 from harness import load_results, registry
+from harness.abilities import Stores
 from harness.analysis.compare import analyse
 from harness.analysis.latency import latencies
 from harness.cli import main
@@ -25,9 +26,8 @@ from harness.encoders.token_endpoint import TokenEndpoint
 from harness.endpoints import colbert, served
 from harness.errors import ComponentError, ServerError
 from harness.execute import Execution
-from harness.keys import component_key
+from harness.keys import component_key, timing_key
 from harness.plan import Plan, make_plan
-from harness.protocols import Stores
 from harness.rerankers.endpoint import Endpoint
 from harness.retrievers.endpoint import Endpoint as Search
 from harness.store import Store
@@ -348,9 +348,9 @@ def test_whatever_a_server_tells_is_no_traceback(
 
 @pytest.mark.parametrize(
     "change",
-    [{"timeout_s": 5.0}, {"retries": 9}, {"token_env": "MY_TOKEN"}],
+    [{"timeout_s": 5.0}, {"retries": 9}, {"token_env": "MY_TOKEN"}, {"batch": 8}],
 )
-def test_patience_and_tokens_are_not_in_the_key(
+def test_patience_batches_and_tokens_are_not_in_the_key(
     server: ContractServer, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "abc")
@@ -359,14 +359,24 @@ def test_patience_and_tokens_are_not_in_the_key(
     )
 
 
-def test_what_decides_scores_or_time_is_in_the_key(server: ContractServer) -> None:
-    changes: list[dict[str, Any]] = [{}, {"batch": 8}, {"raw_scores": False}, {"model": ""}]
+def test_what_decides_time_is_in_the_key_of_times(
+    server: ContractServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("T", "abc")
+    changes: list[dict[str, Any]] = [{}, {"batch": 8}, {"timeout_s": 5.0}, {"token_env": "T"}]
+    keys = [timing_key(speaking(server, "tei", **change)) for change in changes]
+    assert len(set(keys)) == 3
+    assert keys[0] == keys[3]  # how one gets at a server changes no time either
+
+
+def test_what_decides_scores_is_in_the_key(server: ContractServer) -> None:
+    changes: list[dict[str, Any]] = [{}, {"raw_scores": False}, {"model": ""}]
     keys = {component_key(speaking(server, "tei", **change)) for change in changes}
     server.only_work = False
     served._known.cache_clear()
     server.fault = lambda _, answer: Answer(answer.content | {"model_sha": "other"})
     keys.add(component_key(Endpoint(dialect="tei", url=server.url, model=MODEL)))
-    assert len(keys) == 5
+    assert len(keys) == 4
 
 
 # Configuration

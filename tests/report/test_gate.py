@@ -196,3 +196,15 @@ def test_accepting_says_what_changed(tmp_path: Path) -> None:
     ]
     assert "No value is another" in accepted_text(after, after, Path("b/e.csv"))
     assert "It is the first baseline" in accepted_text(None, after, Path("b/e.csv"))
+
+
+def test_what_every_query_lost_alike_is_no_unchanged_value(tmp_path: Path) -> None:
+    file = gated.experiment(tmp_path / "in")
+    old = gated.store(tmp_path / "a", file, {"first": [0.5] * 8, "second": [0.5] * 8})
+    accepted = accept(old, gated.loaded(file), "r", "2026-01-01")
+    results = gated.store(tmp_path / "b", file, {"first": [0.5] * 8, "second": [0.25] * 8})
+    gate = judge(results, accepted, gated.loaded(file))
+    text = gate_text(gate, "run it", "accept it")
+    assert "  second    0.5000  0.2500    -0.2500  fail" in text.splitlines()
+    assert r"-0.2500 \[-0.2500, -0.2500\]" in gate_markdown(gate, results)
+    assert "  first     0.5000  0.5000  unchanged  pass" in text.splitlines()
