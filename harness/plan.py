@@ -220,9 +220,9 @@ def make_plan(experiment: Experiment) -> Plan:
         for component in (choice.source, *_components(experiment.systems))
     )
     trials = tuple(
-        _trial(choice, system, dataset_key)
+        _trial(choice, system, data)
         for choice in experiment.datasets
-        for dataset_key in [dataset_key(choice)]
+        for data in [dataset_key(choice)]
         for system in experiment.systems
     )
     return Plan(experiment, trials)
