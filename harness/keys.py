@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import code, registry
 from harness.data import digest
 from harness.protocols import PLACE, SPEED, Identified
+
+if TYPE_CHECKING:
+    from harness.settings import DatasetChoice
 
 ANYWHERE = "/"
 """What stands for the place of a model or file whose content is known."""
@@ -25,12 +28,25 @@ def component_key(component: Any) -> str:
 
     Components with one key score alike, though one may be faster.
     """
-    parts = list(registry.parts(component))
-    identities = [dict(part.identity()) for part in parts if isinstance(part, Identified)]
-    made_by = [code.of_class(type(part)) for part in parts]
+    made_by = [code.of_class(type(part)) for part in registry.parts(component)]
     releases = {name: code.release(found) for name, found in packages_of(component).items()}
     config = registry.config_of(registry.replaced(component, _unplaced), without=(SPEED, PLACE))
-    return key(config, identities, made_by, releases)
+    return key(config, identities(component), made_by, releases)
+
+
+def identities(component: Any) -> list[dict[str, str]]:
+    """What a component depends on beside its configuration, an entry a part that has such."""
+    parts = registry.parts(component)
+    return [dict(part.identity()) for part in parts if isinstance(part, Identified)]
+
+
+def data_facts(choice: DatasetChoice) -> dict[str, Any]:
+    """What a dataset is made of: its source, the digests or versions of that, and which part."""
+    return {
+        "source": registry.config_of(choice.source),
+        "identity": dict(choice.source.identity()),
+        "subset": choice.subset.model_dump() if choice.subset else None,
+    }
 
 
 def timing_key(component: Any) -> str:

@@ -17,10 +17,10 @@ from typing import Any, Literal
 from harness import code, files, registry
 from harness.catalogue import DUMMY
 from harness.errors import DataError
-from harness.keys import component_key, stage_key, timing_key
+from harness.keys import component_key, identities, stage_key, timing_key
 from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
-from harness.protocols import HasTraining, Identified, Served
+from harness.protocols import HasTraining, Served
 from harness.provenance import measured_on
 from harness.settings import DatasetChoice, Experiment, System
 from harness.training import Trained, Training
@@ -94,13 +94,8 @@ class Trial:
 
     def identities(self) -> list[dict[str, str]]:
         """What the system depends on beside its configuration, an entry a part that has such."""
-        return [
-            dict(part.identity())
-            for component in (self.system.retriever, self.system.reranker)
-            if component is not None
-            for part in registry.parts(component)
-            if isinstance(part, Identified)
-        ]
+        components = (stage.component for stage in self.stages)
+        return [found for component in components for found in identities(component)]
 
     @property
     def random_weights(self) -> bool:
@@ -309,18 +304,9 @@ def stand_in(first: Stage) -> Stage:
     return Stage("retrieve", key_of(first.key, "stand-in"), Bm25(), first.depth)
 
 
-def data_facts(choice: DatasetChoice) -> dict[str, Any]:
-    """What a dataset is made of: its source, the digests or versions of that, and which part."""
-    return {
-        "source": registry.config_of(choice.source),
-        "identity": dict(choice.source.identity()),
-        "subset": choice.subset.model_dump() if choice.subset else None,
-    }
-
-
 def _dataset_key(choice: DatasetChoice) -> str:
-    facts = data_facts(choice)
-    return key_of(component_key(choice.source), facts["subset"], code.versions("harness.subset"))
+    subset = choice.subset.model_dump() if choice.subset else None
+    return key_of(component_key(choice.source), subset, code.versions("harness.subset"))
 
 
 def slug(name: str) -> str:

@@ -17,8 +17,8 @@ from harness.clock import Clock
 from harness.data import Dataset, Run
 from harness.errors import DataError, TextError
 from harness.journal import Journal
-from harness.keys import component_key, packages_of
-from harness.plan import Stage, Trial, data_facts
+from harness.keys import component_key, data_facts, packages_of
+from harness.plan import Stage, Trial
 from harness.protocols import (
     AnyEncoder,
     HasNotes,

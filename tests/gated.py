@@ -12,7 +12,8 @@ from fakes import write_experiment
 from harness import frames
 from harness.config import load_experiment
 from harness.data import Hit
-from harness.plan import Plan, data_facts, make_plan
+from harness.keys import data_facts
+from harness.plan import Plan, make_plan
 from harness.store import Measured, Record, Results, Store, load_results
 
 METRIC = "ndcg@3"
