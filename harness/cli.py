@@ -94,10 +94,9 @@ def _run(arguments: argparse.Namespace) -> int:
     experiment = _experiment(arguments)
     plan = make_plan(experiment)
     absent = {wanted: use for wanted, use in plan.models().items() if models.find(*wanted) is None}
-    if absent:
-        for wanted, use in absent.items():
-            models.fetch(wanted.reference, use, wanted.file)
-        plan = make_plan(experiment)
+    for wanted, use in absent.items():
+        models.fetch(wanted.reference, use, wanted.file)
+    plan = make_plan(experiment) if absent else plan
     store = Store(arguments.results, experiment.name)
     with Bars(sys.stderr) as progress:
         execution = Execution(plan, store, arguments.cache, progress, clock)

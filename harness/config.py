@@ -12,7 +12,7 @@ from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.metrics import parsed
-from harness.models import two_meanings
+from harness.models import FOLDER, two_meanings
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
 from harness.rules import Known, measures_quality, read_parity, read_rules
@@ -155,10 +155,10 @@ class _Reader:
     def _path(self, key: str, value: str, spec: Mapping[str, Any], path: str) -> str:
         # A server's model lies where the server is.
         here = key in ("model", "base") and "url" not in spec
-        if here and (fault := two_meanings(value, self._folder, Path())):
+        folder = here and value.startswith(FOLDER)
+        if here and not folder and (fault := two_meanings(value, self._folder, Path())):
             self._fault(path, fault)
-        named = key == "path" or (key.endswith("_path") and value != "")
-        local = named or (here and value.startswith((".", "/", "~")))
+        local = folder or key == "path" or (key.endswith("_path") and value != "")
         return str((self._folder / Path(value).expanduser()).resolve()) if local else value
 
     def datasets(self, specs: Any) -> tuple[DatasetChoice, ...]:
@@ -275,14 +275,12 @@ class _Reader:
         """Note it where the decision's objective is not measured, or no metric can be one."""
         named = decision and decision.objective
         if named and not measures_quality(named):
-            told = f"{named} is no measure of quality: more of it is not better"
-            self._fault("decision.objective", told)
-        elif named and metrics and named not in metrics:
             self._fault(
-                "decision.objective",
-                f"{named!r} is not a metric of the experiment"
-                f"{registry.did_you_mean(named, metrics)}",
+                "decision.objective", f"{named} is no measure of quality: more is not better"
             )
+        elif named and metrics and named not in metrics:
+            meant = registry.did_you_mean(named, metrics)
+            self._fault("decision.objective", f"{named!r} is not a metric of the experiment{meant}")
         elif metrics and not any(map(measures_quality, metrics)):
             told = "none is a measure of quality, by which systems are compared: add ndcg@10"
             self._fault("metrics", told)

@@ -34,7 +34,7 @@ STORAGE = (
     *("dataset", "system", "holder", "kind", "documents", "vectors", "dim", "precision"),
     *("bytes", "disk_bytes", "unknown"),
 )
-"""One row a part of what a system stores of the documents (`protocols.Footprint`), with what it was
+"""One row a part of what a system stores of the documents (`abilities.Footprint`), with what it was
 counted over; `holder` is the `retriever` or the `reranker`."""
 
 CALLS = (

@@ -34,3 +34,12 @@ def _ask() -> bool:
     except (httpx.HTTPError, OSError):
         return False
     return True
+
+
+def cache_folder() -> str:
+    """Where the hub's models lie on this machine, for a message."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        return "the hub cache"
+    return str(constants.HF_HUB_CACHE)

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness import code, registry
 from harness.data import digest
 from harness.protocols import PLACE, SPEED, Identified
-
-if TYPE_CHECKING:
-    from harness.settings import DatasetChoice
+from harness.settings import DatasetChoice
 
 ANYWHERE = "/"
 """What stands for the place of a model or file whose content is known."""
+
+
+def data_facts(choice: DatasetChoice) -> dict[str, Any]:
+    """What a dataset is made of: its source, the digests or versions of that, and which part."""
+    return {
+        "source": registry.config_of(choice.source),
+        "identity": dict(choice.source.identity()),
+        "subset": choice.subset.model_dump() if choice.subset else None,
+    }
+
+
+def dataset_key(choice: DatasetChoice) -> str:
+    """A hash of what decides which documents, queries and judgements there are."""
+    subset = choice.subset.model_dump() if choice.subset else None
+    return key(component_key(choice.source), subset, code.versions("harness.subset"))
 
 
 def stage_key(before: str, component: Any, depth: int) -> str:
@@ -30,8 +44,7 @@ def component_key(component: Any) -> str:
     """
     made_by = [code.of_class(type(part)) for part in registry.parts(component)]
     releases = {name: code.release(found) for name, found in packages_of(component).items()}
-    config = registry.config_of(registry.replaced(component, _unplaced), without=(SPEED, PLACE))
-    return key(config, identities(component), made_by, releases)
+    return key(_config(component, SPEED, PLACE), identities(component), made_by, releases)
 
 
 def identities(component: Any) -> list[dict[str, str]]:
@@ -40,18 +53,9 @@ def identities(component: Any) -> list[dict[str, str]]:
     return [dict(part.identity()) for part in parts if isinstance(part, Identified)]
 
 
-def data_facts(choice: DatasetChoice) -> dict[str, Any]:
-    """What a dataset is made of: its source, the digests or versions of that, and which part."""
-    return {
-        "source": registry.config_of(choice.source),
-        "identity": dict(choice.source.identity()),
-        "subset": choice.subset.model_dump() if choice.subset else None,
-    }
-
-
 def timing_key(component: Any) -> str:
     """A hash of what decides a component's scores and their time."""
-    return key(component_key(component), registry.config_of(component, without=(PLACE,)))
+    return key(component_key(component), _config(component, PLACE))
 
 
 def packages_of(component: Any) -> dict[str, str]:
@@ -60,15 +64,20 @@ def packages_of(component: Any) -> dict[str, str]:
     return code.packages(need for of_part in needs for need in of_part)
 
 
-def _unplaced(part: Any) -> Any:
-    """A component without the places of models and files whose digests are in its identity.
+def _config(component: Any, *without: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration without such fields, and without the places of files in the identity.
 
-    Those are its absolute paths, as which `config` hands every file's place to a component.
+    Of a component that has an identity every absolute path is a place, as which `config` hands
+    every file's place to a component.
     """
-    known = isinstance(part, Identified)
-    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
-    places = [name for name, value in values.items() if known and is_place(value)]
-    return dataclasses.replace(part, **dict.fromkeys(places, ANYWHERE))
+
+    def unplaced(part: Any) -> Any:
+        known = isinstance(part, Identified)
+        fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+        places = [name for name, value in fields.items() if known and is_place(value)]
+        return dataclasses.replace(part, **dict.fromkeys(places, ANYWHERE))
+
+    return registry.config_of(registry.replaced(component, unplaced), without)
 
 
 def is_place(value: Any) -> bool:

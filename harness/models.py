@@ -119,13 +119,12 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
 
 def two_meanings(reference: str, *folders: Path) -> str:
     """What is wrong with the name of a hub model that a folder in one of `folders` has; or empty."""
-    here = [at / reference for at in folders if (at / reference).is_dir()]
-    if reference.startswith(LOCAL) or not here:
-        return ""
-    return (
-        f"{reference!r} may be the hub's model or the folder {here[0].resolve()}: write "
-        f"./{reference} for the folder, {reference}@COMMIT for the hub's, or move the folder away"
-    )
+    for here in (at / reference for at in folders if (at / reference).is_dir()):
+        return (
+            f"{reference!r} may be the hub's model or the folder {here.resolve()}: write "
+            f"./{reference} for the folder, {reference}@COMMIT for the hub's, or move the folder away"
+        )
+    return ""
 
 
 def trained_folder(reference: str) -> Path:
@@ -162,7 +161,7 @@ def absent(reference: str, wanted_by: str) -> ModelError:
     return ModelError(
         f"The model {reference!r} (wanted by {wanted_by}) is not on this machine and the hub "
         "cannot be reached. Run `python -m harness fetch FILE` on a connected machine and copy its "
-        f"hub cache to {_cache_folder()} here, or name a local folder as the model."
+        f"hub cache to {hub.cache_folder()} here, or name a local folder as the model."
     )
 
 
@@ -223,10 +222,8 @@ def _package_folder(reference: str) -> Path:
         )
     found = Path(spec.submodule_search_locations[0]).resolve()
     if found.parent == Path.cwd():
-        raise ModelError(
-            f"The model {reference!r} may come with an installed package or lie in {found}, which is "
-            f"imported first here: write ./{found.name}/{inside} for the folder, or run elsewhere."
-        )
+        ways = f"write ./{found.name}/{inside} for the folder, or run in another folder"
+        raise ModelError(f"{reference!r} is of an installed package, or in {found}: {ways}.")
     return found / inside
 
 
@@ -301,14 +298,6 @@ def _holds_weights(path: Path) -> bool:
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         return all((path / shard).exists() for shard in shards)
     return any(file.exists() for pattern in WEIGHTS for file in path.glob(pattern))
-
-
-def _cache_folder() -> str:
-    try:
-        from huggingface_hub import constants
-    except ImportError:
-        return "the hub cache"
-    return str(constants.HF_HUB_CACHE)
 
 
 def check_remote_code(reference: object, trust_remote_code: bool) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.abilities import Footprint
 from harness.data import Hit, Query
-from harness.protocols import Footprint
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from harness import code, files, registry
 from harness.catalogue import DUMMY
 from harness.errors import DataError
-from harness.keys import component_key, identities, stage_key, timing_key
+from harness.keys import component_key, dataset_key, identities, stage_key, timing_key
 from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
 from harness.protocols import HasTraining, Served
@@ -215,9 +215,9 @@ def make_plan(experiment: Experiment) -> Plan:
         for component in (choice.source, *_components(experiment.systems))
     )
     trials = tuple(
-        _trial(choice, system, dataset_key)
+        _trial(choice, system, data)
         for choice in experiment.datasets
-        for dataset_key in [_dataset_key(choice)]
+        for data in [dataset_key(choice)]
         for system in experiment.systems
     )
     return Plan(experiment, trials)
@@ -230,7 +230,7 @@ def _components(systems: tuple[System, ...]) -> Iterator[Any]:
             yield system.reranker
 
 
-def _trial(choice: DatasetChoice, asked: System, dataset_key: str) -> Trial:
+def _trial(choice: DatasetChoice, asked: System, data: str) -> Trial:
     trainings: dict[str, TrainStage] = {}
     made = {
         name: _with_trained(part, choice, trainings)
@@ -241,7 +241,7 @@ def _trial(choice: DatasetChoice, asked: System, dataset_key: str) -> Trial:
     first = tuple(trainings.values())
     retrieve = Stage(
         "retrieve",
-        stage_key(dataset_key, system.retriever, system.depth.retrieve),
+        stage_key(data, system.retriever, system.depth.retrieve),
         system.retriever,
         system.depth.retrieve,
     )
@@ -282,7 +282,7 @@ def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
             "no training queries."
         )
     queries = choice.source.training()
-    data = key_of(_dataset_key(choice), component_key(queries))
+    data = key_of(dataset_key(choice), component_key(queries))
     retriever, depth = training.negatives.retriever, training.negatives.depth
     candidates = Stage("retrieve", stage_key(data, retriever, depth), retriever, depth)
     made_by = code.versions(*(f"harness.learning.{name}" for name in TRAINING))
@@ -302,11 +302,6 @@ def stand_in(first: Stage) -> Stage:
     from harness.retrievers.bm25 import Bm25
 
     return Stage("retrieve", key_of(first.key, "stand-in"), Bm25(), first.depth)
-
-
-def _dataset_key(choice: DatasetChoice) -> str:
-    subset = choice.subset.model_dump() if choice.subset else None
-    return key_of(component_key(choice.source), subset, code.versions("harness.subset"))
 
 
 def slug(name: str) -> str:

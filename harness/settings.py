@@ -116,8 +116,7 @@ class Load(Part):
     concurrency: tuple[Annotated[int, Field(ge=1, le=256)], ...] = (1, 2, 4, 8)
     """Clients of the closed loop, each of which asks again as soon as it is answered."""
     rates: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1)
-    """Requests a second of the open loop, whose arrivals are Poisson's whatever the answers, in parts
-    of the most that the closed loop had answered."""
+    """Poisson arrivals a second, whatever the answers, in parts of the most that the closed loop had."""
     seconds: float = Field(default=20.0, gt=0)
     """For each number of clients and each rate, at least ..."""
     requests: int = Field(default=250, ge=1)

@@ -13,21 +13,13 @@ from typing import Any
 import numpy as np
 
 from harness import files, registry, storage, trec
+from harness.abilities import Footprint, HasFacts, Loadable
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError, TextError
 from harness.frames import ranked, score_fault
 from harness.journal import Journal
-from harness.protocols import (
-    Footprint,
-    HasFacts,
-    Loadable,
-    Preparable,
-    Progress,
-    Reranker,
-    Retriever,
-    ScoresTogether,
-)
+from harness.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
 from harness.words import counted
 
 NAMED = 3

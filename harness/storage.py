@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import frames, plaid, token_index
+from harness.abilities import Footprint, Stores
 from harness.precision import Precision, pooled, sliced
-from harness.protocols import Footprint, Progress, Stores
+from harness.protocols import Progress
 from harness.token_index import TokenIndex
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from harness.abilities import LimitsLength
 from harness.data import Query, Run
-from harness.protocols import LimitsLength
 from harness.readings import Lengths
 
 Count = Callable[[LimitsLength, Sequence[str]], Sequence[int]]

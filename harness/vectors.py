@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import files, forward
+from harness.abilities import Loadable
 from harness.clock import Clock
 from harness.data import digest
 from harness.protocols import (
     Encoder,
     Joint,
     JointEncoder,
-    Loadable,
     Progress,
     SparseEncoder,
     TokenEncoder,

@@ -13,20 +13,14 @@ from typing import Any
 import pandas as pd
 
 from harness import frames, quality, readings, registry, stages, traffic, training, unread, vectors
+from harness.abilities import HasNotes, LimitsLength
 from harness.clock import Clock
 from harness.data import Dataset, Run
 from harness.errors import DataError, TextError
 from harness.journal import Journal
 from harness.keys import component_key, data_facts, packages_of
 from harness.plan import Stage, Trial
-from harness.protocols import (
-    AnyEncoder,
-    HasNotes,
-    JointEncoder,
-    LimitsLength,
-    Progress,
-    Served,
-)
+from harness.protocols import AnyEncoder, JointEncoder, Progress, Served
 from harness.provenance import provenance
 from harness.readings import Lengths
 from harness.stages import StageResult

@@ -30,7 +30,17 @@ ROOTS = (
 NEUTRAL = frozenset(
     f"harness.{name}"
     for name in (
-        *("errors", "protocols", "files", "catalogue", "hub", "clock", "journal", "needed"),
+        *(
+            "errors",
+            "protocols",
+            "abilities",
+            "files",
+            "catalogue",
+            "hub",
+            "clock",
+            "journal",
+            "needed",
+        ),
         *("registry", "provenance", "progress", "settings", "plan", "store", "stored_tables"),
         *("code", "limits", "terms", "models", "traffic", "work", "keys", "stored_costs"),
     )

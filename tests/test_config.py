@@ -376,7 +376,7 @@ MONTH["workload"]["queries_per_day"] = 1
         ),
         (
             {"objective": "judged@10"},
-            "decision.objective: judged@10 is no measure of quality: more of it is not better",
+            "decision.objective: judged@10 is no measure of quality: more is not better",
         ),
         ({"smallest_gain_that_matters": 1.5}, "decision.smallest_gain_that_matters: input should"),
         (

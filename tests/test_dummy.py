@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from harness import dummy, forward, models
+from harness.abilities import CountsDocTokens, CountsTokens, HasAttention, Tunable
 from harness.data import Doc
 from harness.encoders import pylate
 from harness.encoders.pylate import Pylate
 from harness.encoders.sentence_transformers import SentenceTransformers
 from harness.errors import ModelError, PackageError
-from harness.protocols import CountsDocTokens, CountsTokens, HasAttention, Tunable
 from harness.rerankers import cross_encoder
 from harness.rerankers.cross_encoder import CrossEncoder
 

@@ -13,6 +13,7 @@ import pytest
 from fakes import write_experiment
 
 from harness import load_results, registry
+from harness.abilities import Tunable
 from harness.config import load_experiment
 from harness.data import Doc
 from harness.encoders.bge_m3 import BgeM3
@@ -23,7 +24,7 @@ from harness.execute import Execution
 from harness.keys import component_key, timing_key
 from harness.onnx_export import FLOAT32, INT8
 from harness.plan import make_plan
-from harness.protocols import PLACE, SPEED, Tunable
+from harness.protocols import PLACE, SPEED
 from harness.rerankers.cross_encoder import CrossEncoder
 from harness.store import Results, Store
 

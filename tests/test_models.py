@@ -184,13 +184,15 @@ def test_absent_model_without_a_network(tmp_path: Path) -> None:
 
 def test_absent_model_when_offline_by_choice(tmp_path: Path) -> None:
     message, seconds = fetched_elsewhere(tmp_path, "BAAI/bge-reranker-base", HF_HUB_OFFLINE="1")
-    assert seconds < 1
+    assert seconds < 10  # with the hub left on, its retries take a minute
     assert "'BAAI/bge-reranker-base' (wanted by the system bge)" in message
 
 
 def test_slow_name_servers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
     def slow(*_args: object, **_kwargs: object) -> None:
-        time.sleep(2)
+        over.wait(60)
         raise OSError("no answer")
 
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -199,7 +201,8 @@ def test_slow_name_servers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
     hub.answers.cache_clear()
     began = time.monotonic()
     assert not hub.answers()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30  # half of what the server takes, on a busy machine too
+    over.set()
     hub.answers.cache_clear()
 
 

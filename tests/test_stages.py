@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from harness import stages
+from harness.abilities import Footprint
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query
 from harness.errors import ComponentError, DataError
 from harness.journal import Journal
-from harness.protocols import Footprint
 from harness.rerankers.late_interaction import LateInteraction
 from harness.stages import StageResult
 

@@ -50,7 +50,9 @@ def answer(results: Results, gained: Gains, changes: pd.DataFrame, costs: CostAn
             clause = _storage_clause(dataset, system, baseline, sizes)
             if len(datasets) > 1 or best is None:
                 gain = _interval(here.iloc[0], metric)
-                sentences.append(f"On {dataset} {system} differs from it by {gain}{clause}.")
+                sentences.append(
+                    f"On {dataset} {system} differs from {baseline} by {gain}{clause}."
+                )
             elif clause and best.verdict == "better":
                 sentences[0] = f"{sentences[0].removesuffix('.')}{clause}."
             sentences += _cost(cost, system, baseline)

@@ -28,7 +28,7 @@ class Files:
 
     path: str = field(metadata=PLACE)
     """The folder; the paths below are inside it unless they are absolute."""
-    split: str = "test"
+    split: str = field(default="test", metadata=PLACE)
     """Which judgements: `qrels/SPLIT.tsv`, unless `qrels` names a file."""
     format: Literal["beir", "tsv", "trec"] = "beir"
     """`beir`: corpus.jsonl, queries.jsonl, qrels of three columns. `tsv`: MS MARCO's

@@ -8,23 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import registry, stages
+from harness.abilities import (
+    AsksServer,
+    CountsDocTokens,
+    CountsTokens,
+    HasAttention,
+    Tunable,
+)
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
 from harness.keys import timing_key
 from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
 from harness.plan import Trial, has_random_weights
-from harness.protocols import (
-    AnyEncoder,
-    AsksServer,
-    CountsDocTokens,
-    CountsTokens,
-    HasAttention,
-    Preparable,
-    Reranker,
-    Served,
-    Tunable,
-)
+from harness.protocols import AnyEncoder, Preparable, Reranker, Served
 from harness.work import Work
 
 Scores = Mapping[str, Mapping[str, float]]

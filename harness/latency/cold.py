@@ -17,11 +17,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness import machine, needed, registry
+from harness.abilities import Loadable
 from harness.data import Doc, Query
 from harness.errors import ComponentError
 from harness.latency.arms import placed, with_documents
 from harness.latency.encoders import RandomVectors
-from harness.protocols import Loadable, Preparable, Reranker, Retriever
+from harness.protocols import Preparable, Reranker, Retriever
 
 PROTOCOLS: Mapping[str, tuple[type, ...]] = {
     "retrieve": (Retriever,),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.abilities import CountsDocTokens, ListsTerms, Loadable
 from harness.precision import unit
-from harness.protocols import CountsDocTokens, Joint, ListsTerms, Loadable
+from harness.protocols import Joint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

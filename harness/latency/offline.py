@@ -9,16 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import machine
+from harness.abilities import CountsDocTokens
 from harness.data import Query
 from harness.latency.arms import encoders_of
 from harness.latency.course import Arm
-from harness.protocols import (
-    CountsDocTokens,
-    Encoder,
-    JointEncoder,
-    Progress,
-    TokenEncoder,
-)
+from harness.protocols import Encoder, JointEncoder, Progress, TokenEncoder
 
 log = logging.getLogger(__name__)
 

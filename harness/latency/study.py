@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness import forward, machine, registry, traffic
+from harness.abilities import Loadable
 from harness.analysis.settling import Inquiry
 from harness.data import Doc, Query, Run
 from harness.errors import ComponentError
@@ -20,7 +21,7 @@ from harness.latency.course import Arm
 from harness.latency.settle import Settling
 from harness.latency.tables import Rows, Tables, made
 from harness.plan import Costing, Stage, Trial, has_random_weights, stand_in
-from harness.protocols import Loadable, Served
+from harness.protocols import Served
 from harness.provenance import provenance
 from harness.settings import Experiment, Latency
 from harness.store import Store

@@ -70,18 +70,23 @@ def _gains(results: Results, decided: Recommendation) -> Iterator[Block]:
     columns = ["system", "gain", *dict.fromkeys(map(p_of_gain, (0.0, smallest))), "shown"]
     cells = []
     for row in gained.surest:
-        p = [number(one, ".4f") for one in (row.p_none_holm, row.p_holm)][: len(columns) - 3]
+        p = [p_cell(one) for one in (row.p_none_holm, row.p_holm)][: len(columns) - 3]
         shown = f"beats it by {smallest:g}" if row.state == "shown" and smallest else ""
         gain = f"{row.gain:+.4f} {interval(row.low, row.high)}"
         cells.append([row.system, gain, *p, shown or SHOWN[row.verdict]])
     over = f", over {len(gained.by_dataset)} datasets" * (len(gained.by_dataset) > 1)
     caption = (
-        f"By {metric}{over}: {gained.queries:,} queries, {gained.family} comparisons that are "
-        "tested. No other table tests anything."
+        f"By {metric}{over}; queries: {gained.queries:,}, comparisons that are tested: "
+        f"{gained.family}. No other table tests a gain."
     )
     yield Block(
         f"Who beats {baseline}", tables=[Captioned(caption, Table(columns, cells))], method="tests"
     )
+
+
+def p_cell(p: float) -> str:
+    """A p as a table has it."""
+    return "< 0.0001" if p < 0.0001 else number(p, ".4f")
 
 
 def p_of_gain(gain: float) -> str:

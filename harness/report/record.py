@@ -11,7 +11,7 @@ from harness.analysis.compare import Analysis
 from harness.analysis.decision import Recommendation
 from harness.analysis.options import Option
 from harness.analysis.terms import objective, terms
-from harness.report.decision import VERDICTS, p_of_gain, sensitivity_table
+from harness.report.decision import VERDICTS, p_cell, p_of_gain, sensitivity_table
 from harness.report.tables import NONE, Table, number
 from harness.settings import Decision
 from harness.store import Results
@@ -93,7 +93,7 @@ def _options(decided: Recommendation, metric: str, smallest: float) -> Table:
                 Option(row["system"], row["mode"]).name,
                 number(row["value"], ".4f"),
                 f"{row['gain']:+.4f} {interval(row['low'], row['high'])}" if compared else NONE,
-                number(row["p_holm"], ".4f"),
+                p_cell(row["p_holm"]),
                 stands,
                 *(significant(row[name]) for name in ("gb_per_million_documents", "p50_ms")),
                 *(significant(row[name]) for name in ("p95_ms", "cost_per_month")),

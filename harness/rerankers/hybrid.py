@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness import forward, terms, token_index
+from harness.abilities import CountsDocTokens, Footprint
 from harness.data import Doc
 from harness.maxsim import maxsim, maxsim_on_device
 from harness.precision import Precision
-from harness.protocols import CountsDocTokens, Footprint, Joint, JointEncoder, Reranker
+from harness.protocols import Joint, JointEncoder, Reranker
 from harness.stopwatch import stage
 from harness.terms import TermIndex
 from harness.token_index import TokenIndex

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness import forward, token_index
+from harness.abilities import CountsDocTokens, Footprint
 from harness.data import Doc
 from harness.maxsim import maxsim, maxsim_on_device
 from harness.precision import Precision, pooled, sliced
-from harness.protocols import CountsDocTokens, Footprint, Reranker, TokenEncoder
+from harness.protocols import Reranker, TokenEncoder
 from harness.stopwatch import stage
 from harness.token_index import TokenIndex
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from harness.abilities import Footprint
 from harness.data import Doc
 from harness.endpoints import joined, next_plaid
 from harness.endpoints.dialect import Asked, Dialect
 from harness.endpoints.served import Server, unchecked
-from harness.protocols import Footprint, Reranker, TokenEncoder
+from harness.protocols import Reranker, TokenEncoder
 from harness.stopwatch import stage
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from harness import postgres, token_index
+from harness.abilities import Footprint
 from harness.data import Doc
 from harness.errors import ComponentError
 from harness.postgres import Table
 from harness.precision import sliced
-from harness.protocols import PLACE, Footprint, Reranker, TokenEncoder
+from harness.protocols import PLACE, Reranker, TokenEncoder
 from harness.stopwatch import stage
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from harness import storage
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
 from harness.errors import DataError
 from harness.frames import best
-from harness.protocols import Footprint, Searcher
+from harness.protocols import Searcher
 
 Language = Literal[
     "danish",

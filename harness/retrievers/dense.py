@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
 from harness.frames import ranked
 from harness.precision import sliced
-from harness.protocols import Encoder, Footprint, Searcher
+from harness.protocols import Encoder, Searcher
 from harness.stopwatch import stage
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
 from harness.endpoints import colbert, joined
 from harness.endpoints.dialect import Asked, Dialect, Placed
 from harness.endpoints.joined import AnswerError
 from harness.endpoints.served import Server
 from harness.errors import ComponentError
-from harness.protocols import Footprint, Searcher
+from harness.protocols import Searcher
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import storage
+from harness.abilities import Footprint, HasFacts
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
-from harness.protocols import Footprint, HasFacts, Retriever, Searcher
+from harness.protocols import Retriever, Searcher
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness import multi_vector, storage
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
 from harness.multi_vector import Encoded, Made
 from harness.nothing import Nothing
-from harness.protocols import Footprint, Searcher, TokenEncoder
+from harness.protocols import Searcher, TokenEncoder
 from harness.stopwatch import stage
 
 if TYPE_CHECKING:

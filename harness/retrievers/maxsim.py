@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import multi_vector
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
 from harness.frames import best
 from harness.maxsim import maxsim
 from harness.multi_vector import Encoded
 from harness.nothing import Nothing
-from harness.protocols import Footprint, Searcher, TokenEncoder
+from harness.protocols import Searcher, TokenEncoder
 from harness.stopwatch import stage
 
 DOCS_PER_BLOCK = 1000

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from harness import postgres
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
 from harness.frames import ranked
 from harness.nothing import Nothing
 from harness.postgres import Table
-from harness.protocols import PLACE, Encoder, Footprint, Searcher
+from harness.protocols import PLACE, Encoder, Searcher
 from harness.stopwatch import stage
 
 if TYPE_CHECKING:

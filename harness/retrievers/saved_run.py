@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from harness import ids, trec
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
 from harness.files import sha256
 from harness.frames import ranked
-from harness.protocols import PLACE, Footprint, Searcher
+from harness.protocols import PLACE, Searcher
 from harness.words import counted
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import storage, terms
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
 from harness.frames import best
-from harness.protocols import Footprint, Searcher, SparseEncoder
+from harness.protocols import Searcher, SparseEncoder
 from harness.stopwatch import stage
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from harness import files
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query, digest
 from harness.endpoints import joined, vespa
 from harness.endpoints.client import Client
@@ -17,7 +18,7 @@ from harness.endpoints.served import Server, check_url
 from harness.errors import ComponentError
 from harness.nothing import Nothing
 from harness.precision import sliced
-from harness.protocols import PLACE, Encoder, Footprint, Searcher, TokenEncoder
+from harness.protocols import PLACE, Encoder, Searcher, TokenEncoder
 from harness.stopwatch import stage
 from harness.vespa_application import (
     BYTES_PER_VECTOR,

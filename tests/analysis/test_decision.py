@@ -374,8 +374,8 @@ def test_several_datasets_have_one_verdict_in_the_answer_and_the_decision() -> N
     said = compare.analyse(results).answer
     assert said.startswith("Over the 2 datasets late beats base by +0.040 m@1 [+0.0")
     assert decided(results).headline == "Adopt late."
-    assert "On x late differs from it by +0.030 m@1 [+0.0" in said
-    assert "On y late differs from it by +0.050 m@1 [+0.0" in said
+    assert "On x late differs from base by +0.030 m@1 [+0.0" in said
+    assert "On y late differs from base by +0.050 m@1 [+0.0" in said
 
 
 def test_one_query_shows_nothing() -> None:

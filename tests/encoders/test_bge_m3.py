@@ -11,11 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from harness import dummy, forward, models
+from harness.abilities import CountsDocTokens, LimitsLength, ListsTerms, Tunable
 from harness.encoders import bge_m3
 from harness.encoders.bge_m3 import BgeM3
 from harness.encoders.sentence_transformers import SentenceTransformers
 from harness.errors import ModelError
-from harness.protocols import CountsDocTokens, JointEncoder, LimitsLength, ListsTerms, Tunable
+from harness.protocols import JointEncoder
 
 M3 = "BAAI/bge-m3"
 TEXTS = ["the cat is blue", "", "a list, of stone! a list", "dog river tree " * 30, "Sort\tÄ?"]

@@ -195,10 +195,10 @@ def test_proxies_are_not_for_this_machine(
 @pytest.mark.usefixtures("pauses")
 def test_an_answer_that_drips_is_too_late(server: ContractServer) -> None:
     """Each byte comes in time, and the answer does not."""
-    asked = reranker(server, timeout_s=0.15, retries=0)
+    asked = reranker(server, timeout_s=1.0, retries=0)
     asked.identity()
     server.fault = lambda *_: Answer(b"x" * 400, bytes_at_once=1)
-    with pytest.raises(ComponentError, match=r"no whole answer within 0\.15 s"):
+    with pytest.raises(ComponentError, match=r"no whole answer within 1 s"):
         asked.score("apple", DOCS)
 
 

@@ -15,6 +15,7 @@ from fakes import write_experiment
 from spoken import CASES, QUERY, Case
 
 from harness import load_results, registry
+from harness.abilities import Stores
 from harness.analysis.compare import analyse
 from harness.analysis.latency import latencies
 from harness.cli import main
@@ -27,7 +28,6 @@ from harness.errors import ComponentError, ServerError
 from harness.execute import Execution
 from harness.keys import component_key, timing_key
 from harness.plan import Plan, make_plan
-from harness.protocols import Stores
 from harness.rerankers.endpoint import Endpoint
 from harness.retrievers.endpoint import Endpoint as Search
 from harness.store import Store

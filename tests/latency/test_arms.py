@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from harness.abilities import AsksServer
 from harness.encoders import endpoint as encoding
-from harness.protocols import AsksServer
 from harness.registry import parts
 from harness.rerankers import cross_encoder, endpoint, pgvector_maxsim
 from harness.retrievers import bm25, dense, pgvector, vespa

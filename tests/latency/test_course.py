@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated import CLOCK
 
 from harness.data import Doc, Hit, Query
 from harness.latency.course import HOPELESS, Arm, Course, allotted, prepared
 from harness.settings import Latency
+
+pytestmark = pytest.mark.usefixtures("simulated_clock")
 
 QUERIES = [Query(f"q{i}", f"query {i}") for i in range(6)]
 DOCS = {query.query_id: [Doc(f"d{i}", "text") for i in range(10)] for query in QUERIES}
@@ -21,9 +23,7 @@ def ranks_at(seconds_a_doc: float, calls: list[int]) -> object:
     def call(query: Query, docs: Sequence[Doc]) -> list[Hit]:
         del query
         calls.append(len(docs))
-        until = time.perf_counter() + seconds_a_doc * len(docs)
-        while time.perf_counter() < until:
-            pass
+        CLOCK.work(seconds_a_doc * len(docs))
         return [Hit(doc.doc_id, -float(i)) for i, doc in enumerate(docs)]
 
     return call

@@ -9,6 +9,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from patience import patient
+from simulated import CLOCK
 
 from harness import stopwatch, traffic
 from harness.analysis import ratios
@@ -17,6 +19,8 @@ from harness.latency.course import Arm, Call
 from harness.latency.rounds import Timed, measure, same_order
 from harness.settings import Latency
 
+pytestmark = pytest.mark.usefixtures("simulated_clock")
+
 QUERIES = [Query(f"q{i}", f"query {i}") for i in range(30)]
 TUNING = [Query(f"t{i}", f"tuning {i}") for i in range(4)]
 DOCS = {q.query_id: [Doc(f"d{i}", "text") for i in range(4)] for q in (*QUERIES, *TUNING)}
@@ -24,14 +28,12 @@ SETTINGS = Latency(budget_s=0.6, candidates=(2, 4))
 
 
 def busy(seconds: float) -> Call:
-    """Works for so long; the documents come out in their order."""
+    """Works for so long a document; the documents come out in their order."""
 
     def call(query: Query, docs: Sequence[Doc]) -> list[Hit]:
         del query
-        until = time.perf_counter() + seconds * len(docs)
         with stopwatch.stage("score"):
-            while time.perf_counter() < until:
-                pass
+            CLOCK.work(seconds * len(docs))
         return [Hit(doc.doc_id, -float(i)) for i, doc in enumerate(docs)]
 
     return call
@@ -56,20 +58,17 @@ def calls(found: Timed) -> pd.DataFrame:
 
 
 def test_a_system_that_is_slower_by_a_tenth_is_found_slower() -> None:
-    """Where other work hides it, a second or third measurement must find it."""
     longer = Latency(budget_s=3.0, candidates=(2, 4))
-    for seed in range(3):
-        arms = arm("one", busy(5e-4)), arm("slowed", busy(5.5e-4))
-        found = timed(*arms, seed=seed, settings=longer)
-        quiet = {("d", "cpu"): 1.0}
-        table = ratios.ratio_to(calls(found), "one", "rerank", seed=0, doubts=quiet)
-        row = table.set_index("k").loc[4]
-        if row["low"] > 1:
-            break
+    arms = arm("one", busy(5e-4)), arm("slowed", busy(5.5e-4))
+    found = timed(*arms, settings=longer)
+    quiet = {("d", "cpu"): 1.0}
+    table = ratios.ratio_to(calls(found), "one", "rerank", seed=0, doubts=quiet)
+    row = table.set_index("k").loc[4]
     assert row["low"] > 1
     assert row["ratio"] == pytest.approx(1.1, abs=0.05)
 
 
+@patient
 def test_waiting_is_no_processor_time() -> None:
     """Arms that take 4 ms for two documents, the one by working, the other by waiting."""
 

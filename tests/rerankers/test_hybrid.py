@@ -12,9 +12,10 @@ import pytest
 from fakes import Jointly
 
 from harness import stopwatch, vectors
+from harness.abilities import Footprint, Stores
 from harness.clock import Clock
 from harness.data import Doc
-from harness.protocols import Footprint, Joint, Preparable, Reranker, Stores
+from harness.protocols import Joint, Preparable, Reranker
 from harness.rerankers.hybrid import Hybrid
 
 PARTS: dict[str, tuple[list[float], dict[int, float], list[list[float]]]] = {

@@ -14,9 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from harness import forward, stopwatch
+from harness.abilities import Footprint, Stores
 from harness.data import Doc
 from harness.encoders.pylate import Pylate
-from harness.protocols import Footprint, Preparable, Reranker, Stores
+from harness.protocols import Preparable, Reranker
 from harness.rerankers.late_interaction import LateInteraction
 
 VECTORS = {

@@ -9,8 +9,9 @@ import pytest
 from fakes import GaussianTokenEncoder, HashingTokenEncoder
 
 from harness import postgres
+from harness.abilities import CountsTokens, Stores
 from harness.data import Doc
-from harness.protocols import CountsTokens, Preparable, Reranker, Stores
+from harness.protocols import Preparable, Reranker
 from harness.rerankers.late_interaction import LateInteraction
 from harness.rerankers.pgvector_maxsim import PgvectorMaxsim
 

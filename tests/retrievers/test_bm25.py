@@ -8,10 +8,10 @@ import pytest
 from fruit import BM25, lines, run, write
 from fruit import DOCS as FRUIT
 
+from harness.abilities import Stores
 from harness.config import load_experiment
 from harness.data import Doc, Query
 from harness.errors import ConfigError, DataError
-from harness.protocols import Stores
 from harness.retrievers.bm25 import Bm25, Language
 
 DOCS = [Doc("a", "apple apple pear"), Doc("b", "apple plum"), Doc("c", "kiwi")]

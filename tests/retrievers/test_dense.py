@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
 from harness.frames import ranked
-from harness.protocols import Footprint
 from harness.retrievers import dense
 from harness.retrievers.dense import Dense
 

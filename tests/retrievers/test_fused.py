@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pytest
 from fakes import Answers
 
+from harness.abilities import Footprint, Stores
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
-from harness.protocols import Footprint, Stores
 from harness.retrievers.fused import Fused
 
 FIRST = Answers((("a", 9.0), ("b", 5.0), ("c", 5.0)))  # ranks: a 1, c 2, b 3 (ties by id)

@@ -17,9 +17,9 @@ from fakes import GaussianTokenEncoder
 from numpy.typing import NDArray
 
 from harness import multi_vector, plaid
+from harness.abilities import HasFacts
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
-from harness.protocols import HasFacts
 from harness.retrievers.lancedb import Lancedb
 from harness.retrievers.maxsim import Maxsim
 from harness.retrievers.plaid import Plaid

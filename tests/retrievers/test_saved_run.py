@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.abilities import Stores
 from harness.data import Query
 from harness.errors import DataError
-from harness.protocols import Stores
 from harness.retrievers.saved_run import SavedRun
 
 LINES = "q1 Q0 a 1 1.0 t\nq1 Q0 b 2 3.0 t\nq1 Q0 c 3 1.0 t\nq2 Q0 a 1 0.5 t\n"

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from harness import terms
+from harness.abilities import Footprint, Stores
 from harness.data import Doc, Query
 from harness.errors import ComponentError
-from harness.protocols import Footprint, SparseEncoder, Stores
+from harness.protocols import SparseEncoder
 from harness.retrievers.sparse import Sparse
 
 
