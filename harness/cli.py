@@ -235,8 +235,7 @@ def _claims(arguments: argparse.Namespace) -> int:
     }
     there = {key: folder for key, folder in folders.items() if (folder / "plan.json").exists()}
     results = {key: load_results(folder) for key, folder in there.items()}
-    given = options("run", arguments)
-    stored = Stored(results, found.datasets, arguments.file.parent, given)
+    stored = Stored(results, found.datasets, arguments.file.parent, options("run", arguments))
     say = claim_lines.as_json if arguments.json else claim_lines.as_text
     print(say([judge(claim, stored) for claim in found.claims]))
     return EXIT_OK

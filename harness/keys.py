@@ -28,8 +28,8 @@ def data_facts(choice: DatasetChoice) -> dict[str, Any]:
 
 def dataset_key(choice: DatasetChoice) -> str:
     """A hash of what decides which documents, queries and judgements there are."""
-    facts = data_facts(choice)
-    return key(component_key(choice.source), facts["subset"], code.versions("harness.subset"))
+    subset = choice.subset.model_dump() if choice.subset else None
+    return key(component_key(choice.source), subset, code.versions("harness.subset"))
 
 
 def stage_key(before: str, component: Any, depth: int) -> str:
@@ -42,11 +42,15 @@ def component_key(component: Any) -> str:
 
     Components with one key score alike, though one may be faster.
     """
-    parts = list(registry.parts(component))
-    identities = [dict(part.identity()) for part in parts if isinstance(part, Identified)]
-    made_by = [code.of_class(type(part)) for part in parts]
+    made_by = [code.of_class(type(part)) for part in registry.parts(component)]
     releases = {name: code.release(found) for name, found in packages_of(component).items()}
-    return key(_config(component, SPEED, PLACE), identities, made_by, releases)
+    return key(_config(component, SPEED, PLACE), identities(component), made_by, releases)
+
+
+def identities(component: Any) -> list[dict[str, str]]:
+    """What a component depends on beside its configuration, an entry a part that has such."""
+    parts = registry.parts(component)
+    return [dict(part.identity()) for part in parts if isinstance(part, Identified)]
 
 
 def timing_key(component: Any) -> str:

@@ -17,10 +17,10 @@ from typing import Any, Literal
 from harness import code, files, registry
 from harness.catalogue import DUMMY
 from harness.errors import DataError
-from harness.keys import component_key, dataset_key, stage_key, timing_key
+from harness.keys import component_key, dataset_key, identities, stage_key, timing_key
 from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
-from harness.protocols import HasTraining, Identified, Served
+from harness.protocols import HasTraining, Served
 from harness.provenance import measured_on
 from harness.settings import DatasetChoice, Experiment, System
 from harness.training import Trained, Training
@@ -94,13 +94,8 @@ class Trial:
 
     def identities(self) -> list[dict[str, str]]:
         """What the system depends on beside its configuration, an entry a part that has such."""
-        return [
-            dict(part.identity())
-            for component in (self.system.retriever, self.system.reranker)
-            if component is not None
-            for part in registry.parts(component)
-            if isinstance(part, Identified)
-        ]
+        components = (stage.component for stage in self.stages)
+        return [found for component in components for found in identities(component)]
 
     @property
     def random_weights(self) -> bool:

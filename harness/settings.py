@@ -28,8 +28,7 @@ QUICK_DOCUMENTS = 100
 """Documents of a quick run's storage sample; PLAID, whose clustering takes long, is left out."""
 
 RUN_TO_RUN = 1.03
-"""Two runs of the same code may differ by this factor in a ratio of latencies, however quiet the
-machine: a tighter gate would judge noise."""
+"""By so much ratios of latencies of the same code may differ: a tighter gate would judge noise."""
 
 
 class Part(BaseModel):

@@ -12,9 +12,9 @@ from harness import models, registry, stages
 from harness.clock import Clock
 from harness.data import Doc, Query
 from harness.errors import ComponentError, ConfigError, HarnessError, ServerError
-from harness.keys import component_key
+from harness.keys import component_key, identities
 from harness.plan import has_random_weights, make_plan, models_of
-from harness.protocols import Identified, Preparable, Reranker
+from harness.protocols import Preparable, Reranker
 from harness.provenance import provenance
 from harness.service.request import Limits
 from harness.settings import Experiment, System
@@ -73,9 +73,12 @@ def told(system: System) -> dict[str, Any]:
     Raises InputError where a model or file is missing.
     """
     reranker = system.reranker
-    parts = list(registry.parts(reranker))
     configuration = registry.config_of(reranker)
-    named = [part.model for part in parts if isinstance(getattr(part, "model", None), str)]
+    named = [
+        part.model
+        for part in registry.parts(reranker)
+        if isinstance(getattr(part, "model", None), str)
+    ]
     return {
         "model": ", ".join(filter(None, named)) or configuration["use"],
         "fingerprint": component_key(reranker)[:32],
@@ -83,7 +86,7 @@ def told(system: System) -> dict[str, Any]:
         "mode": "on the fly" if isinstance(reranker, Preparable) else "rerank",
         "random_weights": has_random_weights(reranker),
         "configuration": configuration,
-        "identities": [dict(part.identity()) for part in parts if isinstance(part, Identified)],
+        "identities": identities(reranker),
         "provenance": provenance(),
     }
 
