@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import tiny
 
@@ -28,6 +29,10 @@ MODELS: Mapping[str, Callable[[Path], Path]] = {
     ),
     "google-bert/bert": tiny.bare_bert,
 }
+
+# How long an example takes says something of the machine, and nothing of what is tested.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

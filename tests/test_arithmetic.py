@@ -6,7 +6,7 @@ import contextlib
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.arithmetic import LONGEST, evaluate, names
@@ -77,7 +77,6 @@ def test_names_are_those_of_numbers() -> None:
     assert names("1 - mean(after) / mean(before, after)") == ["after", "before"]
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40) | st.text("0123456789.+-*/() aemnx,", max_size=40))
 def test_any_text_is_a_number_or_refused(text: str) -> None:
     with contextlib.suppress(ValueError):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.claims import judge
@@ -190,7 +190,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from([*CLAIM, "quality", "latency", "storage", "note"]), VALUES)
 def test_any_value_is_read_or_told(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: Any

@@ -215,7 +215,7 @@ def test_tag_that_does_not_fit_is_a_fault(tmp_path: Path, value: str) -> None:
     assert message.startswith("b: ")
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet="ab:-[]{}&*!'\"\n #|>?1.<") | st.binary())
 def test_any_file_is_read_or_refused(tmp_path: Path, text: str | bytes) -> None:
     with contextlib.suppress(ConfigError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -54,7 +54,6 @@ def rankings(draw: st.DrawFn) -> tuple[Matrix, list[Matrix]]:
 
 @both
 @given(ranking=rankings())
-@settings(deadline=None)  # the first call imports torch
 def test_is_its_definition(score: Score, ranking: tuple[Matrix, list[Matrix]]) -> None:
     query, docs = ranking
     expected = [naive(query, doc) for doc in docs]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -104,7 +104,6 @@ def test_sliced_is_at_length_1_again() -> None:
         sliced(vectors, 4)
 
 
-@settings(deadline=None)  # the first call imports scipy
 # In one dimension opposite tokens would cancel out, which no real ones do.
 @given(st.builds(random_rows, st.integers(0, 40), st.integers(2, 40)), st.integers(2, 5))
 def test_pooled_has_about_that_much_fewer_vectors(vectors: Matrix, factor: int) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data import Dataset, Doc, Query
@@ -24,7 +24,6 @@ def doc_ids(dataset: Dataset) -> list[str]:
 
 
 @given(st.integers(1, 30), st.none() | st.integers(1, 8), st.integers(0, 2**32))
-@settings(deadline=None)
 def test_judged_documents_stay_and_others_fill_up(
     documents: int, queries: int | None, seed: int
 ) -> None:

@@ -21,7 +21,7 @@ RUNS = st.dictionaries(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RUNS)
 def test_round_trip(tmp_path: Path, run: dict[str, list[Hit]]) -> None:
     file = tmp_path / "run.trec.gz"

@@ -28,7 +28,7 @@ RANKS = {
         "For 1 of 3 queries the rank column of the saved run runs against",
         "CAUTION",
     ),
-    "not sorted": (NOT_SORTED, "For 1 of 1 queries the rank column of the saved run is not the order", "CAUTION"),
+    "not sorted": (NOT_SORTED, "For 1 of 1 query the rank column of the saved run is not the order", "CAUTION"),
     "as it should be": (RUN, "", None),
     "lines in another order": ("".join(reversed(RUN.splitlines(keepends=True))), "", None),
     "the same rank everywhere": (

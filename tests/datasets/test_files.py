@@ -208,7 +208,7 @@ LINES = st.lists(JSON_LINES | st.binary() | st.just(b"q1\td1\t1"), max_size=3).m
 
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("which", range(3))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=LINES)
 def test_any_bytes_are_read_or_refused(
     tmp_path: Path, kind: str, which: int, content: bytes

@@ -213,7 +213,7 @@ FAULTS = {
     "unauthorised": Fault(status(401), "answered 401.*token_env"),
     "forbidden": Fault(status(403), "answered 403.*token_env"),
     "not found": Fault(status(404), "answered 404.*url"),
-    "payload too large": Fault(status(413), "answered 413.*(lower `batch`|longest of 1 texts)"),
+    "payload too large": Fault(status(413), "answered 413.*(lower `batch`|longest of 1 text)"),
     "batch too large": Fault(status(422, "batch size 9 > 8"), "batch size 9 > 8.*lower `batch`"),
     "model failed": Fault(status(424, "score is NaN"), "answered 424.*score is NaN.*log"),
     "server failed": Fault(status(500), "answered 500.*log"),
