@@ -223,6 +223,7 @@ def cases(draw: st.DrawFn) -> Case:
             means=means,
             resampled={name: np.full(10, mean) for name, mean in means.items()},
             queries=10,
+            family=3,
             by_dataset={},
             missing={},
         ),
