@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,24 @@ def _file_options(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def _dataset_option(sub: argparse.ArgumentParser) -> None:
+def _part_options(sub: argparse.ArgumentParser) -> None:
+    """What a run is given beside its file; its results lie apart, and are found by the same."""
     sub.add_argument(
         "--dataset",
         metavar="DATASET",
         action="append",
         default=[],
         help="use this instead of the file's datasets: a folder, a dataset's name (pydoc), or "
-        "`{use: ..., ...}`; may be repeated",
+        "`{use: ..., ...}`; may be repeated. Results: RESULTS/EXPERIMENT-DATASET",
+    )
+    _quick_option(sub)
+
+
+def _quick_option(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--quick",
+        action="store_true",
+        help="less time for latency and storage: a first look. Results: RESULTS/EXPERIMENT-quick",
     )
 
 
@@ -49,10 +59,7 @@ def _cache_option(sub: argparse.ArgumentParser) -> None:
 def _plan_options(sub: argparse.ArgumentParser) -> None:
     _file_options(sub)
     _cache_option(sub)
-    _dataset_option(sub)
-    sub.add_argument(
-        "--quick", action="store_true", help="less time for latency and storage: a first look"
-    )
+    _part_options(sub)
 
 
 def _run_options(sub: argparse.ArgumentParser) -> None:
@@ -60,11 +67,20 @@ def _run_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="print the closing summary as JSON")
 
 
+def _report_options(sub: argparse.ArgumentParser) -> None:
+    _file_options(sub)
+    _part_options(sub)
+
+
 def _why_options(sub: argparse.ArgumentParser) -> None:
     _file_options(sub)
+    _quick_option(sub)
     sub.add_argument("query_id", metavar="QUERY_ID", help="as it stands in the dataset")
     sub.add_argument(
-        "--dataset", metavar="NAME", dest="of", help="where several datasets have the query"
+        "--dataset",
+        metavar="NAME",
+        dest="of",
+        help="where several datasets have the query, or a run was given this --dataset",
     )
     sub.add_argument(
         "--system",
@@ -78,7 +94,7 @@ def _why_options(sub: argparse.ArgumentParser) -> None:
 
 def _gate_options(sub: argparse.ArgumentParser) -> None:
     _file_options(sub)
-    _dataset_option(sub)
+    _part_options(sub)
     folder = Path("results/baselines")
     sub.add_argument("--accept", action="store_true", help="later results must keep these")
     sub.add_argument("--reason", metavar="TEXT", help="why they are accepted")
@@ -92,6 +108,13 @@ def _gate_options(sub: argparse.ArgumentParser) -> None:
 def _claims_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("file", metavar="FILE", type=Path, help="the claims (YAML)")
     sub.add_argument(
+        "--dataset",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="where an experiment was not run as its file has it, its run with this --dataset",
+    )
+    sub.add_argument(
         "--results", metavar="DIR", type=Path, default=Path("results"), help="default: results"
     )
     sub.add_argument("--json", action="store_true", help="print the verdicts as JSON")
@@ -100,7 +123,7 @@ def _claims_options(sub: argparse.ArgumentParser) -> None:
 def _export_options(sub: argparse.ArgumentParser) -> None:
     _file_options(sub)
     _cache_option(sub)
-    _dataset_option(sub)
+    _part_options(sub)
     sub.add_argument(
         "system",
         metavar="SYSTEM",
@@ -175,7 +198,7 @@ def _no_options(sub: argparse.ArgumentParser) -> None:
 OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "run": _run_options,
     "plan": _plan_options,
-    "report": _file_options,
+    "report": _report_options,
     "why": _why_options,
     "gate": _gate_options,
     "claims": _claims_options,
@@ -273,3 +296,24 @@ def _refuse_two_meanings(folder: str) -> None:
             f"--dataset {folder} may be the folder here or the dataset of that name: write "
             f"./{folder} for the folder, '{{use: {folder}}}' for the dataset."
         )
+
+
+def dataset_names(specs: Sequence[Any]) -> list[str]:
+    """The names of datasets that `dataset_spec` gave, without the experiment or any data.
+
+    Raises ConfigError for what is no dataset.
+    """
+    from harness.errors import ConfigError
+    from harness.protocols import DatasetSource
+    from harness.registry import build
+
+    names, faults = [], []
+    for spec in specs:
+        source = {key: value for key, value in spec.items() if key not in ("name", "subset")}
+        found = build(
+            (DatasetSource,), source, "--dataset", lambda *fault: faults.append(": ".join(fault))
+        )
+        names.append(spec.get("name") or (found.label() if found else ""))
+    if faults:
+        raise ConfigError("; ".join(faults))
+    return names

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.arguments import ACCEPT, OPTIONS, command, dataset_spec, filled, options
+from harness.arguments import ACCEPT, OPTIONS, command, dataset_names, dataset_spec, filled, options
 from harness.words import counted
 
 if TYPE_CHECKING:
@@ -143,11 +143,16 @@ def _for_a_moment() -> None:
     gc.set_threshold(100_000)  # hardly anything that is made can go before the end
 
 
-def _results_folder(arguments: argparse.Namespace) -> Path:
-    from harness.settings import results_name
+def _results_folder(arguments: argparse.Namespace, *names: str) -> Path:
+    """Where a run lies that was given these options, and the datasets of these names."""
+    from harness.places import results_name
 
-    found: Path = arguments.results / results_name(arguments.file, arguments.weights)
-    return found
+    name = results_name(arguments.file, arguments.weights, names, quick=arguments.quick)
+    return Path(arguments.results, name)
+
+
+def _results_of(arguments: argparse.Namespace) -> Path:
+    return _results_folder(arguments, *dataset_names(list(map(dataset_spec, arguments.dataset))))
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -155,7 +160,7 @@ def _report(arguments: argparse.Namespace) -> int:
     from harness.config import load_decision
 
     decision = load_decision(arguments.file)
-    analysis, report = _write_report(_results_folder(arguments), decision)
+    analysis, report = _write_report(_results_of(arguments), decision)
     print(f"Report: {report}")
     print(f"Decision: {analysis.decision.headline}")
     return EXIT_OK
@@ -167,7 +172,8 @@ def _why(arguments: argparse.Namespace) -> int:
     from harness.side_by_side import why_text
     from harness.store import load_results
 
-    results = load_results(_results_folder(arguments))
+    given = _results_folder(arguments, *filter(None, [arguments.of]))
+    results = load_results(given if given.exists() else _results_folder(arguments))
     found = why(results, arguments.query_id, arguments.of, arguments.system)
     print(why_text(found, results.plan["metrics"], arguments.top))
     return EXIT_OK
@@ -181,7 +187,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
     if arguments.system:
         return _export_model(arguments)
-    results = load_results(_results_folder(arguments))
+    results = load_results(_results_of(arguments))
     written, missing = export(results, leaderboard(results), arguments.folder)
     for file in written:
         print(file)
@@ -191,12 +197,9 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _export_model(arguments: argparse.Namespace) -> int:
-    from harness.config import load_experiment
     from harness.learning.copies import copy
 
-    datasets = [dataset_spec(text) for text in arguments.dataset]
-    experiment = load_experiment(arguments.file, datasets, arguments.weights)
-    for folder in copy(experiment, arguments.system, arguments.folder):
+    for folder in copy(_experiment(arguments), arguments.system, arguments.folder):
         print(folder)
     return EXIT_OK
 
@@ -208,7 +211,8 @@ def _gate(arguments: argparse.Namespace) -> int:
     datasets = [dataset_spec(text) for text in arguments.dataset]
     folders = arguments.results, arguments.baselines
     ways_out = command("run", arguments), command("gate", arguments, **ACCEPT)
-    request = gating.Request(arguments.file, *folders, datasets, arguments.weights, *ways_out)
+    weights, quick = arguments.weights, arguments.quick
+    request = gating.Request(arguments.file, *folders, datasets, weights, *ways_out, quick)
     if arguments.accept:
         print(gating.accepted(request, arguments.reason))
         return EXIT_OK
@@ -223,19 +227,14 @@ def _claims(arguments: argparse.Namespace) -> int:
     from harness.analysis.claims import judge
     from harness.analysis.evidence import Stored
     from harness.claim_file import load_claims
-    from harness.settings import Weights, results_name
+    from harness.places import found_in
     from harness.store import load_results
 
     found = load_claims(arguments.file)
-    kinds: tuple[Weights, ...] = ("real", "dummy")
-    folders = {
-        (name, weights): arguments.results / results_name(Path(f"{name}.yaml"), weights)
-        for name in found.experiments
-        for weights in kinds
-    }
-    there = {key: folder for key, folder in folders.items() if (folder / "plan.json").exists()}
-    results = {key: load_results(folder) for key, folder in there.items()}
-    stored = Stored(results, found.datasets, arguments.file.parent, options("run", arguments))
+    folders = found_in(arguments.results, found.experiments, arguments.dataset)
+    results = {key: load_results(folder) for key, folder in folders.items()}
+    given = options("run", arguments)
+    stored = Stored(results, found.datasets, arguments.file.parent, given)
     say = claim_lines.as_json if arguments.json else claim_lines.as_text
     print(say([judge(claim, stored) for claim in found.claims]))
     return EXIT_OK

@@ -13,6 +13,7 @@ from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.metrics import parsed
 from harness.models import FOLDER, two_meanings
+from harness.places import Weights
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
 from harness.rules import Known, measures_quality, read_parity, read_rules
@@ -27,7 +28,6 @@ from harness.settings import (
     Storage,
     Subset,
     System,
-    Weights,
 )
 
 BLOCKS: Mapping[str, type[Part]] = {
@@ -94,6 +94,7 @@ def load_experiment(
     return Experiment(
         file=file,
         weights=weights,
+        instead=bool(only_datasets),
         datasets=datasets,
         systems=systems,
         metrics=metrics,

@@ -15,10 +15,11 @@ from harness.baseline import read_baseline, write_baseline
 from harness.config import load_experiment
 from harness.errors import ConfigError, InputError
 from harness.gate_text import accepted_text, gate_text
+from harness.places import Weights
 from harness.plan import Plan, make_plan
 from harness.report.gate import gate_markdown
 from harness.report.junit import gate_junit
-from harness.settings import Weights
+from harness.settings import quickened
 from harness.store import Results, load_results
 
 
@@ -38,6 +39,8 @@ class Request:
     """The command that makes such results, and ..."""
     accept: str = 'python -m harness gate FILE --accept --reason "..."'
     """... that which accepts them."""
+    quick: bool = False
+    """Whether the run spent less time on latency."""
 
 
 def accepted(request: Request, reason: str | None) -> str:
@@ -85,6 +88,7 @@ def judged(request: Request, junit: Path | None, markdown: Path | None) -> tuple
 def _read(request: Request) -> tuple[Plan, Results]:
     """What the file asks for now, by the content of its files, and what was measured."""
     experiment = load_experiment(request.file, request.datasets, request.weights)
+    experiment = quickened(experiment) if request.quick else experiment
     if not experiment.gate:
         raise ConfigError(
             f"{request.file} has no rules: add `gate: [{{metric: {experiment.metrics[0]}, margin: "

@@ -2,14 +2,13 @@
 
 A stage's key is a hash of everything that its result depends on: the content of the dataset, the
 component with every default filled in, its code and packages, its models' revisions, and the stage
-before it. Metrics and names are not in it: measuring again, or renaming, runs no model. Where a component's model is one
-to be trained, the training is a stage, too, and the component has a reference to its result.
+before it. Metrics and names are not in it: measuring again, or renaming, runs no model. A model to
+be trained makes the training a stage, too, and the component has a reference to its result.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from harness.errors import DataError
 from harness.keys import component_key, dataset_key, identities, stage_key, timing_key
 from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
+from harness.places import slug
 from harness.protocols import HasTraining, Served
 from harness.provenance import measured_on
 from harness.settings import DatasetChoice, Experiment, System
@@ -31,12 +31,8 @@ NOT_FETCHED = (DUMMY, TRAINED)
 TRAINING = ("examples", "loop", "cross_encoder", "late_interaction")
 """The modules of `harness.learning` that make a model."""
 
-MEASURING = {
-    "latency": ("harness.latency.study",),
-    "load": ("harness.load.study",),
-    "storage": ("harness.storage",),
-}
-"""By kind the modules that measure what systems cost."""
+MEASURING = {"latency": "latency.study", "load": "load.study", "storage": "storage"}
+"""By kind the module of ours that measures what systems cost."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +126,7 @@ class Plan:
 
     def costings(self) -> Iterator[Costing]:
         """What is to be measured of cost: on each dataset all systems together."""
-        asked = {kind: getattr(self.experiment, kind) for kind in ("latency", "load", "storage")}
+        asked = {kind: getattr(self.experiment, kind) for kind in MEASURING}
         for choice in self.experiment.datasets:
             trials = tuple(trial for trial in self.trials if trial.dataset == choice)
             named = [
@@ -140,7 +136,8 @@ class Plan:
             for kind, settings in asked.items():
                 if settings is not None:
                     asked_for = settings.model_dump(mode="json")
-                    made_by = code.versions(*MEASURING[kind])
+                    made_by = code.versions(f"harness.{MEASURING[kind]}")
+                    made_by |= code.packages(["fast_plaid"] if kind == "storage" else [])
                     key = key_of(kind, asked_for, named, self.experiment.seed, made_by)
                     here = measured_on(tuple(getattr(settings, "devices", ())))
                     yield Costing(kind, key, choice, trials, here)  # type: ignore[arg-type]
@@ -302,8 +299,3 @@ def stand_in(first: Stage) -> Stage:
     from harness.retrievers.bm25 import Bm25
 
     return Stage("retrieve", key_of(first.key, "stand-in"), Bm25(), first.depth)
-
-
-def slug(name: str) -> str:
-    """A name for a folder; never an identity, which is the key beside it."""
-    return re.sub(r"[^\w.\[\]=,+-]+", "-", name).strip("-.")[:80] or "unnamed"

@@ -12,10 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from harness import registry
 from harness.metrics import Named
+from harness.places import Weights, results_name
 from harness.precision import Precision
-
-Weights = Literal["real", "dummy"]
-"""The models as they are, or of the same architecture with random weights (`harness.dummy`)."""
 
 QUICK_BUDGET_S, QUICK_QUERIES = 5.0, 50
 """Seconds for each arm of a quick run, which also starts no process of its own for memory, and the
@@ -285,16 +283,20 @@ class Experiment(Part):
     parity: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """By a model's name the systems that are to be this one model, the reference first."""
     weights: Weights = "real"
+    instead: bool = False
+    """Whether the datasets are others than the file's."""
+    quick: bool = False
 
     @property
     def name(self) -> str:
         """The name under which the results lie."""
-        return results_name(self.file, self.weights)
+        others = [choice.name for choice in self.datasets] if self.instead else []
+        return results_name(self.file, self.weights, others, quick=self.quick)
 
 
 def quickened(experiment: Experiment) -> Experiment:
     """The experiment with less time for latency and fewer ways to keep vectors: a first look."""
-    changed: dict[str, Any] = {}
+    changed: dict[str, Any] = {"quick": True}
     if experiment.latency is not None:
         less = {
             "budget_s": min(experiment.latency.budget_s, QUICK_BUDGET_S),
@@ -312,8 +314,3 @@ def quickened(experiment: Experiment) -> Experiment:
         fewer = {"documents": documents, "plaid_nbits": ()}
         changed["storage"] = experiment.storage.model_copy(update=fewer)
     return experiment.model_copy(update=changed)
-
-
-def results_name(file: Path, weights: Weights) -> str:
-    """The file's name without its ending; what random weights gave lies apart."""
-    return file.stem if weights == "real" else f"{file.stem}-{weights}"

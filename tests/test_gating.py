@@ -243,6 +243,7 @@ def test_suggested_commands_have_the_options_that_were_given(
     file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.move("results", "my results")
+    shutil.move("my results/experiment", "my results/experiment-data")  # as run --dataset has it
     given = ["--results", "my results", "--dataset", "data", "--baselines", "kept"]
     assert gate(file, *given, "--junit", "g.xml") == 2
     accept = (

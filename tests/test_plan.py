@@ -11,7 +11,8 @@ from fakes import DOCS, QRELS, QUERIES, write_beir, write_experiment
 from harness import models
 from harness.config import load_experiment
 from harness.errors import DataError
-from harness.plan import Plan, make_plan, slug
+from harness.places import slug
+from harness.plan import Plan, make_plan
 
 ROOT = Path(__file__).parents[1]
 OVERLAP = {"use": "fakes:WordOverlap"}

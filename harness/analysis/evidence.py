@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from harness import catalogue
 from harness.analysis.answer import significant
 from harness.claim import Arithmetic, Catalogued, Packaged, Published
-from harness.settings import Weights
+from harness.places import Weights
 from harness.store import Results
 
 Verdict = Literal[

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from harness import files, models, registry
 from harness.errors import ConfigError, InputError
-from harness.plan import TrainStage, Trial, make_plan, slug
+from harness.places import slug
+from harness.plan import TrainStage, Trial, make_plan
 from harness.settings import Experiment
 
 

@@ -12,7 +12,7 @@ from harness.analysis.kept import configurations, dense_bytes
 from harness.analysis.terms import objective
 from harness.catalogue import DUMMY
 from harness.models import TRAINED
-from harness.plan import slug
+from harness.places import slug
 from harness.report import cost_figures, cost_tables, cost_words
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.cost_tables import MODES

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness import files, needed, trec
-from harness.plan import slug
+from harness.places import slug
 from harness.report.quality import leaderboard_table
 from harness.report.tables import Table, markdown
 from harness.store import Results

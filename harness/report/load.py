@@ -11,7 +11,7 @@ import pandas as pd
 from harness.analysis.answer import milliseconds, significant
 from harness.analysis.capacity import warnings
 from harness.analysis.load import Loads, required
-from harness.plan import slug
+from harness.places import slug
 from harness.report.blocks import Block, Captioned, Shown
 from harness.report.load_figure import rates_figure
 from harness.report.tables import NEVER, NONE, Table, bracketed

@@ -13,7 +13,7 @@ from harness.analysis.compare import Analysis
 from harness.analysis.dimensions import line
 from harness.analysis.kept import Configs, configurations
 from harness.analysis.terms import objective
-from harness.plan import slug
+from harness.places import slug
 from harness.quality import DIAGNOSTICS
 from harness.report import figures
 from harness.report.blocks import Block, Captioned, Shown

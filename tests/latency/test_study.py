@@ -24,9 +24,10 @@ from harness.execute import Execution
 from harness.latency.course import Arm
 from harness.latency.memory import in_groups, most_at_once
 from harness.latency.study import choose
+from harness.places import Weights
 from harness.plan import make_plan
 from harness.retrievers.dense import Dense
-from harness.settings import Latency, Weights
+from harness.settings import Latency
 from harness.store import Results, Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}

@@ -1,0 +1,47 @@
+"""Where the results of a run lie: one of other data, or a quick one, has a place of its own."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+Weights = Literal["real", "dummy"]
+"""The models as they are, or of the same architecture with random weights (`harness.dummy`)."""
+
+
+def results_name(
+    file: Path, weights: Weights, datasets: Sequence[str] = (), *, quick: bool = False
+) -> str:
+    """The folder of an experiment's results: the file's name, and what the run was given beside it.
+
+    That is random weights, the names of datasets in the place of the file's, and less time: no run
+    writes over the plan and report of one that was given something else.
+    """
+    given = [*([weights] if weights != "real" else []), *map(slug, datasets)]
+    return "-".join([file.stem, *given, *(["quick"] if quick else [])])
+
+
+def found_in(
+    results: Path, experiments: Iterable[str], datasets: Sequence[str]
+) -> dict[tuple[str, Weights], Path]:
+    """By experiment and weights where its run lies, where there is any.
+
+    That of the file as it stands, else the first that was given one of `datasets`.
+    """
+    kinds: tuple[Weights, ...] = ("real", "dummy")
+    found = {}
+    for name, weights in itertools.product(experiments, kinds):
+        given = [(), *((dataset,) for dataset in datasets)]
+        places = [results / results_name(Path(f"{name}.yaml"), weights, one) for one in given]
+        there = (place for place in places if (place / "plan.json").exists())
+        if (place := next(there, None)) is not None:
+            found[name, weights] = place
+    return found
+
+
+def slug(name: str) -> str:
+    """A name for a folder; never an identity, which is the key beside it."""
+    return re.sub(r"[^\w.\[\]=,+-]+", "-", name).strip("-.")[:80] or "unnamed"
