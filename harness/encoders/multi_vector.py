@@ -187,5 +187,6 @@ def _made(encoder: MultiVector) -> Any:
         body.query_expansion = {**body.query_expansion, "length": encoder.query_length}
     for name in ("query_length", "document_length"):  # the checkpoint's may be beyond its positions
         if getattr(body, name) is not None:
-            setattr(body, name, min(getattr(body, name), body.max_seq_length))
+            config = body.auto_model.config.to_dict()
+            setattr(body, name, positions.usable(getattr(body, name), config))
     return model.to(getattr(torch, encoder.dtype)).eval()
