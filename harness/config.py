@@ -154,8 +154,7 @@ class _Reader:
         }
 
     def _path(self, key: str, value: str, spec: Mapping[str, Any], path: str) -> str:
-        # A server's model lies where the server is.
-        here = key in ("model", "base") and "url" not in spec
+        here = key in ("model", "base") and "url" not in spec  # a server has its own
         folder = here and value.startswith(FOLDER)
         if here and not folder and (fault := two_meanings(value, self._folder, Path())):
             self._fault(path, fault)
