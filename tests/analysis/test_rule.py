@@ -196,7 +196,10 @@ def cases(draw: st.DrawFn) -> Case:
     """Systems whose gains and needs are few small numbers, some of them not known."""
     gains = {name: 0.1 + 0.004 * draw(st.integers(0, 4)) for name in NAMES[1:]}
     means = {"base": 0.0} | gains
-    rows = [(name, gain, gain, gain, 0.0, 0.0, "shown", math.nan) for name, gain in gains.items()]
+    rows = [
+        (name, gain, gain, gain, *[0.0] * 4, "better", "shown", math.nan)
+        for name, gain in gains.items()
+    ]
     doubt = draw(st.sampled_from([1.0, 1.5, math.inf]))
     kinds = KINDS if draw(st.booleans()) else [BYTES]  # without prices bytes decide
     needs = {
@@ -219,6 +222,7 @@ def cases(draw: st.DrawFn) -> Case:
             means=means,
             resampled={name: np.full(10, mean) for name, mean in means.items()},
             queries=10,
+            family=len(rows),
             by_dataset={},
             missing={},
         ),
