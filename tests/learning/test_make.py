@@ -289,7 +289,7 @@ def test_a_trained_model_is_copied_and_used_elsewhere(
     file, copy = made.plan.experiment.file, tmp_path / "copy"
     command = ["export", str(file), "cross", str(copy), "--cache", str(tmp_path / "cache")]
     assert main(command) == 2
-    assert "python -m harness run FILE" in capsys.readouterr().err
+    assert f"python -m harness run {file}" in capsys.readouterr().err
     assert not copy.exists()
     made.execute()
     assert main(command) == 0

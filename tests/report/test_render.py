@@ -149,7 +149,7 @@ def test_figures_stand_where_markdown_points(folder: Path) -> None:
 def test_report_says_what_failed_and_what_was_not_measured(folder: Path) -> None:
     text = (folder / "report.md").read_text()
     missing = text[text.index("## What was not measured") :]
-    assert "the reranker gave document" in missing
+    assert "broken on data: The reranker gave document" in missing
     assert "Latency" in missing
     assert "1 of 6 judgements is of a document that the corpus lacks" in text
     assert "words: 1 queries have no hit" not in text

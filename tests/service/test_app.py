@@ -123,8 +123,8 @@ def test_what_is_not_here(method: str, path: str, status: int, told: str) -> Non
         ({"json": {"query": "q", "texts": ["a"]}}, 422, "say raw_scores: true"),
         ({"content": b"x" * 101, "limits": Limits(bytes=100)}, 413, "more than the 100 bytes"),
         ({"content": b"x" * 9000, "limits": Limits(bytes=100)}, 413, "more than the 100 bytes"),
-        ({"json": {**BODY, "query": "few"}}, 500, "gave 1 scores for the 4 candidates"),
-        ({"json": {**BODY, "query": "nan"}}, 500, "a score that is not finite"),
+        ({"json": {**BODY, "query": "few"}}, 500, "gave 1 score for the 4 candidates"),
+        ({"json": {**BODY, "query": "nan"}}, 500, "a score that is not a finite number"),
         ({"json": {**BODY, "query": "broken"}}, 500, "failed (RuntimeError: out of memory)."),
     ],
 )

@@ -135,8 +135,8 @@ def test_a_batch_of_one_document_is_no_batching() -> None:
     ("query", "told"),
     [
         ("broken", "The reranker failed (RuntimeError: out of memory)."),
-        ("nan", "a score that is not finite"),
-        ("few", "gave 1 scores for the 2 candidates"),
+        ("nan", "a score that is not a finite number"),
+        ("few", "gave 1 score for the 2 candidates"),
     ],
 )
 def test_neighbours_of_a_request_that_fails_are_answered(query: str, told: str) -> None:

@@ -126,7 +126,7 @@ def test_a_token_that_is_not_set(tmp_path: Path, capsys: pytest.CaptureFixture[s
     [
         ({"use": "cross_encoder", "model": "./absent"}, 2, "absent does not exist"),
         ({"use": "fakes:Raising"}, 3, "The reranker of 'ours' fails at its warm-up: RuntimeError"),
-        ({"use": "fakes:TooFew"}, 3, "gave 1 scores for the 2 candidates"),
+        ({"use": "fakes:TooFew"}, 3, "gave 1 score for the 2 candidates"),
     ],
 )
 def test_rerankers_that_do_not_work(
