@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.analysis.answer import chance, interval, not_shown, significant
@@ -19,7 +19,7 @@ from harness.analysis.decision_words import (
 )
 from harness.analysis.need import need_of
 from harness.analysis.options import Option
-from harness.analysis.requirements import verdict
+from harness.analysis.requirements import Verdict, verdict
 from harness.analysis.rule import Case, Choice, Price, ranked, standings
 from harness.words import counted
 
@@ -153,6 +153,19 @@ def _hidden(case: Case, choice: Choice, metric: str) -> Iterator[str]:
     )
 
 
+def _nobody(case: Case, stands: Mapping[Option, Verdict]) -> str:
+    """Why no other system can be adopted, whatever it gains."""
+    others = [one for one in case.options if one.system != case.baseline.system]
+    if not others:
+        return f"There is no other system than {case.baseline.name}."
+    if all(stands[one] == "out" for one in others):
+        return f"No system but {case.baseline.name} meets the requirements."
+    invalid = [one.name for one in others if one.system in case.invalid]
+    if not invalid:
+        return f"No system but {case.baseline.name} was measured and meets the requirements."
+    return f"No other system can be adopted: the measurement of {', '.join(invalid)} is INVALID."
+
+
 def _nothing(case: Case, choice: Choice, metric: str) -> Iterator[str]:
     stands = standings(case)
     able = [
@@ -164,7 +177,7 @@ def _nothing(case: Case, choice: Choice, metric: str) -> Iterator[str]:
     if able:
         yield _most(case, able, metric)
     else:
-        yield f"No system but {choice.option.name} meets the requirements."
+        yield _nobody(case, stands)
     if stands[case.baseline] == "unknown":
         yield (
             f"Whether {case.baseline.name} itself meets what is required is not known: "

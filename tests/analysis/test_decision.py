@@ -427,6 +427,16 @@ def test_an_invalid_measurement_blocks_its_system() -> None:
     assert row["invalid"] == "constant scores on x (0.5 | 0.5)"
 
 
+def test_why_nobody_else_can_be_adopted() -> None:
+    alone = decided(literal({"base": BASE}, seconds={"base": 0.01}))
+    assert (alone.answer, alone.reasons[0]) == ("keep", "There is no other system than base.")
+    invalid = decided(alarms=pd.concat(alarm(one, "INVALID") for one in QUALITY if one != "base"))
+    assert invalid.answer == "keep"
+    assert invalid.reasons[0] == (
+        "No other system can be adopted: the measurement of late, late[dim=8], cross is INVALID."
+    )
+
+
 def test_an_invalid_baseline_blocks_all() -> None:
     found = decided(alarms=alarm("base", "INVALID"))
     assert found.headline == "Assess further: mend the measurement of base, the baseline."
