@@ -88,7 +88,7 @@ def _enough(row: Any, smallest: float) -> str:
         return f"which is shown to be at least {matters}"
     if row.state == "small":
         return f"which is less than {matters}"
-    return f"but not shown to be at least {matters}"
+    return f"which is not shown to be at least {matters}"
 
 
 def not_shown(row: Any, family: int) -> str:

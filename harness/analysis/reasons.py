@@ -33,7 +33,7 @@ def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
     }
     if choice.answer == "keep":
         yield from _shown_elsewhere(case)
-        yield from _nothing(case, choice, metric)
+        yield from _nothing(case, metric)
         return
     if choice.ground in told:
         yield from told[choice.ground](case, choice, metric)
@@ -166,7 +166,7 @@ def _nobody(case: Case, stands: Mapping[Option, Verdict]) -> str:
     return f"No other system can be adopted: the measurement of {', '.join(invalid)} is INVALID."
 
 
-def _nothing(case: Case, choice: Choice, metric: str) -> Iterator[str]:
+def _nothing(case: Case, metric: str) -> Iterator[str]:
     stands = standings(case)
     able = [
         one

@@ -350,7 +350,7 @@ def test_a_gain_that_is_shown_and_not_its_size_is_told_apart() -> None:
     assert "That there is a gain is shown. It looks like more than 0.01" in found.reasons[0]
     said = compare.analyse(results).answer
     assert said.startswith("On x late beats base by +0.020 m@1 [+0.0")
-    assert "but not shown to be at least 0.01, the smallest gain that matters; its" in said
+    assert "which is not shown to be at least 0.01, the smallest gain that matters; its" in said
 
 
 def test_five_queries_show_nothing_in_the_answer_nor_in_the_decision() -> None:
