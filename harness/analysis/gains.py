@@ -228,7 +228,8 @@ def _needed(changes: Sequence[Columns], queries: int, smallest: float, family: i
     """Queries in all that tell gains of the size that was seen from the smallest that matters.
 
     By the inverse of `stats.detectable`, at the first step of Holm's correction. Of several datasets
-    each adds the variance of its own mean, over the square of their number.
+    each adds the variance of its own mean, over the square of their number. At least as many as it
+    takes for the most extreme flip of n signs, p = 2 / 2^n, to be shown, and for an interval.
     """
     gain = np.mean([part.mean(axis=0) for part in changes], axis=0)
     alpha = stats.ALPHA / max(family, 1)
@@ -236,4 +237,5 @@ def _needed(changes: Sequence[Columns], queries: int, smallest: float, family: i
         to_tell = [part / np.abs(gain - smallest) for part in changes]  # in units of the distance
         alone = [stats.queries_needed(part, 1.0, alpha) / len(part) for part in to_tell]
     found: Columns = np.ceil(np.sum(alone, axis=0) / len(changes) ** 2 * queries)
-    return np.where(gain == smallest, np.inf, found)
+    fewest = max(stats.FEWEST, math.floor(math.log2(2 / alpha)) + 1)
+    return np.where(gain == smallest, np.inf, np.maximum(found, fewest))

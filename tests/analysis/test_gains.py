@@ -57,6 +57,21 @@ def test_holm_over_the_systems() -> None:
     assert math.isnan(b.needed)
 
 
+@pytest.mark.parametrize(
+    ("systems", "fewest"),
+    [
+        (1, 6),  # 2 / 2^6 = .031, 2 / 2^5 = .063
+        (2, 7),  # twice 2 / 2^7 = .031, twice 2 / 2^6 = .063
+        (20, 10),  # twenty times 2 / 2^10 = .039, twenty times 2 / 2^9 = .078
+    ],
+)
+def test_no_fewer_are_needed_than_can_show_anything(systems: int, fewest: int) -> None:
+    # every query gains, so that nothing but the number of signs is in the way
+    quality = {f"s{i}": [0.5 + i / 100] * 2 + [1.0] for i in range(systems)}
+    found = gains.gains(literal({"base": [0.0] * 3} | quality), "m@1", 0.01)
+    assert {row.needed for row in found.of.values()} == {fewest}
+
+
 def test_what_is_needed_of_several_datasets_is_what_would_settle_it() -> None:
     # Two datasets: with `needed` queries in the same shares the error of the mean over datasets is
     # the distance to the smallest gain over the two quantiles.
