@@ -61,6 +61,17 @@ def hub(hub_home: Path) -> Iterator[Path]:
     models._in_hub_cache.cache_clear()
 
 
+@pytest.fixture
+def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No model of the hub is here, whatever another test has put there and this machine holds."""
+    from harness import models
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty-hub"))
+    models._in_hub_cache.cache_clear()
+    yield
+    models._in_hub_cache.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def exported(hub: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """The folder with a model written as ONNX, in float32 and int8; written once."""

@@ -55,6 +55,7 @@ def test_claim_of_contributing() -> None:
 EXPERIMENTS = sorted({*(ROOT / "experiments").glob("*.yaml")} - {ROOT / "experiments/claims.yaml"})
 
 
+@pytest.mark.usefixtures("empty_hub")
 @pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda f: f.stem)
 def test_experiments_of_the_project_load(file: Path) -> None:
     assert load_experiment(file).question.endswith("?")

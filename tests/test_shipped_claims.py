@@ -19,6 +19,8 @@ from harness.latency.arms import encoders_of
 from harness.protocols import Preparable, TokenEncoder
 from harness.settings import Experiment, System
 
+pytestmark = pytest.mark.usefixtures("empty_hub")
+
 FOLDER = Path(__file__).parents[1] / "experiments"
 FILE = load_claims(FOLDER / "claims.yaml")
 CLAIMS = [one for one in FILE.claims if hasattr(one.evidence, "experiment")]
