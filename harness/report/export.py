@@ -112,7 +112,7 @@ def _latex(parts: Mapping[str, Table]) -> str:
     columns = next(iter(parts.values())).columns
     head = " & ".join(map(latex, ["dataset", *columns]))
     lines = [
-        "% \\usepackage{booktabs}; means over queries with 95 % bootstrap intervals",
+        "% \\usepackage{booktabs}; means over queries with 95 % intervals",
         f"\\begin{{tabular}}{{ll{'r' * (len(columns) - 1)}}}",
         "\\toprule",
         f"{head} \\\\",
