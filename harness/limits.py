@@ -25,6 +25,11 @@ THREADS = (
 )
 """The variables by which libraries are told how many threads to start."""
 
+AT_ONCE = ("OPENBLAS_THREAD_TIMEOUT", "4")
+"""Idle threads of OpenBLAS sleep after 2^4 cycles (its least), not 2^26. Those of numpy spin for 27
+ms after each product, and took cores from the model that encodes the query next: a query's encoding
+took 1.8 times as long after a product (tests/benchmarks/idle_threads.py)."""
+
 
 def usable_cores() -> int:
     """Processors that this process may keep busy, at least 1; a part of one is left out."""
@@ -51,10 +56,11 @@ def memory_left() -> float:
 
 
 def tell_libraries() -> None:
-    """Have libraries start no more threads than the quota lets run; what the user said holds.
+    """Have libraries start no more threads than the quota lets run, and threads sleep when idle.
 
-    To be called before any of them is imported.
+    What the user said holds. To be called before any library is imported.
     """
+    os.environ.setdefault(*AT_ONCE)
     cores = usable_cores()
     if cores < _allowed_cores():
         for name in THREADS:
