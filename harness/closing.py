@@ -87,7 +87,7 @@ def _decision_lines(analysis: Analysis) -> list[str]:
 
 
 def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
-    from harness.analysis.alarms import INFO, sentence
+    from harness.analysis.alarms import INFO, sentences
 
     lines: list[str] = []
     for dataset, group in analysis.leaderboard.groupby("dataset", sort=False):
@@ -100,7 +100,7 @@ def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
         queries = counted(count, "query", "queries")
         lines += ["", *paragraph(f"{dataset}, {queries}"), *columns(rows)]
         alarmed = analysis.alarms[analysis.alarms["dataset"] == dataset]
-        told = [sentence(row) for row in alarmed.itertuples() if row.severity != INFO]
+        told = [said for severity, said in sentences(alarmed) if severity != INFO]
         lines += [
             line for note in [*analysis.notes[str(dataset)], *told] for line in paragraph(note)
         ]

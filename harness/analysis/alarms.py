@@ -61,6 +61,9 @@ OTHER_PACKAGES = "other packages"
 
 JUDGED, TIED = "judged@10", "ties@10"
 
+NAMED = 3
+"""Systems of the same evidence that are all named."""
+
 
 class Alarm(NamedTuple):
     """One alarm of a system on a dataset."""
@@ -70,9 +73,14 @@ class Alarm(NamedTuple):
     evidence: str
 
 
-def sentence(alarm: Any) -> str:
-    """A row of ALARMS in words."""
-    return f"{alarm.severity}: {alarm.system}, {alarm.alarm}. {alarm.evidence}"
+def sentences(alarmed: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Of rows of ALARMS the severity and the words: one sentence for systems of the same evidence."""
+    same = ["severity", "alarm", "evidence"]
+    for (severity, alarm, evidence), rows in alarmed.groupby(same, sort=False):
+        names = ", ".join(dict.fromkeys(rows["system"]))
+        if len(rows) > NAMED:
+            names = f"{rows['system'].iloc[0]} and {len(rows) - 1} other systems"
+        yield severity, f"{severity}: {names}, {alarm}. {evidence}"
 
 
 def alarms(results: Results) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from harness.analysis.alarms import INFO, sentence
+from harness.analysis.alarms import INFO, sentences
 from harness.analysis.answer import interval
 from harness.analysis.compare import Analysis
 from harness.analysis.terms import objective
@@ -21,7 +21,7 @@ def alarm_blocks(analysis: Analysis, dataset: str) -> Iterator[Block]:
     found = analysis.alarms[analysis.alarms["dataset"] == dataset]
     if found.empty:
         return
-    said = [(row.severity, sentence(row)) for row in found.itertuples()]
+    said = list(sentences(found))
     yield Block(
         "Alarms",
         lines=[text for severity, text in said if severity == INFO],

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from fruit import BM25, DOCS, RUN, SAVED, lines, run
+
+from harness.analysis.alarms import ALARMS, sentences
 
 QRELS = "data/qrels/test.tsv"
 
@@ -110,3 +113,19 @@ def test_fewer_judged_documents_alarm_only_where_that_is_not_precision(
     changed = {QRELS: judged, "worse.trec": WORSE}
     found = run(tmp_path, changed, systems=[SAVED, other])
     assert ("unjudged-heavy" in found.alarms()) == some_not_relevant
+
+
+def test_one_sentence_for_systems_of_the_same_evidence() -> None:
+    def rows(*names: str, evidence: str) -> list[tuple[str, ...]]:
+        return [("d", name, "ties", "CAUTION", evidence) for name in names]
+
+    found = [
+        *rows("a", "b", evidence="9%."),
+        *rows("c", evidence="8%."),
+        *rows("e", evidence="9%."),
+    ]
+    table = pd.DataFrame(found, columns=list(ALARMS))
+    said = [("CAUTION", "CAUTION: a, b, e, ties. 9%."), ("CAUTION", "CAUTION: c, ties. 8%.")]
+    assert list(sentences(table)) == said
+    more = pd.DataFrame([*found, *rows("f", evidence="9%.")], columns=list(ALARMS))
+    assert next(sentences(more))[1] == "CAUTION: a and 3 other systems, ties. 9%."
