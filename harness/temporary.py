@@ -8,7 +8,6 @@ That of a process that was killed goes when the next one needs one, or runs an e
 from __future__ import annotations
 
 import atexit
-import functools
 import os
 import shutil
 import tempfile
@@ -42,9 +41,18 @@ def sweep(cache: Path) -> None:
     files.sweep(cache / "tmp", "*")
 
 
-@functools.cache
+_made: dict[str, Path] = {}
+"""By cache the folder of all that this process makes."""
+
+
 def _own(cache: str) -> Path:
-    """The folder of all that this process makes; the system's own where no cache is known."""
+    """The folder of this process; one in the system's own where no cache is known."""
+    if cache not in _made or not _made[cache].exists():  # a cache may be deleted at any time
+        _made[cache] = _new(cache)
+    return _made[cache]
+
+
+def _new(cache: str) -> Path:
     if not cache:
         made = Path(tempfile.mkdtemp(prefix="harness-"))
     else:

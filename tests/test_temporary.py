@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,15 @@ def test_what_a_killed_process_left_goes_at_the_next_start(
     folder_of(str(tmp_path), "killed")
     temporary.sweep(tmp_path)
     assert list((tmp_path / "tmp").iterdir()) == [mine.parent]
+
+
+def test_a_cache_may_be_deleted_at_any_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(temporary.CACHE, str(tmp_path / "cache"))
+    assert temporary.folder().parent == temporary.folder().parent
+    shutil.rmtree(tmp_path / "cache")
+    assert temporary.folder().is_dir()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT])
