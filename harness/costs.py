@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import catalogue, frames, storage, training
+from harness import catalogue, frames, storage, temporary, training
 from harness.latency import study
 from harness.latency.arms import encoders_of, models_of
 from harness.latency.encoders import RandomVectors
@@ -45,17 +45,18 @@ def _storage(costing: Costing, experiment: Experiment, work: Work, store: Store)
         matrices = documents.encode_doc_tokens(texts)
         (model,) = models_of(encoder) or ("",)
         dims, trained = _dims(matrices, settings, model)
-        grid = storage.storage_grid(
-            matrices,
-            dims,
-            trained,
-            settings.precisions,
-            settings.pool_factors,
-            settings.plaid_nbits,
-            settings.plaid_documents,
-            work.cache,
-            work.progress,
-        )
+        with temporary.passing() as folder:
+            grid = storage.storage_grid(
+                matrices,
+                dims,
+                trained,
+                settings.precisions,
+                settings.pool_factors,
+                settings.plaid_nbits,
+                settings.plaid_documents,
+                folder,
+                work.progress,
+            )
         parts.append(grid.assign(system=system, model=model))
     columns = list(frames.GRID)
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

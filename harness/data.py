@@ -78,6 +78,7 @@ def digest(parts: Iterable[str | bytes]) -> str:
     """SHA-256 over `parts`, each closed by a byte that cannot occur in UTF-8; 64 hex digits."""
     state = hashlib.sha256()
     for part in parts:
-        state.update(part.encode() if isinstance(part, str) else part)
+        # Half of a surrogate pair stands in texts that others cut, and has no UTF-8.
+        state.update(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part)
         state.update(b"\xff")
     return state.hexdigest()

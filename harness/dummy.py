@@ -7,18 +7,16 @@ means nothing. Where a part of the model is not at hand, the nearest that is sta
 
 from __future__ import annotations
 
-import atexit
 import difflib
 import functools
 import hashlib
 import json
-import shutil
-import tempfile
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness import temporary
 from harness.catalogue import DUMMY, Architecture, Kind, Model, catalogue
 from harness.errors import ModelError
 
@@ -128,9 +126,8 @@ def remark(reference: str) -> str:
 
 @functools.cache
 def skeleton(reference: str, tokenizer: Path) -> Path:
-    """A temporary folder with configuration and tokenizer but no weights; kept until the exit."""
-    folder = Path(tempfile.mkdtemp(prefix="harness-dummy-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    """A temporary folder with configuration and tokenizer but no weights."""
+    folder = temporary.folder()
     contents = {
         "config.json": configuration(reference),
         "tokenizer.json": _tokenizer(facts(reference), architecture(reference), tokenizer),

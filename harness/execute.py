@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from harness import costs, ids, models
+from harness import costs, ids, locks, models, temporary
 from harness.clock import Clock
 from harness.data import Dataset
 from harness.errors import ComponentError, DataError, HarnessError, InputError, StoreError
@@ -46,8 +46,15 @@ class Execution:
     def execute(self) -> None:
         """Do every pending trial; one that fails is noted and the others go on.
 
-        Raises InputError for what the user must mend, StoreError if results cannot be written.
+        A run of the same experiment that is at work is waited for. Raises InputError for what the
+        user must mend, StoreError if results cannot be written.
         """
+        temporary.sweep(self.cache)
+        busy = f"Another run has its results in {self.store.folder}"
+        with locks.alone(self.store.folder / ".lock", busy):
+            self._execute()
+
+    def _execute(self) -> None:
         self.store.save_plan(self.plan)
         pending = self.store.pending(self.plan)
         for choice in self.plan.experiment.datasets:

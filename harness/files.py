@@ -3,54 +3,98 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import hashlib
 import io
 import json
 import os
 import shutil
-import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
+from harness import locks
 from harness.errors import DataError, StoreError
 
+_swept: set[Path] = set()
+"""Folders in which this process has looked for what others left half-written."""
 
-def write(file: Path, content: str | bytes) -> None:
+
+def write(file: Path, content: str | bytes | memoryview) -> None:
     """Put `content` into `file`, replacing it at once; raises StoreError if it cannot."""
-    with telling(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=file.parent))
-        try:
-            part = aside / file.name
-            with part.open("wb") as stream:
-                stream.write(content.encode() if isinstance(content, str) else content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(file)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+    with telling(file), _aside(file.parent, Path.touch) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        _sync(part)
+        part.replace(file)
+        _sync(file.parent)
 
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill that becomes `folder` when the block ends well, and vanishes when not.
 
-    If `folder` is there already by then, it stays as it is. Raises StoreError if it cannot be
-    written.
+    If `folder` is there already by then, as from another process, it stays as it is. Raises
+    StoreError if it cannot be written.
     """
-    with telling(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    with telling(folder), _aside(folder.parent, Path.mkdir) as aside:
+        yield aside
+        for path in (*aside.rglob("*"), aside):
+            _sync(path)
         try:
-            yield aside
             if not folder.exists():
                 aside.rename(folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        except OSError:
+            if not folder.is_dir():
+                raise
+        _sync(folder.parent)
+
+
+@contextmanager
+def _aside(parent: Path, make: Callable[[Path], object]) -> Iterator[Path]:
+    """What `make` makes in `parent`, to be renamed; it goes if it was not."""
+    parent.mkdir(parents=True, exist_ok=True)
+    if parent not in _swept:
+        _swept.add(parent)
+        sweep(parent, ".writing-*")
+    aside, held = locks.made(parent, ".writing-", make)
+    try:
+        yield aside
+    finally:
+        remove(aside)
+        if held is not None:
+            os.close(held)
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove what processes that have ended left in `folder`, made by `locks.made`."""
+    for path in locks.left_behind(folder, pattern):
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it, as far as it is there and can be."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Have the system put a file or the names in a folder on the disk, which keeps them then."""
+    if os.name == "nt" and path.is_dir():  # Windows opens no folder
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot, for folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -63,6 +107,23 @@ def telling(path: Path) -> Iterator[None]:
             f"{path} cannot be written: {error.strerror or error}. Nothing half-written was left; "
             "free some space or name another folder with --results or --cache, then run again: "
             "what was finished is kept."
+        ) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns an OSError while `path` is read into a StoreError that says what to do.
+
+    What cannot be read may be whole. FileNotFoundError passes: what is gone can be made again.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be read: {error.strerror or error}. It was left as it is; see to its "
+            "rights and to the limit of open files (`ulimit -n`), then run again."
         ) from error
 
 

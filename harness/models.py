@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import dummy, hub
+from harness import dummy, hub, temporary
 from harness.catalogue import DUMMY, catalogue
 from harness.errors import ModelError, PackageError
 from harness.files import sha256
@@ -33,7 +33,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 TRAINED = "trained:"
 """How the reference of a model that a plan trains begins; the key of its training follows."""
 
-TRAINED_IN = "HARNESS_CACHE"
+TRAINED_IN = temporary.CACHE
 """The environment variable with the cache that trained models lie in: processes of their own load
 them, too."""
 

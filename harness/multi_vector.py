@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import temporary
 from harness.data import Doc, digest
 from harness.errors import ComponentError
 from harness.protocols import TokenEncoder
@@ -83,13 +80,6 @@ def made_once(key: str, fill: Callable[[Path], float]) -> Made:
     gives its seconds.
     """
     if key not in _made:
-        folder = _folder() / key[:24]
+        folder = temporary.folder() / key[:24]
         _made[key] = Made(folder, fill(folder))
     return _made[key]
-
-
-@functools.cache
-def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="harness-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder

@@ -7,20 +7,18 @@ runs is what was fingerprinted.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import json
 import mmap
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from harness import forward, machine, models, padding, positions
+from harness import forward, machine, models, padding, positions, temporary
 from harness.errors import ModelError
 from harness.protocols import SPEED
 
@@ -261,8 +259,7 @@ def _providers(component: OnnxModel) -> list[str]:
 @functools.cache
 def _laid_out(folder: Path, file: str, as_file: str, max_length: int | None) -> Path:
     """A temporary folder with the graph and tokenizer as fastembed wants them; kept until the exit."""
-    aside = Path(tempfile.mkdtemp(prefix="harness-onnx-"))
-    atexit.register(shutil.rmtree, aside, ignore_errors=True)
+    aside = temporary.folder()
     for name in models.READ_WITH_ONNX:
         if (folder / name).exists():
             shutil.copyfile(folder / name, aside / name)

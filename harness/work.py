@@ -12,7 +12,18 @@ from typing import Any
 
 import pandas as pd
 
-from harness import frames, quality, readings, registry, stages, traffic, training, unread, vectors
+from harness import (
+    frames,
+    locks,
+    quality,
+    readings,
+    registry,
+    stages,
+    traffic,
+    training,
+    unread,
+    vectors,
+)
 from harness.abilities import HasNotes, LimitsLength
 from harness.clock import Clock
 from harness.data import Dataset, Run
@@ -134,7 +145,7 @@ class Work:
     def _result(self, stage: Stage) -> StageResult:
         if stage.key in self._retrieved:
             return self._retrieved[stage.key]
-        result = self._stored(stage) or self._made(stage)
+        result = self._stored(stage) or self._made_alone(stage)
         if stage.candidates is None:
             self._retrieved[stage.key] = result
         return result
@@ -149,6 +160,12 @@ class Work:
             log.warning("%s cannot be read and is made again: %s", folder, error)
             shutil.rmtree(folder)
             return None
+
+    def _made_alone(self, stage: Stage) -> StageResult:
+        """The result of a stage that one process makes; another that needs it waits for it."""
+        lock = self._folder(stage).with_suffix(".lock")
+        with locks.alone(lock, f"Another run is at a stage that this one has, too: {stage.kind}"):
+            return self._stored(stage) or self._made(stage)
 
     def _made(self, stage: Stage) -> StageResult:
         try:

@@ -42,7 +42,20 @@ NEUTRAL = frozenset(
             "needed",
         ),
         *("registry", "provenance", "progress", "settings", "plan", "store", "stored_tables"),
-        *("code", "limits", "places", "terms", "models", "traffic", "work", "keys", "stored_costs"),
+        *(
+            "code",
+            "digests",
+            "limits",
+            "locks",
+            "places",
+            "temporary",
+            "terms",
+            "models",
+            "traffic",
+            "work",
+            "keys",
+            "stored_costs",
+        ),
     )
 ) | {"harness"}
 """Modules that find, check, tell and store, and compute neither scores nor times."""

@@ -18,8 +18,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from harness import token_index
 from harness.data import Doc, Hit, Query
-from harness.protocols import Joint
+from harness.protocols import Joint, TokenEncoder
+from harness.token_index import TokenIndex
 
 CALLS: list[str] = []
 """One entry for each time that a fake works: `index`, `search`, `score QUERY`, `encode N`."""
@@ -291,6 +293,30 @@ def write_experiment(folder: Path, **changes: Any) -> Path:
 
 
 @dataclass(frozen=True)
+class Slow(_Counted):
+    """Takes a moment for a query."""
+
+    def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        time.sleep(0.1)
+        return [float(len(query) + len(doc.text)) for doc in docs]
+
+
+@dataclass(frozen=True)
+class HangingLate:
+    """Late interaction over a mapped index that is made, notes so, and never answers."""
+
+    noted: str
+    encoder: TokenEncoder
+
+    def score(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        raise NotImplementedError
+
+    def prepare(self, docs: Sequence[Doc]) -> Hanging:
+        matrices = self.encoder.encode_doc_tokens([doc.text for doc in docs])
+        return _HangingOver(self.noted, token_index.mapped(token_index.build(matrices, "int8")))
+
+
+@dataclass(frozen=True)
 class Hanging:
     """A reranker that never answers, and notes in whose process."""
 
@@ -301,3 +327,8 @@ class Hanging:
         Path(self.noted).write_text(str(os.getpid()))
         time.sleep(3600)
         return [0.0 for _ in docs]
+
+
+@dataclass(frozen=True)
+class _HangingOver(Hanging):
+    index: TokenIndex

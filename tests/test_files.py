@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,64 @@ def test_folder_that_another_process_made_first_stays(tmp_path: Path) -> None:
         (tmp_path / "made" / "file").write_text("early")
     assert (tmp_path / "made" / "file").read_text() == "early"
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_folder_that_another_process_makes_at_the_last_moment_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def late(path: Path, target: Path) -> Path:
+        target.mkdir()
+        (target / "file").write_text("early")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with files.new_folder(tmp_path / "made") as aside:
+        (aside / "file").write_text("late")
+    assert (tmp_path / "made" / "file").read_text() == "early"
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+@pytest.mark.parametrize(
+    ("mask", "folders", "file"), [(0o022, 0o755, 0o644), (0o007, 0o770, 0o660)]
+)
+def test_what_is_written_has_the_rights_that_the_user_gives(
+    tmp_path: Path, mask: int, folders: int, file: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        with files.new_folder(tmp_path / "a" / "made") as aside:
+            (aside / "inner").mkdir()
+            files.write(aside / "inner" / "file", "x")
+        files.write(tmp_path / "b" / "file", "x")
+    finally:
+        os.umask(before)
+    rights = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert rights == {"a": folders, "b": folders, "made": folders, "inner": folders, "file": file}
+
+
+def test_what_is_renamed_is_on_the_disk_before_and_its_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, rename, replace = os.fsync, Path.rename, Path.replace
+
+    def synced(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        done.append("aside" if name.startswith(".writing-") else name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    for name, how in (("rename", rename), ("replace", replace)):
+        renamed = lambda path, target, how=how: done.append("renamed") or how(path, target)  # noqa: E731
+        monkeypatch.setattr(Path, name, renamed)
+    with files.new_folder(tmp_path / "made") as aside:
+        (aside / "file").write_text("x")
+    assert done == ["file", "aside", "renamed", tmp_path.name]
+    done.clear()
+    files.write(tmp_path / "file", "x")
+    assert done == ["aside", "renamed", tmp_path.name]
 
 
 def test_sha256(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import os
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness import forward, vectors
+from harness import forward, shards, vectors
 from harness.clock import Clock
 from harness.encoders.pylate import Pylate
 from harness.encoders.sentence_transformers import SentenceTransformers
+from harness.errors import StoreError
 from harness.vectors import StoredEncoder, VectorStore
 
 TEXTS = ["a", "bb", "ccc", "dddd", "eeeee", "bb"]
@@ -116,42 +120,149 @@ def test_fill_goes_by_length_and_tells_its_progress(tmp_path: Path) -> None:
     assert_complete(store)
 
 
-def truncate(shard: Path) -> None:
-    file = shard / "vectors.npy"
-    file.write_bytes(file.read_bytes()[:-4])
+def shard_of_two(folder: Path) -> Path:
+    return next(file for file in sorted(folder.iterdir()) if len(np.load(file)) == 2)
+
+
+def damaged(file: Path) -> list[Path]:
+    """What was set aside for a shard."""
+    return list(file.parent.glob(f".damaged-{file.name}-*"))
 
 
 @pytest.mark.usefixtures("shards_of_two")
 @pytest.mark.parametrize(
     "damage",
     [
-        truncate,
-        lambda shard: (shard / "vectors.npy").write_bytes(b""),
-        lambda shard: (shard / "vectors.npy").unlink(),
-        lambda shard: (shard / "offsets.npy").unlink(),
-        lambda shard: (shard / "keys.npy").write_bytes(b"\x93NUMPY"),
-        lambda shard: np.save(shard / "offsets.npy", np.array([0, 5])),
+        lambda content: content[:-4],
+        lambda content: content[:200],
+        lambda content: content + b"\0",
+        lambda _: b"",
+        lambda _: b"\x93NUMPY",
+        lambda content: content.replace(b"(2,)", b"(3,)"),
     ],
-    ids=["truncated", "emptied", "no vectors", "no offsets", "no header", "offsets of another"],
+    ids=["truncated", "cut in its keys", "longer", "emptied", "no header", "another count"],
 )
 def test_damaged_shard_is_made_again(
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    damage: Callable[[Path], object],
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes]
 ) -> None:
     vectors.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
     whole = contents(tmp_path)
-    shard = next(path for path in tmp_path.iterdir() if len(np.load(path / "keys.npy")) == 2)
-    damage(shard)
+    shard = shard_of_two(tmp_path)
+    shard.write_bytes(harm := damage(shard.read_bytes()))
+    encode = Encode()
     with caplog.at_level(logging.WARNING):
         store = VectorStore(tmp_path)
-    assert f"{shard} cannot be read and is made again" in caplog.text
-    encode = Encode()
-    vectors.fill([store], TEXTS, encode, ignore)
+        vectors.fill([store], TEXTS, encode, ignore)
+    assert [f"{shard} is damaged" in line for line in caplog.messages] == [True]
     assert [len(call) for call in encode.calls] == [2]  # the damaged shard's texts alone
     assert_complete(store)
-    assert contents(tmp_path) == whole
+    (aside,) = damaged(shard)
+    assert aside.read_bytes() == harm
+    assert contents(tmp_path) == {**whole, aside.name: harm}
     assert_complete(VectorStore(tmp_path))
+
+
+@pytest.mark.usefixtures("shards_of_two")
+def test_no_flipped_bit_is_used(tmp_path: Path) -> None:
+    vectors.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
+    shard = shard_of_two(tmp_path)
+    whole = shard.read_bytes()
+    for at in range(0, len(whole), 3):
+        shard.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        assert len(VectorStore(tmp_path).missing(TEXTS)) == 2, at
+        assert not shard.exists()
+        (aside,) = damaged(shard)
+        aside.rename(shard)
+
+
+@pytest.mark.usefixtures("shards_of_two")
+def test_deleted_shard_is_made_again(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path)
+    vectors.fill([store], TEXTS, Encode(), ignore)
+    whole, another = contents(tmp_path), VectorStore(tmp_path)
+    shard_of_two(tmp_path).unlink()
+    for opened in (another, VectorStore(tmp_path)):
+        assert len(opened.missing(TEXTS)) == 2
+        vectors.fill([opened], TEXTS, Encode(), ignore)
+        assert contents(tmp_path) == whole
+    found = store.get(TEXTS)
+    shard_of_two(tmp_path).unlink()
+    with pytest.raises(StoreError, match="Run again: what is damaged or gone is made again"):
+        list(found)
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """As with too low a limit of open files."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(lowest := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("shards_of_two")
+@pytest.mark.parametrize("asked", ["open", "missing", "get"])
+def test_what_cannot_be_read_is_left_as_it_is(tmp_path: Path, asked: str) -> None:
+    store = VectorStore(tmp_path)
+    vectors.fill([store], TEXTS, Encode(), ignore)
+    whole, opened = contents(tmp_path), VectorStore(tmp_path)
+    ask: dict[str, Callable[[], object]] = {
+        "open": lambda: VectorStore(tmp_path),
+        "missing": lambda: opened.missing(TEXTS),
+        "get": lambda: list(store.get(TEXTS)),
+    }
+    assert store.missing(TEXTS) == []  # now it is checked
+    with no_descriptors(), pytest.raises(StoreError, match=r"cannot be read: Too many open files"):
+        ask[asked]()
+    assert contents(tmp_path) == whole
+    assert opened.missing(TEXTS) == []
+    assert_complete(VectorStore(tmp_path))
+
+
+@pytest.mark.usefixtures("shards_of_two")
+def test_shards_of_an_earlier_version_are_told_once_and_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "0123abcd").mkdir()
+    np.save(tmp_path / "0123abcd" / "vectors.npy", matrix("a"))
+    for _ in range(2):
+        store = VectorStore(tmp_path)
+        vectors.fill([store], TEXTS, Encode(), ignore)
+        assert_complete(store)
+    assert [line.partition(" holds ")[2][:32] for line in caplog.messages] == [
+        "1 shard of an earlier version, w"
+    ]
+
+
+def test_half_of_a_surrogate_pair_is_a_text_like_others(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path)
+    store.add(["\ud83d"], [matrix("a")])
+    assert store.missing(["\ud83d", "\ude00", "?"]) == ["?", "\ude00"]
+    np.testing.assert_array_equal(store.get(["\ud83d"])[0], matrix("a"))
+
+
+def test_stored_matrices_are_a_sequence_read_in_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = VectorStore(tmp_path)
+    texts = sorted(set(TEXTS))
+    for text in texts:
+        store.add([text], [matrix(text)])
+    for size in (1, 50, 10_000):
+        monkeypatch.setattr(shards, "BLOCK_BYTES", size)
+        found = store.get(texts)
+        for some in (list(found), [found[i] for i in range(len(found))], found[1:][0:4], found[:]):
+            assert [len(one) for one in some] == [1, 2, 3, 4, 5][5 - len(some) :]
+        np.testing.assert_array_equal(
+            np.concatenate(found), np.concatenate(list(map(matrix, texts)))
+        )
+        np.testing.assert_array_equal(found[-1], matrix("eeeee"))
+    with pytest.raises(IndexError):
+        found[5]
+    assert list(store.get([])) == []
 
 
 @pytest.mark.usefixtures("shards_of_two")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness import multi_vector, storage
+from harness import multi_vector, storage, temporary
 from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
@@ -50,7 +49,7 @@ class Qdrant:
             return Nothing()
         folder = None
         if self.documents == "disk":
-            folder = Path(tempfile.mkdtemp(prefix="harness-"))
+            folder = temporary.folder()
         client = _client(folder)
         _fill(client, found)
         return _Index(self, found, client, folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness import forward, stopwatch
+from harness import forward, stopwatch, temporary
 from harness.abilities import Footprint, Stores
 from harness.data import Doc
 from harness.encoders.pylate import Pylate
@@ -127,9 +126,9 @@ def test_prepared_scores_as_on_the_fly(precision: Any) -> None:
 def test_mapped_folder_goes_with_the_reranker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv(temporary.CACHE, str(tmp_path))
     prepared = LateInteraction(Literal(), documents="mapped").prepare(docs("up", "both"))
-    (folder,) = tmp_path.iterdir()
+    (folder,) = tmp_path.glob("tmp/*/*")
     assert isinstance(prepared, Stores)
     assert prepared.footprints()[0].bytes == 48
     del prepared

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import gc
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from fakes import GaussianTokenEncoder
 from numpy.typing import NDArray
 
-from harness import multi_vector, plaid
+from harness import multi_vector, plaid, temporary
 from harness.abilities import HasFacts
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
@@ -234,12 +233,12 @@ def test_key_is_of_the_content() -> None:
 def test_folder_on_disk_goes_with_the_searcher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv(temporary.CACHE, str(tmp_path))
     searcher = Qdrant(ENCODER, documents="disk").index(DOCS)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.glob("tmp/*/*"))) == 1
     del searcher
     gc.collect()
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("tmp/*/*"))
 
 
 @pytest.mark.parametrize(

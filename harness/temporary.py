@@ -1,0 +1,64 @@
+"""Temporary folders: below the cache, since a system's own may be in memory, and gone at the end.
+
+    CACHE/tmp/PROCESS/
+
+That of a process that was killed goes when the next one needs one, or runs an experiment.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness import files, locks
+
+CACHE = "HARNESS_CACHE"
+"""The environment variable with the cache, for processes of their own, too."""
+
+
+def folder() -> Path:
+    """A new folder, which goes with this process if it is there still."""
+    return Path(tempfile.mkdtemp(dir=_own(os.environ.get(CACHE, ""))))
+
+
+@contextmanager
+def passing() -> Iterator[Path]:
+    """A new folder, which goes when the block ends."""
+    made = folder()
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def sweep(cache: Path) -> None:
+    """Remove the folders of processes that have ended."""
+    files.sweep(cache / "tmp", "*")
+
+
+_made: dict[str, Path] = {}
+"""By cache the folder of all that this process makes."""
+
+
+def _own(cache: str) -> Path:
+    """The folder of this process; one in the system's own where no cache is known."""
+    if cache not in _made or not _made[cache].exists():  # a cache may be deleted at any time
+        _made[cache] = _new(cache)
+    return _made[cache]
+
+
+def _new(cache: str) -> Path:
+    if not cache:
+        made = Path(tempfile.mkdtemp(prefix="harness-"))
+    else:
+        sweep(Path(cache))
+        place = Path(cache, "tmp")
+        place.mkdir(parents=True, exist_ok=True)
+        made, _ = locks.made(place, f"{os.getpid()}-", Path.mkdir)  # held until the process ends
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
