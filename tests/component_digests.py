@@ -43,6 +43,7 @@ NEUTRAL = frozenset(
         ),
         *("registry", "provenance", "progress", "settings", "plan", "store", "stored_tables"),
         *("code", "limits", "places", "terms", "models", "traffic", "work", "keys", "stored_costs"),
+        *("digests", "stored_files", "stored_trials"),
     )
 ) | {"harness"}
 """Modules that find, check, tell and store, and compute neither scores nor times."""
