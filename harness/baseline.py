@@ -2,12 +2,13 @@
 
 BASELINES/EXPERIMENT.csv     one value a dataset, system, metric and query, in that order
 BASELINES/EXPERIMENT.json    everything else: reason and date, fingerprints, configurations, models,
-                             versions, machine; written last, with a digest of the other
+                             versions, machine; written last, with its digest and the other's
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import files
+from harness import digests, files
 from harness.data import digest
+from harness.digests import DamagedError
 from harness.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 KEYS = ("dataset", "system", "metric", "query_id")
 
@@ -47,14 +51,18 @@ def read_baseline(folder: Path, experiment: str) -> Baseline | None:
     if not table.exists() and not noted.exists():
         return None
     try:
-        text = table.read_bytes().decode().replace("\r\n", "\n")  # as some checkouts have it
-        facts = json.loads(noted.read_text(encoding="utf-8"))
-        return Baseline(_values(text, facts["values_sha256"]), facts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = _read(table).replace("\r\n", "\n")  # as some checkouts have it
+        facts = json.loads(_read(noted))
+        values = _values(text, facts["values_sha256"])
+        if digests.STAMP in facts:
+            return Baseline(values, digests.unstamped(facts))
+    except (DamagedError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{table} and {noted.name} cannot be read as one baseline: {error}. Restore both from "
             "version control, or delete both to begin anew."
         ) from error
+    log.warning("%s has no digest, which tells when it was changed: --accept writes one.", noted)
+    return Baseline(values, facts)
 
 
 def write_baseline(folder: Path, experiment: str, baseline: Baseline) -> Path:
@@ -62,10 +70,15 @@ def write_baseline(folder: Path, experiment: str, baseline: Baseline) -> Path:
     table = folder / f"{experiment}.csv"
     text = baseline.table.to_csv(index=False, lineterminator="\n", float_format="%.12g")
     files.write(table, text)
-    facts = {**baseline.facts, "values_sha256": digest([text])}
+    facts = digests.stamped({**baseline.facts, "values_sha256": digest([text])})
     noted = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     files.write(table.with_suffix(".json"), noted)
     return table
+
+
+def _read(file: Path) -> str:
+    with digests.reading(file):
+        return file.read_bytes().decode()
 
 
 def _values(text: str, sha256: str) -> pd.DataFrame:

@@ -1,17 +1,21 @@
 """Digests of what a folder holds, so that what is read is what was written.
 
 A sealed folder has a file `B2SUMS` with a line for each other file below it, as `b2sum --length=256`
-writes them: `cd FOLDER; b2sum --check B2SUMS` looks by hand. It is written last, so a folder that
-has one is whole. A file is checked when it is first opened, and again where its size or time of
-change is another.
+writes them, and a comment with the digest of these lines: `cd FOLDER; b2sum --check B2SUMS` looks by
+hand. It is written last, so a folder that has one is whole. A file is checked when it is first
+opened, and again where its size or time of change is another. A JSON object can have its digest in
+itself (`stamped`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from harness import files
 from harness.errors import StoreError
@@ -22,6 +26,9 @@ SUMS = "B2SUMS"
 
 BITS = 256
 """Of a BLAKE2b digest: no two files of one digest are found by chance or on purpose (RFC 7693)."""
+
+STAMP = "digest"
+"""The field of a JSON object with the digest of the others."""
 
 _read: dict[Path, tuple[tuple[int, int, int], str]] = {}
 """By file its inode, size and time of change when it was read, and the digest that it had."""
@@ -41,14 +48,23 @@ def seal(folder: Path) -> None:
 
     Files and folders whose names begin with a dot are left out.
     """
-    with files.telling(folder):
-        lines = [f"{_digest(folder / name)}  {name}\n" for name in _names(folder)]
-    files.write(folder / SUMS, "".join(lines))
+    _write(folder, {}, list(_names(folder)))
 
 
-def is_sealed(folder: Path) -> bool:
-    """Whether a folder is whole, as far as its names tell."""
-    return (folder / SUMS).exists()
+def renew(folder: Path, names: Collection[str]) -> None:
+    """Write the digests of files that were replaced; those of the other files stay.
+
+    Raises DamagedError where the digests are damaged, and StoreError if they cannot be written.
+    """
+    _write(folder, _sums(folder), names)
+
+
+def holds(folder: Path, name: str) -> bool:
+    """Whether a sealed folder was written with a file `name`.
+
+    Raises DamagedError where its digests are gone or damaged.
+    """
+    return name in _sums(folder)
 
 
 def checked(folder: Path, name: str) -> Path:
@@ -60,18 +76,41 @@ def checked(folder: Path, name: str) -> Path:
     file = folder / name
     if name not in (sums := _sums(folder)):
         raise DamagedError(file, f"is not in {folder / SUMS}")
-    try:
+    if of_file(file) != sums[name]:
+        raise DamagedError(file, f"is damaged: its digest is not the one in {folder / SUMS}")
+    return file
+
+
+def of_file(file: Path) -> str:
+    """The digest that a file has now; it is read again where its size or time of change is another.
+
+    Raises DamagedError for one that is gone, and StoreError for one that cannot be read.
+    """
+    with reading(file):
         found = file.stat()
         state = (found.st_ino, found.st_size, found.st_mtime_ns)
         if file not in _read or _read[file][0] != state:
             _read[file] = state, _digest(file)
+    return _read[file][1]
+
+
+def digest(content: bytes | memoryview) -> str:
+    """The digest of a file that holds `content`."""
+    return hashlib.blake2b(content, digest_size=BITS // 8).hexdigest()
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Turns an OSError while `file` is read into a DamagedError if it is gone, else a StoreError."""
+    try:
+        yield
     except FileNotFoundError:
         raise DamagedError(file, "is gone") from None
     except OSError as error:
-        raise _unreadable(file, error) from error
-    if _read[file][1] != sums[name]:
-        raise DamagedError(file, f"is damaged: its digest is not the one in {folder / SUMS}")
-    return file
+        raise StoreError(
+            f"{file} cannot be read: {error.strerror or error}. It was left as it is; see to its "
+            "rights and to the limit of open files (`ulimit -n`), then run again."
+        ) from error
 
 
 def check(folder: Path) -> None:
@@ -80,36 +119,91 @@ def check(folder: Path) -> None:
         checked(folder, name)
 
 
-def set_aside(path: Path) -> Path:
+def is_whole(folder: Path) -> bool:
+    """Whether a sealed folder is there, with every file as it was written.
+
+    Raises StoreError where that cannot be told.
+    """
+    try:
+        check(folder)
+    except DamagedError:
+        return False
+    return True
+
+
+def faults(folder: Path) -> list[DamagedError]:
+    """What is wrong with the files that a sealed folder was written with.
+
+    Raises StoreError where that cannot be told.
+    """
+    found = []
+    try:
+        for name in _sums(folder):
+            try:
+                checked(folder, name)
+            except DamagedError as fault:
+                found.append(fault)
+    except DamagedError as fault:
+        return [fault]
+    return found
+
+
+def set_aside(path: Path, why: object = "") -> Path:
     """Give what is damaged another name, and say so; raises StoreError if that cannot be done.
 
-    Its new name, beside the old one, begins with a dot; nothing is deleted.
+    Its new name, beside the old one, begins with a dot; nothing is deleted. `why` is a sentence
+    without its end.
     """
     taken = (path.with_name(f".damaged-{path.name}-{number}") for number in range(1, 10_000))
     free = next(name for name in taken if not name.exists())
-    with files.telling(path):
+    with files.telling(path), suppress(FileNotFoundError):  # another process was faster
         path.rename(free)
-    log.warning("%s is damaged, and is made again; what was there is now %s", path, free.name)
+        said = why or f"{path} is damaged"
+        log.warning("%s. What was there is now %s, and is made again.", said, free.name)
     return free
+
+
+def stamped(content: Mapping[str, Any]) -> dict[str, Any]:
+    """`content` with its digest, for a JSON file that stands alone."""
+    return {**content, STAMP: _stamp(content)}
+
+
+def unstamped(content: Any) -> dict[str, Any]:
+    """The content of a JSON file that `stamped` made; raises ValueError for any other."""
+    if not isinstance(content, dict) or STAMP not in content:
+        raise ValueError("it has no digest: it is damaged, or an older version wrote it")
+    found = {name: value for name, value in content.items() if name != STAMP}
+    if _stamp(found) != content[STAMP]:
+        raise ValueError("it is damaged: its digest is another")
+    return found
+
+
+def _stamp(content: Mapping[str, Any]) -> str:
+    return digest(json.dumps(content, sort_keys=True).encode())
+
+
+def _write(folder: Path, sums: Mapping[str, str], names: Collection[str]) -> None:
+    """Write `sums`, with the digests that the files of these names have now."""
+    with files.telling(folder):
+        found = {**sums, **{name: _digest(folder / name) for name in names}}
+    text = "".join(f"{found[name]}  {name}\n" for name in sorted(found))
+    files.write(folder / SUMS, f"{text}# {digest(text.encode())}\n")
 
 
 def _sums(folder: Path) -> dict[str, str]:
     """By name the digest of each file of a sealed folder."""
     file = folder / SUMS
     try:
-        *lines, rest = file.read_bytes().decode().split("\n")
-    except FileNotFoundError:
-        raise DamagedError(file, "is gone") from None
+        with reading(file):
+            text, _, own = file.read_bytes().decode().rpartition("# ")
+    except DamagedError:
+        raise DamagedError(file, "is gone, or an older version wrote the folder") from None
     except UnicodeDecodeError:
         raise DamagedError(file, "is damaged: it is not UTF-8 text") from None
-    except OSError as error:
-        raise _unreadable(file, error) from error
-    found = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    if rest or len(found) < len(lines) or not all(found):
-        raise DamagedError(
-            file, "is damaged: a line has no end or no name, or a name is there twice"
-        )
-    return found
+    if own != f"{digest(text.encode())}\n":
+        raise DamagedError(file, "is damaged: its last line is not the digest of the others")
+    lines = (line.partition("  ") for line in text.split("\n")[:-1])
+    return {name: own for own, _, name in lines}
 
 
 def _names(folder: Path) -> Iterator[str]:
@@ -123,10 +217,3 @@ def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=BITS // 8))
     return found.hexdigest()
-
-
-def _unreadable(file: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"{file} cannot be read: {error.strerror or error}. It was left as it is; see to its "
-        "rights and to the limit of open files (`ulimit -n`), then run again."
-    )

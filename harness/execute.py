@@ -56,6 +56,7 @@ class Execution:
 
     def _execute(self) -> None:
         self.store.save_plan(self.plan)
+        self.store.set_damage_aside(self.plan)
         pending = self.store.pending(self.plan)
         for choice in self.plan.experiment.datasets:
             trials = [trial for trial in pending if trial.dataset == choice]
@@ -93,10 +94,7 @@ class Execution:
         stored = self.store.run(trial)
         if stored is not None:  # only a metric is missing: no model is needed
             candidates, lengths = self.store.candidates(trial), self.store.lengths(trial)
-            if candidates is None and trial.system.reranker is not None:
-                candidates = work.run(trial.stages[0])
-            measured = work.measured(trial, stored, candidates, lengths)
-            self.store.save_measured(trial, measured, candidates)
+            self.store.save_measured(trial, work.measured(trial, stored, candidates, lengths))
             return
         try:
             for stage in trial.trainings:

@@ -7,34 +7,65 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import files
+from harness import digests, files
+from harness.data import digest
+from harness.digests import DamagedError
+
+DIGITS = 16
+"""Of the digest before each line."""
 
 
 class Journal:
-    """Appends a line a query; a line that an interruption cut short is ignored."""
+    """Appends a line a query, each with a digest of itself and of what is scored.
 
-    def __init__(self, file: Path) -> None:
-        """Read what an earlier go left in `file`."""
+    A last line that an interruption cut short is left out. Where a line before it is damaged, or
+    of other candidates, the file is set aside, and what stands before that line is used.
+    """
+
+    def __init__(self, file: Path, of: str) -> None:
+        """Read what an earlier go left in `file`; `of` is a digest of what is scored.
+
+        Raises StoreError where it cannot be read.
+        """
         self._file = file
+        self._of = of
         self.scores: dict[str, list[float]] = {}
         self.seconds_before = 0.0
         """How long the queries took that were already scored."""
-        whole: list[str] = []
-        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-            try:
-                query_id, scores, seconds = json.loads(line)
-            except ValueError:
-                break
-            whole.append(line)
+        try:
+            with digests.reading(file):
+                *lines, rest = file.read_bytes().split(b"\n")
+        except DamagedError:  # it is not there
+            lines, rest = [], b""
+        whole = self._read(lines)
+        if len(whole) < len(lines):
+            why = "is damaged, or of other candidates than are scored now"
+            digests.set_aside(file, f"{file}:{len(whole) + 1} {why}")
+        if rest or len(whole) < len(lines):
+            files.write(file, b"".join(line + b"\n" for line in whole))
+        self._since = time.perf_counter()
+
+    def _read(self, lines: Sequence[bytes]) -> list[bytes]:
+        """Note what whole lines say; returns those before the first that is not whole."""
+        for number, line in enumerate(lines):
+            own, _, content = line.partition(b" ")
+            if own != self._digest(content):
+                return list(lines[:number])
+            query_id, scores, seconds = json.loads(content)
             self.scores[query_id] = scores
             self.seconds_before += seconds
-        self._since = time.perf_counter()
-        files.write(file, "".join(f"{line}\n" for line in whole))
+        return list(lines)
+
+    def _digest(self, content: bytes) -> bytes:
+        return digest([self._of, content])[:DIGITS].encode()
 
     def add(self, query_id: str, scores: Sequence[float]) -> None:
         """Note the scores of a query; raises StoreError if that cannot be written."""
         now = time.perf_counter()
-        with files.telling(self._file), self._file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps([query_id, list(scores), now - self._since]) + "\n")
+        content = json.dumps([query_id, list(scores), now - self._since]).encode()
+        with files.telling(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.open("ab") as stream:
+                stream.write(self._digest(content) + b" " + content + b"\n")
         self.scores[query_id] = list(scores)
         self._since = now

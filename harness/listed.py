@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import models, needed, registry
+from harness import digests, models, needed, registry
 from harness.catalogue import Kind, Model, catalogue
 from harness.closing import WIDTH, paragraph
 from harness.errors import ModelError, PackageError
@@ -39,7 +39,7 @@ def plan_text(plan: Plan, store: Store, cache: Path) -> str:
             use = registry.config_of(stage.component)["use"]
             if stage.key in shown:
                 note = "shared with a system above"
-            elif (cache / "runs" / stage.key[:32]).exists():
+            elif digests.is_whole(cache / "runs" / stage.key[:32]):
                 note = "cached"
             else:
                 note = "to do" if trial.folder in pending else "done"

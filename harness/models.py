@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import dummy, hub, temporary
+from harness import digests, dummy, hub, temporary
 from harness.catalogue import DUMMY, catalogue
 from harness.errors import ModelError, PackageError
 from harness.files import sha256
@@ -93,7 +93,7 @@ class Wanted(NamedTuple):
 
 
 def find(reference: str, file: str | None = None) -> ModelFolder | None:
-    """The folder of a model, or None for a hub model that is not in the local cache.
+    """The folder of a model, or None for one that is not in the local cache, or is damaged there.
 
     Raises ModelError for a folder or package that is not there, whose weights are not those that
     models.yaml knows, or with two meanings, and for a `dummy:` of a model that it does not know;
@@ -105,7 +105,7 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
         return _dummy(reference)
     if reference.startswith(TRAINED):
         here = trained_folder(reference)
-        return ModelFolder(reference, here, "") if here.is_dir() and not file else None
+        return ModelFolder(reference, here, "") if not file and digests.is_whole(here) else None
     if reference.startswith("package:"):
         return _in_folder(reference, _package_folder(reference), file)
     if reference.startswith(FOLDER):
@@ -155,8 +155,9 @@ def absent(reference: str, wanted_by: str) -> ModelError:
     """The error for a model that is not here and cannot be fetched."""
     if reference.startswith(TRAINED):
         return ModelError(
-            f"The model {reference!r} (wanted by {wanted_by}) is not in {trained_folder(reference)}"
-            ": it is trained when its experiment is run. `python -m harness run FILE` does."
+            f"The model {reference!r} (wanted by {wanted_by}) is not in {trained_folder(reference)}, "
+            "or is damaged: it is trained when its experiment is run. `python -m harness run FILE` "
+            "does."
         )
     return ModelError(
         f"The model {reference!r} (wanted by {wanted_by}) is not on this machine and the hub "

@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from harness import files, registry, storage, trec
+from harness import digests, files, registry, storage, trec
 from harness.abilities import Footprint, HasFacts, Loadable
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
+from harness.digests import DamagedError
 from harness.errors import ComponentError, DataError, TextError
 from harness.frames import ranked, score_fault
 from harness.journal import Journal
 from harness.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
+from harness.stored_tables import read_json
 from harness.words import counted
 
 NAMED = 3
@@ -49,13 +51,21 @@ class StageResult:
         with files.new_folder(folder) as aside:
             (aside / "run.trec.gz").write_bytes(trec.run_bytes(self.run, folder.name))
             (aside / "stage.json").write_text(json.dumps(noted), encoding="utf-8")
+            digests.seal(aside)
 
     @classmethod
     def load(cls, folder: Path) -> StageResult:
-        """Read what `save` wrote."""
-        noted = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
-        noted["stored"] = [Footprint(**part) for part in noted["stored"]]
-        return cls(run=trec.read_run(folder / "run.trec.gz"), **noted)
+        """Read what `save` wrote; raises DamagedError if that is not what is there.
+
+        Raises StoreError where that cannot be told.
+        """
+        digests.check(folder)
+        noted = read_json(folder / "stage.json")
+        try:
+            stored = [Footprint(**part) for part in noted.pop("stored")]
+            return cls(run=trec.read_run(folder / "run.trec.gz"), stored=stored, **noted)
+        except (KeyError, TypeError) as error:
+            raise DamagedError(folder, f"is of another version of the harness: {error}") from error
 
 
 def load(component: Any, clock: Clock) -> None:
@@ -148,7 +158,7 @@ def rerank(
             with clock.kind("model"):
                 found = scores(scorer, query, docs[query.query_id])
             journal.add(query.query_id, found)
-        run[query.query_id] = _reranked(hits, journal.scores[query.query_id])
+        run[query.query_id] = _reranked(hits, journal.scores[query.query_id], depth)
         progress("rerank", done, len(dataset.queries))
     seconds = time.perf_counter() - start + journal.seconds_before
     stored = [] if scorer is reranker else storage.stored_by(scorer)
@@ -235,12 +245,12 @@ def _least(score: float) -> str | None:
     return "leaves nothing below it for documents that are not reranked"
 
 
-def _reranked(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:
+def _reranked(hits: Sequence[Hit], scores: Sequence[float], depth: int) -> list[Hit]:
     """The scored hits in their new order; the rest keep theirs, just below the lowest score."""
-    head = ranked(Hit(hit.doc_id, s) for hit, s in zip(hits, scores, strict=False))
+    head = ranked(Hit(hit.doc_id, s) for hit, s in zip(hits[:depth], scores, strict=True))
     floor = np.float32(head[-1].score if head else 0)
     tail = []
-    for hit in hits[len(scores) :]:
+    for hit in hits[depth:]:
         floor = np.nextafter(floor, np.float32(-np.inf))
         tail.append(Hit(hit.doc_id, float(floor)))
     return head + tail

@@ -11,23 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import frames
+from harness.stored_files import faults, is_there, opened, opened_if_any
 from harness.stored_tables import joined, read_json, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DONE_COSTS = "costs.json"
-"""Written last: what a measurement of cost was made with."""
+"""What a measurement of cost was made with."""
 
 
 def left_out(place: Path) -> Mapping[str, str] | None:
     """By system why the measurement at `place` lacks it, though it may have it another time.
 
-    None where nothing was measured yet.
+    None where nothing was measured yet, or what was is damaged.
     """
-    file = place / DONE_COSTS
-    found: Mapping[str, str] = read_json(file).get("left_out", {}) if file.exists() else {}
-    return found if file.exists() else None
+    if not is_there(place) or faults(place):
+        return None
+    found: Mapping[str, str] = read_json(opened(place, DONE_COSTS)).get("left_out", {})
+    return found
 
 
 def costs(
@@ -41,18 +43,23 @@ def costs(
     facts: dict[tuple[str, str], Any] = {}
     for entry in entries:
         place = folder / entry["folder"]
-        if not (place / DONE_COSTS).exists():
+        if not is_there(place):
             continue
-        facts[entry["dataset"], entry["kind"]] = read_json(place / DONE_COSTS)
+        facts[entry["dataset"], entry["kind"]] = read_json(opened(place, DONE_COSTS))
         for name in tables:
-            if (place / f"{name}.csv").exists():
-                table = read_table(place / f"{name}.csv", getattr(frames, name.upper()))
+            if file := opened_if_any(place, f"{name}.csv"):
+                table = read_table(file, getattr(frames, name.upper()))
                 parts[name].append(table.assign(dataset=entry["dataset"]))
     return {name: joined(name, found) for name, found in parts.items()}, facts
 
 
 def elsewhere(place: Path) -> list[Mapping[str, Any]]:
     """The machines of the measurements beside that at `place` which differ in nothing else."""
+    others = (other for other in of_every_machine(place) if other != place)
+    return [read_json(opened(other, DONE_COSTS))["provenance"]["machine"] for other in others]
+
+
+def of_every_machine(place: Path) -> list[Path]:
+    """The measurements that differ from that at `place` in nothing but the machine, if at all."""
     kind, _, machine = place.name.rpartition("--")
-    others = sorted(place.parent.glob(f"{glob.escape(kind)}--*/{DONE_COSTS}")) if machine else []
-    return [read_json(file)["provenance"]["machine"] for file in others if file.parent != place]
+    return sorted(place.parent.glob(f"{glob.escape(kind)}--*")) if machine else []

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import files, frames
+from harness import digests, files, frames
+from harness.digests import DamagedError
 from harness.errors import StoreError
 from harness.readings import Lengths
-from harness.words import counted
+from harness.stored_files import AGAIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,33 +46,14 @@ def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     exact = {name: _number for name in columns if name in ("value", "seconds")}
     missing = {name: [""] for name in columns if name not in (*TEXTS, *exact)}
     try:
-        _refuse_cut(file)
-        return pd.read_csv(
-            file, dtype=texts, converters=exact, keep_default_na=False, na_values=missing
-        )
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise StoreError(
-            f"{file} cannot be read: {why}. Delete its folder and run again."
-        ) from error
-
-
-def refuse_holes(file: Path, measurements: pd.DataFrame, queries: int) -> None:
-    """Raise StoreError where a metric has no value of some query: every query is measured."""
-    for metric, count in measurements["metric"].value_counts().items():
-        if count != queries:
-            raise StoreError(
-                f"{file} has {counted(count, 'value')} of {metric} for {counted(queries, 'query', 'queries')}: it was damaged. "
-                "Delete its folder and run again."
+        with digests.reading(file):
+            return pd.read_csv(
+                file, dtype=texts, converters=exact, keep_default_na=False, na_values=missing
             )
-
-
-def _refuse_cut(file: Path) -> None:
-    """Raise ValueError if the last line is not whole: the file lost its end."""
-    with file.open("rb") as stream:
-        stream.seek(-1, os.SEEK_END)
-        if stream.read() != b"\n":
-            raise ValueError("it was cut off in its last line")
+    except ValueError as error:
+        raise StoreError(
+            f"{file} cannot be read: {error}. Delete its folder, and run again."
+        ) from error
 
 
 def _number(text: str) -> float:
@@ -82,13 +63,14 @@ def _number(text: str) -> float:
 def read_json(file: Path) -> Any:
     """The content of a JSON file; raises StoreError for one that is not there or not whole."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        with digests.reading(file):
+            return json.loads(file.read_text(encoding="utf-8"))
+    except DamagedError as error:
         raise StoreError(
             f"There are no results in {file.parent}; `python -m harness run FILE` makes them."
         ) from error
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{file} cannot be read: {error}. Delete it and run again.") from error
+    except ValueError as error:
+        raise StoreError(f"{file} cannot be read: {error}. {AGAIN}") from error
 
 
 def json_text(content: Any) -> str:
@@ -105,10 +87,8 @@ def lengths_table(lengths: Lengths) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(frames.LENGTHS))
 
 
-def read_lengths(file: Path) -> Lengths | None:
-    """What `lengths_table` gave, from its file; None without one."""
-    if not file.exists():
-        return None
+def read_lengths(file: Path) -> Lengths:
+    """What `lengths_table` gave, from its file."""
     table = read_table(file, frames.LENGTHS)
     by_kind = {
         kind: dict(zip(rows["id"], rows["tokens"].tolist(), strict=True))

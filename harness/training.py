@@ -162,9 +162,8 @@ def told_file(folder: Path) -> Path:
 
 def told(reference: str) -> Mapping[str, Any]:
     """The facts of a trained model; empty where it is not in the cache, or not trained here."""
-    if not reference.startswith(models.TRAINED):
-        return {}
-    found: Mapping[str, Any] = read_json(told_file(models.trained_folder(reference)))
+    there = models.find(reference) if reference.startswith(models.TRAINED) else None
+    found: Mapping[str, Any] = read_json(told_file(there.folder)) if there else {}
     return found
 
 

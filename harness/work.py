@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness import (
+    digests,
     frames,
     locks,
     quality,
@@ -27,7 +26,8 @@ from harness import (
 from harness.abilities import HasNotes, LimitsLength
 from harness.clock import Clock
 from harness.data import Dataset, Run
-from harness.errors import DataError, TextError
+from harness.digests import DamagedError
+from harness.errors import TextError
 from harness.journal import Journal
 from harness.keys import component_key, data_facts, packages_of
 from harness.plan import Stage, Trial
@@ -35,9 +35,7 @@ from harness.protocols import AnyEncoder, JointEncoder, Progress, Served
 from harness.provenance import provenance
 from harness.readings import Lengths
 from harness.stages import StageResult
-from harness.store import SNIPPET, Measured, Record
-
-log = logging.getLogger(__name__)
+from harness.stored_trials import SNIPPET, Measured, Record
 
 HOLDERS = {"retrieve": "retriever", "rerank": "reranker"}
 """By stage who stores what it made of the documents."""
@@ -156,9 +154,8 @@ class Work:
             return None
         try:
             return StageResult.load(folder)
-        except (DataError, OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("%s cannot be read and is made again: %s", folder, error)
-            shutil.rmtree(folder)
+        except DamagedError as fault:
+            digests.set_aside(folder, fault)
             return None
 
     def _made_alone(self, stage: Stage) -> StageResult:
@@ -176,7 +173,7 @@ class Work:
         facts = {"packages": packages_of(stage.component), **({"traffic": sent} if sent else {})}
         result = dataclasses.replace(result, facts={**result.facts, **facts})
         result.save(self._folder(stage))
-        self._folder(stage).with_suffix(".partial").unlink(missing_ok=True)
+        self._journal(stage).unlink(missing_ok=True)
         return result
 
     def _run(self, stage: Stage) -> StageResult:
@@ -186,14 +183,11 @@ class Work:
             return self._with_lengths(stage, result, self.dataset.docs_by_id, result.run)
         self.remember_queries(stage.component)
         candidates = self._result(stage.candidates).run
+        scored_by = f"{stage.key} {stages.order_digest(candidates, stage.depth)}"
+        journal = Journal(self._journal(stage), scored_by)
+        clock, progress = self.clock, self.progress
         result = stages.rerank(
-            component,
-            candidates,
-            self.dataset,
-            stage.depth,
-            Journal(self._folder(stage).with_suffix(".partial")),
-            self.clock,
-            self.progress,
+            component, candidates, self.dataset, stage.depth, journal, clock, progress
         )
         scored = {name: hits[: stage.depth] for name, hits in candidates.items()}
         return self._with_lengths(stage, result, stages.doc_ids(scored), scored)
@@ -218,6 +212,9 @@ class Work:
 
     def _folder(self, stage: Stage) -> Path:
         return self.cache / "runs" / stage.key[:32]
+
+    def _journal(self, stage: Stage) -> Path:
+        return self._folder(stage).with_suffix(".partial")
 
     def remembering(self, component: Any) -> Any:
         """An encoder with a memory; everything else stays as it is."""

@@ -42,20 +42,8 @@ NEUTRAL = frozenset(
             "needed",
         ),
         *("registry", "provenance", "progress", "settings", "plan", "store", "stored_tables"),
-        *(
-            "code",
-            "digests",
-            "limits",
-            "locks",
-            "places",
-            "temporary",
-            "terms",
-            "models",
-            "traffic",
-            "work",
-            "keys",
-            "stored_costs",
-        ),
+        *("code", "limits", "places", "terms", "models", "traffic", "work", "keys", "stored_costs"),
+        *("digests", "locks", "stored_files", "stored_trials", "temporary"),
     )
 ) | {"harness"}
 """Modules that find, check, tell and store, and compute neither scores nor times."""

@@ -14,7 +14,8 @@ from harness.config import load_experiment
 from harness.data import Hit
 from harness.keys import data_facts
 from harness.plan import Plan, make_plan
-from harness.store import Measured, Record, Results, Store, load_results
+from harness.store import Results, Store, load_results
+from harness.stored_trials import Measured, Record
 
 METRIC = "ndcg@3"
 RULE = {"metric": METRIC, "margin": 0.01}

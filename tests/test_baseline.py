@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.baseline import VALUES, Baseline, read_baseline, write_baseline
-from harness.errors import InputError
+from harness.errors import InputError, StoreError
 
 FACTS = {"reason": "é", "trials": {"d": {}}, "provenances": []}
 
@@ -93,6 +94,55 @@ def test_a_damaged_baseline_is_named_with_the_way_out(
     with pytest.raises(InputError, match="cannot be read as one baseline") as caught:
         read_baseline(tmp_path, "e")
     assert "Restore both from version control" in str(caught.value)
+
+
+def test_a_flipped_byte_of_the_facts_is_told_or_changes_nothing(tmp_path: Path) -> None:
+    noted = write_baseline(tmp_path, "e", Baseline(table(ROWS[0]), FACTS)).with_suffix(".json")
+    whole = noted.read_bytes()
+    told = 0
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 2
+        noted.write_bytes(damaged)
+        try:
+            found = read_baseline(tmp_path, "e")
+        except InputError:
+            told += 1
+        else:
+            assert found is not None
+            assert found.table["value"].tolist() == [0.5]
+            assert found.facts.items() >= FACTS.items()
+    assert told > 0.9 * len(whole)
+
+
+def test_a_baseline_without_digest_is_read_with_a_note(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noted = write_baseline(tmp_path, "e", Baseline(table(ROWS[0]), FACTS)).with_suffix(".json")
+    facts = json.loads(noted.read_text(encoding="utf-8"))
+    noted.write_text(json.dumps({name: facts[name] for name in facts if name != "digest"}))
+    found = read_baseline(tmp_path, "e")
+    assert found is not None
+    assert found.table["value"].tolist() == [0.5]
+    assert caplog.messages == [
+        f"{noted} has no digest, which tells when it was changed: --accept writes one."
+    ]
+    noted.write_text(json.dumps({**facts, "reason": "another"}))
+    with pytest.raises(InputError, match="its digest is another"):
+        read_baseline(tmp_path, "e")
+
+
+def test_a_baseline_that_cannot_be_read_is_no_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_baseline(tmp_path, "e", Baseline(table(ROWS[0]), FACTS))
+
+    def full(_: Path) -> bytes:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_bytes", full)
+    with pytest.raises(StoreError, match="Too many open files"):
+        read_baseline(tmp_path, "e")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,7 +27,9 @@ def folder(tmp_path: Path) -> Path:
 def test_digests_are_blake2b_of_256_bits(folder: Path) -> None:
     """RFC 7693 for `abc` gives 512 bits; of 256 bits it is what hashlib says, and b2sum with it."""
     expected = hashlib.blake2b(b"abc", digest_size=32).hexdigest()
-    lines = (folder / digests.SUMS).read_text().splitlines()
+    *lines, own = (folder / digests.SUMS).read_text().splitlines()
+    text = "".join(f"{line}\n" for line in lines).encode()
+    assert own == f"# {hashlib.blake2b(text, digest_size=32).hexdigest()}"
     assert lines[0] == f"{expected}  a.csv"
     assert [line.split("  ")[1] for line in lines] == ["a.csv", "inner/b.csv"]
 
@@ -58,15 +61,14 @@ def test_a_flipped_bit_is_damage(folder: Path, place: int) -> None:
         digests.checked(folder, "a.csv")
 
 
-def test_every_flipped_bit_of_the_digests_is_damage(folder: Path) -> None:
+def test_a_flipped_bit_of_the_digests_is_damage(folder: Path) -> None:
     sums = (folder / digests.SUMS).read_bytes()
     for place in range(len(sums)):
-        for bit in range(8):
-            flipped = bytearray(sums)
-            flipped[place] ^= 1 << bit
-            (folder / digests.SUMS).write_bytes(flipped)
-            with pytest.raises(digests.DamagedError):
-                digests.check(folder)
+        flipped = bytearray(sums)
+        flipped[place] ^= 1 << place % 8
+        (folder / digests.SUMS).write_bytes(flipped)
+        with pytest.raises(digests.DamagedError):
+            digests.check(folder)
 
 
 def test_lost_and_strange_files_are_damage(folder: Path) -> None:
@@ -78,9 +80,49 @@ def test_lost_and_strange_files_are_damage(folder: Path) -> None:
     with pytest.raises(digests.DamagedError, match=r"a\.csv is gone"):
         digests.check(folder)
     (folder / digests.SUMS).unlink()
-    assert not digests.is_sealed(folder)
+    assert not digests.is_whole(folder)
     with pytest.raises(digests.DamagedError, match="B2SUMS is gone"):
         digests.check(folder)
+
+
+@pytest.mark.parametrize("length", range(200))
+def test_digests_that_were_cut_short_are_damage(folder: Path, length: int) -> None:
+    """Also where they end with a line: no file is forgotten."""
+    sums = (folder / digests.SUMS).read_bytes()
+    (folder / digests.SUMS).write_bytes(sums[:length])
+    assert len(sums) > 200
+    for look in (digests.check, lambda place: digests.holds(place, "inner/b.csv")):
+        with pytest.raises(digests.DamagedError, match="B2SUMS is damaged"):
+            look(folder)
+    assert not digests.is_whole(folder)
+
+
+def test_every_fault_is_found(folder: Path) -> None:
+    assert digests.faults(folder) == []
+    assert digests.holds(folder, "a.csv")
+    assert not digests.holds(folder, "c.csv")
+    (folder / "a.csv").write_bytes(b"abd")
+    (folder / "inner" / "b.csv").unlink()
+    found = digests.faults(folder)
+    assert [fault.file.name for fault in found] == ["a.csv", "b.csv"]
+    (folder / digests.SUMS).unlink()
+    assert [fault.file.name for fault in digests.faults(folder)] == [digests.SUMS]
+
+
+def test_a_renewed_digest_hides_no_damage_of_other_files(folder: Path) -> None:
+    (folder / "a.csv").write_bytes(b"another")
+    (folder / "inner" / "b.csv").write_bytes(b"damaged")
+    digests.renew(folder, ["a.csv"])
+    assert [fault.file.name for fault in digests.faults(folder)] == ["b.csv"]
+
+
+def test_an_object_has_its_digest_in_itself() -> None:
+    content = {"b": [1, 2.5, "é"], "a": None}
+    stamped = digests.stamped(content)
+    assert digests.unstamped(json.loads(json.dumps(stamped))) == content
+    for changed in ({**stamped, "a": 0}, {**stamped, "c": 1}, content, {}, [], None, "x"):
+        with pytest.raises(ValueError, match="digest"):
+            digests.unstamped(changed)
 
 
 def test_what_cannot_be_read_is_not_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -14,14 +15,16 @@ import pandas as pd
 import pytest
 from fakes import CALLS, write_experiment
 
+from harness import digests
 from harness.analysis import alarms
 from harness.analysis.compare import analyse
 from harness.analysis.needs import gigabytes, stock
 from harness.analysis.options import Option
 from harness.config import load_experiment
-from harness.errors import DataError
+from harness.errors import DataError, StoreError
 from harness.execute import Execution
 from harness.plan import make_plan
+from harness.stages import StageResult
 from harness.store import Results, Store, load_results
 
 OVERLAP = {"use": "fakes:WordOverlap"}
@@ -118,14 +121,69 @@ def test_new_metric_asks_no_component(tmp_path: Path) -> None:
     assert means(tmp_path, "mrr@2") == {"overlap": 1.0, "oracle": 1.0}
 
 
-@pytest.mark.parametrize("name", ["run.trec.gz", "stage.json"])
-def test_damaged_stage_is_made_again(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["run.trec.gz", "stage.json", "B2SUMS"])
+@pytest.mark.parametrize("content", [b"", b"{", None])
+def test_damaged_stage_is_set_aside_and_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, content: bytes | None
+) -> None:
+    """An empty run is one without hits, but for its digest."""
     executed(tmp_path, systems=[OVERLAP_ONLY])
+    whole = means(tmp_path, "ndcg@3")
     (stage,) = (tmp_path / "cache" / "runs").iterdir()
-    (stage / name).write_bytes(b"{")
+    (stage / name).unlink()
+    if content is not None:
+        (stage / name).write_bytes(content)
     shutil.rmtree(tmp_path / "results")
     executed(tmp_path, systems=[OVERLAP_ONLY])
     assert CALLS == ["index", "search"]
+    assert means(tmp_path, "ndcg@3") == whole
+    (said,) = caplog.messages
+    assert f"{stage / name} is " in said
+    assert f"is now .damaged-{stage.name}-1" in said
+    assert (stage.parent / f".damaged-{stage.name}-1").is_dir()
+
+
+def test_a_stage_that_cannot_be_read_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed(tmp_path, systems=[OVERLAP_ONLY])
+    shutil.rmtree(tmp_path / "results")
+    before = files(tmp_path / "cache")
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "_digest", _too_many)
+        patch.setattr(digests, "_read", {})
+        with pytest.raises(StoreError, match=r"Too many open files.*It was left as it is"):
+            executed(tmp_path, systems=[OVERLAP_ONLY])
+    assert files(tmp_path / "cache") == before
+    executed(tmp_path, systems=[OVERLAP_ONLY])
+    assert CALLS == []
+
+
+def _too_many(_: Path) -> str:
+    raise OSError(24, "Too many open files")
+
+
+def test_scores_of_other_candidates_are_not_taken_up(tmp_path: Path) -> None:
+    """A first stage that is made again may find other documents."""
+    systems = [OVERLAP_ONLY, reranking("Stoppable")]
+    fakes.Stoppable.queries_left.append(3)
+    with pytest.raises(KeyboardInterrupt):
+        executed(tmp_path, systems=systems)
+    fakes.Stoppable.queries_left.clear()
+    (journal,) = (tmp_path / "cache" / "runs").glob("*.partial")
+    made = execution(tmp_path, systems=systems)
+    first = made.plan.trials[1].stages[0]
+    stage = tmp_path / "cache" / "runs" / first.key[:32]
+    found = StageResult.load(stage)
+    shutil.rmtree(stage)
+    other = {name: list(reversed(hits)) for name, hits in found.run.items()}
+    dataclasses.replace(found, run=other).save(stage)
+    CALLS.clear()
+    made.execute()
+    assert [call for call in CALLS if call.startswith("score")] == [
+        f"score {text}" for text in fakes.QUERIES.values()
+    ]
+    assert (journal.parent / f".damaged-{journal.name}-1").exists()
 
 
 def test_new_system_runs_alone(tmp_path: Path) -> None:
@@ -159,7 +217,7 @@ def test_failing_trial_leaves_the_others(
     assert found.trials["status"].tolist() == ["failed", "done"]
     assert reason in found.trials["reason"][0]
     (folder,) = (tmp_path / "results" / "experiment" / "data").glob(f"{system['name']}--*")
-    assert [file.name for file in folder.iterdir()] == ["failed.json"]
+    assert sorted(file.name for file in folder.iterdir()) == ["B2SUMS", "failed.json"]
 
 
 def test_failed_trial_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +254,8 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def without_times(folder: Path) -> dict[str, bytes]:
-    return {name: content for name, content in files(folder).items() if "timings" not in name}
+    timed = ("timings.csv", "B2SUMS")
+    return {name: found for name, found in files(folder).items() if not name.endswith(timed)}
 
 
 def test_interrupted_rerank_goes_on_and_ends_the_same(tmp_path: Path) -> None:
@@ -259,6 +318,7 @@ def test_everything_stored_is_plain(tmp_path: Path) -> None:
     executed(tmp_path)
     (folder,) = (tmp_path / "results" / "experiment" / "data").glob("oracle--*")
     assert sorted(file.name for file in folder.iterdir()) == [
+        "B2SUMS",
         "candidates.trec.gz",
         "measured.json",
         "measurements.csv",
@@ -295,18 +355,33 @@ def test_other_readings_of_a_rerank_are_stored(tmp_path: Path) -> None:
     assert found.lengths("data", "identity") is None  # no model that could say
 
 
-def test_results_of_a_version_without_readings_are_measured_again(tmp_path: Path) -> None:
+def test_results_of_a_version_without_digests_are_made_again_from_their_stages(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     executed(tmp_path)
-    whole = results(tmp_path).readings
-    for file in (tmp_path / "results" / "experiment" / "data").glob("*/*"):
-        if file.name in ("measured.json", "readings.csv", "qrels.trec.gz", "candidates.trec.gz"):
-            file.unlink()
-    old = results(tmp_path)
-    assert old.readings.empty
-    assert not old.measurements.empty
+    whole = files(tmp_path / "results")
+    for file in (tmp_path / "results").rglob("B2SUMS"):
+        file.unlink()
+    with pytest.raises(StoreError, match=r"an older version wrote.*`python -m harness run FILE`"):
+        results(tmp_path)
     executed(tmp_path)
     assert CALLS == []  # no component had to work
-    pd.testing.assert_frame_equal(results(tmp_path).readings, whole)
+    found = files(tmp_path / "results")
+    assert {name: found[name] for name in whole} == whole
+    assert len([name for name in caplog.messages if "an older version wrote" in name]) == 2
+
+
+def test_a_plan_without_its_digest_is_not_believed(tmp_path: Path) -> None:
+    executed(tmp_path)
+    file = tmp_path / "results" / "experiment" / "plan.json"
+    whole = file.read_text()
+    for changed in (whole.replace('"digest"', '"other"'), whole.replace('"overlap"', '"oracle"')):
+        assert changed != whole
+        file.write_text(changed)
+        with pytest.raises(StoreError, match=r"plan\.json was not used.*harness run FILE"):
+            results(tmp_path)
+    executed(tmp_path)
+    assert file.read_text() == whole
 
 
 def test_bytes_of_the_whole_index(tmp_path: Path) -> None:

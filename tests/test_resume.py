@@ -64,12 +64,12 @@ def run(file: Path, to: Path, kill_after: float | None = None) -> int:
 
 
 def contents(to: Path) -> dict[str, bytes]:
-    """Every file but those that hold seconds."""
-    timed = ("timings.csv", "report.md", "report.html")
+    """Every file but those that hold seconds, or the digests of such."""
+    timed = ("timings.csv", "report.md", "report.html", "B2SUMS")
     return {
         str(file.relative_to(to)): file.read_bytes()
         for file in sorted((to / "results").rglob("*"))
-        if file.is_file() and file.name not in timed
+        if file.is_file() and file.name not in timed and ".writing-" not in str(file)
     }
 
 

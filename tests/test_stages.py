@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,14 @@ from typing import Any
 import fakes
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness import stages
 from harness.abilities import Footprint
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query
-from harness.errors import ComponentError, DataError
+from harness.errors import ComponentError, DataError, StoreError
 from harness.journal import Journal
 from harness.rerankers.late_interaction import LateInteraction
 from harness.stages import StageResult
@@ -37,7 +38,7 @@ def retrieve(*hits: tuple[str, float], depth: int = 2, **changes: Any) -> StageR
 def rerank(
     folder: Path, reranker: Any, depth: int = 100, run: Any = RUN, dataset: Dataset = DATASET
 ) -> StageResult:
-    journal = Journal(folder / "journal")
+    journal = Journal(folder / "journal", "these")
     return stages.rerank(reranker, run, dataset, depth, journal, Clock(), lambda *_: None)
 
 
@@ -214,20 +215,80 @@ def test_result_comes_back_from_disk(tmp_path: Path) -> None:
 
 
 def test_journal_is_read_back(tmp_path: Path) -> None:
-    Journal(tmp_path / "a" / "journal").add("q1", [0.1, -2.0])
-    again = Journal(tmp_path / "a" / "journal")
+    Journal(tmp_path / "a" / "journal", "these").add("q1", [0.1, -2.0])
+    again = Journal(tmp_path / "a" / "journal", "these")
     assert again.scores == {"q1": [0.1, -2.0]}
     assert again.seconds_before > 0
 
 
-@pytest.mark.parametrize("torn", ['["q2", [1.', '["q2", [1.0], 0.', "[", "\0\0\0"])
+@pytest.mark.parametrize("torn", ["0123456789abcdef", '0123456789abcdef ["q2", [1.', "\0\0\0"])
 def test_torn_last_line_of_the_journal_is_scored_again(tmp_path: Path, torn: str) -> None:
     file = tmp_path / "journal"
-    Journal(file).add("q1", [9.0, 8.0, 7.0])
+    Journal(file, "these").add("q1", [9.0, 8.0, 7.0])
     with file.open("a") as stream:
         stream.write(torn)
     fakes.CALLS.clear()
     assert ids(rerank(tmp_path, fakes.Reversed()).run["q1"]) == ["d3", "d1", "d2"]
     assert fakes.CALLS == ["score plum tart"]
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line[0] for line in lines] == ["q1", "d5"]
+    assert list(Journal(file, "these").scores) == ["q1", "d5"]
+    assert not list(tmp_path.glob(".damaged-*"))  # an interruption is no damage
+
+
+SCORES = {f"q{i}": [i + 0.5, -i / 3] for i in range(4)}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_line_ends_the_journal_there(tmp_path: Path, data: st.DataObject) -> None:
+    file = tmp_path / "journal"
+    file.unlink(missing_ok=True)
+    journal = Journal(file, "these")
+    for query_id, scores in SCORES.items():
+        journal.add(query_id, scores)
+    whole = file.read_bytes()
+    place = data.draw(st.integers(0, 9_999)) % len(whole)  # seconds have other lengths each time
+    damaged = bytearray(whole)
+    damaged[place] ^= data.draw(st.integers(1, 255))
+    file.write_bytes(damaged)
+    before = whole[:place].count(b"\n")
+    found = Journal(file, "these")
+    assert list(found.scores.items()) == list(SCORES.items())[:before]
+    kept = whole.splitlines(keepends=True)[:before]
+    assert file.read_bytes() == b"".join(kept)
+    for query_id, scores in list(SCORES.items())[before:]:
+        found.add(query_id, scores)
+    assert Journal(file, "these").scores == SCORES
+
+
+def test_a_journal_that_is_damaged_is_set_aside_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "journal"
+    journal = Journal(file, "these")
+    for query_id, scores in SCORES.items():
+        journal.add(query_id, scores)
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"q2", b"q0"))
+    assert Journal(file, "these").scores == {name: SCORES[name] for name in ("q0", "q1")}
+    (said,) = caplog.messages
+    assert said.startswith(f"{file}:3 is damaged, or of other candidates than are scored now.")
+    assert (tmp_path / ".damaged-journal-1").read_bytes() == whole.replace(b"q2", b"q0")
+    assert Journal(file, "others").scores == {}
+    assert file.read_bytes() == b""
+
+
+def test_a_journal_that_cannot_be_read_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "journal"
+    Journal(file, "these").add("q1", [1.0])
+    before = file.read_bytes()
+
+    def full(_: Path) -> bytes:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", full)
+        with pytest.raises(StoreError, match="Too many open files"):
+            Journal(file, "these")
+    assert file.read_bytes() == before

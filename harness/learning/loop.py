@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from harness import files
+from harness import digests, files
+from harness.data import digest
+from harness.digests import DamagedError
 from harness.errors import ComponentError
 from harness.learning.examples import Examples, Group
 from harness.protocols import Progress
@@ -27,6 +29,9 @@ SECONDS_BETWEEN_CHECKPOINTS = 60
 
 WEIGHT_DECAY = 0.01
 """PyTorch's default of AdamW."""
+
+DIGITS = 64
+"""Of the digest before a checkpoint."""
 
 LONGEST_GRADIENT = 1.0
 """Gradients are scaled down to this norm, as BERT's authors did (Devlin et al. 2019)."""
@@ -194,22 +199,35 @@ def _save(partial: Path, student: Student, optimizer: Any, state: State) -> None
         "module": student.module.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    packed = io.BytesIO()
-    torch.save(content, packed)
-    files.write(partial, packed.getvalue())
+    stream = io.BytesIO()
+    torch.save(content, stream)
+    packed = stream.getvalue()
+    files.write(partial, _digest(partial, packed) + packed)
 
 
 def _resumed(student: Student, optimizer: Any, partial: Path) -> State:
     """Where an earlier go stood; the beginning where there is none, or its file is damaged."""
     import torch
 
-    if not partial.exists():
+    try:
+        with digests.reading(partial):
+            stored = partial.read_bytes()
+    except DamagedError:  # it is not there
+        return State()
+    own, packed = stored[:DIGITS], stored[DIGITS:]
+    if own != _digest(partial, packed):
+        digests.set_aside(partial)
         return State()
     try:
-        content = torch.load(partial, weights_only=True)
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes torch raise
-        log.warning("%s cannot be read and training starts over: %s", partial, error)
+        content = torch.load(io.BytesIO(packed), weights_only=True)
+    except Exception as error:  # noqa: BLE001 - of another version of torch
+        digests.set_aside(partial, f"{partial} cannot be read: {error}")
         return State()
     student.module.load_state_dict(content.pop("module"))
     optimizer.load_state_dict(content.pop("optimizer"))
     return State(**content | {"checks": [Check(*check) for check in content["checks"]]})
+
+
+def _digest(partial: Path, packed: bytes) -> bytes:
+    """Of a checkpoint and of the training whose folder it lies in."""
+    return digest([partial.parent.name, packed])[:DIGITS].encode()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import files, models, registry, stages
+from harness import digests, files, models, registry, stages
 from harness.data import Dataset, Run
 from harness.journal import Journal
 from harness.learning.card import card
@@ -47,11 +47,14 @@ def make(stage: TrainStage, work: Work) -> None:
         student = STUDENTS[type(stage.training)](stage.training, work, found)
     with work.clock.kind("train"):
         state = fit(student, found, stage.training, partial / "model.pt", work.progress)
+    if folder.exists():  # or it would have been found
+        digests.set_aside(folder)
     with files.new_folder(folder) as aside:
         student.save(aside)
         facts = _facts(stage, dataset, found, state, files.sha256(_weights(aside)))
         told_file(aside).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         (aside / "README.md").write_text(card(facts), encoding="utf-8")
+        digests.seal(aside)
     shutil.rmtree(partial)
 
 
@@ -79,8 +82,9 @@ def _teach(stage: TrainStage, work: Work, partial: Path) -> Teach | None:
 
     def teach(asked: Run) -> Run:
         work.remember_queries(stage.training.teacher)
-        journal = Journal(partial / "taught.jsonl")
         most = max(map(len, asked.values()))
+        scored_by = f"{stage.key} {stages.order_digest(asked, most)}"
+        journal = Journal(partial / "taught.jsonl", scored_by)
         clock, progress = work.clock, work.progress
         return stages.rerank(teacher, asked, work.dataset, most, journal, clock, progress).run
 

@@ -54,7 +54,7 @@ def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
 
 
 def _first_hits(results: Results, dataset: str, system: str) -> dict[str, str]:
-    return trec.first_hits(results.trial_folder(dataset, system) / "run.trec.gz")
+    return trec.first_hits(results.file(dataset, system, "run.trec.gz"))
 
 
 def _first(doc_id: str | None, texts: Mapping[str, str]) -> str:

@@ -75,13 +75,13 @@ def _trec(results: Results) -> Iterator[tuple[str, str]]:
         dataset, system = entry["dataset"], entry["system"]
         if (dataset, system) not in results.facts:
             continue
-        place, run = results.trial_folder(dataset, system), results.run(dataset, system)
+        run = results.run(dataset, system)
         name = f"runs/{slug(dataset)}/{slug(system)}"
         yield f"{_free(name, entry['key'], taken)}.trec", trec.run_text(run, system)
         qrels = f"qrels/{slug(dataset)}.qrels"
-        if (place / "qrels.trec.gz").exists() and qrels not in taken:
+        if qrels not in taken:
             taken.add(qrels)
-            with files.open_text(place / "qrels.trec.gz") as lines:
+            with files.open_text(results.file(dataset, system, "qrels.trec.gz")) as lines:
                 yield qrels, lines.read()
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +89,34 @@ def test_an_interrupted_training_ends_as_one_that_was_not(
     assert steps[0] > 8
 
 
-def test_a_damaged_checkpoint_starts_over(tmp_path: Path) -> None:
-    (tmp_path / "partial").write_bytes(b"no checkpoint")
+def flipped(place: int) -> Callable[[bytes], bytes]:
+    def flip(content: bytes) -> bytes:
+        changed = bytearray(content)
+        changed[place] ^= 1
+        return bytes(changed)
+
+    return flip
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda _: b"no checkpoint",
+        lambda content: content[:-1],
+        lambda content: content[64:],
+        *map(flipped, (0, 64, -1)),
+    ],
+)
+def test_a_damaged_checkpoint_is_set_aside_and_training_starts_over(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
     student, other = Toy(), Toy()
+    fit(Toy(), lesson(), training(), tmp_path / "partial", quiet)
+    damaged = damage((tmp_path / "partial").read_bytes())
+    (tmp_path / "partial").write_bytes(damaged)
     fit(student, lesson(), training(), tmp_path / "partial", quiet)
+    assert (tmp_path / ".damaged-partial-1").read_bytes() == damaged
     fit(other, lesson(), training(), tmp_path / "other", quiet)
     assert weights(student) == weights(other)
 

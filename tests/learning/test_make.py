@@ -60,7 +60,7 @@ def execution(folder: Path, source: Files, listed: list[dict[str, Any]]) -> Exec
 
 def trained(folder: Path) -> dict[str, Path]:
     """The models in the cache by what they are."""
-    found = folder.glob("cache/models/*/training.json")
+    found = folder.glob("cache/models/[!.]*/training.json")
     return {json.loads(file.read_text())["makes"]: file.parent for file in found}
 
 
@@ -209,6 +209,34 @@ def test_what_was_deleted_is_trained_again_for_what_is_left_to_measure(
     Execution(plan, store, tmp_path / "cache", lambda *_: None).execute()
     assert fits == ["late-interaction model", "cross-encoder"] * 2
     assert not load_results(store.folder).costs["grid"].empty
+
+
+def test_a_damaged_model_is_set_aside_and_trained_again(
+    base: str,
+    source: Files,
+    tmp_path: Path,
+    fits: list[str],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = execution(tmp_path, source, systems(base)[:2])
+    made.execute()
+    ranked, whole = rankings(tmp_path), models_bytes(tmp_path)
+    (model,) = trained(tmp_path).values()
+    weights = make._weights(model)
+    damaged = bytearray(weights.read_bytes())
+    damaged[-1] ^= 1
+    weights.write_bytes(damaged)
+    command = ["export", str(made.plan.experiment.file), "late[dim=16]", str(tmp_path / "copy")]
+    assert main([*command, "--cache", str(tmp_path / "cache")]) == 2
+    assert "or is damaged" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "results")
+    shutil.rmtree(tmp_path / "cache" / "runs")
+    execution(tmp_path, source, systems(base)[:2]).execute()
+    assert len(fits) == 2
+    assert f"{model} is damaged" in caplog.text
+    assert (model.parent / f".damaged-{model.name}-1").is_dir()
+    assert (rankings(tmp_path), models_bytes(tmp_path)) == (ranked, whole)
 
 
 def test_what_is_measured_changes_nothing_that_is_learnt(

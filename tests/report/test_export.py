@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,17 +68,6 @@ def test_ties_stand_as_we_rank_them(exported: Path) -> None:
 def test_judgements_are_those_of_the_dataset(exported: Path, folder: Path) -> None:
     found = ir_measures.read_trec_qrels(str(exported / "qrels" / "data.qrels"))
     assert sorted(found) == sorted(qrels(folder))
-
-
-def test_runs_of_a_version_that_kept_no_judgements(folder: Path, tmp_path: Path) -> None:
-    bare = tmp_path / "bare"
-    shutil.copytree(folder, bare)
-    for file in bare.rglob("qrels.trec.gz"):
-        file.unlink()
-    results = load_results(bare)
-    export.export(results, leaderboard(results), tmp_path / "out")
-    assert not (tmp_path / "out" / "qrels").exists()
-    assert list((tmp_path / "out" / "runs").rglob("*.trec"))
 
 
 def test_tables_are_read_back(exported: Path, folder: Path) -> None:

@@ -14,6 +14,7 @@ import gated
 import pandas as pd
 import pytest
 
+from harness import digests
 from harness.analysis.accepted import accept
 from harness.analysis.gate import Gate, judge
 from harness.gate_text import accepted_text, gate_text
@@ -54,6 +55,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Gate, Results]:
     texts = next((folder / "new").rglob("a-b*/texts.jsonl.gz"))
     lines = [json.dumps({"id": f"query q{i}", "text": QUERY * 9}) for i in range(40)]
     texts.write_bytes(gzip.compress("\n".join(lines).encode()))
+    digests.renew(texts.parent, [texts.name])
     return judge(found, accepted, gated.loaded(file)), found
 
 

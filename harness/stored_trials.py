@@ -1,0 +1,119 @@
+"""The files of one trial.
+
+run.trec.gz qrels.trec.gz candidates.trec.gz lengths.csv texts.jsonl.gz
+measurements.csv readings.csv timings.csv storage.csv
+measured.json   the metrics, and the code that measured them
+trial.json      what it was made with: its presence means that the trial is done
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import code, digests, files, trec
+from harness.data import Hit, Qrels, Run
+from harness.readings import Lengths
+from harness.stored_files import faults, is_there, opened, opened_if_any
+from harness.stored_tables import json_text, lengths_table, read_json, read_lengths, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SNIPPET = 600
+"""Characters of a document that are kept beside the results, for reading."""
+
+MEASURED = ("qrels.trec.gz", "measurements.csv", "readings.csv", "measured.json")
+"""The files of a trial that are made of its run and the judgements, and may be replaced."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a trial's rankings say by the judgements."""
+
+    measurements: pd.DataFrame
+    readings: pd.DataFrame
+    qrels: Qrels
+    lengths: Lengths | None = None
+    """None where no model reads the texts, or it cannot say."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished trial, ready to be saved."""
+
+    run: Run
+    candidates: Run | None
+    """What was reranked; None where nothing was."""
+    measured: Measured
+    timings: pd.DataFrame
+    storage: pd.DataFrame
+    texts: Mapping[str, str]
+    """Texts of the queries (`query ID`) and of the documents near the top (`doc ID`)."""
+    facts: Mapping[str, Any]
+    """Everything else that a reader must know, as JSON."""
+
+
+def write(folder: Path, record: Record, system: str) -> None:
+    """Write all files of a finished trial."""
+    files.write(folder / "run.trec.gz", trec.run_bytes(record.run, system))
+    if record.candidates is not None:
+        packed = trec.run_bytes(record.candidates, "candidates")
+        files.write(folder / "candidates.trec.gz", packed)
+    if record.measured.lengths is not None:
+        write_table(folder / "lengths.csv", lengths_table(record.measured.lengths))
+    for name in ("timings", "storage"):
+        write_table(folder / f"{name}.csv", getattr(record, name))
+    lines = [json.dumps({"id": key, "text": text}) for key, text in record.texts.items()]
+    files.write(folder / "texts.jsonl.gz", gzip.compress("\n".join(lines).encode(), mtime=0))
+    write_measured(folder, record.measured)
+    files.write(folder / "trial.json", json_text(record.facts))
+
+
+def write_measured(folder: Path, measured: Measured) -> None:
+    """Write the files of MEASURED."""
+    files.write(folder / "qrels.trec.gz", trec.qrels_bytes(measured.qrels))
+    write_table(folder / "measurements.csv", measured.measurements)
+    write_table(folder / "readings.csv", measured.readings)
+    metrics = sorted(set(measured.measurements["metric"]))
+    noted = {"metrics": metrics, "made_by": _measuring()}
+    files.write(folder / "measured.json", json_text(noted))
+
+
+def lost(folder: Path) -> list[digests.DamagedError]:
+    """What is not as it was written of a trial, but for what can be measured again."""
+    return [fault for fault in faults(folder) if fault.file.name not in MEASURED]
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a trial is done, though it may have to be measured again."""
+    return is_there(folder) and not lost(folder) and digests.holds(folder, "trial.json")
+
+
+def is_measured(folder: Path, metrics: Iterable[str]) -> bool:
+    """Whether a trial is done, and measured by these metrics as they are now."""
+    if not holds_run(folder) or faults(folder):
+        return False
+    measured = read_json(opened(folder, "measured.json"))
+    return set(metrics) <= set(measured["metrics"]) and measured["made_by"] == _measuring()
+
+
+def candidates(folder: Path) -> dict[str, list[Hit]] | None:
+    """What a trial reranked; None where nothing was."""
+    file = opened_if_any(folder, "candidates.trec.gz")
+    return trec.read_run(file) if file else None
+
+
+def lengths(folder: Path) -> Lengths | None:
+    """How long the texts are that the last stage of a trial read; None where that is not known."""
+    file = opened_if_any(folder, "lengths.csv")
+    return read_lengths(file) if file else None
+
+
+def _measuring() -> dict[str, Any]:
+    """The code and the package that make metrics of a run."""
+    return code.versions("harness.quality", "harness.readings") | code.packages(["ranx"])

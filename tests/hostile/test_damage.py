@@ -1,0 +1,35 @@
+"""Every file of a finished run, damaged in every way: told or mended, and never believed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from damage import COSTS, Whole, damages, made, silent_or_stuck
+
+log = logging.getLogger(__name__)
+
+PARTS = ("results", "baselines", "cache/runs")
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Iterator[Whole]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.machine.quiet", contextlib.nullcontext)
+        patch.setattr("harness.machine.spin", lambda: 0.01)
+        yield Whole.of(made(tmp_path / "whole", **COSTS))
+
+
+@pytest.mark.hostile
+def test_no_damage_is_believed_or_stays(whole: Whole) -> None:
+    tried, failed = 0, {}
+    for damage in list(damages(whole.place, PARTS)):
+        tried += 1
+        if found := silent_or_stuck(whole, damage):
+            failed[damage] = found
+    log.warning("%d damages, %d failed", tried, len(failed))
+    assert failed == {}
+    assert tried > 200
