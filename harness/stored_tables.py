@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import files, frames
+from harness import files, frames, spreadsheet
 from harness.errors import StoreError
 from harness.readings import Lengths
 from harness.words import counted
@@ -31,7 +31,7 @@ KINDS = {"doc": "docs", "room": "room", "query": "queries", "query_room": "query
 
 def write_table(file: Path, table: pd.DataFrame) -> None:
     """Put a table into a CSV file; raises StoreError if it cannot."""
-    files.write(file, table.to_csv(index=False, lineterminator="\n"))
+    files.write(file, spreadsheet.csv_text(table))
 
 
 def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     missing = {name: [""] for name in columns if name not in (*TEXTS, *exact)}
     try:
         _refuse_cut(file)
-        return pd.read_csv(
+        table = pd.read_csv(
             file, dtype=texts, converters=exact, keep_default_na=False, na_values=missing
         )
     except (OSError, ValueError) as error:
@@ -55,6 +55,8 @@ def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise StoreError(
             f"{file} cannot be read: {why}. Delete its folder and run again."
         ) from error
+    back = {name: spreadsheet.read_back(table[name]) for name in texts if name in table}
+    return table.assign(**back)
 
 
 def refuse_holes(file: Path, measurements: pd.DataFrame, queries: int) -> None:
