@@ -2,16 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow test-servers gate lint types benchmark clean
+.PHONY: run test test-slow test-hostile test-servers gate lint types benchmark clean
 
 run: .venv/run
 	$(BIN)/python -m harness run experiments/quickstart.yaml
 
 test: .venv/test lint types
-	$(BIN)/python -m pytest -m "not slow and not servers"
+	$(BIN)/python -m pytest -m "not slow and not servers and not hostile"
 
 test-slow: .venv/test
-	$(BIN)/python -m pytest -m "not servers"
+	$(BIN)/python -m pytest -m "not servers and not hostile"
+
+# 20,000 inputs that break readers, kills and damages: half an hour and more.
+test-hostile: .venv/test
+	HOSTILE_EXAMPLES=20000 $(BIN)/python -m pytest tests/hostile
 
 # Real servers, each in an environment of its own; those of WITH_TORCH see the packages of .venv.
 # Triton's own Python is older than 3.11.7, and needs a standard library that is, such as Debian's.
