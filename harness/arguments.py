@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -265,55 +265,3 @@ def filled(message: str, given: argparse.Namespace) -> str:
     if "weights" not in given:  # this command is about no experiment
         return message
     return SUGGESTED.sub(lambda found: command(found[1], given), message)
-
-
-def dataset_spec(text: str) -> Any:
-    """A dataset's specification from the command line; its paths count from this folder.
-
-    Raises ConfigError for what may be a folder here or a dataset of that name.
-    """
-    if Path(text).is_dir():
-        _refuse_two_meanings(text)
-        return {"use": "files", "path": str(Path(text).resolve())}
-    if not text.startswith("{"):
-        return {"use": text}
-    from harness.located import parse_yaml
-
-    located = parse_yaml(text, "--dataset")
-    located.raise_faults()
-    spec = dict(located.value)
-    if isinstance(spec.get("path"), str):
-        spec["path"] = str(Path(spec["path"]).resolve())
-    return spec
-
-
-def _refuse_two_meanings(folder: str) -> None:
-    from harness.errors import ConfigError
-    from harness.registry import names
-
-    if folder in names("datasets"):
-        raise ConfigError(
-            f"--dataset {folder} may be the folder here or the dataset of that name: write "
-            f"./{folder} for the folder, '{{use: {folder}}}' for the dataset."
-        )
-
-
-def dataset_names(specs: Sequence[Any]) -> list[str]:
-    """The names of datasets that `dataset_spec` gave, without the experiment or any data.
-
-    Raises ConfigError for what is no dataset.
-    """
-    from harness.errors import ConfigError
-    from harness.protocols import DatasetSource
-    from harness.registry import build
-
-    names, faults = [], []
-    for spec in specs:
-        source = {key: value for key, value in spec.items() if key not in ("name", "subset")}
-        found = build(
-            (DatasetSource,), source, "--dataset", lambda *fault: faults.append(": ".join(fault))
-        )
-        names.append(spec.get("name") or (found.label() if found else ""))
-    if faults:
-        raise ConfigError("; ".join(faults))
-    return names

@@ -16,7 +16,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import digests, files
+from harness import digests, files, spreadsheet
 from harness.data import digest
 from harness.digests import DamagedError
 from harness.errors import InputError
@@ -68,7 +68,7 @@ def read_baseline(folder: Path, experiment: str) -> Baseline | None:
 def write_baseline(folder: Path, experiment: str, baseline: Baseline) -> Path:
     """Write both files; returns the path of the table. Raises StoreError if it cannot."""
     table = folder / f"{experiment}.csv"
-    text = baseline.table.to_csv(index=False, lineterminator="\n", float_format="%.12g")
+    text = spreadsheet.csv_text(baseline.table, float_format="%.12g")
     files.write(table, text)
     facts = digests.stamped({**baseline.facts, "values_sha256": digest([text])})
     noted = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -93,6 +93,7 @@ def _values(text: str, sha256: str) -> pd.DataFrame:
     )
     if tuple(table.columns) != VALUES:
         raise ValueError(f"expected columns {', '.join(VALUES)}, not {', '.join(table.columns)}")
+    table = table.assign(**{name: spreadsheet.read_back(table[name]) for name in KEYS})
     if table.duplicated(list(KEYS)).any() or not table["value"].map(math.isfinite).all():
         raise ValueError("a value is repeated, or not finite")
     return table

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from harness.metrics import Named
-from harness.settings import Part
+from harness.part import Part
 
 OPERATORS = ("near", "between", "above", "below", "at_least", "at_most", "equals")
 
@@ -38,8 +38,6 @@ class Range(NamedTuple):
 
 class Expected(Part):
     """What a claim says of a value: exactly one of these, and with `near` how near."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
     near: float | None = None
     tolerance: float | str | None = None

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import model_validator
 
-from harness import arithmetic, catalogue, registry
+from harness import arithmetic, bounds, catalogue, registry
 from harness.arithmetic import FUNCTIONS, Number
 from harness.claim import (
     Arithmetic,
@@ -29,7 +29,8 @@ from harness.claim import (
 )
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
-from harness.settings import Part
+from harness.part import Part
+from harness.wrong_values import shown
 
 KEYS = ("experiments", "datasets", "numbers", "claims")
 """What may stand at the top of a claim file."""
@@ -58,8 +59,6 @@ ID = re.compile(r"[A-Z]{1,3}[0-9]+[a-z]?")
 class Figure(Part):
     """A published number, or several of one kind."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
-
     value: float | None = None
     values: tuple[float, ...] | None = None
     source: str
@@ -78,12 +77,13 @@ class Figure(Part):
 def load_claims(file: str | Path) -> ClaimFile:
     """The claims in `file`; raises ConfigError that names every fault with file, line and path."""
     file = Path(file)
-    located = read_yaml(file)
-    if not isinstance(located.value, Mapping):
-        raise ConfigError(f"{file} is not a file of claims: expected keys {', '.join(KEYS)}.")
-    found = _Reader(located, file).read(located.value)
-    located.raise_faults()
-    return ClaimFile(file=file, **found)
+    with bounds.reading(file, ConfigError):
+        located = read_yaml(file)
+        if not isinstance(located.value, Mapping):
+            raise ConfigError(f"{file} is not a file of claims: expected keys {', '.join(KEYS)}.")
+        found = _Reader(located, file).read(located.value)
+        located.raise_faults()
+        return ClaimFile(file=file, **found)
 
 
 class _Reader:
@@ -116,7 +116,7 @@ class _Reader:
     def _mapping(self, value: Any, path: str) -> Mapping[str, Any]:
         if isinstance(value, Mapping):
             return value
-        self._fault(path, f"expected names with their values, not {value!r}")
+        self._fault(path, f"expected names with their values, not {shown(value)}")
         return {}
 
     def _names_of_experiments(self, value: Any) -> tuple[str, ...]:
@@ -160,12 +160,12 @@ class _Reader:
         ids = [spec.get("id") for spec in specs if isinstance(spec, Mapping)]
         for i, name in enumerate(ids):
             if name in ids[:i]:
-                self._fault(f"claims[{i}].id", f"{name!r} occurs more than once")
+                self._fault(f"claims[{i}].id", f"{shown(name)} occurs more than once")
         return tuple(claims)
 
     def _claim(self, spec: Any, path: str) -> Claim | None:
         if not isinstance(spec, Mapping):
-            self._fault(path, f"expected a claim with keys {', '.join(CLAIM)}, not {spec!r}")
+            self._fault(path, f"expected a claim with keys {', '.join(CLAIM)}, not {shown(spec)}")
             return None
         for key in spec.keys() - set(CLAIM):
             self._fault(f"{path}.{key}", f"unknown key{registry.did_you_mean(key, CLAIM)}")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.arguments import ACCEPT, OPTIONS, command, dataset_names, dataset_spec, filled, options
+from harness.arguments import ACCEPT, OPTIONS, command, filled, options
+from harness.momentary import for_a_moment
+from harness.terminal import Formatter, say
 from harness.words import counted
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     told = logging.StreamHandler()
     told.setLevel(logging.DEBUG if arguments.verbose else logging.WARNING)
-    logging.basicConfig(level=told.level, format="%(name)s: %(message)s", handlers=[told])
+    told.setFormatter(Formatter("%(name)s: %(message)s"))
+    logging.basicConfig(level=told.level, handlers=[told])
     from harness.errors import HarnessError, InputError
 
     if "cache" in arguments:  # for every process that loads a model which was trained
@@ -53,8 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"harness: {message}", file=sys.stderr)
+    say(f"harness: {message}", sys.stderr)
     return code
+
+
+def _stored(folder: Path) -> AbstractContextManager[None]:
+    """Whatever stored results bring about is told of them."""
+    from harness import bounds, errors
+
+    return bounds.reading(f"The results in {folder}", errors.StoreError)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _experiment(arguments: argparse.Namespace) -> Experiment:
     from harness.config import load_experiment
+    from harness.dataset_option import dataset_spec
     from harness.settings import quickened
 
     datasets = [dataset_spec(text) for text in arguments.dataset]
@@ -103,8 +114,8 @@ def _run(arguments: argparse.Namespace) -> int:
         execution.execute()
     with clock.kind("report"):
         analysis, report = _write_report(store.folder)
-    say = closing.as_json if arguments.json else closing.as_text
-    print(say(analysis, execution, report))
+    told = closing.as_json if arguments.json else closing.as_text
+    say(told(analysis, execution, report))
     return EXIT_FAILED if execution.failures else EXIT_OK
 
 
@@ -129,18 +140,8 @@ def _plan(arguments: argparse.Namespace) -> int:
 
     plan = make_plan(_experiment(arguments))
     store = Store(arguments.results, plan.experiment.name)
-    print(listed.plan_text(plan, store, arguments.cache))
+    say(listed.plan_text(plan, store, arguments.cache))
     return EXIT_OK
-
-
-def _for_a_moment() -> None:
-    """Prepare for a command that ends within seconds; before anything imports numpy."""
-    # Threads wait for each other, on a busy machine three times as long as they work.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    import pandas as pd
-
-    pd.set_option("mode.string_storage", "python")  # columns are short and read cell by cell
-    gc.set_threshold(100_000)  # hardly anything that is made can go before the end
 
 
 def _results_folder(arguments: argparse.Namespace, *names: str) -> Path:
@@ -152,47 +153,53 @@ def _results_folder(arguments: argparse.Namespace, *names: str) -> Path:
 
 
 def _results_of(arguments: argparse.Namespace) -> Path:
+    from harness.dataset_option import dataset_names, dataset_spec
+
     return _results_folder(arguments, *dataset_names(list(map(dataset_spec, arguments.dataset))))
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    _for_a_moment()
+    for_a_moment()
     from harness.config import load_decision
 
     decision = load_decision(arguments.file)
-    analysis, report = _write_report(_results_of(arguments), decision)
-    print(f"Report: {report}")
-    print(f"Decision: {analysis.decision.headline}")
+    with _stored(folder := _results_of(arguments)):
+        analysis, report = _write_report(folder, decision)
+    say(f"Report: {report}\nDecision: {analysis.decision.headline}")
     return EXIT_OK
 
 
 def _why(arguments: argparse.Namespace) -> int:
-    _for_a_moment()
+    for_a_moment()
     from harness.analysis.why import why
     from harness.side_by_side import why_text
     from harness.store import load_results
 
     given = _results_folder(arguments, *filter(None, [arguments.of]))
-    results = load_results(given if given.exists() else _results_folder(arguments))
-    found = why(results, arguments.query_id, arguments.of, arguments.system)
-    print(why_text(found, results.plan["metrics"], arguments.top))
+    folder = given if given.exists() else _results_folder(arguments)
+    with _stored(folder):
+        results = load_results(folder)
+        found = why(results, arguments.query_id, arguments.of, arguments.system)
+        text = why_text(found, results.plan["metrics"], arguments.top)
+    say(text)
     return EXIT_OK
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    _for_a_moment()
+    for_a_moment()
     from harness.analysis.compare import leaderboard
     from harness.report.export import export
     from harness.store import load_results
 
     if arguments.system:
         return _export_model(arguments)
-    results = load_results(_results_of(arguments))
-    written, missing = export(results, leaderboard(results), arguments.folder)
+    with _stored(folder := _results_of(arguments)):
+        results = load_results(folder)
+        written, missing = export(results, leaderboard(results), arguments.folder)
     for file in written:
-        print(file)
+        say(file)
     if missing:
-        print(f"harness: {missing}", file=sys.stderr)
+        _complain(missing, EXIT_OK)
     return EXIT_OK
 
 
@@ -200,43 +207,37 @@ def _export_model(arguments: argparse.Namespace) -> int:
     from harness.learning.copies import copy
 
     for folder in copy(_experiment(arguments), arguments.system, arguments.folder):
-        print(folder)
+        say(folder)
     return EXIT_OK
 
 
 def _gate(arguments: argparse.Namespace) -> int:
-    _for_a_moment()
+    for_a_moment()
     from harness import gating
+    from harness.dataset_option import dataset_spec
 
     datasets = [dataset_spec(text) for text in arguments.dataset]
     folders = arguments.results, arguments.baselines
     ways_out = command("run", arguments), command("gate", arguments, **ACCEPT)
     weights, quick = arguments.weights, arguments.quick
     request = gating.Request(arguments.file, *folders, datasets, weights, *ways_out, quick)
-    if arguments.accept:
-        print(gating.accepted(request, arguments.reason))
-        return EXIT_OK
-    status, said = gating.judged(request, arguments.junit, arguments.markdown)
-    print(said)
+    with _stored(arguments.results):
+        if arguments.accept:
+            status, said = "pass", gating.accepted(request, arguments.reason)
+        else:
+            status, said = gating.judged(request, arguments.junit, arguments.markdown)
+    say(said)
     return {"pass": EXIT_OK, "fail": EXIT_REGRESSION}.get(status, EXIT_NO_VERDICT)
 
 
 def _claims(arguments: argparse.Namespace) -> int:
-    _for_a_moment()
-    from harness import claim_lines
-    from harness.analysis.claims import judge
-    from harness.analysis.evidence import Stored
-    from harness.claim_file import load_claims
-    from harness.places import found_in
-    from harness.store import load_results
+    for_a_moment()
+    from harness import claim_lines, judging
 
-    found = load_claims(arguments.file)
-    folders = found_in(arguments.results, found.experiments, arguments.dataset)
-    results = {key: load_results(folder) for key, folder in folders.items()}
     given = options("run", arguments)
-    stored = Stored(results, found.datasets, arguments.file.parent, given)
-    say = claim_lines.as_json if arguments.json else claim_lines.as_text
-    print(say([judge(claim, stored) for claim in found.claims]))
+    with _stored(arguments.results):
+        found = judging.verdicts(arguments.file, arguments.results, arguments.dataset, given)
+    say(claim_lines.as_json(found) if arguments.json else claim_lines.as_text(found))
     return EXIT_OK
 
 
@@ -254,8 +255,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         where = host.url(here)
         routes = "POST /rerank, GET /docs, GET /info, GET /health"
         ready = f"Ready: {system.name} at {where} ({routes}). Ctrl-C stops it."
-        requests = host.run(service, here, lambda: print(ready, flush=True))
-    print(f"Stopped after {counted(requests, 'request')}.")
+        requests = host.run(service, here, lambda: say(ready))
+    say(f"Stopped after {counted(requests, 'request')}.")
     return EXIT_OK
 
 
@@ -264,11 +265,11 @@ def _list(arguments: argparse.Namespace) -> int:
 
     for kind in [arguments.kind] if arguments.kind else (*registry.KINDS, "models", "systems"):
         if kind == "models":
-            print(listed.models_text())
+            say(listed.models_text())
         elif kind == "systems":
-            print(systems.text(closing.WIDTH))
+            say(systems.text(closing.WIDTH))
         else:
-            print(listed.components_text(kind))
+            say(listed.components_text(kind))
     return EXIT_OK
 
 
@@ -276,7 +277,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     del arguments
     from harness import listed
 
-    print(listed.doctor_text())
+    say(listed.doctor_text())
     return EXIT_OK
 
 
@@ -287,9 +288,9 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
     plan = make_plan(_experiment(arguments))
     for wanted, use in plan.models().items():
-        print(f"{wanted}: {models.fetch(wanted.reference, use, wanted.file).folder}")
+        say(f"{wanted}: {models.fetch(wanted.reference, use, wanted.file).folder}")
     for choice in plan.experiment.datasets:
-        print(f"{choice.name}: {counted(len(load_dataset(choice).docs), 'document')}")
+        say(f"{choice.name}: {counted(len(load_dataset(choice).docs), 'document')}")
     return EXIT_OK
 
 
@@ -297,8 +298,8 @@ def _onnx(arguments: argparse.Namespace) -> int:
     from harness.onnx_export import export
 
     files, agreement = export(arguments.model, arguments.folder)
-    print(*files, sep="\n")
-    print(f"On sample texts {agreement.of} is {agreement.value:.3f} between int8 and float32.")
+    say("\n".join(map(str, files)))
+    say(f"On sample texts {agreement.of} is {agreement.value:.3f} between int8 and float32.")
     return EXIT_OK
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import registry
+from harness import bounds, registry
 from harness.claim_file import load_claims
 from harness.errors import ConfigError
 from harness.located import Located, read_yaml
 from harness.metrics import parsed
-from harness.models import FOLDER, two_meanings
-from harness.places import Weights
+from harness.part import Part, Seed
+from harness.places import BESIDE, Weights, folders
 from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
+from harness.rebased import rebased
 from harness.rules import Known, measures_quality, read_parity, read_rules
 from harness.settings import (
     DatasetChoice,
@@ -24,11 +25,12 @@ from harness.settings import (
     Experiment,
     Latency,
     Load,
-    Part,
     Storage,
     Subset,
     System,
 )
+from harness.varied import varied
+from harness.wrong_values import shown
 
 BLOCKS: Mapping[str, type[Part]] = {
     "latency": Latency,
@@ -59,6 +61,11 @@ def load_experiment(
     that names every fault with file, line and path.
     """
     file = Path(file)
+    with bounds.reading(file, ConfigError):
+        return _experiment(file, only_datasets, weights)
+
+
+def _experiment(file: Path, only_datasets: Sequence[Any], weights: Weights) -> Experiment:
     located, top = _read(file)
     if only_datasets:
         top["datasets"] = tuple(only_datasets)
@@ -71,10 +78,11 @@ def load_experiment(
     depth = reader.part(Depth, top.get("depth", {}), "depth") or Depth()
     datasets = reader.datasets(top["datasets"]) if "datasets" in top else ()
     systems = reader.systems(top["systems"], depth) if "systems" in top else ()
+    reader.not_too_many(datasets, systems)
     metrics = reader.metrics(top.get("metrics", METRICS), systems)
     values = {
         "question": reader.value(str, top.get("question", ""), "question"),
-        "seed": reader.value(int, top.get("seed", 42), "seed"),
+        "seed": reader.value(Seed, top.get("seed", 42), "seed"),
         "baseline": reader.baseline(top.get("baseline"), systems),
         "claims": reader.claims(top.get("claims")),
         "parity": read_parity(top.get("parity", {}), [s.name for s in systems], located.fault),
@@ -109,12 +117,13 @@ def load_decision(file: str | Path) -> Decision:
     The other parts are not looked at, but for the metrics that the objective must be one of.
     Raises ConfigError that names every fault with file, line and path.
     """
-    located, top = _read(Path(file))
-    reader = _Reader(located, Path(file).parent)
-    decision = reader.part(Decision, top.get("decision", {}), "decision")
-    reader.objective(decision, reader.metrics(top.get("metrics", METRICS), ()))
-    located.raise_faults()
-    return decision or Decision()
+    with bounds.reading(file, ConfigError):
+        located, top = _read(Path(file))
+        reader = _Reader(located, Path(file).parent)
+        decision = reader.part(Decision, top.get("decision", {}), "decision")
+        reader.objective(decision, reader.metrics(top.get("metrics", METRICS), ()))
+        located.raise_faults()
+        return decision or Decision()
 
 
 def _read(file: Path) -> tuple[Located, dict[str, Any]]:
@@ -134,39 +143,28 @@ class _Reader:
     def value(self, hint: Any, value: Any, path: str) -> Any:
         return registry.validated(hint, value, path, self._fault)
 
+    def name(self, value: Any, path: str) -> str | None:
+        """A name of a dataset or system; None after noting why it cannot be one."""
+        found: str | None = self.value(str, value, path)
+        if found is not None and (wrong := bounds.name_fault(found)):
+            self._fault(path, f"the name {wrong}")
+            return None
+        return found
+
     def part(self, model: type[Part], value: Any, path: str) -> Any:
         return registry.part(model, value, path, self._fault)
 
     def component(self, protocol: type, spec: Any, path: str) -> Any:
-        return registry.build((protocol,), self._rebased(spec, path), path, self._fault)
-
-    def _rebased(self, spec: Any, path: str) -> Any:
-        """`spec` with every path in it made absolute, counted from the experiment file's folder."""
-        if isinstance(spec, tuple):
-            return tuple(self._rebased(item, f"{path}[{i}]") for i, item in enumerate(spec))
-        if not isinstance(spec, Mapping):
-            return spec
-        return {
-            key: self._path(key, value, spec, f"{path}.{key}")
-            if isinstance(value, str)
-            else self._rebased(value, f"{path}.{key}")
-            for key, value in spec.items()
-        }
-
-    def _path(self, key: str, value: str, spec: Mapping[str, Any], path: str) -> str:
-        here = key in ("model", "base") and "url" not in spec  # a server has its own
-        folder = here and value.startswith(FOLDER)
-        if here and not folder and (fault := two_meanings(value, self._folder, Path())):
-            self._fault(path, fault)
-        local = folder or key == "path" or (key.endswith("_path") and value != "")
-        return str((self._folder / Path(value).expanduser()).resolve()) if local else value
+        return registry.build(
+            (protocol,), rebased(spec, self._folder, path, self._fault), path, self._fault
+        )
 
     def datasets(self, specs: Any) -> tuple[DatasetChoice, ...]:
         found: list[DatasetChoice] = []
         for i, spec in enumerate(self._entries(specs, "datasets")):
             path = f"datasets[{i}]"
             if not isinstance(spec, Mapping):
-                self._fault(path, f"expected a dataset, such as {{use: pydoc}}, not {spec!r}")
+                self._fault(path, f"expected a dataset, such as {{use: pydoc}}, not {shown(spec)}")
                 continue
             generic = {key: spec[key] for key in ("name", "subset") if key in spec}
             rest = {key: value for key, value in spec.items() if key not in generic}
@@ -174,35 +172,46 @@ class _Reader:
             subset = (
                 self.part(Subset, spec["subset"], f"{path}.subset") if "subset" in spec else None
             )
-            name = self.value(
-                str, spec.get("name", source.label() if source else ""), f"{path}.name"
-            )
+            name = self.name(spec.get("name", source.label() if source else ""), f"{path}.name")
             if source is not None and name is not None:
                 found.append(DatasetChoice(name=name, source=source, subset=subset))
         self._no_repeats([choice.name for choice in found], "datasets", "give one a `name:`")
-        return tuple(found)
+        places = folders([choice.name for choice in found], BESIDE)
+        return tuple(one.model_copy(update={"folder": places[one.name]}) for one in found)
 
     def systems(self, specs: Any, depth: Depth) -> tuple[System, ...]:
         found: list[System] = []
         for i, spec in enumerate(self._entries(specs, "systems")):
             path = f"systems[{i}]"
             if not isinstance(spec, Mapping):
-                self._fault(path, f"expected a system with name and retriever, not {spec!r}")
+                self._fault(path, f"expected a system with name and retriever, not {shown(spec)}")
                 continue
             for key in spec.keys() - {"name", "retriever", "reranker", "depth", "vary"}:
                 known = ("name", "retriever", "reranker", "depth", "vary")
                 self._fault(f"{path}.{key}", f"unknown key{registry.did_you_mean(key, known)}")
-            for suffix, varied in self._varied(spec, path):
-                system = self._system(varied, suffix, path, depth)
+            for suffix, one in varied(spec, path, self._fault):
+                system = self._system(one, suffix, path, depth)
                 if system is not None:
                     found.append(system)
         self._no_repeats([system.name for system in found], "systems", "names must differ")
-        return tuple(found)
+        places = folders([system.name for system in found])
+        return tuple(one.model_copy(update={"folder": places[one.name]}) for one in found)
+
+    def not_too_many(self, datasets: Sequence[DatasetChoice], systems: Sequence[System]) -> None:
+        """Note it where the trials are more than any experiment has."""
+        for key, found, most in (
+            ("datasets", len(datasets), bounds.DATASETS),
+            ("systems", len(systems), bounds.SYSTEMS),
+            ("systems", len(datasets) * len(systems), bounds.TRIALS),
+        ):
+            if found > most:
+                of = key if most < bounds.TRIALS else "trials of a system on a dataset"
+                self._fault(key, f"it makes {found:,} {of}, and an experiment has at most {most:,}")
 
     def _system(
         self, spec: Mapping[str, Any], suffix: str, path: str, depth: Depth
     ) -> System | None:
-        name = self.value(str, spec.get("name", ""), f"{path}.name")
+        name = self.name(spec.get("name", ""), f"{path}.name")
         if not name:
             self._fault(path, "a system needs a name")
         own = spec.get("depth", {})
@@ -219,29 +228,10 @@ class _Reader:
                 return None
         if retriever is None or own_depth is None or not name:
             return None
-        return System(name=name + suffix, retriever=retriever, reranker=reranker, depth=own_depth)
-
-    def _varied(
-        self, spec: Mapping[str, Any], path: str
-    ) -> Iterable[tuple[str, Mapping[str, Any]]]:
-        vary = spec.get("vary", {})
-        if not isinstance(vary, Mapping):
-            self._fault(f"{path}.vary", "expected keys such as `reranker.dim` with lists of values")
-            return
-        plain = {key: value for key, value in spec.items() if key != "vary"}
-        for target, values in vary.items():
-            if not (isinstance(values, tuple) and values):
-                self._fault(f"{path}.vary.{target}", f"expected a list of values, not {values!r}")
-                return
-        for chosen in itertools.product(*vary.values()):
-            varied: Mapping[str, Any] = plain
-            for target, value in zip(vary, chosen, strict=True):
-                varied = _with(varied, target.split("."), value)
-            labels = [
-                f"{target.rpartition('.')[2]}={_label(value)}"
-                for target, value in zip(vary, chosen, strict=True)
-            ]
-            yield (f"[{','.join(labels)}]" if labels else ""), varied
+        name = self.name(name + suffix, f"{path}.name")
+        if name is None:
+            return None
+        return System(name=name, retriever=retriever, reranker=reranker, depth=own_depth)
 
     def metrics(self, specs: Any, systems: Sequence[System]) -> tuple[str, ...]:
         found: list[str] = []
@@ -267,7 +257,8 @@ class _Reader:
             return known[0]
         if known and name not in known:
             self._fault(
-                "baseline", f"{name!r} is not a system{registry.did_you_mean(str(name), known)}"
+                "baseline",
+                f"{shown(name)} is not a system{registry.did_you_mean(str(name), known)}",
             )
         return str(name)
 
@@ -289,12 +280,17 @@ class _Reader:
         """The file of claims, which must be whole before anything is run for its sake."""
         if name is None or self.value(str, name, "claims") is None:
             return None
-        file = self._folder / str(name)
         try:
+            file = (self._folder / str(name)).resolve()
+            file.exists()  # raises where its name is longer than names of files are
             load_claims(file)
         except ConfigError as error:
             self._fault("claims", str(error))
-        return file.resolve()
+        except (OSError, ValueError) as error:
+            self._fault("claims", f"{shown(name)} cannot be looked up: {bounds.why(error)}")
+        else:
+            return file
+        return None
 
     def _entries(self, specs: Any, path: str) -> tuple[Any, ...]:
         if isinstance(specs, tuple) and specs:
@@ -303,18 +299,5 @@ class _Reader:
         return ()
 
     def _no_repeats(self, values: Sequence[str], path: str, way_out: str) -> None:
-        for value in sorted({value for value in values if values.count(value) > 1}):
+        for value in sorted(value for value, count in Counter(values).items() if count > 1):
             self._fault(path, f"{value!r} occurs more than once: {way_out}")
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _with(spec: Mapping[str, Any], keys: Sequence[str], value: Any) -> Mapping[str, Any]:
-    inner = _with(_mapping(spec.get(keys[0])), keys[1:], value) if len(keys) > 1 else value
-    return {**spec, keys[0]: inner}
-
-
-def _label(value: Any) -> str:
-    return value.rpartition("/")[2] if isinstance(value, str) else str(value)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from harness import costs, ids, locks, models, temporary
+from harness import bounds, costs, ids, locks, models, temporary
 from harness.clock import Clock
 from harness.data import Dataset
 from harness.errors import ComponentError, DataError, HarnessError, InputError, StoreError
@@ -134,10 +134,11 @@ class Execution:
 
 def load_dataset(choice: DatasetChoice) -> Dataset:
     """The dataset, or the part of it that the experiment uses."""
-    dataset: Dataset = choice.source.load()
-    _check_ids(dataset)
-    part = choice.subset
-    return subset(dataset, part.documents, part.queries, part.seed) if part else dataset
+    with bounds.reading(f"The dataset {choice.name!r}"):
+        dataset: Dataset = choice.source.load()
+        _check_ids(dataset)
+        part = choice.subset
+        return subset(dataset, part.documents, part.queries, part.seed) if part else dataset
 
 
 def _check_ids(dataset: Dataset) -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
-from harness import locks
+from harness import bounds, locks
 from harness.errors import DataError, StoreError
 
 _swept: set[Path] = set()
@@ -26,10 +26,15 @@ _swept: set[Path] = set()
 def write(file: Path, content: str | bytes | memoryview) -> None:
     """Put `content` into `file`, replacing it at once; raises StoreError if it cannot."""
     with telling(file), _aside(file.parent, Path.touch) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        part.write_bytes(_bytes(content))
         _sync(part)
         part.replace(file)
         _sync(file.parent)
+
+
+def _bytes(content: str | bytes | memoryview) -> bytes | memoryview:
+    r"""UTF-8, with half a character, as names of files may hold it, written as `\udc80`."""
+    return content.encode(errors="backslashreplace") if isinstance(content, str) else content
 
 
 @contextmanager
@@ -142,6 +147,10 @@ PACKED = b"\x1f\x8b"
 """How a file that gzip packed begins."""
 
 
+BROKEN = (OSError, EOFError, zlib.error)
+"""What a file brings about that cannot be opened or unpacked to its end."""
+
+
 @contextmanager
 def open_text(file: Path) -> Iterator[TextIO]:
     """The UTF-8 lines of `file` without a byte order mark, unpacked if its name ends in .gz.
@@ -154,7 +163,7 @@ def open_text(file: Path) -> Iterator[TextIO]:
             yield stream
     except UnicodeDecodeError as error:
         raise DataError(f"{_undecodable(file)}: save the file as UTF-8.") from error
-    except (OSError, EOFError, zlib.error) as error:
+    except BROKEN as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(f"{file} cannot be read: {why}.") from error
 
@@ -178,8 +187,8 @@ def _opened(file: Path) -> BinaryIO:
 
 def _undecodable(file: Path) -> str:
     """Where and why `file` is not UTF-8."""
-    with _opened(file) as raw:
-        for number, line in enumerate(raw, start=1):
+    with suppress(*BROKEN), _opened(file) as raw:
+        for number, line in enumerate(iter(lambda: raw.readline(bounds.LINE), b""), start=1):
             try:
                 line.decode()
             except UnicodeDecodeError as error:
@@ -194,8 +203,14 @@ def text_lines(file: Path) -> Iterator[tuple[str, str]]:
     A byte order mark before a line is dropped: files that have one are joined, too. Raises
     DataError as `open_text` does, and for a NUL byte.
     """
-    with open_text(file) as lines:
+    with open_text(file) as stream:
+        lines = iter(lambda: stream.readline(bounds.LINE), "")
         for number, line in enumerate(lines, start=1):
+            if len(line) == bounds.LINE:
+                raise DataError(
+                    f"{file}:{number} has over {bounds.LINE:,} characters, which no line of data has: "
+                    "the file is damaged, or its lines do not end as lines do."
+                )
             text = line.rstrip("\r\n").removeprefix(MARK)
             if "\0" in text:
                 raise DataError(

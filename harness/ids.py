@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import NamedTuple
 
-NOT_IN_AN_ID = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff]")
+from harness import bounds
+
+NOT_IN_AN_ID = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 """White space, at which every reader of a TREC run or qrels file would split it, and control
 characters, which nobody sees."""
 
@@ -24,6 +26,8 @@ def fault(name: str) -> str | None:
     """Why `name` cannot be an id, as the end of a sentence; None where it can."""
     if not name:
         return "is empty"
+    if len(name) > bounds.ID:
+        return f"has over {bounds.ID:,} characters"
     found = NOT_IN_AN_ID.search(name)
     if found is None:
         return None

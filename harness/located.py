@@ -10,27 +10,33 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness import bounds
 from harness.errors import ConfigError, DataError
 from harness.files import open_text
 from harness.words import counted
+from harness.wrong_values import shown
 
-VALUES_AT_MOST = 100_000
-"""Aliases can unfold a small file without end; a file with more values than this is refused."""
-
-DEEP = 100
-"""Levels of nesting that are left to the slower loader."""
+LONG = 20_000
+"""Characters from which on a fault is told in the words of the quick loader."""
 
 TAG = "tag:yaml.org,2002:"
 
 EXACT = 2**53
 """Whole numbers below it are exact as floats."""
+
+
+def _int(text: str) -> int:
+    digits = sum(map(str.isdigit, text))
+    if digits > bounds.DIGITS:
+        raise ValueError(f"it has {digits:,} digits, and a whole number at most {bounds.DIGITS}")
+    return int(text)
 
 
 def _float(text: str) -> int | float:
@@ -48,7 +54,7 @@ SCALARS: Mapping[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
         re.compile(r"(true|True|TRUE|false|False|FALSE)\Z"),
         lambda text: text.lower() == "true",
     ),
-    f"{TAG}int": (re.compile(r"[-+]?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(_[0-9]{3})+)\Z"), int),
+    f"{TAG}int": (re.compile(r"[-+]?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(_[0-9]{3})+)\Z"), _int),
     f"{TAG}float": (
         re.compile(
             r"([-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan)\Z"
@@ -65,6 +71,12 @@ RESOLVERS = {
     None: [(tag, pattern) for tag, (pattern, _) in SCALARS.items()] + [(MERGE, re.compile(r"<<\Z"))]
 }
 
+QUICK, SLOW = (
+    type("Loader", (loader,), {"yaml_implicit_resolvers": RESOLVERS})
+    for loader in (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
+)
+"""The loader of libyaml, ten times as fast as Python's, and that."""
+
 
 @dataclass
 class Located:
@@ -75,16 +87,25 @@ class Located:
     lines: dict[str, int] = field(default_factory=dict)
     faults: list[tuple[int, str]] = field(default_factory=list)
 
-    def fault(self, path: str, message: str) -> None:
-        """Note that the value at `path` (`systems[0].retriever`) is wrong."""
-        self.faults.append((self._line(path), f"{path}: {message}" if path else message))
+    def fault(self, path: str, message: str, line: int | None = None) -> None:
+        """Note that the value at `path` (`systems[0].retriever`) is wrong.
+
+        Raises ConfigError, as `raise_faults` does, where there are as many as anyone reads.
+        """
+        found = line or self._line(path), f"{path}: {message}" if path else message
+        if found not in self.faults:
+            self.faults.append(found)
+        if len(self.faults) >= bounds.FAULTS:
+            self.raise_faults()
 
     def raise_faults(self) -> None:
         """Raise one ConfigError that lists every fault by line, if there is any."""
         if not self.faults:
             return
         rows = [f"  {self.file}:{line}: {message}" for line, message in sorted(set(self.faults))]
-        raise ConfigError("\n".join([f"{self.file} has {counted(len(rows), 'fault')}:", *rows]))
+        more = " or more" if len(rows) >= bounds.FAULTS else ""
+        told = f"{self.file} has {counted(len(rows), f'fault{more}', f'faults{more}')}:"
+        raise ConfigError("\n".join([told, *rows]))
 
     def _line(self, path: str) -> int:
         while path and path not in self.lines:
@@ -99,7 +120,7 @@ def read_yaml(file: Path) -> Located:
     """
     try:
         with open_text(file) as stream:
-            text = stream.read()
+            text = stream.read(bounds.YAML_CHARACTERS + 1)
     except DataError as error:
         raise ConfigError(str(error)) from error
     return parse_yaml(text, str(file))
@@ -107,38 +128,68 @@ def read_yaml(file: Path) -> Located:
 
 def parse_yaml(text: str, source: str) -> Located:
     """The document in `text`, which came from `source`; raises ConfigError if it is not YAML."""
-    try:
-        node = yaml.compose(text, Loader=_loader(text))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{source} is not valid YAML: {_problem(error)}.") from error
+    if len(text) > bounds.YAML_CHARACTERS:
+        raise ConfigError(
+            f"{source} has more than {bounds.YAML_CHARACTERS:,} characters, which no experiment and "
+            "no file of claims needs: name the file that you mean."
+        )
     located = Located(source)
-    if node is not None:
-        located.value = _Reader(located).read(node, "")
+    with bounds.reading(source, ConfigError):
+        try:
+            node = yaml.compose(text, Loader=_loader(text, source))
+        except (yaml.YAMLError, ValueError) as error:
+            raise ConfigError(f"{source} is not valid YAML: {_problem(text, error)}.") from error
+        if node is not None:
+            located.value = _Reader(located).read(node, "")
     return located
 
 
-def _loader(text: str) -> Any:
-    """The loader of libyaml, ten times as fast as Python's, for what it reads without a fault.
+def _loader(text: str, source: str) -> Any:
+    """QUICK for what it reads without a fault; of faults SLOW says more.
 
-    It crashes on what is nested deeply; and of faults Python's says more.
+    Raises ConfigError for what is beyond the bounds: the events of a
+    file take no memory, its nodes do.
     """
-    quick, slow = (
-        type("Loader", (loader,), {"yaml_implicit_resolvers": RESOLVERS})
-        for loader in (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
-    )
-    depth = 0
     try:
-        for event in yaml.parse(text, Loader=quick):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEP:
-                return slow
-    except yaml.YAMLError:
-        return slow
-    return quick
+        for line, wrong in _beyond(yaml.parse(text, Loader=QUICK)):
+            raise ConfigError(
+                f"{source}:{line}: {wrong}, which no sane file holds: make it smaller."
+            )
+    except (yaml.YAMLError, ValueError):
+        return SLOW if len(text) < LONG else QUICK
+    return QUICK
 
 
-def _problem(error: Exception) -> str:
+def _beyond(events: Iterable[yaml.Event]) -> Iterator[tuple[int, str]]:
+    """What of a document is beyond the bounds, and in which line."""
+    inside: list[int] = []
+    values = 0
+    for event in events:
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.CollectionEndEvent):
+            inside.pop()
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        values += 1
+        inside[-1:] = [count + 1 for count in inside[-1:]]
+        if values > bounds.VALUES or any(count > 2 * bounds.ENTRIES for count in inside[-1:]):
+            yield line, f"more than {bounds.ENTRIES:,} entries of one, or {bounds.VALUES:,} in all"
+        if len(getattr(event, "value", "")) > bounds.CHARACTERS:
+            yield line, f"a text of more than {bounds.CHARACTERS:,} characters"
+        if len(getattr(event, "tag", None) or "") > bounds.NAME:
+            yield line, f"a tag of more than {bounds.NAME} characters"
+        if isinstance(event, yaml.CollectionStartEvent):
+            inside.append(0)
+            if len(inside) > bounds.DEEP:
+                yield line, f"values nested over {bounds.DEEP} levels deep"
+
+
+def _problem(text: str, error: Exception) -> str:
+    if not isinstance(error, yaml.YAMLError):  # of a character that there is not, and no line
+        try:
+            yaml.compose(text, Loader=QUICK)
+        except (yaml.YAMLError, ValueError) as told:
+            error = told
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
     return " ".join(str(error).split())
@@ -148,15 +199,24 @@ class _Reader:
     def __init__(self, located: Located) -> None:
         self._located = located
         self._open: list[yaml.Node] = []
+        self._size = 0
         self._flattened: dict[yaml.Node, dict[str, tuple[int, yaml.Node]]] = {}
 
     def read(self, node: yaml.Node, path: str) -> Any:
         lines = self._located.lines
         lines.setdefault(path, node.start_mark.line + 1)
-        if len(lines) > VALUES_AT_MOST:
-            raise ConfigError(f"{self._located.file} unfolds to over {VALUES_AT_MOST:,} values.")
+        text = node.value if isinstance(node, yaml.ScalarNode) else ""
+        self._size += len(path) + len(text)
+        if len(lines) > bounds.VALUES or self._size > bounds.UNFOLDED:
+            raise ConfigError(
+                f"{self._located.file}:{node.start_mark.line + 1}: with its aliases written out the "
+                f"file has over {bounds.VALUES:,} values or {bounds.UNFOLDED:,} characters, which no "
+                "sane one has: make it smaller."
+            )
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
+        if node.tag not in (f"{TAG}map", f"{TAG}seq"):
+            self._located.fault(path, f"the tag {node.tag!r} is not read: leave it out")
         if any(node is outer for outer in self._open):
             self._located.fault(path, "an alias that contains itself")
             return None
@@ -178,10 +238,12 @@ class _Reader:
                 self._located.fault(path, "a key must be text")
                 continue
             key, line = str(key_node.value), key_node.start_mark.line + 1
+            if wrong := bounds.text_fault(key, bounds.NAME):
+                self._located.fault(path, f"a key {wrong}", line)
+                continue
             where = f"{path}.{key}" if path else key
             if key in first:
-                said = f"{where}: repeated (first on line {first[key]})"
-                self._located.faults.append((line, said))
+                self._located.fault(where, f"repeated (first on line {first[key]})", line)
                 continue
             first[key] = self._located.lines[where] = line
             if key_node.tag == MERGE:
@@ -198,7 +260,7 @@ class _Reader:
 
     def _sources(self, node: yaml.Node, where: str) -> list[yaml.MappingNode]:
         """The mappings that a merge key names, the strongest first; notes what is none."""
-        found = _listed(node)
+        found = list(dict.fromkeys(_listed(node)))
         if not all(isinstance(one, yaml.MappingNode) for one in found):
             self._located.fault(where, "expected a mapping or a list of them, such as `<<: *base`")
             return []
@@ -218,15 +280,19 @@ class _Reader:
                     line = key_node.start_mark.line + 1
                     found.setdefault(str(key_node.value), (line, value_node))
             for key_node, value_node in pairs:
-                for source in _listed(value_node) if key_node.tag == MERGE else ():
+                for source in dict.fromkeys(_listed(value_node)) if key_node.tag == MERGE else ():
                     for key, entry in self._flat(source).items():
                         found.setdefault(key, entry)
         return self._flattened[node]
 
     def _scalar(self, node: yaml.ScalarNode, path: str) -> Any:
+        if wrong := bounds.text_fault(node.value):
+            self._located.fault(path, f"the text {wrong}")
+            return None
         if node.tag not in SCALARS:
             if node.tag not in (f"{TAG}str", MERGE):
-                self._located.fault(path, f"the tag {node.tag!r} is not read: write {node.value!r}")
+                told = f"the tag {node.tag!r} is not read: write {shown(node.value)}"
+                self._located.fault(path, told)
             return node.value
         pattern, read = SCALARS[node.tag]
         try:
@@ -235,7 +301,7 @@ class _Reader:
             why = f"it is no {node.tag.removeprefix(TAG)}"
         except ValueError as error:
             why = str(error)
-        self._located.fault(path, f"{node.value!r} cannot be read: {why}")
+        self._located.fault(path, f"{shown(node.value)} cannot be read: {why}")
         return None
 
 

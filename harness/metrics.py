@@ -12,7 +12,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
 
+from harness import bounds
 from harness.words import counted
+from harness.wrong_values import shown
 
 
 class Function(NamedTuple):
@@ -86,8 +88,11 @@ def parsed(text: str) -> Metric:
     name = match["name"].casefold() if match else ""
     function = next((key for key, f in FUNCTIONS.items() if name in (key, *f.names)), None)
     if match is None or function is None or (match["rel"] and match["level"]):
-        raise ValueError(f"{text!r} is not a metric; {KNOWN}")
+        raise ValueError(f"{shown(text)} is not a metric; {KNOWN}")
     told = match["rel"] or match["level"]
+    for number, most in ((match["cut"], bounds.DEEPEST), (told, 10**bounds.GRADE_DIGITS)):
+        if number and (len(number) > bounds.DIGITS or int(number) > most):
+            raise ValueError(f"{shown(text)}: at most {most:,} can be said there")
     if told and not FUNCTIONS[function].levels:
         raise ValueError(f"{text!r}: {function} takes no level of relevance; {KNOWN}")
     if not match["cut"] and not FUNCTIONS[function].whole:

@@ -25,8 +25,10 @@ from harness import digests, dummy, hub, temporary
 from harness.catalogue import DUMMY, catalogue
 from harness.errors import ModelError, PackageError
 from harness.files import sha256
+from harness.wrong_values import shown
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?|[\w.-]+(@[\w.-]+)?")
+PART = r"\w([\w.-]{0,94}\w)?"
+HUB_ID = re.compile(rf"(?!.*(--|\.\.|\.git(@|\Z)))({PART}/)?{PART}(@[\w.-]+)?", re.ASCII)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 """A revision that nobody can move, as branches and tags can be."""
 
@@ -110,11 +112,17 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
         return _in_folder(reference, _package_folder(reference), file)
     if reference.startswith(FOLDER):
         return _in_folder(reference, Path(reference).expanduser(), file)
-    if not HUB_ID.fullmatch(reference):
-        raise ModelError(f"{reference!r} is neither a folder, a `package:` nor a hub id.")
+    if fault := reference_fault(reference):
+        raise ModelError(f"{fault}.")
     if twofold := two_meanings(reference, Path()):
         raise ModelError(f"{twofold}.")
     return _in_hub_cache(reference, file)
+
+
+def reference_fault(reference: str) -> str:
+    """Why `reference` can be none of a model; empty where it can."""
+    possible = reference.startswith(LOCAL) or HUB_ID.fullmatch(reference)
+    return "" if possible else f"{shown(reference)} is neither a folder, a `package:` nor a hub id"
 
 
 def two_meanings(reference: str, *folders: Path) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +45,43 @@ def found_in(
     return found
 
 
+BESIDE = frozenset(
+    (
+        *("B2SUMS", "decision.md", "figures", "plan.json", "report.html", "report.md"),
+        *("leaderboard.csv", "leaderboard.md", "leaderboard.tex"),
+    )
+)
+"""What lies beside the folders of an experiment's datasets."""
+
+
+def folders(names: Sequence[str], taken: Collection[str] = ()) -> Mapping[str, str]:
+    """By name a folder of its own, also where upper and lower case or Unicode's forms are one.
+
+    It is the name's `slug`, and with a digest of the name where another has it, too, or it is `taken`.
+    """
+    slugs = {name: slug(name) for name in names}
+    told_apart = {name: f"{found}-{_digest(name)}" for name, found in slugs.items()}
+    count = Counter(map(_seen, [*slugs.values(), *told_apart.values(), *taken]))
+    return {
+        name: found if count[_seen(found)] == 1 else told_apart[name]
+        for name, found in slugs.items()
+    }
+
+
+def _seen(folder: str) -> str:
+    """What a folder's name is to a file system that tells fewer names apart."""
+    return unicodedata.normalize("NFKC", folder).casefold()
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
 def slug(name: str) -> str:
     """A name for a folder; never an identity, which is the key beside it."""
-    return re.sub(r"[^\w.\[\]=,+-]+", "-", name).strip("-.")[:80] or "unnamed"
+    short = re.sub(r"[^\w.\[\]=,+-]+", "-", name).strip("-.")[:80]
+    return short.encode()[:BYTES].decode(errors="ignore") or "unnamed"
+
+
+BYTES = 160
+"""Of a name for a folder: file systems take 255, and keys stand beside it."""

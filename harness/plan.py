@@ -13,13 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness import code, files, registry
+from harness import bounds, code, files, registry
 from harness.catalogue import DUMMY
-from harness.errors import DataError
+from harness.errors import ConfigError, DataError
 from harness.keys import component_key, dataset_key, identities, stage_key, timing_key
 from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
-from harness.places import slug
 from harness.protocols import HasTraining, Served
 from harness.provenance import measured_on
 from harness.settings import DatasetChoice, Experiment, System
@@ -86,7 +85,7 @@ class Trial:
     @property
     def folder(self) -> str:
         """Where its results lie, below the experiment's folder."""
-        return f"{slug(self.dataset.name)}/{slug(self.system.name)}--{self.key[:12]}"
+        return f"{self.dataset.folder}/{self.system.folder}--{self.key[:12]}"
 
     def identities(self) -> list[dict[str, str]]:
         """What the system depends on beside its configuration, an entry a part that has such."""
@@ -114,7 +113,7 @@ class Costing:
     @property
     def folder(self) -> str:
         """Where its results lie, below the experiment's folder: those of each machine apart."""
-        return f"{slug(self.dataset.name)}/{self.kind}--{self.key[:12]}--{key_of(self.machine)[:8]}"
+        return f"{self.dataset.folder}/{self.kind}--{self.key[:12]}--{key_of(self.machine)[:8]}"
 
 
 @dataclass(frozen=True)
@@ -211,13 +210,14 @@ def make_plan(experiment: Experiment) -> Plan:
         for choice in experiment.datasets
         for component in (choice.source, *_components(experiment.systems))
     )
-    trials = tuple(
-        _trial(choice, system, data)
-        for choice in experiment.datasets
-        for data in [dataset_key(choice)]
-        for system in experiment.systems
-    )
-    return Plan(experiment, trials)
+    trials = []
+    for choice in experiment.datasets:
+        with bounds.reading(f"{experiment.file}: the dataset {choice.name!r}"):
+            data = dataset_key(choice)
+        for system in experiment.systems:
+            with bounds.reading(f"{experiment.file}: the system {system.name!r}", ConfigError):
+                trials.append(_trial(choice, system, data))
+    return Plan(experiment, tuple(trials))
 
 
 def _components(systems: tuple[System, ...]) -> Iterator[Any]:

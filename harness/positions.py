@@ -78,11 +78,16 @@ def known(model: Any, file: str | None = None) -> Mapping[str, Any]:
 
 
 def beyond(
-    model: Any, lengths: Mapping[str, int | None], file: str | None = None
+    model: Any, lengths: Mapping[str, int | None], file: str | None = None, named: str = "model"
 ) -> dict[str, str]:
-    """By name what is wrong with those of `lengths` that the model cannot read."""
+    """By name what is wrong with those of `lengths` that the model cannot read.
+
+    And under `named`, the name of the setting, what is wrong with a reference that names no model.
+    """
     asked = {name: length for name, length in lengths.items() if length is not None}
     wrong = {name: f"{n} is below 1" for name, n in asked.items() if n < 1}
+    if isinstance(model, str) and (fault := models.reference_fault(model)):
+        return {**wrong, named: fault}
     if not asked:
         return wrong
     count, firm = of(known(model, file))

@@ -7,6 +7,8 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
+from harness.terminal import plain
+
 PAUSE_ON_TERMINAL = 0.2
 """Seconds between redraws, and what takes less is not shown."""
 
@@ -34,7 +36,7 @@ class Bars:
             pause = PAUSE_ON_TERMINAL if self._stream.isatty() else SECONDS_BETWEEN_LINES
             self._bar = tqdm(
                 total=total,
-                desc=name,
+                desc=plain(name),
                 file=self._stream,
                 leave=False,
                 ncols=79,

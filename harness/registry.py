@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import logging
 import pkgutil
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,8 +19,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from harness import needed, protocols
-from harness.errors import PackageError
+from harness.bounds import brief, why
+from harness.errors import HarnessError, PackageError
 from harness.wrong_values import place, shown, told
+
+log = logging.getLogger(__name__)
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "datasets": (protocols.DatasetSource,),
@@ -54,7 +58,7 @@ def component_class(kind: str, use: str) -> type:
     if ":" in use:
         return _class_elsewhere(use)
     if use not in names(kind):
-        raise LookupError(f"there is no {kind[:-1]} {use!r}{did_you_mean(use, names(kind))}")
+        raise LookupError(f"there is no {kind[:-1]} {shown(use)}{did_you_mean(use, names(kind))}")
     module = importlib.import_module(f"harness.{kind}.{use}")
     (found,) = (
         value
@@ -69,8 +73,11 @@ def _class_elsewhere(use: str) -> type:
     module_name, _, class_name = use.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError) as error:
-        raise LookupError(f"{use!r} cannot be imported: {error}") from error
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise LookupError(f"{shown(use)} cannot be imported: {brief(str(error))}") from error
+    except (Exception, SystemExit) as error:  # what a module runs is its author's
+        log.debug("%s cannot be imported", use, exc_info=True)
+        raise LookupError(f"{shown(use)} cannot be imported: {why(error)}") from error
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
         raise LookupError(f"{use!r} is not a dataclass")
     return found
@@ -79,11 +86,15 @@ def _class_elsewhere(use: str) -> type:
 LISTED = 40
 """Known words that are listed; of more a list helps nobody."""
 
+COMPARED, LONGEST = 200, 60
+"""Known words that a word is compared with, and its characters: the time is the product of both."""
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` where a known word is close, else the list of them if it is short."""
     known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=1)
+    few = len(known) <= COMPARED and len(word) <= LONGEST
+    close = difflib.get_close_matches(word, known, n=1) if few else []
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(known)}" if 0 < len(known) <= LISTED else ""
@@ -100,6 +111,19 @@ def build(protocol: Sequence[type], spec: Any, path: str, fault: Fault) -> Any:
     except LookupError as error:
         fault(f"{path}.use", str(error))
         return None
+    try:
+        return _built(cls, protocol, spec, path, fault)
+    except HarnessError:
+        raise
+    except Exception as error:  # what a class does when it is looked at is its author's
+        log.debug("%s cannot be made", spec["use"], exc_info=True)
+        fault(path, f"{spec['use']!r} cannot be made: {why(error)}")
+        return None
+
+
+def _built(
+    cls: type, protocol: Sequence[type], spec: Mapping[str, Any], path: str, fault: Fault
+) -> Any:
     if not issubclass(cls, tuple(protocol)):
         wanted = " or ".join(p.__name__ for p in protocol)
         fault(
@@ -166,7 +190,7 @@ def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:
     if Ellipsis not in inner:
         return build((protocol,), value, path, fault)
     if not isinstance(value, tuple):
-        fault(path, f"expected a list, not {value!r}")
+        fault(path, f"expected a list, not {shown(value)}")
         return None
     return tuple(build((protocol,), item, f"{path}[{i}]", fault) for i, item in enumerate(value))
 
@@ -182,7 +206,7 @@ def _settings(cls: Any, value: Any, path: str, fault: Fault) -> Any:
 
 def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
     """`value` checked strictly against a type; notes faults and gives None where it does not fit."""
-    strict = None if hasattr(hint, "model_config") else ConfigDict(strict=True)
+    strict = None if hasattr(hint, "model_config") else ConfigDict(strict=True, allow_inf_nan=False)
     try:
         return TypeAdapter(hint, config=strict).validate_python(value)
     except ValidationError as error:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from harness.part import Part
 from harness.registry import Fault, did_you_mean
-from harness.settings import Latency, LatencyRule, Part, QualityRule
+from harness.settings import Latency, LatencyRule, QualityRule
+from harness.wrong_values import shown
 
 Rules = tuple[QualityRule | LatencyRule, ...]
 
@@ -59,14 +61,14 @@ def read_parity(specs: Any, systems: Collection[str], fault: Fault) -> dict[str,
     for model, names in specs.items():
         path = f"parity.{model}"
         if not isinstance(names, tuple) or len(names) < 2:
-            fault(path, f"expected at least two systems, the reference first, not {names!r}")
+            fault(path, f"expected at least two systems, the reference first, not {shown(names)}")
             continue
         for i, name in enumerate(names):
             if systems and name not in systems:
                 hint = did_you_mean(str(name), systems)
-                fault(f"{path}[{i}]", f"{name!r} is not a system{hint}")
+                fault(f"{path}[{i}]", f"{shown(name)} is not a system{hint}")
             elif name in names[:i]:
-                fault(f"{path}[{i}]", f"{name!r} is named before: say it once")
+                fault(f"{path}[{i}]", f"{shown(name)} is named before: say it once")
         found[str(model)] = names
     return found
 
@@ -112,14 +114,14 @@ def _no_repeat(
     """Two verdicts on one thing would contradict each other."""
     for other in others:
         if _judged(rule) == _judged(other):
-            both = [
+            both = (
                 f"{system} on {dataset}"
                 for dataset in known.datasets or {*rule.datasets, *other.datasets, "any dataset"}
                 for system in known.systems
                 if rule.covers(dataset, system) and other.covers(dataset, system)
-            ]
-            if both:
-                fault(path, f"another rule judges the same of {both[0]}: say it once")
+            )
+            if (first := next(both, None)) is not None:
+                fault(path, f"another rule judges the same of {first}: say it once")
 
 
 def _judged(rule: QualityRule | LatencyRule) -> tuple[Any, ...]:

@@ -8,10 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from harness import registry
+from harness import bounds, registry
 from harness.metrics import Named
+from harness.part import Count, Paid, Part, Ranks, Seconds, Seed
 from harness.places import Weights, results_name
 from harness.precision import Precision
 
@@ -29,28 +30,20 @@ RUN_TO_RUN = 1.03
 """By so much ratios of latencies of the same code may differ: a tighter gate would judge noise."""
 
 
-class Part(BaseModel):
-    """A frozen value whose unknown keys are refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True
-    )
-
-
 class Depth(Part):
     """How many documents each stage keeps."""
 
-    retrieve: int = Field(default=100, ge=1)
-    rerank: int = Field(default=100, ge=1)
+    retrieve: Ranks = 100
+    rerank: Ranks = 100
 
 
 class Subset(Part):
     """Part of a dataset: all judged documents, and random others up to `documents`."""
 
-    documents: int = Field(ge=1)
-    queries: int | None = Field(default=None, ge=1)
+    documents: Count
+    queries: Count | None = None
     """Keep this many random queries; None keeps all."""
-    seed: int = 42
+    seed: Seed = 42
 
 
 class DatasetChoice(Part):
@@ -59,6 +52,8 @@ class DatasetChoice(Part):
     name: str
     source: Any
     subset: Subset | None = None
+    folder: str = ""
+    """Of its results, below the experiment's: `places.folders` of all names."""
 
 
 class System(Part):
@@ -68,6 +63,8 @@ class System(Part):
     retriever: Any
     reranker: Any = None
     depth: Depth
+    folder: str = ""
+    """How the folders of its results begin, as for datasets."""
 
     def configuration(self) -> dict[str, Any]:
         """The system as plain values, every default of its components filled in."""
@@ -83,20 +80,20 @@ class Latency(Part):
     """How latency is measured; an experiment without this block measures none."""
 
     devices: tuple[Literal["cpu", "cuda", "mps"], ...] = ("cpu",)
-    candidates: tuple[Annotated[int, Field(ge=1)], ...] = (10, 50, 100)
+    candidates: tuple[Ranks, ...] = (10, 50, 100)
     """Documents a call reranks, each list the beginning of the longer ones."""
-    queries: int = Field(default=200, ge=1)
+    queries: Count = 200
     """Distinct queries that are timed, where the dataset has as many."""
-    rounds: int = Field(default=5, ge=5)
+    rounds: int = Field(default=5, ge=5, le=bounds.ENTRIES)
     """How often a query may be timed; the order of systems is drawn anew in each round."""
-    budget_s: float = Field(default=60.0, gt=0)
+    budget_s: Seconds = 60.0
     """Seconds for each arm, warm-up and tuning included; a slow arm is called less often."""
-    settle_s: float = Field(default=120.0, ge=0)
+    settle_s: float = Field(default=120.0, ge=0, le=bounds.MANY)
     """Seconds on each dataset and device for more calls, after the planned rounds, of systems that might
     be adopted and whose requirement or pace is not settled; 0: none."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=bounds.ENTRIES)
     """Threads of every library; None: one for each core that this process may use."""
-    starts: int = Field(default=1, ge=0)
+    starts: int = Field(default=1, ge=0, le=bounds.ENTRIES)
     """Fresh processes in which a system's cold start and memory are measured."""
 
     @model_validator(mode="after")
@@ -115,13 +112,13 @@ class Load(Part):
     """Clients of the closed loop, each of which asks again as soon as it is answered."""
     rates: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1)
     """Poisson arrivals a second, whatever the answers, in parts of the most that the closed loop had."""
-    seconds: float = Field(default=20.0, gt=0)
+    seconds: Seconds = 20.0
     """For each number of clients and each rate, at least ..."""
-    requests: int = Field(default=250, ge=1)
+    requests: Count = 250
     """... and until so many requests are due (a 95th percentile takes 200) ..."""
-    longest_s: float = Field(default=120.0, gt=0)
+    longest_s: Seconds = 120.0
     """... but no longer, where that is more than `seconds`."""
-    candidates: int = Field(default=20, ge=1)
+    candidates: Ranks = 20
     """Documents of a request."""
     in_flight: int = Field(default=64, ge=1, le=512)
     """Requests of the open loop that may wait for answers; one more waits to be sent, and its latency
@@ -140,38 +137,38 @@ class Load(Part):
 class Storage(Part):
     """Which ways of keeping token vectors are compared by size and speed of reading."""
 
-    dims: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    dims: tuple[Ranks, ...] | None = None
     """None: the model's own, and of 128, 96 and 64 those that are smaller."""
     precisions: tuple[Precision, ...] = ("float32", "float16", "int8", "binary")
-    pool_factors: tuple[Annotated[int, Field(ge=1)], ...] = (1, 2, 4)
+    pool_factors: tuple[Ranks, ...] = (1, 2, 4)
     plaid_nbits: tuple[Literal[1, 2, 4], ...] = (1, 2, 4)
-    documents: int = Field(default=1000, ge=1)
+    documents: Count = 1000
     """Documents of the sample that all are measured on."""
-    plaid_documents: int = Field(default=300, ge=16)
+    plaid_documents: int = Field(default=300, ge=16, le=bounds.MANY)
     """Documents of the PLAID indexes, whose clustering takes long on few cores."""
 
 
 class Workload(Part):
     """What the system would serve."""
 
-    documents: int = Field(ge=1)
-    queries_per_day: int = Field(ge=1)
-    candidates: int = Field(ge=1)
+    documents: Count
+    queries_per_day: Count
+    candidates: Count
     """Documents reranked for a query."""
 
 
 class Prices(Part):
     """What things cost, in any one currency."""
 
-    ram_gb_month: float = Field(ge=0)
-    disk_gb_month: float = Field(ge=0)
-    cpu_core_hour: float = Field(ge=0)
-    gpu_hour: float | None = Field(default=None, ge=0)
-    server_hour: float | None = Field(default=None, ge=0)
+    ram_gb_month: Paid
+    disk_gb_month: Paid
+    cpu_core_hour: Paid
+    gpu_hour: Paid | None = None
+    server_hour: Paid | None = None
     """The machine of a server or database that is asked, busy while a query waits for it."""
 
 
-Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Limit = Annotated[float, Field(gt=0)]
 
 
 class Requirements(Part):
@@ -254,11 +251,11 @@ class QualityRule(Rule):
 class LatencyRule(Rule):
     """How much slower reranking may get, measured against retrieval in the same run."""
 
-    latency: float = Field(gt=RUN_TO_RUN)
+    latency: float = Field(gt=RUN_TO_RUN, le=bounds.ENTRIES)
     """1.10: an arm's seconds over those of the yardstick may grow to 1.10 times as much."""
     to: str
     """The yardstick: the system whose retrieval is timed beside it."""
-    k: int = Field(ge=1)
+    k: Ranks
     """Candidates."""
     device: Literal["cpu", "cuda", "mps"] = "cpu"
 

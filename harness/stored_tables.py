@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import digests, files, frames
-from harness.digests import DamagedError
+from harness import digests, files, frames, spreadsheet
 from harness.errors import StoreError
 from harness.readings import Lengths
 from harness.stored_files import AGAIN
@@ -31,7 +30,7 @@ KINDS = {"doc": "docs", "room": "room", "query": "queries", "query_room": "query
 
 def write_table(file: Path, table: pd.DataFrame) -> None:
     """Put a table into a CSV file; raises StoreError if it cannot."""
-    files.write(file, table.to_csv(index=False, lineterminator="\n"))
+    files.write(file, spreadsheet.csv_text(table))
 
 
 def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -47,13 +46,15 @@ def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     missing = {name: [""] for name in columns if name not in (*TEXTS, *exact)}
     try:
         with digests.reading(file):
-            return pd.read_csv(
+            table = pd.read_csv(
                 file, dtype=texts, converters=exact, keep_default_na=False, na_values=missing
             )
     except ValueError as error:
         raise StoreError(
             f"{file} cannot be read: {error}. Delete its folder, and run again."
         ) from error
+    back = {name: spreadsheet.read_back(table[name]) for name in texts if name in table}
+    return table.assign(**back)
 
 
 def _number(text: str) -> float:

@@ -92,7 +92,7 @@ class Training:
     def misfits(self) -> Mapping[str, str]:
         """Lengths beyond the positions of the base."""
         lengths = {name: getattr(self, name, None) for name in ("max_length", "query_length")}
-        return positions.beyond(self.base, lengths)
+        return positions.beyond(self.base, lengths, named="base")
 
     def identity(self) -> Mapping[str, str]:
         """The revision of the base; raises ModelError where it is a folder that is not there."""

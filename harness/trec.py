@@ -14,6 +14,7 @@ from harness.data import Hit, Qrels, Run
 from harness.errors import DataError
 from harness.files import open_text, text_lines
 from harness.frames import score_fault
+from harness.wrong_values import shown
 
 
 class Line(NamedTuple):
@@ -44,12 +45,13 @@ def run_lines(file: Path) -> Iterator[Line]:
         try:
             score = float(score_text)
         except ValueError:
-            raise DataError(f"{place}: the score {score_text!r} is not a finite number.") from None
+            told = f"{place}: the score {shown(score_text)} is not a finite number."
+            raise DataError(told) from None
         if why := score_fault(score):
-            raise DataError(f"{place}: the score {score_text!r} {why}.")
+            raise DataError(f"{place}: the score {shown(score_text)} {why}.")
         for name in (query_id, doc_id):
             if fault := ids.fault(name):
-                raise DataError(f"{place}: the id {name!r} {fault}.")
+                raise DataError(f"{place}: the id {shown(name)} {fault}.")
         if (query_id, doc_id) in seen:
             raise DataError(f"{place}: {doc_id!r} occurs twice for query {query_id!r}.")
         seen.add((query_id, doc_id))

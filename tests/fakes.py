@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import yaml
@@ -128,6 +128,17 @@ class Constant(_Counted):
     def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
         del query
         return [self.value] * len(docs)
+
+
+@dataclass(frozen=True)
+class NotFinite(_Counted):
+    """Gives every document a score that is none."""
+
+    value: Literal["nan", "inf"] = "nan"
+
+    def _scores(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        del query
+        return [float(self.value)] * len(docs)
 
 
 @dataclass(frozen=True)

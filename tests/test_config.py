@@ -9,8 +9,8 @@ import yaml
 from fakes import write_experiment
 
 from harness import registry
-from harness.arguments import dataset_spec
 from harness.config import load_decision, load_experiment
+from harness.dataset_option import dataset_spec
 from harness.errors import ConfigError
 from harness.metrics import KNOWN
 from harness.retrievers.bm25 import Bm25

@@ -196,7 +196,7 @@ def test_new_system_runs_alone(tmp_path: Path) -> None:
     ("system", "reason"),
     [
         (reranking("Raising"), "RuntimeError: no score for 'red apple' of 3"),
-        (reranking("Constant", value=float("inf")), "a score that is not a finite number: inf"),
+        (reranking("NotFinite", value="inf"), "a score that is not a finite number: inf"),
         (reranking("TooFew"), "gave 2 scores for the 3 candidates of query 'q1'"),
         (
             {

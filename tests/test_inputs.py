@@ -150,7 +150,7 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "BEIR qrels read as TREC": ({QRELS: JUDGED}, dataset(format="trec"), r"test\.tsv:1: .*found 3 fields: .* say `format: beir`"),
     "BEIR qrels beside TSV": ({**TSV, QRELS: JUDGED}, dataset(format="tsv"), r"test\.tsv:1: .*found 3 fields: put a column of 0 after the query"),
     "commas": ({QRELS: MORE.replace("\t", ",")}, {}, r"test\.tsv:1: .*found 1 field: put tabs in the place of the commas"),
-    "a header of unknown names": ({QRELS: "a\tb\tc\n" + JUDGED}, {}, r"test\.tsv:1: the relevance 'c' is not a whole number \(a header .* query-id, corpus-id, score\)"),
+    "a header of unknown names": ({QRELS: "a\tb\tc\n" + JUDGED}, {}, r"test\.tsv:1: the relevance 'c' is not a whole number of at most 6 digits \(a header .* query-id, corpus-id, score\)"),
     "a grade of 1.5": ({QRELS: MORE + "q1\td3\t1.5\n"}, {}, r"test\.tsv:8: the relevance '1\.5' is not a whole number"),
     "a judgement behind #": ({QRELS: MORE + "#q1\td3\t1\n"}, {}, r"test\.tsv:8: the query '#q1' is judged but not among the queries"),
     "documents before queries": ({QRELS: "d1\tq1\t1\n"}, {}, r"test\.tsv:1: the query 'd1' .* a document has this id: are the columns in another order\?"),
@@ -257,19 +257,13 @@ def test_a_part_of_the_ids_that_only_look_alike_is_told(tmp_path: Path) -> None:
 
 
 def test_scores_of_a_component_beyond_float32_fail_its_trial_in_words(tmp_path: Path) -> None:
-    for name, hits in (("huge", [["d1", 9.5e38]]), ("nan", [["d1", float("nan")]])):
-        folder = tmp_path / name
-        folder.mkdir()
-        found = run(
-            folder, systems=[{"name": "s", "retriever": {"use": "fakes:Answers", "hits": hits}}]
-        )
-        ((_, why),) = found.failures.items()
-        assert why.startswith("For query 'q1' document 'd1' has a score that ")
-        assert why.endswith(
-            "does not fit float32, in which trec_eval compares: 9.5e+38 is beyond ±3.4e+38."
-            if name == "huge"
-            else "is not a finite number: nan."
-        )
+    answers = {"use": "fakes:Answers", "hits": [["d1", 9.5e38]]}
+    found = run(tmp_path, systems=[{"name": "s", "retriever": answers}])
+    ((_, why),) = found.failures.items()
+    assert why == (
+        "For query 'q1' document 'd1' has a score that does not fit float32, in which trec_eval "
+        "compares: 9.5e+38 is beyond ±3.4e+38."
+    )
 
 
 def test_qrels_that_are_stored_are_read_again(tmp_path: Path) -> None:

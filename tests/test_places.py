@@ -10,7 +10,7 @@ from fakes import DOCS, write_beir, write_experiment
 
 from harness.cli import main
 from harness.config import load_experiment
-from harness.places import Weights, found_in, results_name
+from harness.places import BESIDE, Weights, found_in, results_name
 from harness.settings import quickened
 
 
@@ -51,6 +51,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def contents(folder: Path) -> dict[str, bytes]:
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return {str(file): file.read_bytes() for file in files}
+
+
+def test_what_lies_beside_the_folders_of_datasets_is_known(folder: Path) -> None:
+    there = {path.name for path in (folder / "results" / "experiment").iterdir()}
+    assert {name for name in there if not name.startswith(".")} - {"data"} <= BESIDE
 
 
 GIVEN = [

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import DOCS, QRELS, QUERIES, write_beir, write_experiment
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness import models
 from harness.config import load_experiment
 from harness.errors import DataError
-from harness.places import slug
+from harness.places import BESIDE, folders, slug
 from harness.plan import Plan, make_plan
 
 ROOT = Path(__file__).parents[1]
@@ -199,6 +203,45 @@ def test_systems_with_one_slug_have_folders_of_their_own(tmp_path: Path) -> None
     ]
     folders = {trial.folder for trial in plan(tmp_path, systems=two).trials}
     assert len(folders) == 2
+
+
+def test_names_that_a_file_system_may_take_for_one_have_folders_of_their_own(
+    tmp_path: Path,
+) -> None:
+    names = [
+        "a b",
+        "a-b",
+        "A-B",
+        "\u00e9",
+        "e\u0301",
+        "..",
+        "figures",
+        "PLAN.json",
+        "plan.json",
+        "a" * 90,
+    ]
+    names.append(f"{'a' * 90}b")
+    data = [{"use": "files", "path": "data", "name": name} for name in names]
+    systems = [{"name": name, "retriever": OVERLAP} for name in names]
+    made = plan(tmp_path, datasets=data, systems=systems)
+    folders = {unicodedata.normalize("NFC", trial.folder).casefold() for trial in made.trials}
+    assert len(folders) == len(names) ** 2
+    assert len({folder.partition("/")[0] for folder in folders} - set(BESIDE)) == len(names)
+    assert not {"figures", "plan.json"} & {folder.partition("/")[0] for folder in folders}
+
+
+@given(st.lists(st.text(max_size=200), unique=True), st.data())
+def test_folders_are_never_shared(names: list[str], data: st.DataObject) -> None:
+    names = [name for name in names if not re.search("[\ud800-\udfff]", name)]
+    made = folders(names, BESIDE)
+    if made:  # one who knows how folders are told apart takes such a name
+        names = list(dict.fromkeys([*names, data.draw(st.sampled_from(list(made.values())))]))
+        made = folders(names, BESIDE)
+    seen = [unicodedata.normalize("NFKC", one).casefold() for one in made.values()]
+    assert len(set(seen)) == len(names)
+    assert not {one.casefold() for one in BESIDE} & set(seen)
+    assert all(0 < len(one.encode()) < 200 and not set("/\0") & set(one) for one in made.values())
+    assert not {".", ".."} & set(made.values())
 
 
 HEAVY = """

@@ -138,7 +138,7 @@ def test_undocumented_is_seen() -> None:
     assert _undocumented(Bm25) == {"k1", "b"}
 
 
-@given(st.floats(0, 9), st.integers(0, 99), st.lists(st.integers(), min_size=1, max_size=3))
+@given(st.floats(0, 1), st.integers(0, 99), st.lists(st.integers(), min_size=1, max_size=3))
 def test_round_trip_of_nested_components(b: float, k: int, salts: list[int]) -> None:
     made = Fused((Bm25(b=b), *(fakes.WordOverlap(salt) for salt in salts)), k=k)
     assert built("retrievers", _tuples(registry.config_of(made))) == (made, [])

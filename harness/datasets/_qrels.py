@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import ids
+from harness import bounds, ids
 from harness.errors import DataError
 from harness.files import text_lines
+from harness.wrong_values import shown
 
 
 class Judgement(NamedTuple):
@@ -31,7 +32,7 @@ HEADERS: Mapping[str, Sequence[str]] = {
 }
 """What the columns of a header are called, without case and punctuation."""
 
-GRADE = re.compile(r"[+-]?[0-9]+(\.0*)?")
+GRADE = re.compile(rf"[+-]?0*[0-9]{{1,{bounds.GRADE_DIGITS}}}(\.0*)?")
 
 
 class Columns(NamedTuple):
@@ -118,8 +119,9 @@ def _wrong(fields: Sequence[str], columns: Columns, format: Format) -> str:  # n
     """What is wrong with a line, and the way out."""
     if len(fields) == columns.width:
         return (
-            f"the relevance {fields[columns.relevance]!r} is not a whole number (a header stands "
-            "on the first line, with names such as query-id, corpus-id, score)"
+            f"the relevance {shown(fields[columns.relevance])} is not a whole number of at most "
+            f"{bounds.GRADE_DIGITS} digits (a header stands on the first line, with names such as "
+            "query-id, corpus-id, score)"
         )
     told = f"expected {format.expected}; found {len(fields)} field{'s' * (len(fields) != 1)}"
     if len(fields) == 1 and "," in fields[0]:
@@ -132,7 +134,7 @@ def _wrong(fields: Sequence[str], columns: Columns, format: Format) -> str:  # n
 def _id(place: str, name: str) -> str:
     """`name`; raises DataError where it cannot be an id."""
     if why := ids.fault(name):
-        raise DataError(f"{place}: the id {name!r} {why}.")
+        raise DataError(f"{place}: the id {shown(name)} {why}.")
     return name
 
 

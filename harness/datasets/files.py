@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -15,6 +16,7 @@ from harness.errors import DataError
 from harness.files import sha256, text_lines
 from harness.protocols import PLACE
 from harness.words import counted
+from harness.wrong_values import shown
 
 Item = TypeVar("Item", Doc, Query)
 
@@ -198,7 +200,7 @@ def _words(text: str) -> str:
 
 
 def _existing(file: Path, kind: str) -> Path:
-    packed = file.with_name(file.name + ".gz")
+    packed = Path(f"{file}.gz")
     for candidate in (file, packed):
         if candidate.is_file():
             return candidate
@@ -209,7 +211,7 @@ def _unique(items: Iterator[tuple[str, Item]]) -> list[Item]:
     found: dict[str, Item] = {}
     for place, item in items:
         if why := ids.fault(item[0]):
-            raise DataError(f"{place}: the id {item[0]!r} {why}.")
+            raise DataError(f"{place}: the id {shown(item[0])} {why}.")
         if item[0] in found:
             raise DataError(f"{place}: the id {item[0]!r} occurs a second time.")
         found[item[0]] = item
@@ -232,8 +234,8 @@ def _text(place: str, value: Mapping[str, object], key: str, required: bool = Tr
     if found is None and not required:
         return ""
     if not isinstance(found, str):
-        keys = f"; the line has {', '.join(map(repr, value))}" if key not in value else ""
-        raise DataError(f"{place}: expected text under {key!r}, found {found!r}{keys}.")
+        keys = f"; the line has {', '.join(map(shown, islice(value, 9)))}" * (key not in value)
+        raise DataError(f"{place}: expected text under {key!r}, found {shown(found)}{keys}.")
     try:
         found.encode()
     except UnicodeEncodeError as error:

@@ -73,12 +73,12 @@ def _plain(name: str) -> str:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """`name`, with a number if it is among those `taken`, which it joins."""
+    """`name`, with a number if it is among those `taken`, which it joins; case tells none apart."""
     free, number = name, 1
-    while free in taken:
+    while free.casefold() in taken:
         number += 1
         free = f"{name}-{number}"
-    taken.add(free)
+    taken.add(free.casefold())
     return free
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness import files, needed, trec
+from harness import files, needed, spreadsheet, trec
 from harness.places import slug
 from harness.report.quality import leaderboard_table
 from harness.report.tables import Table, markdown
@@ -99,7 +99,7 @@ def leaderboards(board: pd.DataFrame, metrics: Sequence[str]) -> dict[str, str]:
         for dataset, rows in board.groupby("dataset", sort=False)
     }
     return {
-        "leaderboard.csv": board.to_csv(index=False, lineterminator="\n"),
+        "leaderboard.csv": spreadsheet.csv_text(board),
         "leaderboard.tex": _latex(parts),
         "leaderboard.md": _markdown(parts),
     }

@@ -44,6 +44,9 @@ RUN = re.compile(f"[{UNSEGMENTED}]+")
 TOKEN = rf"(?u)[{UNSEGMENTED}]{{1,2}}|\b\w\w+\b"
 """A pair of such characters, or one alone; else bm25s' own pattern, of two letters and more."""
 
+MOST = 1_000
+"""Of k1, from which on it changes nothing: a score grows with each occurrence of a word."""
+
 TOLD_FROM = 0.01
 """Share of the documents in such scripts from which on it is said how they were indexed."""
 
@@ -62,6 +65,11 @@ class Bm25:
     b: float = 0.75
     language: Language = "english"
     """Of the stop words (bm25s) and the Snowball stemmer."""
+
+    def __post_init__(self) -> None:
+        """Refuse what its formula has no meaning for."""
+        if not (0 <= self.k1 <= MOST and 0 <= self.b <= 1):
+            raise ValueError(f"k1 must be from 0 to {MOST:,}, and b from 0 to 1")
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher over the words of `docs`; raises DataError if none of them has any."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from harness import ids, trec
+from harness import bounds, ids, trec
 from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
@@ -89,13 +90,15 @@ class _Saved:
         return {"ranks": {"queries": len(asked), "against": against, "unsorted": unsorted}}
 
 
+RANK = re.compile(rf"-?[0-9]{{1,{bounds.DIGITS}}}")
+
 MOSTLY = 9
 """Scores that rise so many times as often as they fall, from rank to rank, run against the ranks."""
 
 
 def _steps(ranks: Sequence[str], hits: Sequence[Hit]) -> tuple[int, int]:
     """How often the score rises, and falls, from one rank to the next greater one."""
-    if len(set(ranks)) < len(ranks) or not all(rank.lstrip("-").isdecimal() for rank in ranks):
+    if len(set(ranks)) < len(ranks) or not all(map(RANK.fullmatch, ranks)):
         return 0, 0  # some tools write 0 into every line
     scores = [hit.score for _, hit in sorted(zip(map(int, ranks), hits, strict=True))]
     steps = list(pairwise(scores))

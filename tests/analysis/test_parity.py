@@ -58,7 +58,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ("first", {"use": "fakes:Identity"}),
         ("same", {"use": "fakes:Identity"}),
         ("turned", {"use": "fakes:Reversed"}),
-        ("broken", {"use": "fakes:Constant", "value": float("nan")}),
+        ("broken", {"use": "fakes:NotFinite"}),
     ]
     file = write_experiment(
         folder,

@@ -185,7 +185,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fakes.write_beir(folder / "data", docs, {**fakes.QUERIES, "q1": f"red apple {SCRIPT}"}, qrels)
     dense = {"use": "dense", "encoder": {"use": "fakes:HashingEncoder"}}
     late = {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}}
-    broken = {"use": "fakes:Constant", "value": float("nan")}
+    broken = {"use": "fakes:NotFinite"}
     file = fakes.write_experiment(
         folder,
         question=f"Is it {SCRIPT}?",

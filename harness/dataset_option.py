@@ -1,0 +1,62 @@
+"""What `--dataset` says: a folder, the name of a dataset, or a whole specification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.bounds import name_fault, reading
+from harness.errors import ConfigError
+from harness.located import parse_yaml
+from harness.protocols import DatasetSource
+from harness.registry import build, names
+from harness.wrong_values import shown
+
+
+def dataset_spec(text: str) -> Mapping[str, Any]:
+    """A dataset's specification from the command line; its paths count from this folder.
+
+    Raises ConfigError for what may be a folder here or a dataset of that name.
+    """
+    with reading(f"--dataset {shown(text)}", ConfigError):
+        if Path(text).is_dir():
+            _refuse_two_meanings(text)
+            return {"use": "files", "path": str(Path(text).resolve())}
+        if not text.startswith("{"):
+            return {"use": text}
+        located = parse_yaml(text, "--dataset")
+        located.raise_faults()
+        spec = dict(located.value)
+        if isinstance(spec.get("path"), str):
+            spec["path"] = str(Path(spec["path"]).resolve())
+        return spec
+
+
+def _refuse_two_meanings(folder: str) -> None:
+    if folder in names("datasets"):
+        raise ConfigError(
+            f"--dataset {folder} may be the folder here or the dataset of that name: write "
+            f"./{folder} for the folder, '{{use: {folder}}}' for the dataset."
+        )
+
+
+def dataset_names(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of datasets that `dataset_spec` gave, without the experiment or any data.
+
+    Raises ConfigError for what is no dataset.
+    """
+    found: list[str] = []
+    faults: list[str] = []
+    for spec in specs:
+        given = {key: value for key, value in spec.items() if key not in ("name", "subset")}
+        source = build(
+            (DatasetSource,), given, "--dataset", lambda *fault: faults.append(": ".join(fault))
+        )
+        name = spec.get("name") or (source.label() if source else "")
+        if not isinstance(name, str) or name_fault(name):
+            faults.append(f"--dataset.name: {shown(name)} is no name of a dataset")
+        found.append(str(name))
+    if faults:
+        raise ConfigError("; ".join(faults))
+    return found
