@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from harness.data import Doc
-from harness.endpoints.client import seconds_to_wait
 from harness.endpoints.dialect import Reply, server_timing
+from harness.endpoints.waiting import seconds as seconds_to_wait
 from harness.service import app
 from harness.service.app import application
 from harness.service.forms import Cohere, Plain, Tei
