@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import gzip
-import json
 import math
 import socket
 import time
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import raw_server
-from contract_server import Answer, ContractServer, texts
-from hypothesis import HealthCheck, given, settings
+from contract_server import Answer, ContractServer
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_server import Handler, answering
-from spoken import CASES, Case, same
+from spoilt import ONE_SERVER, SPOILS, Spoil, check_spoilt_answer, check_spoilt_words
+from spoken import CASES, Case
 
 from harness.data import Doc
 from harness.endpoints import client, content, joined, served, waiting
 from harness.endpoints.dialect import limit_of
-from harness.errors import ComponentError, HarnessError, ServerError
+from harness.errors import ComponentError, ServerError
 from harness.rerankers.endpoint import Endpoint
 
 MIB = 2**20
@@ -262,103 +260,7 @@ def test_any_value_is_shown_in_one_short_line(value: Any) -> None:
 # Answers of the dialects, each with something wrong in it
 
 
-DEEP: Any = []
-for _ in range(200):
-    DEEP = [DEEP]
-WRONG = [
-    None,
-    "",
-    "x",
-    "1",
-    "\ud800",
-    [],
-    [[]],
-    {},
-    math.nan,
-    math.inf,
-    -math.inf,
-    10**400,
-    DEEP,
-    "y" * 999,
-]
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield path
-    inner = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
-    for key, one in inner:
-        yield from places(one, (*path, key))
-
-
-@dataclass(frozen=True)
-class Spoil:
-    """Something else at one place of every answer; without the key there, if it is one."""
-
-    number: int
-    wrong: Any
-    removed: bool
-
-    def __call__(self, _: ContractServer, answer: Answer) -> Answer:
-        found = sorted(places(answer.content), key=repr)
-        made = self._spoilt(answer.content, found[self.number % len(found)])
-        return Answer(json.dumps(made).encode(), headers=answer.headers)
-
-    def _spoilt(self, value: Any, path: tuple[Any, ...]) -> Any:
-        if not path:
-            return self.wrong
-        changed = copy.deepcopy(value)
-        holder = changed
-        for key in path[:-1]:
-            holder = holder[key]
-        if self.removed and isinstance(holder, dict):
-            del holder[path[-1]]
-        else:
-            holder[path[-1]] = self.wrong
-        return changed
-
-
-SPOILS = st.builds(Spoil, st.integers(0, 9999), st.sampled_from(WRONG), st.booleans())
 MANY_CASES = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-ONE_SERVER = HealthCheck.function_scoped_fixture
-
-
-def check_spoilt_answer(server: ContractServer, case: Case, spoil: Spoil) -> None:
-    """Either what the server meant, or an error that says what is wrong."""
-    server.reset(case.dialect)
-    server.fault = spoil
-    component = case.component(server.url, timeout_s=60.0)
-    try:
-        found = case.ask(component, texts(4))
-    except HarnessError as error:
-        assert server.url in str(error)  # noqa: PT017  (either is right)
-        assert str(error).isprintable()  # noqa: PT017
-    else:
-        expected = case.expected(texts(4))
-        if case.kind == "hits":  # a search may find fewer
-            assert all(any(abs(one - other) < 1e-6 for other in expected) for one in found)
-        else:
-            same(found, expected)
-
-
-def check_spoilt_words(server: ContractServer, case: Case, spoil: Spoil) -> None:
-    """Of the server about itself: either its identity can be stored, or an error says why not."""
-    served._known.cache_clear()
-    server.reset(case.dialect)
-    server.only_work = False
-    server.fault = spoil
-    try:
-        identity = dict(case.component(server.url, timeout_s=60.0).identity())
-    except ServerError as error:
-        assert server.url in str(error)  # noqa: PT017  (either is right)
-        assert str(error).isprintable()  # noqa: PT017
-    else:
-        assert json.loads(json.dumps(identity, ensure_ascii=False).encode()) == identity
 
 
 @MANY_CASES
@@ -372,13 +274,4 @@ def test_spoilt_answers(server: ContractServer, case: Case, spoil: Spoil) -> Non
 @settings(max_examples=15, suppress_health_check=[ONE_SERVER])
 @given(spoil=SPOILS)
 def test_spoilt_words(server: ContractServer, case: Case, spoil: Spoil) -> None:
-    check_spoilt_words(server, case, spoil)
-
-
-@pytest.mark.hostile
-@MANY_CASES
-@settings(max_examples=1000, suppress_health_check=[ONE_SERVER])
-@given(spoil=SPOILS)
-def test_many_spoilt_answers(server: ContractServer, case: Case, spoil: Spoil) -> None:
-    check_spoilt_answer(server, case, spoil)
     check_spoilt_words(server, case, spoil)
