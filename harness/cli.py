@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -245,7 +246,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     from harness.config import load_experiment
     from harness.endpoints.client import token_in
     from harness.service import host
-    from harness.service.request import Limits
+    from harness.service.limits import Limits
 
     system = host.chosen(load_experiment(arguments.file), arguments.system)
     token = token_in(arguments.token_env)
@@ -255,7 +256,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         where = host.url(here)
         routes = "POST /rerank, GET /docs, GET /info, GET /health"
         ready = f"Ready: {system.name} at {where} ({routes}). Ctrl-C stops it."
-        requests = host.run(service, here, lambda: say(ready))
+        requests = host.run(service, here, lambda: say(ready), limits.connections)
     say(f"Stopped after {counted(requests, 'request')}.")
     return EXIT_OK
 

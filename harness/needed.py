@@ -14,6 +14,7 @@ EXTRAS: Mapping[str, str] = {
     "ir_datasets": "run",
     "httpx": "endpoints",
     "tenacity": "endpoints",
+    "msgspec": "serve",
     "starlette": "serve",
     "uvicorn": "serve",
     "torch": "torch",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import digests, files, frames, spreadsheet
+from harness.digests import DamagedError
 from harness.errors import StoreError
 from harness.readings import Lengths
 from harness.stored_files import AGAIN

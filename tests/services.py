@@ -8,17 +8,36 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+from fakes import write_experiment
 
 from harness.data import Doc
 
 ROOT = Path(__file__).parents[1]
 CLIENTS = 8
+OVERLAP = {"use": "fakes:WordOverlap"}
+
+
+def experiment(folder: Path, reranker: dict[str, Any], **changes: Any) -> Path:
+    """A file of a system without a reranker, and of `ours`, which has one."""
+    systems = [
+        {"name": "overlap", "retriever": OVERLAP},
+        {"name": "ours", "retriever": OVERLAP, "reranker": reranker, **changes},
+    ]
+    return write_experiment(folder, systems=systems)
+
+
+def wait_until(seen: Callable[[], bool]) -> None:
+    """Look until it is so, for a minute at most."""
+    until = time.monotonic() + 60
+    while not seen():
+        assert time.monotonic() < until
+        time.sleep(0.005)
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,27 @@ class Halting:
         return [float(len(doc.text)) for doc in docs]
 
 
+@dataclass(frozen=True)
+class Hoarding:
+    """Scores by length; for `pear` it opens all files that can be, until it is let go."""
+
+    marker: str
+    """A folder that says that it happened; the file `marker.go` lets it go."""
+
+    def score(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        if "pear" in query:
+            with contextlib.ExitStack() as held:
+                with contextlib.suppress(OSError):
+                    while True:
+                        held.enter_context(Path(os.devnull).open())
+                Path(self.marker).mkdir()  # a file would have to be opened
+                until = time.monotonic() + 60
+                while not Path(self.marker).with_suffix(".go").exists():
+                    assert time.monotonic() < until
+                    time.sleep(0.01)
+        return [float(len(doc.text)) for doc in docs]
+
+
 class Service(NamedTuple):
     process: subprocess.Popen[str]
     url: str
@@ -47,10 +87,18 @@ class Service(NamedTuple):
 
 @contextlib.contextmanager
 def serving(
-    file: Path, system: str, *options: str, environment: Mapping[str, str] | None = None
+    file: Path,
+    system: str,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    files: int = 1024,
 ) -> Iterator[Service]:
-    """`python -m harness serve FILE SYSTEM`, from when it says that it is ready."""
+    """`python -m harness serve FILE SYSTEM`, from when it says that it is ready.
+
+    It may have so many `files` open.
+    """
     command = [sys.executable, "-m", "harness", "serve", str(file), system, *options]
+    command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
     variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), **(environment or {})}
     with subprocess.Popen(
         command,
@@ -89,8 +137,10 @@ class Seen:
     """As the service says, waiting for its turn included."""
 
 
-def asked_by_many(url: str, requests: Sequence[Request], seconds: float) -> Seen:
-    """Eight clients that ask one request after the other, each from another one on, for so long."""
+def asked_by_many(
+    url: str, requests: Sequence[Request], seconds: float, count: int = CLIENTS
+) -> Seen:
+    """Clients that ask one request after the other, each from another one on, for so long."""
     seen = Seen()
     until = time.monotonic() + seconds
 
@@ -101,7 +151,7 @@ def asked_by_many(url: str, requests: Sequence[Request], seconds: float) -> Seen
                 _one(client, requests[number % len(requests)], seen)
                 number += 1
 
-    clients = [threading.Thread(target=ask, args=(3 * i,)) for i in range(CLIENTS)]
+    clients = [threading.Thread(target=ask, args=(3 * i,)) for i in range(count)]
     for client in clients:
         client.start()
     for client in clients:

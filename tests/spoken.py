@@ -115,3 +115,10 @@ CASES = [
     Case("colbert", "hits", "colbert", retriever.Endpoint, "/api/search"),
     Case("vespa", "hits", "vespa", _vespa, "/search/"),
 ]
+
+
+def same(ours: Sequence[Any], expected: Sequence[Any]) -> None:
+    """The values that were expected, as float32 has them."""
+    assert len(ours) == len(expected)
+    for one, other in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)

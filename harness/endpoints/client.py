@@ -2,14 +2,13 @@
 
 Asking twice changes nothing on these servers, so what may pass is tried again: no connection, a
 connection that breaks, no answer in time, and the statuses of PASSING. The pauses double, with
-jitter; a server that says how long to wait is obeyed. Everything else is told at once.
+jitter; a server that says how long to wait is obeyed. Everything else is told at once, and so is
+that nobody answers who is asked what he is, before any work.
 """
 
 from __future__ import annotations
 
 import atexit
-import datetime as dt
-import email.utils
 import functools
 import json
 import logging
@@ -24,9 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from harness import stopwatch, traffic
-from harness.endpoints import remedies
-from harness.endpoints.dialect import Reply
-from harness.endpoints.remedies import OTHERWISE, REMEDIES, START
+from harness.endpoints import content, remedies, waiting
+from harness.endpoints.dialect import FOREIGN, Reply
+from harness.endpoints.remedies import LARGE, OTHERWISE, REMEDIES, START, START_FIRST
 from harness.errors import ComponentError, RefusedError, ServerError, TextError
 
 if TYPE_CHECKING:
@@ -40,6 +39,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 
 CONNECT_SECONDS = 5.0
 """To open a connection, at most."""
+
+LOOK_SECONDS, LOOK_CONNECT_SECONDS = 10.0, 2.0
+"""For an answer to what the server is, and to open a connection for it: somebody is watching."""
+
+MOST_BYTES, LOOK_BYTES = 128 * 2**20, 4 * 2**20
+"""Of an answer, decompressed: 64 texts of 700 token vectors of 128 numbers, twenty bytes each; and of
+one to what the server is, which is stored with the results."""
+
+WORDS_BYTES = 64 * 2**10
+"""That are read of an answer that refuses: a message repeats a few words of it."""
 
 KEPT, KEPT_SECONDS = 100, 3.0
 """Connections that are kept open for the next request, and how long: less than the 5 s after which
@@ -63,19 +72,29 @@ class Request(NamedTuple):
     """What it is for, in messages."""
     texts: Sequence[str] = ()
     """The texts in it."""
+    looks: bool = False
+    """Whether it asks what the server is, before any work."""
 
 
 class _PassingError(Exception):
     """What may be over at the next try."""
 
     def __init__(
-        self, told: str, kind: traffic.Fault, remedy: str = START, wait: float = 0.0
+        self,
+        told: str,
+        kind: traffic.Fault,
+        remedy: str = START,
+        wait: float = 0.0,
+        *,
+        silent: bool = False,
     ) -> None:
         super().__init__(told)
         self.kind = kind
         self.remedy = remedy
         self.wait = wait
         """Seconds that the server asks to be left alone."""
+        self.silent = silent
+        """Whether nobody answered."""
 
 
 @dataclass(frozen=True)
@@ -102,24 +121,29 @@ class Client:
             fault = self.fault(request, said, remedy)
             raise TextError(str(fault), texts) if texts else fault
         if reply.broken:
-            raise self.fault(request, f"its answer is no JSON ({reply.broken})", OTHERWISE)
+            raise self.fault(request, f"its answer is no JSON ({reply.broken})")
         return reply
 
     def look(self, path: str) -> Reply:
         """The answer to a GET, whatever it is but for what may pass."""
-        return self._patiently(Request("GET", path, what="what it is"))
+        return self._patiently(Request("GET", path, what="what it is", looks=True))
 
     def fault(self, request: Request, told: str, remedy: str = OTHERWISE) -> ComponentError:
         """One paragraph: which server, which request, what happened, what to do."""
         what = f" ({request.what})" if request.what else ""
         asked = f"{request.method} {request.path}{what}"
-        return ComponentError(f"{self.name} at {self.url}, {asked}: {told}. Way out: {remedy}.")
+        said = content.line(told)
+        return ComponentError(f"{self.name} at {self.url}, {asked}: {said}. Way out: {remedy}.")
 
     def _patiently(self, request: Request) -> Reply:
         import tenacity
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_PassingError),
+            retry=tenacity.retry_if_exception(
+                lambda error: (
+                    isinstance(error, _PassingError) and not (request.looks and error.silent)
+                )
+            ),
             stop=tenacity.stop_after_attempt(self.retries + 1),
             wait=_pause,
             before_sleep=_note,
@@ -129,50 +153,63 @@ class Client:
         try:
             return retrying(self._once, request)
         except _PassingError as error:
-            tries = f" in {self.retries + 1} tries" if self.retries else ""
-            fault = self.fault(request, f"{error}{tries}", error.remedy)
+            made = retrying.statistics["attempt_number"]
+            tries = f" in {made} tries" if made > 1 else ""
+            remedy = START_FIRST if request.looks and error.silent else error.remedy
+            fault = self.fault(request, f"{error}{tries}", remedy)
             if error.__cause__ is None:  # it was a status, not a connection
                 fault = RefusedError(str(fault))
             raise fault from error.__cause__
 
     def _once(self, request: Request) -> Reply:
-        with _passing(self.timeout_s):
+        seconds = LOOK_SECONDS if request.looks else self.timeout_s
+        with _passing(seconds):
             start = time.perf_counter()
-            reply = self._exchanged(request)
+            try:
+                reply = self._exchanged(request, seconds)
+            except content.OversizeError as error:
+                raise self.fault(request, f"its answer is too large ({error})", LARGE) from error
             traffic.add("client_seconds", time.perf_counter() - start)
         traffic.add("requests")
         if reply.status not in PASSING:
             return reply
         words = f", saying {self._words(reply)}" if self._words(reply) else ""
         told, remedy = f"it answered {reply.status}{words}", REMEDIES[reply.status]
-        wait = seconds_to_wait(reply.headers.get("retry-after", ""))
+        wait = waiting.seconds(reply.headers.get("retry-after", ""))
         if wait > LONGEST_PAUSE:
-            told += f", and asks to be left alone for {wait:,.0f} s"
+            told += f", and asks to be left alone for {waiting.in_words(wait)}"
             raise self.fault(request, told, "run again when that is over: what is done is kept")
         raise _PassingError(told, "refused", remedy, wait)
 
-    def _exchanged(self, request: Request) -> Reply:
-        """The answer as it came, within `timeout_s` from the first byte to the last."""
+    def _exchanged(self, request: Request, seconds: float) -> Reply:
+        """The answer as it came, within `seconds` from the first byte to the last."""
         import httpx
 
-        until = time.monotonic() + self.timeout_s
+        from harness.endpoints import wire
+
         zipped = isinstance(request.body, bytes)
         sent = "content" if zipped else "json" if request.method == "POST" else "params"
+        connect = LOOK_CONNECT_SECONDS if request.looks else CONNECT_SECONDS
         asking = _http(self.url).stream(
             request.method,
             self.url + request.path,
             headers=self._headers() | ({"Content-Type": "application/zip"} if zipped else {}),
-            timeout=httpx.Timeout(self.timeout_s, connect=min(CONNECT_SECONDS, self.timeout_s)),
+            timeout=httpx.Timeout(seconds, connect=min(connect, seconds)),
             **{sent: request.body},
         )
-        parts: list[bytes] = []
-        with asking as response:
-            for part in response.iter_bytes():
-                parts.append(part)
-                if time.monotonic() > until:
-                    raise httpx.ReadTimeout("the answer did not end")
+        most = LOOK_BYTES if request.looks else MOST_BYTES
+        with wire.until(seconds), asking as response:
+            fine = response.status_code == 200
+            body, whole = wire.body(response, most if fine else WORDS_BYTES)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, *_parsed(b"".join(parts)))
+        if not fine:
+            return Reply(response.status_code, headers, body.decode("utf-8", errors="replace"))
+        if not whole:
+            raise content.OversizeError(f"more than {most:,} bytes")
+        value, broken = content.parsed(body)
+        if broken:
+            value = body[:WORDS_BYTES].decode("utf-8", errors="replace")
+        return Reply(response.status_code, headers, value, broken)
 
     def _headers(self) -> dict[str, str]:
         token = token_in(self.token_env)
@@ -180,9 +217,10 @@ class Client:
 
     def _words(self, reply: Reply) -> str:
         """The server's own words, in one line and without the token."""
-        words = " ".join(str(reply.content).split())
-        token = token_in(self.token_env)
-        return (words.replace(token, "(the token)") if token else words)[:SHOWN]
+        words, token = str(reply.content), token_in(self.token_env)
+        for secret in {token, json.dumps(token)[1:-1]} - {""}:
+            words = words.replace(secret, "(the token)")
+        return content.line(words, SHOWN)
 
 
 def token_in(variable: str) -> str:
@@ -213,46 +251,32 @@ def _http(url: str) -> httpx.Client:
     """Connections to a server, kept open; proxies of the environment are not for this machine."""
     import httpx
 
+    from harness.endpoints import wire
+
     limits = httpx.Limits(max_keepalive_connections=KEPT, keepalive_expiry=KEPT_SECONDS)
-    made = httpx.Client(trust_env=not is_here(url), limits=limits)
+    made = wire.connections(trust_env=not is_here(url), limits=limits)
     atexit.register(made.close)
     return made
 
 
 @contextmanager
-def _passing(timeout_s: float) -> Iterator[None]:
+def _passing(seconds: float) -> Iterator[None]:
     """Faults of the connection as what may pass."""
     import httpx
 
     try:
         yield
+    except httpx.ConnectTimeout as error:
+        raise _PassingError(
+            "the connection failed (nobody took it)", "late", silent=True
+        ) from error
     except httpx.TimeoutException as error:
-        raise _PassingError(f"no whole answer within {timeout_s:g} s", "late") from error
+        told = f"no whole answer within {seconds:g} s"
+        raise _PassingError(told, "late", silent=True) from error
     except httpx.RequestError as error:
         why = " ".join(str(error).split()) or type(error).__name__
-        raise _PassingError(f"the connection failed ({why})", "broken") from error
-
-
-def _parsed(content: bytes) -> tuple[Any, str]:
-    """JSON, or text and why it is none."""
-    try:
-        return json.loads(content), ""
-    except ValueError as error:  # not UTF-8, or no JSON
-        return content.decode("utf-8", errors="replace"), f"{error}, {len(content):,} bytes"
-
-
-def seconds_to_wait(retry_after: str) -> float:
-    """The header Retry-After, in seconds or as a date of HTTP; 0 where it says neither."""
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        try:
-            until = email.utils.parsedate_to_datetime(retry_after)
-        except ValueError:
-            return 0.0
-        aware = until if until.tzinfo else until.replace(tzinfo=dt.UTC)
-        seconds = (aware - dt.datetime.now(dt.UTC)).total_seconds()
-    return max(seconds, 0.0) if math.isfinite(seconds) else 0.0
+        absent = isinstance(error, httpx.ConnectError)
+        raise _PassingError(f"the connection failed ({why})", "broken", silent=absent) from error
 
 
 def _pause(state: tenacity.RetryCallState) -> float:
@@ -277,12 +301,12 @@ def _note(state: tenacity.RetryCallState) -> None:
     log.debug("try %d: %s; again in %.1f s", state.attempt_number, error, seconds)
 
 
-def report_seconds(reply: Reply, seconds: Callable[[Reply], float]) -> None:
-    """Note what the server says that it took, where it says so and can be understood."""
+def report_seconds(reply: Reply, seconds: Callable[[Reply], float], most: float) -> None:
+    """Note what the server says that it took, where it says so and it can be: at most `most`."""
     try:
         told = seconds(reply)
-    except (LookupError, TypeError, ValueError):
+    except FOREIGN:
         return
-    if math.isfinite(told):
+    if math.isfinite(told) and 0 <= told <= most:
         traffic.add("server_seconds", told)
         stopwatch.told("server", told)

@@ -11,6 +11,10 @@ Told = Mapping[str, Any]
 """What a server said of itself: the answers by the paths that were asked."""
 
 
+FOREIGN = (*(LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError),)
+"""What may come of reading an answer that has another form than was expected."""
+
+
 class WrongServerError(Exception):
     """What a server told shows that it is not the one that was meant."""
 
@@ -72,6 +76,19 @@ def server_timing(reply: Reply) -> float:
             if (name, key) == ("total", "dur"):
                 return float(value) / 1e3
     return math.nan
+
+
+def limit_of(value: Any) -> int | None:
+    """The most texts of one request, as a server tells it: null and 0 say nothing.
+
+    Raises ValueError, TypeError or OverflowError for what is no such number.
+    """
+    if value is None or value == 0:
+        return None
+    count = int(value)
+    if count < 1 or isinstance(value, bool):
+        raise ValueError(f"a limit of {value} texts")
+    return count
 
 
 def no_limit(told: Told) -> int | None:

@@ -14,6 +14,9 @@ from harness.endpoints.dialect import MODEL_LISTS, Asked, Dialect, listed
 LIMIT = 2048
 """Texts of a request, by its schema."""
 
+TOKEN_LIMIT = 64
+"""Texts to encode in one request: ours, for the size of the answers."""
+
 CACHE = "Off unless it was asked for, a cache of vectors on disk (`vector_disk_cache`) answers repeated texts."
 
 
@@ -39,7 +42,7 @@ TOKENS = Dialect(
     read=openai.read,
     about=MODEL_LISTS,
     identify=listed,
-    limit=lambda _: LIMIT,
+    limit=lambda _: TOKEN_LIMIT,
     names_model=True,
     remark=f"Without markers of queries and documents, normalised here. {CACHE}",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def joined(placed: Iterable[Placed], count: int, value: Callable[[Any], Any]) ->
     found: dict[int, Any] = {}
     for index, raw in placed:
         if not isinstance(index, int) or isinstance(index, bool):
-            raise AnswerError(f"an index is {index!r}, no whole number")
+            raise AnswerError(f"an index is {shown(index)}, no whole number")
         if not 0 <= index < count:
             raise AnswerError(f"it has the index {index}, and there were {counted(count, 'text')}")
         if index in found:
@@ -50,11 +51,14 @@ def score(raw: Any) -> float:
     import numpy as np
 
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise AnswerError(f"it gives {_short(raw)} as a score, which is no number")
-    with np.errstate(over="ignore"):
-        kept = float(np.float32(raw))
+        raise AnswerError(f"it gives {shown(raw)} as a score, which is no number")
+    try:
+        with np.errstate(over="ignore"):
+            kept = float(np.float32(float(raw)))
+    except OverflowError:  # a whole number of hundreds of digits
+        kept = float("inf")
     if not np.isfinite(kept):
-        raise AnswerError(f"it gives the score {raw}")
+        raise AnswerError(f"it gives the score {shown(raw)}")
     return kept
 
 
@@ -84,9 +88,11 @@ def _numbers(raw: Any, dimensions: int, wanted: str) -> NDArray[np.float32]:
     import numpy as np
 
     try:
-        found = _decoded(raw) if isinstance(raw, str) else np.array(raw, dtype=np.float64)
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise AnswerError(f"it gives {_short(raw)}, not {wanted}") from error
+        found = _decoded(raw) if isinstance(raw, str) else np.array(raw)
+    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
+        raise AnswerError(f"it gives {shown(raw)}, not {wanted}") from error
+    if found.dtype.kind not in "iuf":
+        raise AnswerError(f"it gives {shown(raw)}, of which a part is no number, not {wanted}")
     if found.ndim != dimensions or not found.size:
         raise AnswerError(f"it gives an array of the shape {found.shape}, not {wanted}")
     with np.errstate(over="ignore"):
@@ -102,6 +108,11 @@ def _decoded(raw: str) -> NDArray[np.float32]:
     return np.frombuffer(base64.b64decode(raw, validate=True), dtype="<f4")
 
 
-def _short(raw: Any) -> str:
-    text = repr(raw)
+def shown(value: Any) -> str:
+    """The beginning of a value, however long or deep it is."""
+    text = _repr.repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+_repr = reprlib.Repr()
+_repr.maxlevel = 3

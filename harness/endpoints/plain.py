@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.endpoints.dialect import Asked, Dialect, Placed, Told, as_named
+from harness.endpoints.dialect import Asked, Dialect, Placed, Told, as_named, limit_of
 
 
 def body(asked: Asked) -> dict[str, Any]:
@@ -41,8 +41,7 @@ LIMITS = ("max_documents",)
 
 def _limit(told: Told) -> int | None:
     info = told.get("/info")
-    limit = info.get("max_documents") if isinstance(info, Mapping) else None
-    return int(limit) if limit else None
+    return limit_of(info.get("max_documents")) if isinstance(info, Mapping) else None
 
 
 RERANK = Dialect(

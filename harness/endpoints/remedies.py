@@ -11,6 +11,10 @@ from harness.words import counted
 
 START = "start the server, or raise `retries` or `timeout_s` if it needs longer"
 
+START_FIRST = "start the server, and run again when it answers"
+
+LARGE = "lower `batch`; else see whether `url`, `dialect` and `model` are right"
+
 REFUSED = "`token_env` must name an environment variable with a token that the server accepts"
 
 REMEDIES: Mapping[int, str] = {

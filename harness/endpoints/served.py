@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from harness.endpoints import client, remedies
+from harness.endpoints import client, content, remedies
 from harness.endpoints.client import Client, Request
-from harness.endpoints.dialect import Asked, Dialect, Placed, Told, WrongServerError
+from harness.endpoints.dialect import FOREIGN, Asked, Dialect, Placed, Told, WrongServerError
 from harness.endpoints.joined import AnswerError, joined
 from harness.errors import ComponentError, ServerError
 from harness.protocols import PLACE, SPEED
@@ -44,7 +44,8 @@ class Server:
     token_env: str = field(default="", metadata=PLACE)
     """The environment variable that holds the token; the token itself is written nowhere."""
     timeout_s: float = field(default=60.0, metadata=SPEED)
-    """For one request, from the first byte sent to the last one received."""
+    """For one request, from the first byte sent to the last one received; before any work, when the
+    server is asked what it is, it has ten seconds."""
     retries: int = field(default=5, metadata=SPEED)
     """More tries after one that failed for what may pass, with doubling pauses."""
     batch: int | None = field(default=None, metadata=SPEED)
@@ -140,7 +141,7 @@ class Server:
         texts = [text for text in (*asked.texts, asked.query) if isinstance(text, str)]
         request = Request(spoken.method, path, spoken.body(asked), what, texts)
         reply = here.ask(request)
-        client.report_seconds(reply, spoken.seconds)
+        client.report_seconds(reply, spoken.seconds, self.timeout_s)
         try:
             return read(_read(spoken, reply.content))
         except AnswerError as error:
@@ -173,7 +174,7 @@ def check_url(url: str) -> None:
 def _read(spoken: Dialect, content: Any) -> list[Placed]:
     try:
         return list(spoken.read(content))
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except FOREIGN as error:
         why = f"{type(error).__name__}: {error}"
         raise AnswerError(f"it has not the form of the dialect ({why})") from error
 
@@ -195,17 +196,21 @@ def _found(asking: Client, spoken: Dialect, model: str) -> Known:
             if reply.status == 401:  # 403 is also said where there is no such path
                 raise asking.fault(Request("GET", path), "it refuses", remedies.REFUSED)
             if reply.status == 200 and path != "/":
+                content.check_plain(reply.content)
                 told[path] = reply.content
-        return Known(told, spoken.identify(told, model), spoken.limit(told))
+        identity = spoken.identify(told, model)
+        if any(len(value) > content.LONGEST for value in identity.values()):
+            raise ValueError(f"its identity has more than {content.LONGEST} characters")
+        return Known(told, identity, spoken.limit(told))
     except ComponentError as error:
         raise ServerError(str(error)) from error
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        why = f"{type(error).__name__}: {error}"
+    except FOREIGN as error:
+        why = content.line(f"{type(error).__name__}: {error}")
         raise ServerError(
             f"{asking.name} at {asking.url} describes itself in a form that the dialect does not "
             f"have ({why}). Way out: {remedies.OTHERWISE}."
         ) from error
     except WrongServerError as error:
-        hint = remedies.doubled(asking.url, spoken.path)
+        said, hint = content.line(str(error)), remedies.doubled(asking.url, spoken.path)
         way_out = f" Way out: {hint}{remedies.OTHERWISE}." if hint else ""
-        raise ServerError(f"{asking.name} at {asking.url}: {error}.{way_out}") from error
+        raise ServerError(f"{asking.name} at {asking.url}: {said}.{way_out}") from error

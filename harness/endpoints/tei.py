@@ -19,6 +19,7 @@ from harness.endpoints.dialect import (
     Told,
     WrongServerError,
     in_order,
+    limit_of,
 )
 
 DEFAULT_LIMIT = 32
@@ -56,7 +57,7 @@ def _identify(told: Told, model: str) -> dict[str, str]:
 
 
 def _limit(told: Told) -> int | None:
-    return int(told.get("/info", {}).get("max_client_batch_size") or DEFAULT_LIMIT)
+    return limit_of(told["/info"].get("max_client_batch_size")) or DEFAULT_LIMIT
 
 
 def _seconds(reply: Reply) -> float:

@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.endpoints.dialect import Asked, Dialect, Placed, Told, WrongServerError, in_order
+from harness.endpoints.dialect import (
+    Asked,
+    Dialect,
+    Placed,
+    Told,
+    WrongServerError,
+    in_order,
+    limit_of,
+)
 
 MODEL = "/v2/models/{model}"
 
@@ -56,7 +64,7 @@ def _identify(told: Told, model: str) -> dict[str, str]:
 
 def _limit(told: Told) -> int | None:
     sizes = (a.get("max_batch_size") for a in told.values() if isinstance(a, Mapping))
-    return next((int(size) for size in sizes if size), None)
+    return next((limit for size in sizes if (limit := limit_of(size))), None)
 
 
 RERANK = Dialect(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from harness.endpoints.client import Client, Request
-from harness.endpoints.dialect import Dialect, Placed, Reply, Told, WrongServerError
+from harness.endpoints.dialect import FOREIGN, Dialect, Placed, Reply, Told, WrongServerError
 from harness.endpoints.joined import AnswerError
 from harness.endpoints.remedies import OTHERWISE
 from harness.errors import ComponentError
@@ -23,6 +23,9 @@ from harness.vespa_application import CLUSTER, PROFILE, SUMMARY
 DEPLOY = "/application/v2/tenant/default/prepareandactivate"
 
 VERSION = "/state/v1/version"
+
+STEPS = 10_000
+"""Requests that clear a schema, at most; each removes documents for some seconds."""
 
 WAIT = 0.5
 """Seconds between two looks at what is not ready yet."""
@@ -127,7 +130,7 @@ def held(client: Client, name: str) -> Held:
 
     def read(content: Any) -> Held:
         root = _whole(content)
-        marks = [hit["fields"]["mark"] for hit in root.get("children", ())]
+        marks = [str(hit["fields"]["mark"]) for hit in root.get("children", ())]
         return Held(int(root["fields"]["totalCount"]), *(marks or [""]))
 
     return _read(client, Request("POST", SEARCH.path, body, f"to count {name}"), read)
@@ -143,21 +146,30 @@ def feed(client: Client, name: str, place: int, fields: Body) -> None:
 
 
 def clear(client: Client, name: str) -> None:
-    """Remove all documents of a schema."""
+    """Remove all documents of a schema; raises ComponentError where that has no end."""
     continuation: dict[str, str] = {}
-    while True:
+    path = f"/document/v1/{CLUSTER}/{name}/docid"
+    for _ in range(STEPS):
         asked = {"selection": "true", "cluster": CLUSTER, **continuation}
-        path = f"/document/v1/{CLUSTER}/{name}/docid"
-        content = client.ask(Request("DELETE", path, asked, "to clear it")).content
-        if "continuation" not in content:
+        request = Request("DELETE", path, asked, "to clear it")
+        ahead = _read(client, request, lambda content: content.get("continuation"))
+        if ahead is None:
             return
-        continuation = {"continuation": content["continuation"]}
+        continuation = {"continuation": str(ahead)}
+    raise client.fault(request, f"it is not done after {STEPS:,} requests")
 
 
 def deploy(client: Client, package: bytes) -> str:
     """Deploy a zipped package by the config server; the path that tells when it is in use."""
     request = Request("POST", DEPLOY, package, "to deploy")
-    return _read(client, request, lambda content: str(urlsplit(content["url"]).path))
+    return _read(client, request, _path)
+
+
+def _path(content: Any) -> str:
+    path = urlsplit(content["url"]).path
+    if not path.startswith("/"):  # behind the server's own url it could name another one
+        raise ValueError(f"{path!r} is no path")
+    return str(path)
 
 
 def in_use(client: Client, path: str) -> bool:
@@ -193,7 +205,7 @@ def _read(client: Client, request: Request, read: Callable[[Any], Value]) -> Val
         return read(content)
     except AnswerError as error:
         raise client.fault(request, f"its answer cannot be used: {error}") from error
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except FOREIGN as error:
         why = f"{type(error).__name__}: {error}"
         told = f"its answer cannot be used: it has not the form of the dialect ({why})"
         raise client.fault(request, told) from error

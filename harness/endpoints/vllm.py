@@ -20,6 +20,10 @@ REMARK = (
 )
 
 
+LIMIT = 64
+"""Texts to encode in one request: ours, for the size of the answers."""
+
+
 def _common(asked: Asked) -> dict[str, Any]:
     salt = {"truncate_prompt_tokens": -1, "cache_salt": uuid.uuid4().hex}
     return salt | ({"use_activation": False} if asked.raw else {})
@@ -79,6 +83,7 @@ TOKENS = Dialect(
     read=_matrices,
     about=MODEL_LISTS,
     identify=listed,
+    limit=lambda _: LIMIT,
     names_model=True,
     remark=REMARK,
 )

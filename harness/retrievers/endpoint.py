@@ -55,8 +55,11 @@ class _Searcher:
     def _read(self, placed: Iterable[Placed]) -> list[Hit]:
         found: dict[int, Hit] = {}
         for place, (score, text) in placed:
-            if not isinstance(place, int) or not 0 <= place < len(self.docs):
-                raise AnswerError(f"it has the document {place!r}, and there are {len(self.docs)}")
+            if type(place) is not int or not 0 <= place < len(self.docs):
+                told = f"it has the document {joined.shown(place)}, and there are {len(self.docs)}"
+                raise AnswerError(told)
+            if not isinstance(text, str):
+                raise AnswerError(f"it gives {joined.shown(text)} as the text of a document")
             if place in found:
                 raise AnswerError(f"it has the document {place} twice")
             doc = self.docs[place]

@@ -266,14 +266,16 @@ class _Index:
     def _read(self, placed: Iterable[Placed]) -> list[Hit]:
         found: dict[int, Hit] = {}
         for place, (score, mark) in placed:
-            if not isinstance(place, int) or place not in self.made.matrices:
+            if type(place) is not int or place not in self.made.matrices:
                 count = len(self.made.matrices)
-                raise AnswerError(f"it has the document {place!r}, and {count} were fed")
+                raise AnswerError(
+                    f"it has the document {joined.shown(place)}, and {count} were fed"
+                )
             if place in found:
                 raise AnswerError(f"it has the document {place} twice")
             if mark != f"{self.mark}/{place}":
                 raise AnswerError(
-                    f"its document {place} bears the mark {mark!r}, and was fed with "
+                    f"its document {place} bears the mark {joined.shown(mark)}, and was fed with "
                     f"'{self.mark}/{place}': something else was fed to the application since"
                 )
             found[place] = Hit(self.docs[place].doc_id, joined.score(score))

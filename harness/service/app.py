@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import hmac
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -21,15 +19,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from harness.files import read_yaml
 from harness.protocols import Reranker
 from harness.service.batches import Batches
-from harness.service.docs import Page
-from harness.service.forms import Cohere, Form, Plain, Tei
-from harness.service.request import GONE, Limits, RefusedError, parsed
+from harness.service.docs import Page, described
+from harness.service.forms import Cohere, Form, form_of
+from harness.service.limits import Limits, Patience
+from harness.service.request import GONE, RefusedError, Wanted, parsed, short
 
-BODY_SECONDS = 30.0
-"""For a request's body to arrive."""
+BODIES = 256 * 2**20
+"""Bytes of bodies inside at once, be they still arriving, unless one alone may have more."""
+
+LARGE = 256 * 2**10
+"""Bytes of a body from which on it is read beside those of others and not before them."""
 
 SKIPPED = 8
 """A body of up to so many times the limit is read to its end before it is refused: a client that is
@@ -45,24 +46,34 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def application(
-    reranker: Reranker, info: Mapping[str, Any], limits: Limits | None = None, token: str = ""
+    reranker: Reranker,
+    info: Mapping[str, Any],
+    limits: Limits | None = None,
+    token: str = "",
+    patience: Patience | None = None,
 ) -> Starlette:
     """The service of a reranker that is loaded; `info` tells what it is, `token` who may ask."""
-    service = _Service(reranker, info, limits or Limits(), token)
+    service = _Service(reranker, info, limits or Limits(), token, patience or Patience())
     routes = [
         Route("/rerank", service.rerank(), methods=["POST"]),
-        Route("/v1/rerank", service.rerank(Cohere()), methods=["POST"]),
-        Route("/v2/rerank", service.rerank(Cohere()), methods=["POST"]),
+        Route("/v1/rerank", service.rerank(Cohere), methods=["POST"]),
+        Route("/v2/rerank", service.rerank(Cohere), methods=["POST"]),
         Route("/info", service.guarded(service.info)),
         Route("/v1/models", service.guarded(service.models)),
         Route("/metrics", service.guarded(service.metrics)),
         Route("/docs", service.docs),
-        Route("/openapi.json", _openapi),
+        Route("/openapi.json", service.openapi),
         Route("/health", _health),
         Route("/ready", _health),
     ]
-    handlers: dict[Any, Any] = {RefusedError: _refusal, HTTPException: _no_route}
-    return Starlette(routes=routes, exception_handlers=handlers, lifespan=service.lifespan)
+    handlers: dict[Any, Any] = {
+        RefusedError: _refusal,
+        HTTPException: _no_route,
+        Exception: _failure,
+    }
+    made = Starlette(routes=routes, exception_handlers=handlers, lifespan=service.lifespan)
+    made.router.redirect_slashes = False  # the header Host would say whereto
+    return made
 
 
 async def _health(_: Request) -> Response:
@@ -70,40 +81,42 @@ async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ready"})
 
 
-async def _openapi(_: Request) -> Response:
-    """The routes and their fields, for programs that make clients."""
-    return JSONResponse(_described())
-
-
-@functools.cache
-def _described() -> Any:
-    return read_yaml(Path(__file__).with_name("openapi.yaml"))
-
-
 async def _refusal(_: Request, error: RefusedError) -> Response:
     return JSONResponse({"error": str(error)}, error.status, error.headers)
 
 
 async def _no_route(request: Request, error: HTTPException) -> Response:
-    told = f"{error.detail}: {request.method} {request.url.path}."
+    told = f"{error.detail}: {request.method} {short(request.scope['path'])}."
     return JSONResponse({"error": told}, error.status_code, error.headers)
+
+
+async def _failure(_: Request, error: Exception) -> Response:
+    """What nobody thought of; uvicorn's log has the rest."""
+    return JSONResponse({"error": f"The service failed ({type(error).__name__})."}, 500)
 
 
 class _Service:
     """What the requests share: the turns of the model, the token, and the counts."""
 
     def __init__(
-        self, reranker: Reranker, info: Mapping[str, Any], limits: Limits, token: str
+        self,
+        reranker: Reranker,
+        info: Mapping[str, Any],
+        limits: Limits,
+        token: str,
+        patience: Patience,
     ) -> None:
         self._batches = Batches(reranker, limits.batch)
         self._limits = limits
         self._token = token
+        self._patience = patience
         self._model = str(info["model"])
         told = {"model_id": self._model, "model_sha": info.get("fingerprint")}  # as TEI has them
         most = {"max_documents": limits.documents, "max_client_batch_size": limits.documents}
         how = {"together": self._batches.together, "limits": limits._asdict()}
         self._info = {**info, **told, **most, **how}
         self._inside = 0
+        self._room = max(BODIES, limits.bytes)
         self._answers: dict[int, int] = {}
 
     @contextlib.asynccontextmanager
@@ -116,8 +129,9 @@ class _Service:
         """The handler, for whoever has the token."""
 
         async def answer(request: Request) -> Response:
-            given = request.headers.get("authorization", "").encode()
-            if self._token and not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+            kind, _, given = request.headers.get("authorization", "").partition(" ")
+            right = hmac.compare_digest(given.strip().encode(), self._token.encode())
+            if self._token and not (right and kind.lower() == "bearer"):
                 told = "This service wants its token, as Authorization: Bearer TOKEN."
                 raise RefusedError(401, told, {"WWW-Authenticate": "Bearer"})
             return await handler(request)
@@ -135,8 +149,13 @@ class _Service:
 
     async def docs(self, request: Request) -> Response:
         """The routes and their fields, for people."""
-        page = Page(_described(), str(request.base_url).rstrip("/"), bool(self._token)).html()
+        url = str(request.base_url).rstrip("/")
+        page = Page(described(self._limits), url, bool(self._token)).html()
         return HTMLResponse(page, headers=PAGE_HEADERS)
+
+    async def openapi(self, _: Request) -> Response:
+        """The routes and their fields, for programs that make clients."""
+        return JSONResponse(described(self._limits))
 
     async def metrics(self, _: Request) -> Response:
         """Counts in the text format of Prometheus."""
@@ -148,7 +167,7 @@ class _Service:
         text = "".join(f"{line}\n" for line in lines)
         return Response(text, media_type="text/plain; version=0.0.4")
 
-    def rerank(self, form: Form | None = None) -> Handler:
+    def rerank(self, form: type[Form] | None = None) -> Handler:
         """Answers by a contract; without one by that which the fields of the request belong to."""
 
         async def answer(request: Request) -> Response:
@@ -165,52 +184,81 @@ class _Service:
     def _count(self, status: int) -> None:
         self._answers[status] = self._answers.get(status, 0) + 1
 
-    async def _ranking(self, request: Request, form: Form | None) -> Response:
+    async def _ranking(self, request: Request, form: type[Form] | None) -> Response:
         begun = time.perf_counter()
-        with self._admitted():
-            content = parsed(await _body(request, self._limits.bytes))
-            spoken = form or (Tei() if "texts" in content else Plain())
-            asked = spoken.read(content, self._model, self._limits)
-            scored = await self._batches.scored(asked, request.is_disconnected)
-            answer = spoken.answer(content, asked, scored.scores)
+        self._check_room()
+        with self._arriving() as body:
+            await self._receive(request, body)
+            with self._admitted():
+                if len(body) > LARGE:
+                    spoken, asked = await asyncio.to_thread(self._read, body, form)
+                else:
+                    spoken, asked = self._read(body, form)
+                scored = await self._batches.scored(asked, request.is_disconnected)
+                answer = spoken.answer(asked, scored.scores)
         now = time.perf_counter()
         spent = {"queue": scored.started - begun, "score": scored.seconds, "total": now - begun}
         timing = ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in spent.items())
-        ignored = [name for name in spoken.ignored if content.get(name) is not None]
+        ignored = [name for name in spoken.ignored if getattr(spoken, name) is not None]
         told = {"Ignored-Fields": ", ".join(ignored)} if ignored else {}
         return JSONResponse(answer, headers={"Server-Timing": timing, **told})
 
+    def _read(self, body: bytearray, form: type[Form] | None) -> tuple[Form, Wanted]:
+        spoken: Form = parsed(body, form or form_of(body), self._limits)
+        return spoken, spoken.read(self._model, self._limits)
+
+    def _check_room(self) -> None:
+        """Refuse with 503 where as many are inside as may be."""
+        if self._inside >= self._limits.requests:
+            raise self._full(f"{self._inside} requests are inside and no more are taken")
+
+    def _full(self, told: str) -> RefusedError:
+        wait = min(max(math.ceil(self._batches.last_seconds), 1), LONGEST_WAIT)
+        return RefusedError(503, f"{told}: ask again in {wait} s.", {"Retry-After": str(wait)})
+
     @contextlib.contextmanager
     def _admitted(self) -> Iterator[None]:
-        """A place inside while it is open; refuses with 503 where all are taken."""
-        if self._inside >= self._limits.requests:
-            wait = min(max(math.ceil(self._batches.last_seconds), 1), LONGEST_WAIT)
-            told = (
-                f"{self._inside} requests are inside and no more are taken: ask again in {wait} s."
-            )
-            raise RefusedError(503, told, {"Retry-After": str(wait)})
+        """A place inside while it is open, for a request that is there as a whole."""
+        self._check_room()
         self._inside += 1
         try:
             yield
         finally:
             self._inside -= 1
 
+    @contextlib.contextmanager
+    def _arriving(self) -> Iterator[bytearray]:
+        """A body, whose bytes count against the room of all while it is open."""
+        body = bytearray()
+        try:
+            yield body
+        finally:
+            self._room += len(body)
 
-async def _body(request: Request, most: int) -> bytes:
-    """The body of a request; refuses with 413 a larger one than `most`, with 408 a slow one."""
-    body, size = bytearray(), 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.stream():
-                size += len(part)
-                if size <= most:
-                    body += part
-                elif size > SKIPPED * most:
-                    break
-    except TimeoutError:
-        raise RefusedError(408, f"The body did not arrive within {BODY_SECONDS:g} s.") from None
-    except ClientDisconnect:
-        raise RefusedError(GONE, "The sender left.") from None
-    if size > most:
-        raise RefusedError(413, f"The body has more than the {most:,} bytes that are taken.")
-    return bytes(body)
+    async def _receive(self, request: Request, body: bytearray) -> None:
+        """Fill a body; refuses with 413 one that is too large, with 408 one that is too slow."""
+        size, most, patience = 0, self._limits.bytes, self._patience
+        now = asyncio.get_running_loop().time
+        end = now() + patience.body
+        try:
+            async with asyncio.timeout_at(min(end, now() + patience.part)) as limit:
+                async for part in request.stream():
+                    limit.reschedule(min(end, now() + patience.part))
+                    size += len(part)
+                    if size <= most:
+                        self._take(part, body)
+                    elif size > SKIPPED * most:
+                        break
+        except TimeoutError:
+            told = f"The body did not arrive: each part has {patience.part:g} s, the whole {patience.body:g} s."
+            raise RefusedError(408, told, {"Connection": "close"}) from None
+        except ClientDisconnect:
+            raise RefusedError(GONE, "The sender left.") from None
+        if size > most:
+            raise RefusedError(413, f"The body has more than the {most:,} bytes that are taken.")
+
+    def _take(self, part: bytes, body: bytearray) -> None:
+        if len(part) > self._room:
+            raise self._full("The bodies of other requests leave no room for this one")
+        self._room -= len(part)
+        body += part

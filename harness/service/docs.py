@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
+
+from harness.files import read_yaml
+from harness.service.limits import Limits
+
+
+@functools.cache
+def described(limits: Limits) -> Any:
+    """openapi.yaml with the numbers of `limits` in the place of their names."""
+    return _filled(read_yaml(Path(__file__).with_name("openapi.yaml")), limits)
+
+
+def _filled(value: Any, limits: Limits) -> Any:
+    if isinstance(value, list):
+        return [_filled(one, limits) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: getattr(limits, one) if key in ("maxItems", "maxLength") else _filled(one, limits)
+        for key, one in value.items()
+    }
 
 
 class Field(NamedTuple):

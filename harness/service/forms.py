@@ -6,44 +6,46 @@ reranker's own in all of them, never squeezed through a sigmoid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
-from harness.service.request import Limits, RefusedError, Wanted, check_keys, short, wanted
+import msgspec
+
+from harness.service.limits import Limits
+from harness.service.request import Document, RefusedError, Wanted, short, wanted
 
 
 class Form(Protocol):
-    """One contract: how a request is read, and how its answer is written."""
+    """One contract: the fields of a request, what they ask for, and how the answer is written."""
 
-    known: ClassVar[Sequence[str]]
-    """The keys that a request may have."""
     ignored: ClassVar[Sequence[str]]
-    """Those of them that change nothing here, though clients send them; the answer tells which came."""
+    """Fields that change nothing here, though clients send them; the answer tells which came."""
 
-    def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
+    def read(self, model: str, limits: Limits) -> Wanted:
         """What is asked for of `model`; raises RefusedError."""
         ...
 
-    def answer(self, content: Mapping[str, Any], asked: Wanted, scores: Sequence[float]) -> Any:
+    def answer(self, asked: Wanted, scores: Sequence[float]) -> Any:
         """The JSON of the answer, best first."""
         ...
 
 
-class Plain:
+class Plain(msgspec.Struct, forbid_unknown_fields=True):
     """{query, documents, top_n}, answered with {results: [{index, score, id}]}."""
 
-    known: ClassVar[Sequence[str]] = ("query", "documents", "top_n")
     ignored: ClassVar[Sequence[str]] = ()
 
-    def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
+    query: str
+    documents: list[str | Document]
+    top_n: int | float | None = None
+
+    def read(self, model: str, limits: Limits) -> Wanted:
         """Documents are strings, or objects with text and id."""
         del model
-        check_keys(content, self.known, ("query", "documents"))
-        return wanted(content, limits)
+        return wanted(self.query, self.documents, self.top_n, limits)
 
-    def answer(self, content: Mapping[str, Any], asked: Wanted, scores: Sequence[float]) -> Any:
+    def answer(self, asked: Wanted, scores: Sequence[float]) -> Any:
         """With the ids that documents came with, where all had one."""
-        del content
         results: list[dict[str, Any]] = [
             {"index": place, "score": scores[place]}
             | ({"id": asked.docs[place].doc_id} if asked.named else {})
@@ -52,7 +54,7 @@ class Plain:
         return {"results": results}
 
 
-class Cohere:
+class Cohere(msgspec.Struct, forbid_unknown_fields=True):
     """{model, query, documents, top_n, return_documents}, as Cohere and Jina have it.
 
     Optional fields of Cohere's v1 and v2 that clients such as LangChain's send unasked are ignored:
@@ -62,58 +64,74 @@ class Cohere:
     ignored: ClassVar[Sequence[str]] = (
         *("max_tokens_per_doc", "max_chunks_per_doc", "rank_fields", "priority"),
     )
-    known: ClassVar[Sequence[str]] = (
-        *("model", "query", "documents", "top_n", "return_documents"),
-        *ignored,
-    )
 
-    def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
-        """The model may be left out; one of another name is refused."""
-        check_keys(content, self.known, ("query", "documents"))
-        if content.get("model") not in (None, "", model):
-            told = f"There is no model {short(content['model'])}, but {model!r}"
-            raise RefusedError(404, told)
-        return wanted(content, limits, clamp=True)
+    query: str
+    documents: list[str | Document]
+    model: str | None = None
+    """May be left out; one of another name is refused."""
+    top_n: int | float | None = None
+    return_documents: bool | None = None
+    max_tokens_per_doc: float | None = None
+    max_chunks_per_doc: float | None = None
+    rank_fields: list[str] | None = None
+    priority: float | None = None
 
-    def answer(self, content: Mapping[str, Any], asked: Wanted, scores: Sequence[float]) -> Any:
+    def read(self, model: str, limits: Limits) -> Wanted:
+        """Documents are strings, or objects with text and id; the ids change nothing but ties."""
+        if self.model not in (None, "", model):
+            raise RefusedError(404, f"There is no model {short(str(self.model))}, but {model!r}")
+        return wanted(self.query, self.documents, self.top_n, limits)
+
+    def answer(self, asked: Wanted, scores: Sequence[float]) -> Any:
         """{results: [{index, relevance_score}]}, the documents in it if they are asked for."""
         results: list[dict[str, Any]] = [
             {"index": place, "relevance_score": scores[place]}
-            | (
-                {"document": {"text": asked.docs[place].text}}
-                if content.get("return_documents")
-                else {}
-            )
+            | ({"document": {"text": asked.docs[place].text}} if self.return_documents else {})
             for place in asked.order(scores)
         ]
         return {"results": results}
 
 
-class Tei:
+class Tei(msgspec.Struct, forbid_unknown_fields=True):
     """{query, texts, raw_scores, return_text}, answered with [{index, score}]."""
 
-    known: ClassVar[Sequence[str]] = (
-        "query",
-        "texts",
-        "raw_scores",
-        "return_text",
-        "truncate",
-        "truncation_direction",
-    )
     ignored: ClassVar[Sequence[str]] = ("truncate", "truncation_direction")
 
-    def read(self, content: Mapping[str, Any], model: str, limits: Limits) -> Wanted:
+    query: str
+    texts: list[str]
+    raw_scores: bool | None = None
+    return_text: bool | None = None
+    truncate: bool | None = None
+    truncation_direction: str | None = None
+
+    def read(self, model: str, limits: Limits) -> Wanted:
         """Refused without `raw_scores: true`: a sigmoid is not for every reranker's scores."""
         del model
-        check_keys(content, self.known, ("query", "texts"))
-        if content.get("raw_scores") is not True:
+        if self.raw_scores is not True:
             raise RefusedError(422, "Only raw scores are given here: say raw_scores: true.")
-        return wanted(content, limits, documents="texts")
+        return wanted(self.query, self.texts, None, limits, name="texts")
 
-    def answer(self, content: Mapping[str, Any], asked: Wanted, scores: Sequence[float]) -> Any:
+    def answer(self, asked: Wanted, scores: Sequence[float]) -> Any:
         """A bare list."""
         return [
             {"index": place, "score": scores[place]}
-            | ({"text": asked.docs[place].text} if content.get("return_text") else {})
+            | ({"text": asked.docs[place].text} if self.return_text else {})
             for place in asked.order(scores)
         ]
+
+
+class _Keys(msgspec.Struct):
+    """Which contract a body without a route of its own belongs to."""
+
+    texts: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def form_of(body: bytes | bytearray) -> type[Plain | Tei]:
+    """The contract that the fields of a body belong to; of what is none, Plain, which refuses it."""
+    if b'"texts"' not in body:
+        return Plain
+    try:
+        told = msgspec.json.decode(body, type=_Keys)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Plain
+    return Plain if told.texts is msgspec.UNSET else Tei

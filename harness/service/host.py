@@ -16,20 +16,17 @@ from harness.keys import component_key, identities
 from harness.plan import has_random_weights, make_plan, models_of
 from harness.protocols import Preparable, Reranker
 from harness.provenance import provenance
-from harness.service.request import Limits
+from harness.service.limits import Limits, Patience
 from harness.settings import Experiment, System
 from harness.training import Training
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-NEEDS: Mapping[str, str] = {"starlette": "serve", "uvicorn": "serve"}
+NEEDS: Mapping[str, str] = dict.fromkeys(("msgspec", "starlette", "uvicorn"), "serve")
 
-DRAIN_SECONDS = 60
-"""For the requests inside to be answered once the service is asked to stop."""
-
-KEEP_ALIVE_SECONDS = 75
-"""That a connection is kept between requests; a benchmark asks others meanwhile."""
+BACKLOG = 1024
+"""Connections that wait until they are let in."""
 
 WARM_QUERY = Query("warm-up", "how long does a warm-up take")
 WARM_DOCS = [Doc("short", "It takes a moment."), Doc("long", "It takes a moment longer. " * 40)]
@@ -141,38 +138,30 @@ def url(here: socket.socket) -> str:
     return f"http://[{host}]:{port}" if here.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
-def run(application: Starlette, here: socket.socket, ready: Callable[[], None]) -> int:
+def run(
+    application: Starlette,
+    here: socket.socket,
+    ready: Callable[[], None],
+    connections: int,
+    patience: Patience | None = None,
+) -> int:
     """Answer until SIGTERM or SIGINT, and then what is inside; the number of requests.
 
-    `ready` is called when requests are answered. A second SIGINT lets nobody but those that
-    are being scored finish. Raises ServerError if another process took the port meanwhile.
+    `ready` is called when requests are answered, of up to so many `connections` at once. A second
+    SIGINT lets nobody but those that are being scored finish. Raises ServerError if another process
+    took the port meanwhile, or no file can be opened any more.
     """
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            ready()
+    from harness.service.door import Server
 
     with _telling(*here.getsockname()[:2]):
-        here.listen()
-    config = uvicorn.Config(
-        application,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        ws="none",
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    server = Server(config)
+        here.listen(BACKLOG)
+    server = Server(application, here, ready, connections, patience or Patience())
     # uvicorn raises the signal that stopped it once more, and then it has done its work.
     before = {
         one: signal.signal(one, server.handle_exit) for one in (signal.SIGTERM, signal.SIGINT)
     }
     try:
-        server.run(sockets=[here])
+        server.run()
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
-from harness.arguments import SERVE_LIMITS
+import msgspec
+
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
 from harness.registry import did_you_mean
+from harness.service.limits import Limits
 
 GONE = 499
 """The status of a request whose sender left before it was answered; nobody reads it."""
@@ -17,30 +19,29 @@ GONE = 499
 SHOWN = 40
 """Characters of a wrong value that a message repeats."""
 
+STRINGS = 64
+"""In a body beside those of its documents, at most: the keys and values of a contract."""
 
-class Limits(NamedTuple):
-    """What a service takes on; more is refused."""
-
-    documents: int = SERVE_LIMITS["documents"][0]
-    """Documents a request."""
-    characters: int = SERVE_LIMITS["characters"][0]
-    """Of the query, and of each document."""
-    bytes: int = SERVE_LIMITS["bytes"][0]
-    """Of a request's body."""
-    requests: int = SERVE_LIMITS["requests"][0]
-    """Requests inside at once: read, waiting for their turn, or scored."""
-    batch: int = SERVE_LIMITS["batch"][0]
-    """Documents that are scored at once, if they come from several requests."""
+UNKNOWN = re.compile(r"^Object contains unknown field `(.*)`", re.DOTALL)
+PLACE = re.compile(r"^(.*) - at `\$\.?(.*)`$", re.DOTALL)
+"""How the parser says which key it does not know, and where a fault is."""
 
 
 class RefusedError(Exception):
     """A request that gets no ranking; the message is one sentence for whoever sent it."""
 
-    def __init__(self, status: int, told: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, status: int, told: str, headers: dict[str, str] | None = None) -> None:
         """`status` is that of HTTP; `headers` go with the answer."""
         super().__init__(told)
         self.status = status
         self.headers = headers or {}
+
+
+class Document(msgspec.Struct, forbid_unknown_fields=True):
+    """A document that is more than its text."""
+
+    text: str
+    id: str | None = None
 
 
 class Wanted(NamedTuple):
@@ -63,86 +64,92 @@ class Wanted(NamedTuple):
         return best[: self.top_n]
 
 
-def parsed(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body; refuses with 400 what is no JSON, with 422 what is no object."""
+Body = TypeVar("Body")
+
+
+def parsed(body: bytes | bytearray, kind: type[Body], limits: Limits) -> Body:
+    """A body as `kind`, a Struct, has it, without ever building what does not fit there.
+
+    Refuses with 400 what is no JSON, with 422 what has other keys, types or values.
+    """
+    _check_strings(body, limits.documents)
     try:
-        content = json.loads(body, parse_constant=_no_number)
+        return msgspec.json.decode(body, type=kind)
     except RecursionError:
         raise RefusedError(400, "The body is nested too deeply.") from None
-    except ValueError as error:  # not UTF-8, or no JSON
+    except msgspec.ValidationError as error:
+        raise RefusedError(422, _sentence(str(error), kind)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RefusedError(400, f"The body is no JSON: {error}.") from None
-    if not isinstance(content, dict):
-        _refuse("The body", "an object", content)
-    return content
 
 
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+def _check_strings(body: bytes | bytearray, documents: int) -> None:
+    """Refuse with 422, before it is read, a body of more strings than its documents can have.
+
+    A document has up to four, with its keys, and one in `rank_fields`. Every string has one or two
+    quotation marks without a backslash before them, and none inside.
+    """
+    bare = body.count(b'"') - body.count(b'\\"')
+    if bare > 2 * (5 * documents + STRINGS):
+        told = f"The body has more strings than {documents:,} documents can have"
+        raise RefusedError(422, f"{told}: send them in several requests.")
 
 
-def check_keys(
-    content: Mapping[str, Any], known: Sequence[str], needed: Sequence[str], name: str = "The body"
-) -> None:
-    """Refuse an object with a key that is not known, or without one that is needed."""
-    for key in content:
-        if key not in known:
-            hint = did_you_mean(key, known)
-            raise RefusedError(422, f"{name} has the unknown key {short(key)}{hint}")
-    for key in needed:
-        if key not in content:
-            raise RefusedError(422, f"{name} lacks the key {key!r}.")
+def _sentence(said: str, kind: type) -> str:
+    """What the parser said of a body, with the place of the fault first."""
+    what, place = found.groups() if (found := PLACE.match(said)) else (said, "")
+    name = place or "The body"
+    if unknown := UNKNOWN.match(what):
+        known = [field.name for field in msgspec.structs.fields(Document if place else kind)]
+        key = unknown[1]
+        return f"{name} has the unknown key {short(key)}{did_you_mean(key, known)}"
+    return f"{name}: {what[:1].lower()}{what[1:]}."
 
 
 def wanted(
-    content: Mapping[str, Any], limits: Limits, documents: str = "documents", clamp: bool = False
+    query: str,
+    documents: Sequence[str | Document],
+    top_n: float | None,
+    limits: Limits,
+    *,
+    name: str = "documents",
 ) -> Wanted:
-    """What is asked for, with the documents under the key `documents`.
+    """What is asked for, with the documents that came under the key `name`.
 
-    `clamp`: a `top_n` above the number of documents means all of them. Refuses with 422 whatever is
-    of a wrong type, empty, doubled or above a limit.
+    A `top_n` above their number means all of them. Refuses with 422 whatever is empty, doubled or
+    above a limit.
     """
-    query = _text(content["query"], "query", limits)
+    _check_length(query, "query", limits)
     if not query.strip():
         raise RefusedError(422, "query must not be empty.")
-    listed = content[documents]
-    if not isinstance(listed, list):
-        _refuse(documents, "a list", listed)
-    if not listed:
-        raise RefusedError(422, f"{documents} must not be empty.")
-    if len(listed) > limits.documents:
-        told = f"{documents} holds {len(listed):,} documents, and at most {limits.documents:,} "
+    if not documents:
+        raise RefusedError(422, f"{name} must not be empty.")
+    if len(documents) > limits.documents:
+        told = f"{name} holds {len(documents):,} documents, and at most {limits.documents:,} "
         raise RefusedError(422, f"{told}are taken: send them in several requests.")
-    docs = [_doc(raw, f"{documents}[{i}]", str(i), limits) for i, raw in enumerate(listed)]
-    named = all(isinstance(raw, dict) and raw.get("id") is not None for raw in listed)
+    docs = [_doc(raw, f"{name}[{i}]", str(i), limits) for i, raw in enumerate(documents)]
+    named = all(isinstance(raw, Document) and raw.id is not None for raw in documents)
     if named:
-        _check_distinct([doc.doc_id for doc in docs], documents)
-    return Wanted(Query("", query), docs, named, _top_n(content.get("top_n"), len(docs), clamp))
+        _check_distinct([doc.doc_id for doc in docs], name)
+    if top_n is not None and (top_n < 1 or top_n % 1):  # 2.0 is whole, to JSON Schema too
+        raise RefusedError(422, "top_n must be a whole number above 0.")
+    best = len(docs) if top_n is None else int(min(top_n, len(docs)))
+    return Wanted(Query("", query), docs, named, best)
 
 
-def _doc(raw: Any, name: str, place: str, limits: Limits) -> Doc:
+def _doc(raw: str | Document, name: str, place: str, limits: Limits) -> Doc:
     if isinstance(raw, str):
-        return Doc(place, _text(raw, name, limits))
-    if not isinstance(raw, dict):
-        _refuse(name, "a string or an object with id and text", raw)
-    check_keys(raw, ("id", "text"), ("text",), name)
-    given = raw.get("id")
-    doc_id = place if given is None else _text(given, f"{name}.id", limits)
-    return Doc(doc_id, _text(raw["text"], f"{name}.text", limits))
+        _check_length(raw, name, limits)
+        return Doc(place, raw)
+    _check_length(raw.text, f"{name}.text", limits)
+    _check_length(raw.id or "", f"{name}.id", limits)
+    return Doc(place if raw.id is None else raw.id, raw.text)
 
 
-def _text(value: Any, name: str, limits: Limits) -> str:
-    if not isinstance(value, str):
-        _refuse(name, "a string", value)
+def _check_length(value: str, name: str, limits: Limits) -> None:
     if len(value) > limits.characters:
         told = f"{name} has {len(value):,} characters, and at most {limits.characters:,} are taken"
         raise RefusedError(422, f"{told}.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise RefusedError(
-            422, f"{name} holds half of a surrogate pair, which is no text."
-        ) from None
-    return value
 
 
 def _check_distinct(ids: Sequence[str], documents: str) -> None:
@@ -153,26 +160,7 @@ def _check_distinct(ids: Sequence[str], documents: str) -> None:
             raise RefusedError(422, f"{both} have the same id {short(doc_id)}.")
 
 
-def _top_n(value: Any, count: int, clamp: bool) -> int:
-    if value is None:
-        return count
-    if not isinstance(value, int) or isinstance(value, bool):
-        _refuse("top_n", "a whole number", value)
-    if value < 1 or (value > count and not clamp):
-        raise RefusedError(
-            422, f"top_n must be from 1 to the {count:,} documents, not {short(value)}."
-        )
-    return min(value, count)
-
-
-def _refuse(name: str, kind: str, value: Any) -> NoReturn:
-    raise RefusedError(422, f"{name} must be {kind}, not {short(value)}.")
-
-
-def short(value: Any) -> str:
-    """A value as JSON has it, or the beginning of a long one."""
-    try:
-        text = json.dumps(value, ensure_ascii=True)
-    except (ValueError, RecursionError):
-        text = type(value).__name__
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+def short(text: str) -> str:
+    """A text as JSON has it, or the beginning of a long one."""
+    quoted = msgspec.json.encode(text[: 2 * SHOWN]).decode("ascii", "backslashreplace")
+    return quoted if len(quoted) <= SHOWN else f"{quoted[: SHOWN - 3]}..."

@@ -14,8 +14,7 @@ from contract_server import MODEL, Answer, ContractServer, score, texts
 
 from harness import stopwatch, traffic
 from harness.data import Doc
-from harness.endpoints import client
-from harness.endpoints.client import seconds_to_wait
+from harness.endpoints import client, waiting
 from harness.errors import ComponentError, ServerError
 from harness.rerankers.endpoint import Endpoint
 
@@ -80,12 +79,12 @@ def test_nobody_waits_for_an_hour(
 
 @pytest.mark.parametrize("told", ["", "soon", "-5", "nan", "inf", date(-60), "Mon, 99 Foo 2026"])
 def test_a_wait_that_says_nothing_is_none(told: str) -> None:
-    assert seconds_to_wait(told) == 0
+    assert waiting.seconds(told) == 0
 
 
 def test_dates_without_a_zone_are_utc() -> None:
     ahead = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30)
-    assert seconds_to_wait(f"{ahead:%a, %d %b %Y %H:%M:%S} -0000") == pytest.approx(30, abs=2)
+    assert waiting.seconds(f"{ahead:%a, %d %b %Y %H:%M:%S} -0000") == pytest.approx(30, abs=2)
 
 
 def test_requests_retries_and_seconds_are_counted(

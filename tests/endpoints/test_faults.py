@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contract_server import Answer, ContractServer, CutError, texts
-from spoken import CASES, Case
+from spoken import CASES, Case, same
 
 from harness.errors import ComponentError
 
@@ -264,12 +264,6 @@ def test_fault(server: ContractServer, case: Case, name: str) -> None:
         assert "\n" not in told
         assert len(told) < 700
     assert len(server.work) == fault.tries
-
-
-def same(ours: list[Any], expected: list[Any]) -> None:
-    assert len(ours) == len(expected)
-    for one, other in zip(ours, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -197,7 +197,7 @@ def test_an_answer_is_joined_once(monkeypatch: pytest.MonkeyPatch) -> None:
     class Response:
         status_code, headers = 200, {"X": "1"}
 
-        def iter_bytes(self) -> Iterator[bytes]:
+        def iter_raw(self) -> Iterator[bytes]:
             yield from map(Part, (b"[1,", b" 2,", b" 3]"))
 
     class Http:

