@@ -5,6 +5,7 @@ They are named in experiments as `use: fakes:WordOverlap`.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import time
@@ -325,6 +326,16 @@ class HangingLate:
     def prepare(self, docs: Sequence[Doc]) -> Hanging:
         matrices = self.encoder.encode_doc_tokens([doc.text for doc in docs])
         return _HangingOver(self.noted, token_index.mapped(token_index.build(matrices, "int8")))
+
+
+@dataclass(frozen=True)
+class Chatting:
+    """A reranker whose library says good-bye."""
+
+    def score(self, query: str, docs: Sequence[Doc]) -> list[float]:
+        del query
+        atexit.register(print, "Good bye!")
+        return [0.0 for _ in docs]
 
 
 @dataclass(frozen=True)

@@ -267,9 +267,8 @@ def _passing(seconds: float) -> Iterator[None]:
     try:
         yield
     except httpx.ConnectTimeout as error:
-        raise _PassingError(
-            "the connection failed (nobody took it)", "late", silent=True
-        ) from error
+        told = f"the connection failed ({error})"
+        raise _PassingError(told, "late", silent=True) from error
     except httpx.TimeoutException as error:
         told = f"no whole answer within {seconds:g} s"
         raise _PassingError(told, "late", silent=True) from error

@@ -8,7 +8,10 @@ this process.
 from __future__ import annotations
 
 import math
+import queue
+import socket
 import ssl
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -85,7 +88,40 @@ class _Backend(httpcore.SyncBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any
     ) -> httpcore.NetworkStream:
-        return _Stream(super().connect_tcp(host, port, _left(timeout), *args, **kwargs))
+        """A connection to one of the addresses of a name, all of which share the time."""
+        left = _left(timeout)
+        end = math.inf if left is None else time.monotonic() + left
+        fault: Exception = httpcore.ConnectTimeout(f"no address of {host} answered")
+        for address in _addresses(host, port, left):
+            left = None if end == math.inf else end - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            try:
+                return _Stream(super().connect_tcp(address, port, left, *args, **kwargs))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                fault = error
+        raise fault
+
+
+def _addresses(host: str, port: int, seconds: float | None) -> list[str]:
+    """What a name stands for; the system itself has no limit of time for that."""
+    found: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            told = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.put([str(address[0]) for *_, address in told])
+        except (OSError, UnicodeError) as error:
+            found.put(error)
+
+    threading.Thread(target=look_up, daemon=True).start()
+    try:
+        addresses = found.get(timeout=seconds)
+    except queue.Empty:
+        raise httpcore.ConnectTimeout(f"nobody knows the address of {host}") from None
+    if isinstance(addresses, Exception):
+        raise httpcore.ConnectError(str(addresses)) from addresses
+    return addresses
 
 
 class _Stream(httpcore.NetworkStream):

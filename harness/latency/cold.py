@@ -87,7 +87,14 @@ def start(
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         killed = " (killed, as for want of memory)" if done.returncode == -9 else ""
         raise ComponentError(f"A process of its own ended with {done.returncode}{killed}: {last}")
-    found: list[dict[str, float]] = json.loads(done.stdout.strip().splitlines()[-1])
+    last = (done.stdout.strip().splitlines() or ["nothing"])[-1]
+    try:
+        found: list[dict[str, float]] = json.loads(last)
+    except (ValueError, RecursionError):
+        raise ComponentError(
+            f"A process of its own did not say what it measured, but last {last[:80]!r}. Way out: see "
+            "that nothing in it prints when it ends, or start none (`latency.starts: 0`)."
+        ) from None
     return found
 
 

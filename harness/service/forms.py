@@ -80,6 +80,8 @@ class Cohere(msgspec.Struct, forbid_unknown_fields=True):
         """Documents are strings, or objects with text and id; the ids change nothing but ties."""
         if self.model not in (None, "", model):
             raise RefusedError(404, f"There is no model {short(str(self.model))}, but {model!r}")
+        if len(self.rank_fields or ()) > limits.documents:
+            raise RefusedError(422, f"rank_fields has more than {limits.documents:,} names.")
         return wanted(self.query, self.documents, self.top_n, limits)
 
     def answer(self, asked: Wanted, scores: Sequence[float]) -> Any:

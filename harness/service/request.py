@@ -22,6 +22,9 @@ SHOWN = 40
 STRINGS = 64
 """In a body beside those of its documents, at most: the keys and values of a contract."""
 
+BLANKS = " \t\n\v\f\r"
+"""What a query must have more than; of other blanks the schema's readers have other opinions."""
+
 UNKNOWN = re.compile(r"^Object contains unknown field `(.*)`", re.DOTALL)
 PLACE = re.compile(r"^(.*) - at `\$\.?(.*)`$", re.DOTALL)
 """How the parser says which key it does not know, and where a fault is."""
@@ -120,7 +123,7 @@ def wanted(
     above a limit.
     """
     _check_length(query, "query", limits)
-    if not query.strip():
+    if not query.strip(BLANKS):
         raise RefusedError(422, "query must not be empty.")
     if not documents:
         raise RefusedError(422, f"{name} must not be empty.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import socket
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -210,6 +211,34 @@ def test_who_does_not_answer_is_told_at_once(
         with pytest.raises(ServerError, match=r"no whole answer within 0.3 s\. Way out: start"):
             asked.identity()
     assert pauses == []
+
+
+def test_a_name_that_nobody_knows_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may ask for the address of a name for half a minute."""
+    monkeypatch.setattr(client, "LOOK_CONNECT_SECONDS", 0.2)
+    ended = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ended.wait(60) and [])
+    asked = Endpoint(dialect="plain", url="http://host.test", retries=5)
+    try:
+        with pytest.raises(ServerError, match=r"\(nobody knows the address of host.test\)"):
+            asked.identity()
+    finally:
+        ended.set()
+
+
+def test_a_name_of_several_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `localhost` has them, though a server listens at one only."""
+    known = socket.getaddrinfo
+
+    def look_up(host: str, *asked: Any, **named: Any) -> Any:
+        names = ("127.0.0.2", "127.0.0.1") if host == "localhost" else (host,)
+        return [address for name in names for address in known(name, *asked, **named)]
+
+    monkeypatch.setattr("harness.endpoints.wire.socket.getaddrinfo", look_up)
+    with raw_server.doing(answering(whole(GOOD))) as url:
+        named = url.replace("127.0.0.1", "localhost")
+        asked = Endpoint(dialect="plain", url=named, timeout_s=20, retries=0)
+        assert asked.score("apple", DOCS) == [2.0, 1.0]
 
 
 def test_a_server_that_is_starting_is_waited_for(

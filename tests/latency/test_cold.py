@@ -52,6 +52,11 @@ def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
         start(CrossEncoder(str(tmp_path / "nowhere")), "rerank")
 
 
+def test_a_process_that_says_something_else_is_told() -> None:
+    with pytest.raises(ComponentError, match=r"but last 'Good bye!'.*latency\.starts: 0"):
+        start(fakes.Chatting(), "rerank")
+
+
 def test_a_process_that_hangs_is_ended_and_told(tmp_path: Path) -> None:
     noted = tmp_path / "pid"
     with pytest.raises(ComponentError, match=r"not load and answer within 20 s.*latency\.budget_s"):

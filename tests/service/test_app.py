@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -185,6 +186,15 @@ def test_texts_may_hold_whatever_unicode_has() -> None:
     assert [found[place] for place in range(4)] == documents
     half = ask(content=b'{"query": "\\ud800", "documents": ["a"]}')
     assert half.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("", 422), (" \t\n\v\f\r", 422), ("\x85", 200), (" a", 200)]
+)
+def test_what_is_an_empty_query_is_described(query: str, status: int) -> None:
+    pattern = SCHEMAS["Plain"]["properties"]["query"]["pattern"]
+    assert ask(json={**BODY, "query": query}).status_code == status
+    assert bool(re.search(pattern, query)) == (status == 200)
 
 
 def test_the_limits_are_described() -> None:

@@ -60,7 +60,7 @@ def test_bodies_that_are_no_object(body: bytes, status: int, told: str) -> None:
         ({"query": None}, "query: expected `str`, got `null`."),
         ({"query": ["q"]}, "query: expected `str`, got `array`."),
         ({"query": ""}, "query must not be empty."),
-        ({"query": " \n"}, "query must not be empty."),
+        ({"query": " \n\t\r\f\v"}, "query must not be empty."),
         ({"query": "q" * 10}, "query has 10 characters, and at most 9 are taken."),
         ({"documents": "a"}, "documents: expected `array`, got `str`."),
         ({"documents": {"a": "b"}}, "documents: expected `array`, got `object`."),
@@ -208,6 +208,13 @@ def test_cohere() -> None:
     with pytest.raises(RefusedError, match="There is no model \"mm\", but 'm'") as caught:
         read({**content, "model": "mm"}, Cohere)
     assert caught.value.status == 404
+
+
+def test_names_of_fields_have_a_limit_too() -> None:
+    content = {"query": "q", "documents": ["a"], "rank_fields": ["f"] * 4}
+    assert read(content, Cohere).docs
+    with pytest.raises(RefusedError, match="rank_fields has more than 4 names"):
+        read({**content, "rank_fields": ["f"] * 5}, Cohere)
 
 
 def test_tei() -> None:
