@@ -15,9 +15,12 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ValidationError
+
 from harness import files
 from harness.data import digest
 from harness.errors import InputError
+from harness.wrong_values import place, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +29,41 @@ KEYS = ("dataset", "system", "metric", "query_id")
 
 VALUES = (*KEYS, "value")
 """One row a value; `metric` is a metric's name, or a latency's (`analysis.yardstick`)."""
+
+
+class _Data(BaseModel):
+    documents: int
+    queries: int
+    judgements: int
+
+
+class _Trial(BaseModel):
+    fingerprint: str
+    key: str
+    config: dict[str, Any]
+    models: list[Any]
+    made_with: int
+
+
+class _Machine(BaseModel, extra="forbid"):
+    system: str
+    processor: str
+    cores: int
+    threads: int
+    equal_arms: dict[str, float]
+
+
+class _Facts(BaseModel):
+    """What a gate reads of the second file."""
+
+    accepted: str
+    reason: str
+    rules: list[dict[str, Any]]
+    datasets: dict[str, _Data]
+    trials: dict[str, dict[str, _Trial]]
+    provenances: list[dict[str, Any]]
+    latency: dict[str, _Machine]
+    values_sha256: str
 
 
 @dataclass(frozen=True)
@@ -49,8 +87,11 @@ def read_baseline(folder: Path, experiment: str) -> Baseline | None:
     try:
         text = table.read_bytes().decode().replace("\r\n", "\n")  # as some checkouts have it
         facts = json.loads(noted.read_text(encoding="utf-8"))
-        return Baseline(_values(text, facts["values_sha256"]), facts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        known = _checked(facts)
+        values = _values(text, known.values_sha256)
+        _check_together(values, known)
+        return Baseline(values, facts)
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{table} and {noted.name} cannot be read as one baseline: {error}. Restore both from "
             "version control, or delete both to begin anew."
@@ -66,6 +107,32 @@ def write_baseline(folder: Path, experiment: str, baseline: Baseline) -> Path:
     noted = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     files.write(table.with_suffix(".json"), noted)
     return table
+
+
+def _checked(facts: Any) -> _Facts:
+    """Raises ValueError that names every field that is missing, or is none."""
+    try:
+        return _Facts.model_validate(facts)
+    except ValidationError as error:
+        faults = [
+            f"lacks {where}" if fault["type"] == "missing" else f"{where}: {told(fault)}"
+            for fault in error.errors()
+            for where in [place(fault["loc"]).lstrip(".")]
+        ]
+        raise ValueError(f"the second file is not whole ({'; '.join(faults)})") from None
+
+
+def _check_together(table: pd.DataFrame, facts: _Facts) -> None:
+    """Raises ValueError where the values are of something that the second file does not tell of."""
+    for dataset, system, metric in table[list(KEYS[:3])].drop_duplicates().itertuples(index=False):
+        timed = metric.startswith("latency ")
+        if dataset not in (facts.latency if timed else facts.datasets) or (
+            system not in facts.trials.get(dataset, {})
+        ):
+            raise ValueError(f"the second file tells nothing of {system!r} on {dataset!r}")
+    made_with = {trial.made_with for own in facts.trials.values() for trial in own.values()}
+    if not made_with <= set(range(len(facts.provenances))):
+        raise ValueError("the second file does not tell what a trial was made with")
 
 
 def _values(text: str, sha256: str) -> pd.DataFrame:
