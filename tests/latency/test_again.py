@@ -15,6 +15,7 @@ from fakes import write_experiment
 from harness import load_results, plan
 from harness.clock import Clock
 from harness.config import load_experiment
+from harness.errors import StoreError
 from harness.execute import Execution
 from harness.listed import plan_text
 from harness.plan import make_plan
@@ -193,10 +194,10 @@ def test_a_measurement_that_is_written_over_is_not_whole_until_it_is(
         run(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("harness.store.write_table", _full)
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(StoreError, match="no space"):
             execution(tmp_path).execute()
     assert timed(run(tmp_path)) == {"overlap", "oracle", "raising"}
 
 
 def _full(*_: Any) -> None:
-    raise OSError("no space")
+    raise StoreError("no space")
