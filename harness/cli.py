@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import logging
 import os
@@ -11,15 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import exits, hub, terminal
 from harness.arguments import ACCEPT, OPTIONS, command, dataset_names, dataset_spec, filled, options
+from harness.places import check_here
 from harness.words import counted
 
 if TYPE_CHECKING:
-    from harness.analysis.compare import Analysis
-    from harness.settings import Decision, Experiment
+    from harness.settings import Experiment
 
-EXIT_OK, EXIT_MEND, EXIT_FAILED = 0, 2, 3
-EXIT_REGRESSION, EXIT_NO_VERDICT = 1, 4
+log = logging.getLogger(__name__)
 
 DESCRIPTION = """\
 Is ColBERT late interaction worth its latency and storage, compared with a cross-encoder on top of
@@ -27,33 +28,57 @@ dense retrieval? An experiment file asks it; `run` answers with a report."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
-    arguments = _parser().parse_args(argv)
+    """Run one command; returns its exit code. Raises SystemExit where `argv` is no command."""
+    arguments = argparse.Namespace()
+    try:
+        arguments = _parsed(argv)
+        _prepare(arguments)
+        return _done(arguments)
+    except (Exception, KeyboardInterrupt) as error:
+        log.debug("the command broke off", exc_info=True)
+        code, told = exits.ending(error)
+        return _complain(filled(told, arguments), code)
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(argv)
+    except SystemExit:
+        with terminal.heard():  # of `--help`, too, only a part may be read
+            pass
+        raise
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    """Before anything reads it from there: what libraries log, the network, where things lie."""
     told = logging.StreamHandler()
     told.setLevel(logging.DEBUG if arguments.verbose else logging.WARNING)
     logging.basicConfig(level=told.level, format="%(name)s: %(message)s", handlers=[told])
-    from harness.errors import HarnessError, InputError
-
+    hub.tell_libraries(online=arguments.command is _fetch)
+    check_here()
     if "cache" in arguments:  # for every process that loads a model which was trained
         from harness.models import TRAINED_IN
 
         os.environ[TRAINED_IN] = str(arguments.cache.resolve())
+
+
+def _done(arguments: argparse.Namespace) -> int:
     try:
         code: int = arguments.command(arguments)
-        sys.stdout.flush()
-    except HarnessError as error:
-        mend = isinstance(error, InputError)
-        return _complain(filled(str(error), arguments), EXIT_MEND if mend else EXIT_FAILED)
-    except BrokenPipeError:  # the reader, such as `head`, has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
-    except KeyboardInterrupt:
-        return _complain("Stopped. Run the same command again to go on.", 130)
+    except SystemExit as error:  # its code could be taken for one of ours
+        told = RuntimeError(f"the process was to exit with {error.code}")
+        raise told.with_traceback(error.__traceback__) from error
     return code
 
 
+def _say(text: object) -> None:
+    with terminal.heard():
+        print(text)
+
+
 def _complain(message: str, code: int) -> int:
-    print(f"harness: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"harness: {message}", file=sys.stderr, flush=True)
     return code
 
 
@@ -61,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m harness",
         description=DESCRIPTION,
+        epilog=exits.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -85,41 +111,25 @@ def _run(arguments: argparse.Namespace) -> int:
     from harness.clock import Clock
 
     clock = Clock()
-    from harness import closing, models
+    from harness import closing, fetching
     from harness.execute import Execution
     from harness.plan import make_plan
     from harness.progress import Bars
+    from harness.report.stored import write_report
     from harness.store import Store
 
     experiment = _experiment(arguments)
     plan = make_plan(experiment)
-    absent = {wanted: use for wanted, use in plan.models().items() if models.find(*wanted) is None}
-    for wanted, use in absent.items():
-        models.fetch(wanted.reference, use, wanted.file)
-    plan = make_plan(experiment) if absent else plan
+    plan = make_plan(experiment) if fetching.fetch_models(plan) else plan
     store = Store(arguments.results, experiment.name)
     with Bars(sys.stderr) as progress:
         execution = Execution(plan, store, arguments.cache, progress, clock)
         execution.execute()
     with clock.kind("report"):
-        analysis, report = _write_report(store.folder)
+        analysis, report = write_report(store.folder)
     say = closing.as_json if arguments.json else closing.as_text
-    print(say(analysis, execution, report))
-    return EXIT_FAILED if execution.failures else EXIT_OK
-
-
-def _write_report(folder: Path, decision: Decision | None = None) -> tuple[Analysis, Path]:
-    """The report on stored results, decided by other terms than theirs if they are given."""
-    from harness.analysis.compare import analyse
-    from harness.analysis.terms import with_decision
-    from harness.report.render import write_report
-    from harness.store import load_results
-
-    results = load_results(folder)
-    if decision is not None:
-        results = with_decision(results, **decision.model_dump(mode="json"))
-    analysis = analyse(results)
-    return analysis, write_report(results, analysis)
+    _say(say(analysis, execution, report))
+    return exits.FAILED if execution.failures else exits.OK
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -129,8 +139,8 @@ def _plan(arguments: argparse.Namespace) -> int:
 
     plan = make_plan(_experiment(arguments))
     store = Store(arguments.results, plan.experiment.name)
-    print(listed.plan_text(plan, store, arguments.cache))
-    return EXIT_OK
+    _say(listed.plan_text(plan, store, arguments.cache))
+    return exits.OK
 
 
 def _for_a_moment() -> None:
@@ -158,12 +168,13 @@ def _results_of(arguments: argparse.Namespace) -> Path:
 def _report(arguments: argparse.Namespace) -> int:
     _for_a_moment()
     from harness.config import load_decision
+    from harness.report.stored import write_report
 
     decision = load_decision(arguments.file)
-    analysis, report = _write_report(_results_of(arguments), decision)
-    print(f"Report: {report}")
-    print(f"Decision: {analysis.decision.headline}")
-    return EXIT_OK
+    analysis, report = write_report(_results_of(arguments), decision)
+    _say(f"Report: {report}")
+    _say(f"Decision: {analysis.decision.headline}")
+    return exits.OK
 
 
 def _why(arguments: argparse.Namespace) -> int:
@@ -175,8 +186,8 @@ def _why(arguments: argparse.Namespace) -> int:
     given = _results_folder(arguments, *filter(None, [arguments.of]))
     results = load_results(given if given.exists() else _results_folder(arguments))
     found = why(results, arguments.query_id, arguments.of, arguments.system)
-    print(why_text(found, results.plan["metrics"], arguments.top))
-    return EXIT_OK
+    _say(why_text(found, results.plan["metrics"], arguments.top))
+    return exits.OK
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -190,18 +201,18 @@ def _export(arguments: argparse.Namespace) -> int:
     results = load_results(_results_of(arguments))
     written, missing = export(results, leaderboard(results), arguments.folder)
     for file in written:
-        print(file)
+        _say(file)
     if missing:
-        print(f"harness: {missing}", file=sys.stderr)
-    return EXIT_OK
+        _complain(missing, exits.OK)
+    return exits.OK
 
 
 def _export_model(arguments: argparse.Namespace) -> int:
     from harness.learning.copies import copy
 
     for folder in copy(_experiment(arguments), arguments.system, arguments.folder):
-        print(folder)
-    return EXIT_OK
+        _say(folder)
+    return exits.OK
 
 
 def _gate(arguments: argparse.Namespace) -> int:
@@ -214,11 +225,11 @@ def _gate(arguments: argparse.Namespace) -> int:
     weights, quick = arguments.weights, arguments.quick
     request = gating.Request(arguments.file, *folders, datasets, weights, *ways_out, quick)
     if arguments.accept:
-        print(gating.accepted(request, arguments.reason))
-        return EXIT_OK
+        _say(gating.accepted(request, arguments.reason))
+        return exits.OK
     status, said = gating.judged(request, arguments.junit, arguments.markdown)
-    print(said)
-    return {"pass": EXIT_OK, "fail": EXIT_REGRESSION}.get(status, EXIT_NO_VERDICT)
+    _say(said)
+    return {"pass": exits.OK, "fail": exits.WORSE}.get(status, exits.NO_VERDICT)
 
 
 def _claims(arguments: argparse.Namespace) -> int:
@@ -236,8 +247,8 @@ def _claims(arguments: argparse.Namespace) -> int:
     given = options("run", arguments)
     stored = Stored(results, found.datasets, arguments.file.parent, given)
     say = claim_lines.as_json if arguments.json else claim_lines.as_text
-    print(say([judge(claim, stored) for claim in found.claims]))
-    return EXIT_OK
+    _say(say([judge(claim, stored) for claim in found.claims]))
+    return exits.OK
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -254,52 +265,43 @@ def _serve(arguments: argparse.Namespace) -> int:
         where = host.url(here)
         routes = "POST /rerank, GET /docs, GET /info, GET /health"
         ready = f"Ready: {system.name} at {where} ({routes}). Ctrl-C stops it."
-        requests = host.run(service, here, lambda: print(ready, flush=True))
-    print(f"Stopped after {counted(requests, 'request')}.")
-    return EXIT_OK
+        requests = host.run(service, here, lambda: _say(ready))
+    _say(f"Stopped after {counted(requests, 'request')}.")
+    return exits.OK
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from harness import closing, listed, registry, systems
+    from harness import listed
 
-    for kind in [arguments.kind] if arguments.kind else (*registry.KINDS, "models", "systems"):
-        if kind == "models":
-            print(listed.models_text())
-        elif kind == "systems":
-            print(systems.text(closing.WIDTH))
-        else:
-            print(listed.components_text(kind))
-    return EXIT_OK
+    for kind in [arguments.kind] if arguments.kind else listed.KINDS:
+        _say(listed.kind_text(kind))
+    return exits.OK
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     del arguments
     from harness import listed
 
-    print(listed.doctor_text())
-    return EXIT_OK
+    _say(listed.doctor_text())
+    return exits.OK
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
-    from harness import models
-    from harness.execute import load_dataset
+    from harness import fetching
     from harness.plan import make_plan
 
-    plan = make_plan(_experiment(arguments))
-    for wanted, use in plan.models().items():
-        print(f"{wanted}: {models.fetch(wanted.reference, use, wanted.file).folder}")
-    for choice in plan.experiment.datasets:
-        print(f"{choice.name}: {counted(len(load_dataset(choice).docs), 'document')}")
-    return EXIT_OK
+    for told in fetching.fetch(make_plan(_experiment(arguments))):
+        _say(told)
+    return exits.OK
 
 
 def _onnx(arguments: argparse.Namespace) -> int:
     from harness.onnx_export import export
 
     files, agreement = export(arguments.model, arguments.folder)
-    print(*files, sep="\n")
-    print(f"On sample texts {agreement.of} is {agreement.value:.3f} between int8 and float32.")
-    return EXIT_OK
+    _say("\n".join(map(str, files)))
+    _say(f"On sample texts {agreement.of} is {agreement.value:.3f} between int8 and float32.")
+    return exits.OK
 
 
 COMMANDS = (
