@@ -1,8 +1,22 @@
-"""`python -m harness`."""
+"""`python -m harness`: a signal ends it in one line, also while the rest is imported."""
 
-from harness import limits
-from harness.cli import main
+from harness import stopping
+
+
+def _run() -> int:
+    from harness import limits, terminal
+
+    terminal.prepare()
+    limits.tell_libraries()
+    from harness.cli import main
+
+    try:
+        stopping.unwinding()
+        return main()
+    finally:
+        stopping.at_once()
+
 
 if __name__ == "__main__":
-    limits.tell_libraries()
-    raise SystemExit(main())
+    stopping.at_once()
+    raise SystemExit(_run())

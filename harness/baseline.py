@@ -16,10 +16,13 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ValidationError
+
 from harness import digests, files, spreadsheet
 from harness.data import digest
 from harness.digests import DamagedError
 from harness.errors import InputError
+from harness.wrong_values import place, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +33,41 @@ KEYS = ("dataset", "system", "metric", "query_id")
 
 VALUES = (*KEYS, "value")
 """One row a value; `metric` is a metric's name, or a latency's (`analysis.yardstick`)."""
+
+
+class _Data(BaseModel):
+    documents: int
+    queries: int
+    judgements: int
+
+
+class _Trial(BaseModel):
+    fingerprint: str
+    key: str
+    config: dict[str, Any]
+    models: list[Any]
+    made_with: int
+
+
+class _Machine(BaseModel, extra="forbid"):
+    system: str
+    processor: str
+    cores: int
+    threads: int
+    equal_arms: dict[str, float]
+
+
+class _Facts(BaseModel):
+    """What a gate reads of the second file."""
+
+    accepted: str
+    reason: str
+    rules: list[dict[str, Any]]
+    datasets: dict[str, _Data]
+    trials: dict[str, dict[str, _Trial]]
+    provenances: list[dict[str, Any]]
+    latency: dict[str, _Machine]
+    values_sha256: str
 
 
 @dataclass(frozen=True)
@@ -53,10 +91,12 @@ def read_baseline(folder: Path, experiment: str) -> Baseline | None:
     try:
         text = _read(table).replace("\r\n", "\n")  # as some checkouts have it
         facts = json.loads(_read(noted))
-        values = _values(text, facts["values_sha256"])
+        known = _checked(facts)
+        values = _values(text, known.values_sha256)
+        _check_together(values, known)
         if digests.STAMP in facts:
             return Baseline(values, digests.unstamped(facts))
-    except (DamagedError, ValueError, KeyError, TypeError) as error:
+    except (DamagedError, ValueError) as error:
         raise InputError(
             f"{table} and {noted.name} cannot be read as one baseline: {error}. Restore both from "
             "version control, or delete both to begin anew."
@@ -79,6 +119,32 @@ def write_baseline(folder: Path, experiment: str, baseline: Baseline) -> Path:
 def _read(file: Path) -> str:
     with digests.reading(file):
         return file.read_bytes().decode()
+
+
+def _checked(facts: Any) -> _Facts:
+    """Raises ValueError that names every field that is missing, or is none."""
+    try:
+        return _Facts.model_validate(facts)
+    except ValidationError as error:
+        faults = [
+            f"lacks {where}" if fault["type"] == "missing" else f"{where}: {told(fault)}"
+            for fault in error.errors()
+            for where in [place(fault["loc"]).lstrip(".")]
+        ]
+        raise ValueError(f"the second file is not whole ({'; '.join(faults)})") from None
+
+
+def _check_together(table: pd.DataFrame, facts: _Facts) -> None:
+    """Raises ValueError where the values are of something that the second file does not tell of."""
+    for dataset, system, metric in table[list(KEYS[:3])].drop_duplicates().itertuples(index=False):
+        timed = metric.startswith("latency ")
+        if dataset not in (facts.latency if timed else facts.datasets) or (
+            system not in facts.trials.get(dataset, {})
+        ):
+            raise ValueError(f"the second file tells nothing of {system!r} on {dataset!r}")
+    made_with = {trial.made_with for own in facts.trials.values() for trial in own.values()}
+    if not made_with <= set(range(len(facts.provenances))):
+        raise ValueError("the second file does not tell what a trial was made with")
 
 
 def _values(text: str, sha256: str) -> pd.DataFrame:

@@ -11,17 +11,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import exits, hub
 from harness.arguments import ACCEPT, OPTIONS, command, filled, options
 from harness.momentary import for_a_moment
-from harness.terminal import Formatter, say
+from harness.places import check_here
+from harness.terminal import Formatter, complain, heard, say
 from harness.words import counted
 
 if TYPE_CHECKING:
-    from harness.analysis.compare import Analysis
-    from harness.settings import Decision, Experiment
+    from harness.settings import Experiment
 
-EXIT_OK, EXIT_MEND, EXIT_FAILED = 0, 2, 3
-EXIT_REGRESSION, EXIT_NO_VERDICT = 1, 4
+log = logging.getLogger(__name__)
 
 DESCRIPTION = """\
 Is ColBERT late interaction worth its latency and storage, compared with a cross-encoder on top of
@@ -29,34 +29,52 @@ dense retrieval? An experiment file asks it; `run` answers with a report."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
-    arguments = _parser().parse_args(argv)
+    """Run one command; returns its exit code. Raises SystemExit where `argv` is no command."""
+    arguments = argparse.Namespace()
+    try:
+        arguments = _parsed(argv)
+        _prepare(arguments)
+        return _done(arguments)
+    except (Exception, KeyboardInterrupt) as error:
+        log.debug("the command broke off", exc_info=True)
+        code, told = exits.ending(error)
+        return _complain(filled(told, arguments), code)
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(argv)
+    except SystemExit:
+        with heard():  # of `--help`, too, only a part may be read
+            pass
+        raise
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    """Before anything reads it from there: what libraries log, the network, where things lie."""
     told = logging.StreamHandler()
     told.setLevel(logging.DEBUG if arguments.verbose else logging.WARNING)
     told.setFormatter(Formatter("%(name)s: %(message)s"))
     logging.basicConfig(level=told.level, handlers=[told])
-    from harness.errors import HarnessError, InputError
-
+    hub.tell_libraries(online=arguments.command is _fetch)
+    check_here()
     if "cache" in arguments:  # for every process that loads a model which was trained
         from harness.models import TRAINED_IN
 
         os.environ[TRAINED_IN] = str(arguments.cache.resolve())
+
+
+def _done(arguments: argparse.Namespace) -> int:
     try:
         code: int = arguments.command(arguments)
-        sys.stdout.flush()
-    except HarnessError as error:
-        mend = isinstance(error, InputError)
-        return _complain(filled(str(error), arguments), EXIT_MEND if mend else EXIT_FAILED)
-    except BrokenPipeError:  # the reader, such as `head`, has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
-    except KeyboardInterrupt:
-        return _complain("Stopped. Run the same command again to go on.", 130)
+    except SystemExit as error:  # its code could be taken for one of ours
+        told = RuntimeError(f"the process was to exit with {error.code}")
+        raise told.with_traceback(error.__traceback__) from error
     return code
 
 
 def _complain(message: str, code: int) -> int:
-    say(f"harness: {message}", sys.stderr)
+    complain(f"harness: {message}")
     return code
 
 
@@ -71,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m harness",
         description=DESCRIPTION,
+        epilog=exits.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -96,41 +115,25 @@ def _run(arguments: argparse.Namespace) -> int:
     from harness.clock import Clock
 
     clock = Clock()
-    from harness import closing, models
+    from harness import closing, fetching
     from harness.execute import Execution
     from harness.plan import make_plan
     from harness.progress import Bars
+    from harness.report.stored import write_report
     from harness.store import Store
 
     experiment = _experiment(arguments)
     plan = make_plan(experiment)
-    absent = {wanted: use for wanted, use in plan.models().items() if models.find(*wanted) is None}
-    for wanted, use in absent.items():
-        models.fetch(wanted.reference, use, wanted.file)
-    plan = make_plan(experiment) if absent else plan
+    plan = make_plan(experiment) if fetching.fetch_models(plan) else plan
     store = Store(arguments.results, experiment.name)
     with Bars(sys.stderr) as progress:
         execution = Execution(plan, store, arguments.cache, progress, clock)
         execution.execute()
     with clock.kind("report"):
-        analysis, report = _write_report(store.folder)
+        analysis, report = write_report(store.folder)
     told = closing.as_json if arguments.json else closing.as_text
     say(told(analysis, execution, report))
-    return EXIT_FAILED if execution.failures else EXIT_OK
-
-
-def _write_report(folder: Path, decision: Decision | None = None) -> tuple[Analysis, Path]:
-    """The report on stored results, decided by other terms than theirs if they are given."""
-    from harness.analysis.compare import analyse
-    from harness.analysis.terms import with_decision
-    from harness.report.render import write_report
-    from harness.store import load_results
-
-    results = load_results(folder)
-    if decision is not None:
-        results = with_decision(results, **decision.model_dump(mode="json"))
-    analysis = analyse(results)
-    return analysis, write_report(results, analysis)
+    return exits.FAILED if execution.failures else exits.OK
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -141,7 +144,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     plan = make_plan(_experiment(arguments))
     store = Store(arguments.results, plan.experiment.name)
     say(listed.plan_text(plan, store, arguments.cache))
-    return EXIT_OK
+    return exits.OK
 
 
 def _results_folder(arguments: argparse.Namespace, *names: str) -> Path:
@@ -161,12 +164,13 @@ def _results_of(arguments: argparse.Namespace) -> Path:
 def _report(arguments: argparse.Namespace) -> int:
     for_a_moment()
     from harness.config import load_decision
+    from harness.report.stored import write_report
 
     decision = load_decision(arguments.file)
     with _stored(folder := _results_of(arguments)):
-        analysis, report = _write_report(folder, decision)
+        analysis, report = write_report(folder, decision)
     say(f"Report: {report}\nDecision: {analysis.decision.headline}")
-    return EXIT_OK
+    return exits.OK
 
 
 def _why(arguments: argparse.Namespace) -> int:
@@ -182,7 +186,7 @@ def _why(arguments: argparse.Namespace) -> int:
         found = why(results, arguments.query_id, arguments.of, arguments.system)
         text = why_text(found, results.plan["metrics"], arguments.top)
     say(text)
-    return EXIT_OK
+    return exits.OK
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -199,8 +203,8 @@ def _export(arguments: argparse.Namespace) -> int:
     for file in written:
         say(file)
     if missing:
-        _complain(missing, EXIT_OK)
-    return EXIT_OK
+        _complain(missing, exits.OK)
+    return exits.OK
 
 
 def _export_model(arguments: argparse.Namespace) -> int:
@@ -208,7 +212,7 @@ def _export_model(arguments: argparse.Namespace) -> int:
 
     for folder in copy(_experiment(arguments), arguments.system, arguments.folder):
         say(folder)
-    return EXIT_OK
+    return exits.OK
 
 
 def _gate(arguments: argparse.Namespace) -> int:
@@ -227,7 +231,7 @@ def _gate(arguments: argparse.Namespace) -> int:
         else:
             status, said = gating.judged(request, arguments.junit, arguments.markdown)
     say(said)
-    return {"pass": EXIT_OK, "fail": EXIT_REGRESSION}.get(status, EXIT_NO_VERDICT)
+    return {"pass": exits.OK, "fail": exits.WORSE}.get(status, exits.NO_VERDICT)
 
 
 def _claims(arguments: argparse.Namespace) -> int:
@@ -238,7 +242,7 @@ def _claims(arguments: argparse.Namespace) -> int:
     with _stored(arguments.results):
         found = judging.verdicts(arguments.file, arguments.results, arguments.dataset, given)
     say(claim_lines.as_json(found) if arguments.json else claim_lines.as_text(found))
-    return EXIT_OK
+    return exits.OK
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -257,20 +261,15 @@ def _serve(arguments: argparse.Namespace) -> int:
         ready = f"Ready: {system.name} at {where} ({routes}). Ctrl-C stops it."
         requests = host.run(service, here, lambda: say(ready), limits.connections)
     say(f"Stopped after {counted(requests, 'request')}.")
-    return EXIT_OK
+    return exits.OK
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from harness import closing, listed, registry, systems
+    from harness import listed
 
-    for kind in [arguments.kind] if arguments.kind else (*registry.KINDS, "models", "systems"):
-        if kind == "models":
-            say(listed.models_text())
-        elif kind == "systems":
-            say(systems.text(closing.WIDTH))
-        else:
-            say(listed.components_text(kind))
-    return EXIT_OK
+    for kind in [arguments.kind] if arguments.kind else listed.KINDS:
+        say(listed.kind_text(kind))
+    return exits.OK
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -278,20 +277,16 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from harness import listed
 
     say(listed.doctor_text())
-    return EXIT_OK
+    return exits.OK
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
-    from harness import models
-    from harness.execute import load_dataset
+    from harness import fetching
     from harness.plan import make_plan
 
-    plan = make_plan(_experiment(arguments))
-    for wanted, use in plan.models().items():
-        say(f"{wanted}: {models.fetch(wanted.reference, use, wanted.file).folder}")
-    for choice in plan.experiment.datasets:
-        say(f"{choice.name}: {counted(len(load_dataset(choice).docs), 'document')}")
-    return EXIT_OK
+    for told in fetching.fetch(make_plan(_experiment(arguments))):
+        say(told)
+    return exits.OK
 
 
 def _onnx(arguments: argparse.Namespace) -> int:
@@ -300,7 +295,7 @@ def _onnx(arguments: argparse.Namespace) -> int:
     files, agreement = export(arguments.model, arguments.folder)
     say("\n".join(map(str, files)))
     say(f"On sample texts {agreement.of} is {agreement.value:.3f} between int8 and float32.")
-    return EXIT_OK
+    return exits.OK
 
 
 COMMANDS = (

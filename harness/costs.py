@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness import catalogue, frames, storage, temporary, training
+from harness.errors import reason
 from harness.latency import study
 from harness.latency.arms import encoders_of, models_of
 from harness.latency.encoders import RandomVectors
@@ -20,6 +22,8 @@ from harness.settings import Experiment, Storage
 from harness.store import Store
 from harness.work import Work
 
+log = logging.getLogger(__name__)
+
 Found = tuple[dict[str, pd.DataFrame], dict[str, Any]]
 """Tables by name, and what they were measured with."""
 
@@ -27,46 +31,65 @@ SLICES = (128, 96, 64)
 """Dimensions that late-interaction models are published with."""
 
 
-def measure(costing: Costing, experiment: Experiment, work: Work, store: Store) -> Found:
-    """The tables of one costing."""
-    return MEASURES[costing.kind](costing, experiment, work, store)
+def measure(
+    costing: Costing, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
+) -> Found:
+    """The tables of one costing; `lost` has by system why nothing of it can be measured.
+
+    What breaks in one system's work is noted in `left_out`, and the others are measured.
+    """
+    return MEASURES[costing.kind](costing, experiment, work, store, lost)
 
 
-def _storage(costing: Costing, experiment: Experiment, work: Work, store: Store) -> Found:
+def _storage(
+    costing: Costing, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
+) -> Found:
     """The grid of ways to keep the vectors of each token encoder, over a sample of documents."""
+    del store
     settings = experiment.storage or Storage()
     order = np.random.default_rng(experiment.seed).permutation(len(work.dataset.docs))
     texts = [work.dataset.docs[i].text for i in order[: settings.documents].tolist()]
     parts: list[pd.DataFrame] = []
-    done = [trial for trial in costing.trials if store.ready(trial)]
-    for system, encoder in _token_encoders(done):
-        random = has_random_weights(encoder)
-        documents = RandomVectors(encoder) if random else work.remembering(encoder)
-        matrices = documents.encode_doc_tokens(texts)
-        (model,) = models_of(encoder) or ("",)
-        dims, trained = _dims(matrices, settings, model)
-        with temporary.passing() as folder:
-            grid = storage.storage_grid(
-                matrices,
-                dims,
-                trained,
-                settings.precisions,
-                settings.pool_factors,
-                settings.plaid_nbits,
-                settings.plaid_documents,
-                folder,
-                work.progress,
-            )
-        parts.append(grid.assign(system=system, model=model))
+    there = [trial for trial in costing.trials if trial.system.name not in lost]
+    left_out = {
+        system: lost[system]
+        for system, _ in _token_encoders(t for t in costing.trials if t.system.name in lost)
+    }
+    for system, encoder in _token_encoders(there):
+        try:
+            parts.append(_grid(encoder, texts, settings, work).assign(system=system))
+        except Exception as error:  # one encoder that breaks must not stop the others
+            log.debug("%s failed while its vectors were kept", system, exc_info=True)
+            left_out[system] = reason(error)
     columns = list(frames.GRID)
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    lost = [trial for trial in costing.trials if not store.ready(trial)]
     facts = {
         "settings": settings.model_dump(mode="json"),
-        "left_out": {system: "its ranking failed" for system, _ in _token_encoders(lost)},
+        "left_out": left_out,
         "provenance": provenance(),
     }
     return {"grid": table.reindex(columns=columns)}, {**facts, "documents": len(texts)}
+
+
+def _grid(encoder: Any, texts: Sequence[str], settings: Storage, work: Work) -> pd.DataFrame:
+    random = has_random_weights(encoder)
+    documents = RandomVectors(encoder) if random else work.remembering(encoder)
+    matrices = documents.encode_doc_tokens(texts)
+    (model,) = models_of(encoder) or ("",)
+    dims, trained = _dims(matrices, settings, model)
+    with temporary.passing() as folder:
+        grid = storage.storage_grid(
+            matrices,
+            dims,
+            trained,
+            settings.precisions,
+            settings.pool_factors,
+            settings.plaid_nbits,
+            settings.plaid_documents,
+            folder,
+            work.progress,
+        )
+    return grid.assign(model=model)
 
 
 def _token_encoders(trials: Iterable[Trial]) -> Iterator[tuple[str, Any]]:

@@ -67,3 +67,10 @@ class RefusedError(ComponentError):
 
 class StoreError(HarnessError):
     """Results or caches could not be written or read."""
+
+
+def reason(error: BaseException) -> str:
+    """What `error` says, on one line; one that was not foreseen by its name, too."""
+    told = " ".join(str(error).split())
+    name = type(error).__name__
+    return told if isinstance(error, HarnessError) else f"{name}: {told}" if told else name

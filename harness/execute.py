@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from harness import bounds, costs, ids, locks, models, temporary
+from harness import bounds, costs, files, ids, locks, models, temporary
 from harness.clock import Clock
 from harness.data import Dataset
-from harness.errors import ComponentError, DataError, HarnessError, InputError, StoreError
+from harness.errors import DataError, StoreError, reason
 from harness.learning.make import lessons, make
 from harness.plan import Costing, Plan, TrainStage, Trial
 from harness.protocols import Progress
@@ -34,8 +35,8 @@ class Execution:
     progress: Progress
     clock: Clock = field(default_factory=Clock)
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Why each failed trial failed, by (dataset, system)."""
-    _untrained: dict[str, ComponentError] = field(default_factory=dict)
+    """Why each failed trial failed, by (dataset, system); so, too, a measurement of cost as a whole."""
+    _untrained: dict[str, Exception] = field(default_factory=dict)
     _lessons: dict[Work, Work] = field(default_factory=dict)
     """By the work over what is measured that over what is learnt from, once it is needed."""
 
@@ -46,9 +47,11 @@ class Execution:
     def execute(self) -> None:
         """Do every pending trial; one that fails is noted and the others go on.
 
-        A run of the same experiment that is at work is waited for. Raises InputError for what the
-        user must mend, StoreError if results cannot be written.
+        A run of the same experiment that is at work is waited for. Raises InputError where a dataset
+        cannot be read, StoreError if results or caches cannot be written.
         """
+        with files.telling(self.cache):
+            self.cache.mkdir(parents=True, exist_ok=True)
         temporary.sweep(self.cache)
         busy = f"Another run has its results in {self.store.folder}"
         with locks.alone(self.store.folder / ".lock", busy):
@@ -77,45 +80,71 @@ class Execution:
         try:
             new = [trial for trial in trials if self.store.run(trial) is None]
             work.encode_together([trial for trial in new if not trial.trainings])
-        except (InputError, StoreError):
+        except StoreError:
             raise
         except Exception:  # the trial whose encoder it is will fail by name
             log.debug("encoding together failed", exc_info=True)
         for trial in trials:
             self._execute_trial(trial, work)
         for costing in self._costings(choice):
-            self._train_again(costing.trials, work)
-            with self.clock.kind("cost"):
-                found = costs.measure(costing, self.plan.experiment, work, self.store)
-            self.store.save_costs(costing, *found)
+            self._execute_costing(costing, work)
         self._lessons.clear()  # large, and the next dataset has its own
 
     def _execute_trial(self, trial: Trial, work: Work) -> None:
         stored = self.store.run(trial)
-        if stored is not None:  # only a metric is missing: no model is needed
-            candidates, lengths = self.store.candidates(trial), self.store.lengths(trial)
-            self.store.save_measured(trial, work.measured(trial, stored, candidates, lengths))
-            return
+        with self._failing(trial.dataset.name, trial.system.name) as failure:
+            if stored is not None:  # only a metric is missing: no model is needed
+                candidates, lengths = self.store.candidates(trial), self.store.lengths(trial)
+                measured = work.measured(trial, stored, candidates, lengths)
+                self.store.save_measured(trial, measured)
+            else:
+                for stage in trial.trainings:
+                    self._train(stage, work)
+                self.store.save(trial, work.record(trial))
+        if failure and stored is None:
+            self.store.save_failure(trial, failure[0])
+
+    def _execute_costing(self, costing: Costing, work: Work) -> None:
+        lost = {
+            trial.system.name: why for trial in costing.trials if (why := self._lost(trial, work))
+        }
+        with self._failing(costing.dataset.name, f"{costing.kind} of all systems"):
+            with self.clock.kind("cost"):
+                found = costs.measure(costing, self.plan.experiment, work, self.store, lost)
+            self.store.save_costs(costing, *found)
+
+    def _lost(self, trial: Trial, work: Work) -> str:
+        """Why nothing of a trial's cost can be measured; empty if it can.
+
+        The models of trials that are done are trained again: the cache may have been deleted since.
+        """
+        if not self.store.ready(trial):
+            return "its ranking failed"
         try:
-            for stage in trial.trainings:
+            for stage in trial.trainings if not trial.random_weights else ():
                 self._train(stage, work)
-            record = work.record(trial)
-        except (InputError, StoreError):
+        except StoreError:
             raise
         except Exception as error:
-            told = isinstance(error, HarnessError)
-            reason = str(error) if told else f"{type(error).__name__}: {error}"
-            log.debug("a trial failed", exc_info=True)
-            self.failures[trial.dataset.name, trial.system.name] = reason
-            self.store.save_failure(trial, reason)
-        else:
-            self.store.save(trial, record)
+            log.debug("a model was not trained again", exc_info=True)
+            return reason(error)
+        return ""
 
-    def _train_again(self, trials: Sequence[Trial], work: Work) -> None:
-        """Have the models of trials that are done: the cache may have been deleted since."""
-        for trial in trials:
-            for stage in trial.trainings if self.store.run(trial) is not None else ():
-                self._train(stage, work)
+    @contextmanager
+    def _failing(self, dataset: str, name: str) -> Iterator[list[str]]:
+        """What breaks inside is noted in the list, and as a failure of that name; all else goes on.
+
+        That is also what the user must mend, and a component that ends the process.
+        """
+        failure: list[str] = []
+        try:
+            yield failure
+        except StoreError:
+            raise
+        except (Exception, SystemExit) as error:
+            log.debug("%s failed", name, exc_info=True)
+            failure.append(reason(error))
+            self.failures[dataset, name] = failure[0]
 
     def _train(self, stage: TrainStage, work: Work) -> None:
         """Have the model of a stage; what failed once is not tried for the next system."""
@@ -127,7 +156,9 @@ class Execution:
             if work not in self._lessons:
                 self._lessons[work] = lessons(stage, work)
             make(stage, self._lessons[work])
-        except ComponentError as error:
+        except StoreError:
+            raise
+        except Exception as error:
             self._untrained[stage.key] = error
             raise
 

@@ -6,7 +6,6 @@ of the last hidden states, so one pass serves both (half the work of encoding tw
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from harness import dummy, padding, positions
+from harness import dummy, hub, padding, positions
 from harness.errors import ModelError
 from harness.protocols import Identified
 
@@ -260,15 +259,8 @@ def prepare_libraries() -> None:
     Models are loaded from folders that were found before; with the hub left on, the libraries
     would still ask it for optional files, which takes a minute where there is no network.
     """
-    stay_offline()
+    hub.tell_libraries(online=False)
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-
-
-def stay_offline() -> None:
-    """Tell the libraries of the hub, before they are imported, to leave network and terminal alone."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import digests, models, needed, registry
+from harness import digests, models, needed, registry, systems
 from harness.catalogue import Kind, Model, catalogue
 from harness.closing import WIDTH, paragraph
 from harness.errors import ModelError, PackageError
@@ -76,6 +76,17 @@ def _model_lines(wanted: Iterable[models.Wanted]) -> list[str]:
         else:
             lines.append(f"model {one}: {'here' if found else 'must be downloaded'}")
     return lines
+
+
+KINDS = (*registry.KINDS, "models", "systems")
+"""What can be listed."""
+
+
+def kind_text(kind: str) -> str:
+    """All of a kind: components, known models, or systems that could be deployed."""
+    if kind == "models":
+        return models_text()
+    return systems.text(WIDTH) if kind == "systems" else components_text(kind)
 
 
 def components_text(kind: str) -> str:

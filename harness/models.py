@@ -16,13 +16,14 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from harness import digests, dummy, hub, temporary
 from harness.catalogue import DUMMY, catalogue
+from harness.downloads import download
 from harness.errors import ModelError, PackageError
 from harness.files import sha256
 from harness.wrong_values import shown
@@ -57,17 +58,11 @@ TOKENIZERS = (
 SIZED = ("Pooling", "Dense")
 """Modules of sentence-transformers that have a configuration of their own."""
 
-SKIPPED_DOWNLOADS = ("*.msgpack", "*.h5", "*.ot", "openvino/*", "onnx/*", "*.onnx", "*.gguf")
-"""Weights of other frameworks, never downloaded."""
-
 BESIDE_ONNX = ("tokenizer.json", "tokenizer_config.json")
 """Files that must lie in the folder of a model that is read as ONNX."""
 
 READ_WITH_ONNX = (*BESIDE_ONNX, "special_tokens_map.json", "config.json")
 """Files that decide, with the graph itself, what such a model answers."""
-
-ONNX_DOWNLOADS = ("*.json", "artifact.metadata")
-"""What is downloaded beside an ONNX file: tokenizer, pooling, prompts, markers."""
 
 WRITES_ONNX = " `python -m harness onnx MODEL FOLDER` writes a model for torch as ONNX."
 """The way out where an ONNX model is not there."""
@@ -167,6 +162,12 @@ def absent(reference: str, wanted_by: str) -> ModelError:
             "or is damaged: it is trained when its experiment is run. `python -m harness run FILE` "
             "does."
         )
+    if hub.is_off():
+        return ModelError(
+            f"The model {reference!r} (wanted by {wanted_by}) is not on this machine, and the network "
+            "is off. Run `python -m harness fetch FILE`, set HF_HUB_OFFLINE=0, copy the hub cache of "
+            f"another machine to {hub.cache_folder()}, or name a local folder as the model."
+        )
     return ModelError(
         f"The model {reference!r} (wanted by {wanted_by}) is not on this machine and the hub "
         "cannot be reached. Run `python -m harness fetch FILE` on a connected machine and copy its "
@@ -178,25 +179,17 @@ def fetch(reference: str, wanted_by: str, file: str | None = None) -> ModelFolde
     """The model's folder, downloaded if it is not here.
 
     Raises ModelError within about five seconds where there is no network, and for a model that
-    the hub does not have.
+    the hub does not have; StoreError where it cannot be written.
     """
+    hub.tell_libraries(online=True)
     found = find(reference, file)
     if found is not None:
         return found
     if not hub.answers():
         raise absent(reference, wanted_by)
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError
-
-    name, _, revision = reference.partition("@")
     try:
-        listed = huggingface_hub.model_info(name, revision=revision or "main").siblings or ()
-        names = [one.rfilename for one in listed]
-        huggingface_hub.snapshot_download(name, revision=revision or None, **_patterns(names, file))
-    except HfHubHTTPError as error:
-        why = " ".join(str(error).split()).rstrip(".")
-        raise ModelError(f"The hub does not give the model {reference!r}: {why}.") from error
-    except OSError as error:
+        download(reference, file)
+    except ConnectionError as error:
         raise absent(reference, wanted_by) from error
     _in_hub_cache.cache_clear()
     found = find(reference, file)
@@ -204,14 +197,6 @@ def fetch(reference: str, wanted_by: str, file: str | None = None) -> ModelFolde
         lacks = f"lacks {file} or its tokenizer" if file else "holds no weights that can be loaded"
         raise ModelError(f"The hub's copy of {reference!r} {lacks}.")
     return found
-
-
-def _patterns(names: Sequence[str], file: str | None) -> dict[str, list[str]]:
-    """Which of a repository's files are downloaded."""
-    if file:
-        return {"allow_patterns": [f"{file}*", *ONNX_DOWNLOADS]}
-    twice = ["*.bin"] if any(name.endswith(".safetensors") for name in names) else []
-    return {"ignore_patterns": [*SKIPPED_DOWNLOADS, *twice]}
 
 
 def _dummy(reference: str) -> ModelFolder:
@@ -275,6 +260,7 @@ def _digest(digests: Mapping[str, str]) -> str:
 @functools.cache
 def _in_hub_cache(reference: str, file: str | None = None) -> ModelFolder | None:
     name, _, revision = reference.partition("@")
+    hub.tell_libraries(online=False)
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from harness import forward, machine, models, padding, positions, temporary
+from harness import forward, hub, machine, models, padding, positions, temporary
 from harness.errors import ModelError
 from harness.protocols import SPEED
 
@@ -165,7 +165,7 @@ def _made(
 ) -> Loaded:
     component.identity()
     folder = models.folder(component.model, "a component", component.file)
-    forward.stay_offline()
+    hub.tell_libraries(online=False)
     wanted = _providers(component)
     laid = _laid_out(folder, component.file, as_file, component.max_length)
     with _still_between_calls():

@@ -11,8 +11,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from harness.errors import InputError
+
 Weights = Literal["real", "dummy"]
 """The models as they are, or of the same architecture with random weights (`harness.dummy`)."""
+
+
+def check_here() -> None:
+    """Raise InputError where the working folder, from which all paths count, is gone."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise InputError(
+            "The folder that you are in is gone: `cd` to one that is there."
+        ) from error
 
 
 def results_name(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -12,12 +14,18 @@ from harness.terminal import plain
 PAUSE_ON_TERMINAL = 0.2
 """Seconds between redraws, and what takes less is not shown."""
 
+WIDTH = 79
+"""Columns at most; fewer on a narrow terminal, where a longer line would not be drawn over."""
+
 SECONDS_BETWEEN_LINES = 10
 """How often a line is written where the output is no terminal, and what takes less is not shown."""
 
 
 class Bars:
-    """One bar for the work at hand; a new name closes the bar before."""
+    """One bar for the work at hand; a new name closes the bar before.
+
+    Where nobody can read them any more, the work goes on.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         """Draw on `stream`."""
@@ -27,6 +35,10 @@ class Bars:
 
     def __call__(self, name: str, done: int, total: int) -> None:
         """Show that `done` of `total` are done; both may be in any unit."""
+        with contextlib.suppress(OSError):
+            self._show(name, done, total)
+
+    def _show(self, name: str, done: int, total: int) -> None:
         if (
             self._bar is None
             or (name, total) != (self._name, self._bar.total)
@@ -39,7 +51,7 @@ class Bars:
                 desc=plain(name),
                 file=self._stream,
                 leave=False,
-                ncols=79,
+                ncols=min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns),
                 mininterval=pause,
                 delay=pause,
                 bar_format="{desc}: {percentage:3.0f}% {bar} {elapsed}, {remaining} left",
@@ -48,9 +60,9 @@ class Bars:
         self._bar.update(done - self._bar.n)
 
     def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
 
     def __enter__(self) -> Self:
         """Start without a bar."""
@@ -63,4 +75,5 @@ class Bars:
         trace: TracebackType | None,
     ) -> None:
         """Leave no bar behind."""
-        self._close()
+        with contextlib.suppress(OSError):
+            self._close()

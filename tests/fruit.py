@@ -12,6 +12,7 @@ import yaml
 from harness.analysis.alarms import alarms
 from harness.analysis.compare import notes
 from harness.config import load_experiment
+from harness.errors import DataError
 from harness.execute import Execution
 from harness.plan import make_plan
 from harness.store import Results, Store, load_results
@@ -106,10 +107,19 @@ class Outcome(NamedTuple):
 
 
 def run(folder: Path, changed: Mapping[str, str | bytes] | None = None, **keys: Any) -> Outcome:
-    """Write, plan, execute and load; raises what the command line would tell with exit 2."""
+    """Write, plan, execute and load; raises what is wrong with the dataset, or the file."""
     plan = make_plan(load_experiment(write(folder, changed or {}, **keys)))
     execution = Execution(
         plan, Store(folder / "results", "experiment"), folder / "cache", lambda *_: None
     )
     execution.execute()
     return Outcome(load_results(folder / "results" / "experiment"), execution.failures)
+
+
+def refused(folder: Path, changed: Mapping[str, str | bytes] | None = None, **keys: Any) -> str:
+    """Why nothing can be measured: what `run` raises, or why the only system failed."""
+    try:
+        (why,) = run(folder, changed, **keys).failures.values()
+    except DataError as error:
+        return str(error)
+    return why

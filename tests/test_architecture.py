@@ -18,7 +18,7 @@ FLOORS = (
     ("harness.gating", "harness.judging"),
     ("harness.side_by_side", "harness.gate_text"),
     ("harness.listed",),
-    ("harness.closing", "harness.claim_lines"),
+    ("harness.closing", "harness.claim_lines", "harness.fetching"),
     ("harness.service",),
     ("harness.execute", "harness.report"),
     ("harness.costs", "harness.learning"),

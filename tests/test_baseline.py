@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,7 +13,17 @@ from hypothesis import strategies as st
 from harness.baseline import VALUES, Baseline, read_baseline, write_baseline
 from harness.errors import InputError, StoreError
 
-FACTS = {"reason": "é", "trials": {"d": {}}, "provenances": []}
+TRIAL = {"fingerprint": "f", "key": "k", "config": {}, "models": [], "made_with": 0}
+COUNTS = {"documents": 1, "queries": 1, "judgements": 1}
+FACTS = {
+    "accepted": "2026-01-01",
+    "reason": "é",
+    "rules": [],
+    "provenances": [{}],
+    "latency": {},
+    "trials": {"d": {"s": TRIAL}, "a,b": {'say "x"': TRIAL, "two\nlines": TRIAL}},
+    "datasets": {"d": COUNTS, "a,b": COUNTS},
+}
 
 
 def table(*rows: tuple[str, str, str, str, float]) -> pd.DataFrame:
@@ -49,7 +61,7 @@ def test_the_same_baseline_is_the_same_bytes(tmp_path: Path) -> None:
 def test_any_query_id_survives(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> None:
     rows = [("d", "s", "m@1", query_id, 0.25) for query_id in ids]
     folder = tmp_path_factory.mktemp("any")
-    write_baseline(folder, "e", Baseline(table(*rows), {}))
+    write_baseline(folder, "e", Baseline(table(*rows), FACTS))
     found = read_baseline(folder, "e")
     assert found is not None
     assert found.table["query_id"].tolist() == ids
@@ -81,6 +93,7 @@ HEADER = "dataset,system,metric,query_id,value\n"
         ("json", b"{}"),
         ("json", b"["),
         ("json", b"[]"),
+        ("json", b"null"),
     ],
 )
 def test_a_damaged_baseline_is_named_with_the_way_out(
@@ -143,6 +156,32 @@ def test_a_baseline_that_cannot_be_read_is_no_damaged_one(
     monkeypatch.setattr(Path, "read_bytes", full)
     with pytest.raises(StoreError, match="Too many open files"):
         read_baseline(tmp_path, "e")
+
+
+def places(value: Any, *above: str | int) -> Iterator[tuple[str | int, ...]]:
+    """The place of every field, and of every item, inside JSON."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items if isinstance(value, dict | list) else ():
+        yield (*above, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, *above, key)
+
+
+@pytest.mark.parametrize("place", list(places(FACTS)), ids=str)
+def test_a_missing_field_is_named_with_the_way_out(
+    tmp_path: Path, place: tuple[str | int, ...]
+) -> None:
+    whole = Baseline(table(*ROWS, ("d", "s", "m@1", "q", 0.5)), FACTS)
+    file = write_baseline(tmp_path, "e", whole).with_suffix(".json")
+    facts = json.loads(file.read_text())
+    inside = facts
+    for key in place[:-1]:
+        inside = inside[key]
+    del inside[place[-1]]
+    file.write_text(json.dumps(facts))
+    with pytest.raises(InputError, match="cannot be read as one baseline: the second file") as told:
+        read_baseline(tmp_path, "e")
+    assert "Restore both from version control" in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 from fakes import CALLS, write_experiment
 
-from harness import digests
+from harness import costs, digests
 from harness.analysis import alarms
 from harness.analysis.compare import analyse
 from harness.analysis.needs import gigabytes, stock
 from harness.analysis.options import Option
 from harness.config import load_experiment
-from harness.errors import DataError, StoreError
+from harness.errors import ModelError, StoreError
 from harness.execute import Execution
 from harness.plan import make_plan
 from harness.stages import StageResult
@@ -228,12 +228,64 @@ def test_failed_trial_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not list(tmp_path.rglob("failed.json"))
 
 
-def test_saved_run_of_another_version_stops_the_run(tmp_path: Path) -> None:
+def test_saved_run_of_another_version_fails_what_reranks_it(tmp_path: Path) -> None:
     (tmp_path / "run.trec").write_text("q1 Q0 d1 1 2.0 t\nq1 Q0 gone 2 1.0 t\n")
     saved = {"use": "saved_run", "path": "run.trec"}
     system = {"name": "saved", "retriever": saved, "reranker": {"use": "fakes:Identity"}}
-    with pytest.raises(DataError, match="'gone', which 'data' does not have"):
-        executed(tmp_path, systems=[system])
+    made = executed(tmp_path, systems=[system, OVERLAP_ONLY], baseline="overlap")
+    assert "'gone', which 'data' does not have" in made.failures["data", "saved"]
+    assert results(tmp_path).trials["status"].tolist() == ["failed", "done"]
+
+
+def wrong(*_: object, **__: object) -> None:
+    raise ModelError("The weights are damaged.")
+
+
+def exits(*_: object, **__: object) -> None:
+    raise SystemExit(1)
+
+
+@pytest.mark.parametrize(
+    ("breaks", "how", "reason"),
+    [
+        (fakes.HashingEncoder, wrong, "The weights are damaged."),
+        (fakes.HashingEncoder, exits, "SystemExit: 1"),
+    ],
+    ids=["damaged", "exits"],
+)
+def test_one_systems_fault_is_one_failed_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: type, how: Any, reason: str
+) -> None:
+    """Its texts are encoded beforehand together with those of others."""
+    monkeypatch.setattr(breaks, "encode_docs", how)
+    systems = [{"name": "dense", "retriever": DENSE}, OVERLAP_ONLY, reranking("Oracle")]
+    made = executed(tmp_path, systems=systems, baseline="overlap")
+    assert made.failures == {("data", "dense"): reason}
+    assert results(tmp_path).trials["status"].tolist() == ["failed", "done", "done"]
+
+
+def test_a_stored_trial_that_cannot_be_measured_again_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systems = [reranking("Identity"), OVERLAP_ONLY]
+    executed(tmp_path, systems=systems, metrics=["ndcg@3"])
+    shutil.rmtree(tmp_path / "cache")
+    for file in tmp_path.rglob("candidates.trec.gz"):  # as an older version had none
+        file.unlink()
+    monkeypatch.setattr(fakes.WordOverlap, "index", wrong)
+    made = executed(tmp_path, systems=systems, metrics=["ndcg@3", "mrr@2"])
+    assert made.failures == {("data", "identity"): "The weights are damaged."}
+    assert means(tmp_path, "mrr@2") == {"overlap": 1.0}
+
+
+@pytest.mark.parametrize("kind", ["latency", "storage"])
+def test_costs_that_break_as_a_whole_leave_the_quality(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setitem(costs.MEASURES, kind, wrong)  # type: ignore[arg-type]
+    made = executed(tmp_path, **{kind: {}})
+    assert made.failures == {("data", f"{kind} of all systems"): "The weights are damaged."}
+    assert results(tmp_path).trials["status"].tolist() == ["done", "done"]
 
 
 def test_query_without_hits_counts_0_also_when_reranked(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tiny
 
-from harness import cli, limits, machine, models, onnx_models
+from harness import cli, downloads, limits, machine, models, onnx_models
 from harness.encoders.fastembed import Fastembed
 from harness.errors import ModelError, PackageError
 from harness.keys import component_key
@@ -172,8 +172,8 @@ def test_hub_model_is_found_with_its_file_or_said_to_be_absent(
 
 def test_only_the_file_and_what_is_read_with_it_are_downloaded() -> None:
     names = ["model.safetensors", "pytorch_model.bin"]
-    assert models._patterns(names, FLOAT32)["allow_patterns"][0] == "onnx/model.onnx*"
-    assert "*.bin" in models._patterns(names, None)["ignore_patterns"]
+    assert downloads._patterns(names, FLOAT32)["allow_patterns"][0] == "onnx/model.onnx*"
+    assert "*.bin" in downloads._patterns(names, None)["ignore_patterns"]
 
 
 def test_random_weights_are_refused() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 from zipfile import BadZipFile
 
+from harness import hub
 from harness.data import Dataset, Doc, Query
 from harness.datasets._qrels import Judgement
 from harness.datasets.files import assembled
@@ -18,7 +18,8 @@ from harness.errors import DataError
 SELF_HITS = ("beir/arguana", "beir/quora")
 """Datasets whose queries are documents of the corpus, under the same ids."""
 
-SECONDS_TO_ANSWER = "5"
+DOWNLOADS = ("RequestsDownload", "GoogleDriveDownload", "GoogleCloudBucketStream")
+"""How ir_datasets gets what is not at hand."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,11 @@ class Irds:
         Raises DataError for an unknown id, and within seconds where the data is neither at hand
         nor can be downloaded.
         """
-        os.environ.setdefault("IR_DATASETS_DL_TRIES", "1")
-        os.environ.setdefault("IR_DATASETS_DL_TIMEOUT", SECONDS_TO_ANSWER)
         import ir_datasets
 
         ir_datasets.log.easy().logger().setLevel(logging.ERROR)
-
+        if hub.is_off():
+            _forbid_downloads(ir_datasets)
         try:
             source = ir_datasets.load(self.id)
         except KeyError:
@@ -99,9 +99,21 @@ class Irds:
 
     def _absent(self, ir_datasets: Any, error: Exception) -> str:
         home = ir_datasets.util.home_path()
+        said = getattr(error, "strerror", None) or type(error).__name__
+        why = "the network is off" if hub.is_off() else f"cannot be downloaded ({said})"
         return (
-            f"The dataset {self.id!r} is not on this machine and cannot be downloaded "
-            f"({type(error).__name__}). A copy would be found under {home / self.id.split('/')[0]}: "
-            "run `python -m harness fetch FILE` on a connected machine and copy that folder here, "
-            "or put the collection's files into a folder and name it with `{use: files, path: ...}`."
+            f"The dataset {self.id!r} is not on this machine and {why}. Run `python -m harness "
+            "fetch FILE`, here or on a connected machine whose copy would be found under "
+            f"{home / self.id.split('/')[0]}, or put the collection's files into a folder and name "
+            "it with `{use: files, path: ...}`."
         )
+
+
+def _forbid_downloads(ir_datasets: Any) -> None:
+    """Have ir_datasets fail, as without a network, before it asks for what is not at hand."""
+
+    def off(self: Any) -> NoReturn:
+        raise OSError(f"{self!r}: the network is off")
+
+    for name in DOWNLOADS:
+        getattr(ir_datasets.util.download, name).stream = off

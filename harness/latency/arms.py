@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness import registry, stages
@@ -20,9 +22,11 @@ from harness.frames import ranked
 from harness.keys import timing_key
 from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
-from harness.plan import Trial, has_random_weights
+from harness.plan import Stage, Trial, has_random_weights
 from harness.protocols import AnyEncoder, Preparable, Reranker, Served
 from harness.work import Work
+
+log = logging.getLogger(__name__)
 
 Scores = Mapping[str, Mapping[str, float]]
 """By query id the scores of its documents."""
@@ -54,16 +58,18 @@ def retrieving(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
         shared[trial.system.name] = seen.setdefault(work, trial.system.name)
         if shared[trial.system.name] != trial.system.name:
             continue
-        searcher = _live(first.component, setting).index(setting.work.dataset.docs)
-        yield Arm(
-            system=trial.system.name,
-            mode="retrieve",
-            candidates=(first.depth,),
-            policies={"": _searching(searcher, first.depth, setting.work.dataset.drop_self_hits)},
-            docs=setting.docs[first.key],
-            expected=setting.expected.get(first.key),
-            **_named(retriever),
-        )
+        arm = _bare(trial, "retrieve", retriever, (first.depth,), setting)
+        yield from _ready(arm, partial(_retrieving, arm, first, setting))
+
+
+def _retrieving(arm: Arm, first: Stage, setting: Setting) -> Arm:
+    dataset = setting.work.dataset
+    searcher = _live(first.component, setting).index(dataset.docs)
+    call = _searching(searcher, first.depth, dataset.drop_self_hits)
+    expected = setting.expected.get(first.key)
+    return dataclasses.replace(
+        arm, policies={"": call}, expected=expected, **_loaded(arm.component)
+    )
 
 
 def reranking(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
@@ -77,33 +83,75 @@ def reranking(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
         if trial.system.reranker is None:
             continue
         reranker = placed(trial.system.reranker, setting.device)
-        preparable = isinstance(reranker, Preparable)
-        if not preparable:
-            yield _reranking(trial, "rerank", reranker, reranker, setting)
+        sizes = tuple(k for k in setting.candidates if k <= trial.system.depth.rerank)
+        arm = _bare(trial, "rerank", reranker, sizes, setting)
+        if not isinstance(reranker, Preparable):
+            yield from _ready(arm, partial(_reranking, arm, reranker, trial, setting))
             continue
-        live = _live(trial.system.reranker, setting)
-        held = live.prepare(_all_docs(setting.docs[trial.stages[0].key]))
-        if held is not live:
-            yield _reranking(trial, "precomputed", held, reranker, setting)
+        prepared = dataclasses.replace(arm, mode="precomputed")
+        yield from _ready(prepared, partial(_precomputed, prepared, trial, setting))
         shared = setting.shares.setdefault("on the fly", {})
         work = [type(reranker).__name__, *map(timing_key, encoders_of(reranker))]
         shared[trial.system.name] = seen.setdefault(str(work), trial.system.name)
         if shared[trial.system.name] == trial.system.name:
-            yield _reranking(trial, "on the fly", reranker, reranker, setting)
+            live = dataclasses.replace(arm, mode="on the fly")
+            yield from _ready(live, partial(_reranking, live, reranker, trial, setting))
 
 
-def _reranking(trial: Trial, mode: str, called: Reranker, reranker: Any, setting: Setting) -> Arm:
-    variants = _variants(reranker) if called is reranker else {"": called}
+def _precomputed(arm: Arm, trial: Trial, setting: Setting) -> Arm | None:
+    """None where there is nothing to do beforehand."""
+    live = _live(trial.system.reranker, setting)
+    held = live.prepare(_all_docs(arm.docs))
+    return None if held is live else _reranking(arm, held, trial, setting)
+
+
+def _reranking(arm: Arm, called: Any, trial: Trial, setting: Setting) -> Arm:
+    variants = _variants(called) if called is arm.component else {"": called}
+    return dataclasses.replace(
+        arm,
+        policies={name: _scoring(variant) for name, variant in variants.items()},
+        tokens=_tokens(called, arm.mode),
+        expected=setting.expected.get(trial.key),
+        **_loaded(arm.component),
+    )
+
+
+def _bare(
+    trial: Trial, mode: str, component: Any, candidates: tuple[int, ...], setting: Setting
+) -> Arm:
+    """An arm with what is known of it before any model is loaded; it has no call yet."""
     return Arm(
         system=trial.system.name,
         mode=mode,
-        candidates=tuple(k for k in setting.candidates if k <= trial.system.depth.rerank),
-        policies={name: _scoring(variant) for name, variant in variants.items()},
+        candidates=candidates,
+        policies={},
         docs=setting.docs[trial.stages[0].key],
-        tokens=_tokens(called, mode),
-        expected=setting.expected.get(trial.key),
-        **_named(reranker),
+        component=component,
+        models=models_of(component),
+        served=any(isinstance(part, AsksServer) for part in registry.parts(component)),
     )
+
+
+def _ready(bare: Arm, make: Callable[[], Arm | None]) -> Iterator[Arm]:
+    """The arm that `make` gives, if any; one that cannot be made ready fails when it is called.
+
+    So it alone is not measured.
+    """
+    try:
+        made = make()
+    except Exception as error:
+        log.debug("%s was not made ready", bare.system, exc_info=True)
+        made = dataclasses.replace(bare, policies={"": _failing(error.with_traceback(None))})
+    if made is not None:
+        yield made
+
+
+def _failing(error: Exception) -> Call:
+    def call(query: Query, docs: Sequence[Doc]) -> Sequence[Hit]:
+        del query, docs
+        raise error
+
+    return call
 
 
 def encoders_of(component: Any) -> list[Any]:
@@ -205,15 +253,9 @@ def _all_docs(docs: Mapping[str, Sequence[Doc]]) -> list[Doc]:
     return list({doc.doc_id: doc for found in docs.values() for doc in found}.values())
 
 
-def _named(component: Any) -> dict[str, Any]:
-    """What decides the speed of the component, and where it works."""
+def _loaded(component: Any) -> dict[str, Any]:
+    """What decides the speed of the component beside its settings; loads its models."""
     parts = list(registry.parts(component))
     dtypes = dict.fromkeys(part.dtype for part in parts if hasattr(part, "dtype"))
     attention = dict.fromkeys(p.attention() for p in parts if isinstance(p, HasAttention))
-    return {
-        "component": component,
-        "models": models_of(component),
-        "dtype": ", ".join(dtypes),
-        "attention": ", ".join(attention),
-        "served": any(isinstance(part, AsksServer) for part in parts),
-    }
+    return {"dtype": ", ".join(dtypes), "attention": ", ".join(attention)}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.data import Doc, Hit, Query
+from harness.errors import reason
 from harness.settings import Latency
 from harness.words import counted
 
@@ -156,7 +157,7 @@ def prepared(
         _tune(course, tuning, settings.budget_s, wait)
     except Exception as error:  # one arm that breaks must not stop the others
         log.debug("%s failed while it was warmed up", arm.system, exc_info=True)
-        course.failure = f"{type(error).__name__}: {error}"
+        course.failure = reason(error)
         return course
     spent = time.perf_counter() - start
     course.calls = allotted(

@@ -11,6 +11,7 @@ from typing import Any
 from harness import machine
 from harness.abilities import CountsDocTokens
 from harness.data import Query
+from harness.errors import reason
 from harness.latency.arms import encoders_of
 from harness.latency.course import Arm
 from harness.protocols import Encoder, JointEncoder, Progress, TokenEncoder
@@ -60,12 +61,12 @@ def throughput(
             continue
         try:
             count, seconds, used = _timed(work, budget * SHARE, wait)
+            tokens = work.tokens(count)
         except Exception as error:  # one that breaks must not stop the others
             log.debug("%s failed while it was timed", work.system, exc_info=True)
-            failed[work.system] = f"{type(error).__name__}: {error}"
+            failed[work.system] = reason(error)
             continue
         name = {"system": work.system, "mode": work.mode, "unit": work.unit, "policy": work.policy}
-        tokens = work.tokens(count)
         rows.append(
             {"device": device, **name, "count": count, "tokens": tokens}
             | {"seconds": seconds, "processor": used}

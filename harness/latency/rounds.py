@@ -8,6 +8,7 @@ difference is noise. Warm-up and the choice of batch sizes happen on other queri
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import time
@@ -19,6 +20,7 @@ import numpy as np
 
 from harness import machine, stopwatch, traffic
 from harness.data import Query
+from harness.errors import reason
 from harness.latency.course import Arm, Course, prepared
 from harness.protocols import Progress
 from harness.settings import Latency
@@ -136,7 +138,8 @@ def wake(courses: Sequence[Course], query: Query) -> None:
     for course in courses:
         if course.calls and not course.failure:
             size = course.arm.candidates[0]
-            course.call(size)(query, course.arm.docs[query.query_id][:size])
+            with _failing(course):
+                course.call(size)(query, course.arm.docs[query.query_id][:size])
 
 
 def one_round(
@@ -170,7 +173,7 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
     arm, call = course.arm, course.call(size)
     docs = arm.docs[query.query_id][:size]
     wait = machine.synchroniser(timed.device)
-    try:
+    with _failing(course):
         with traffic.counted() as sent, stopwatch.recording(wait) as stages:
             wait()
             used, start = machine.processor_seconds(), time.perf_counter_ns()
@@ -178,9 +181,8 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
             wait()
             seconds = (time.perf_counter_ns() - start) / 1e9
             used = machine.processor_seconds() - used
-    except Exception as error:  # one arm that breaks must not stop the others
-        log.debug("%s failed while it was timed", arm.system, exc_info=True)
-        course.failure = f"{type(error).__name__}: {error}"
+        tokens = course.tokens(query, size)
+    if course.failure:
         return 0.0
     timed.rankings.setdefault((*arm.name, size, query.query_id), [hit.doc_id for hit in hits])
     if sent.get("retries"):  # the pauses before them are no part of what a query takes
@@ -195,12 +197,22 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
             "round": number,
             "query_id": query.query_id,
             "seconds": seconds,
-            "tokens": course.tokens(query, size),
+            "tokens": tokens,
             "processor": used,
             **{str(name): spent for name, spent in stages.items()},
         }
     )
     return seconds
+
+
+@contextlib.contextmanager
+def _failing(course: Course) -> Iterator[None]:
+    """What breaks inside is the course's failure, and does not stop the others."""
+    try:
+        yield
+    except Exception as error:
+        log.debug("%s failed while it was timed", course.arm.system, exc_info=True)
+        course.failure = reason(error)
 
 
 def _drop_failed(timed: Timed, courses: Sequence[Course]) -> None:
@@ -217,7 +229,6 @@ def arm_rows(courses: Sequence[Course], timed: Timed) -> list[dict[str, Any]]:
 
 def _arm_rows(course: Course, timed: Timed) -> Iterator[dict[str, Any]]:
     arm = course.arm
-    sample = timed.queries[:TOKENS_FROM]
     for size in arm.candidates:
         status, reason = course.status(size)
         yield {
@@ -230,10 +241,17 @@ def _arm_rows(course: Course, timed: Timed) -> Iterator[dict[str, Any]]:
             "dtype": arm.dtype,
             "attention": arm.attention,
             "queries": len(timed.queries),
-            "tokens": float(np.median([course.tokens(query, size) for query in sample])),
+            "tokens": _median_tokens(course, size, timed.queries[:TOKENS_FROM]),
             "agreement": _agreement(arm, size, timed),
             "served": arm.served,
         }
+
+
+def _median_tokens(course: Course, size: int, queries: Sequence[Query]) -> float:
+    """NaN for one that failed: its tokenizer may be what it lacks."""
+    if course.failure:
+        return float("nan")
+    return float(np.median([course.tokens(query, size) for query in queries]))
 
 
 def _agreement(arm: Arm, size: int, timed: Timed) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from harness import forward, machine, registry, traffic
 from harness.abilities import Loadable
 from harness.analysis.settling import Inquiry
 from harness.data import Doc, Query, Run
-from harness.errors import ComponentError
+from harness.errors import reason
 from harness.keys import timing_key
 from harness.latency import arms, cold, memory, offline, rounds
 from harness.latency.arms import Scores, Setting
@@ -26,6 +27,8 @@ from harness.provenance import provenance
 from harness.settings import Experiment, Latency
 from harness.store import Store
 from harness.work import Work
+
+log = logging.getLogger(__name__)
 
 TUNING_QUERIES = 30
 """Queries for warm-up and the choice of batch policies; they are not timed."""
@@ -41,13 +44,16 @@ class Chosen:
 
 
 def measure(
-    costing: Costing, experiment: Experiment, work: Work, store: Store
+    costing: Costing, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """The tables of latency, memory and throughput, and what they were measured with."""
+    """The tables of latency, memory and throughput, and what they were measured with.
+
+    `lost` has by system why nothing of it can be measured.
+    """
     settings = experiment.latency or Latency()
     found = Tables()
-    trials = list(_measurable(costing.trials, store, found, settings))
-    runs = {trial.stages[0].key: work.run(_source(trial, costing.trials)) for trial in trials}
+    runs, lost = _runs(costing.trials, work, lost)
+    trials = list(_measurable(costing.trials, lost, found, settings))
     chosen = choose(runs, work.dataset.queries, settings, experiment.seed)
     _note_unusable(trials, settings, chosen, found)
     with traffic.counted() as sent:
@@ -59,7 +65,7 @@ def measure(
                 with machine.pinned(settings.threads) as threads:
                     found.facts["threads"] = threads
                     _on_device(device, trials, runs, chosen, experiment, work, store, found)
-    _compare_devices(found, settings.devices)
+    found.compare_devices(settings.devices)
     facts = {
         **found.facts,
         "left_out": found.left_out,
@@ -77,16 +83,33 @@ def measure(
     return made(found.rows), facts
 
 
+def _runs(
+    trials: Sequence[Trial], work: Work, lost: Mapping[str, str]
+) -> tuple[dict[str, Run], dict[str, str]]:
+    """By the key of a first stage the hits that are reranked, and whom that loses besides."""
+    runs: dict[str, Run] = {}
+    lost = dict(lost)
+    for trial in trials:
+        if trial.system.name not in lost:
+            try:
+                runs[trial.stages[0].key] = work.run(_source(trial, trials))
+            except Exception as error:  # one system that breaks must not stop the others
+                log.debug("%s has no candidates", trial.system.name, exc_info=True)
+                lost[trial.system.name] = reason(error)
+    return runs, lost
+
+
 def _measurable(
-    trials: Sequence[Trial], store: Store, found: Tables, settings: Latency
+    trials: Sequence[Trial], lost: Mapping[str, str], found: Tables, settings: Latency
 ) -> Iterator[Trial]:
     for trial in trials:
-        if trial.random_weights or store.run(trial) is not None:
+        why = lost.get(trial.system.name)
+        if why is None:
             yield trial
-        else:
-            found.left_out[trial.system.name] = reason = "its ranking failed"
-            for device in settings.devices:
-                found.rows["arms"] += _absent([trial], settings.candidates, device, reason)
+            continue
+        found.left_out[trial.system.name] = why
+        for device in settings.devices:
+            found.rows["arms"] += _absent([trial], settings.candidates, device, why)
 
 
 def _source(trial: Trial, trials: Sequence[Trial]) -> Stage:
@@ -237,8 +260,9 @@ def _starts(
         for number in range(settings.starts):
             try:
                 rows = _start(loading, number, chosen.tuning[0], settings, device, found)
-            except ComponentError as error:
-                killed |= dict.fromkeys(loading[0].models, str(error))
+            except Exception as error:  # one that breaks must not stop the others
+                log.debug("%s did not start", loading[0].system, exc_info=True)
+                killed |= dict.fromkeys(loading[0].models, reason(error))
                 break
             found.rows["starts"] += rows
             started[loading[0].models[0]] = rows[0]
@@ -284,22 +308,3 @@ def _lost(arm: Arm, device: str, reason: str) -> Iterator[dict[str, Any]]:
     for k in arm.candidates:
         row = {"system": arm.system, "mode": arm.mode, "k": k, "device": device}
         yield {**row, "status": "not measured", "reason": reason}
-
-
-def _compare_devices(found: Tables, devices: Sequence[str]) -> None:
-    """Fill `tau`: how alike the rankings of another device are to those of the first."""
-    from scipy.stats import kendalltau
-
-    first = found.rankings.get(devices[0], {})
-    for row in found.rows["arms"]:
-        if row["device"] == devices[0] or row["device"] not in found.rankings:
-            continue
-        wanted = (row["system"], row["mode"], 0, row["k"])
-        taus = []
-        for (*arm, query_id), ids in found.rankings[row["device"]].items():
-            other = first.get((*arm, query_id))
-            if tuple(arm) == wanted and other is not None and len(ids) > 1:
-                place = {doc_id: i for i, doc_id in enumerate(other)}
-                order = [place.get(doc_id, len(place)) for doc_id in ids]
-                taus.append(kendalltau(range(len(order)), order).statistic)
-        row["tau"] = float(np.mean(taus)) if taus else float("nan")

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
+import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from harness import frames, machine, registry
+from harness import errors, frames, machine
 from harness.data import Hit
 from harness.endpoints.client import is_here
-from harness.endpoints.served import Server
 from harness.errors import HarnessError
 from harness.frames import ranked
 from harness.latency.arms import Scores
 from harness.latency.rounds import same_order
-from harness.latency.study import choose
 from harness.limits import usable_cores
 from harness.load import loops
 from harness.load.ceiling import asking, ceiling
-from harness.load.loops import Span, Step, Task
+from harness.load.loops import Span, Step
+from harness.load.under import Under, not_measurable, under_load
 from harness.plan import Costing, Trial
 from harness.provenance import provenance
-from harness.settings import Experiment, Latency, Load
+from harness.settings import Experiment, Load
 from harness.store import Store
 from harness.work import Work
+
+log = logging.getLogger(__name__)
 
 Rows = list[dict[str, Any]]
 
 WARM_SHARE = 0.15
 """Of a step's seconds, for a warm-up with as many clients as there will ever be."""
-
-FAILED = "its ranking failed"
-
-NO_SERVER = "it is no server: its reranker runs in this process, or in part"
 
 
 @dataclass
@@ -49,133 +45,64 @@ class Tables:
     steps: Rows = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     """By system why something of it was not measured that may be another time."""
-
-
-@dataclass(frozen=True)
-class _Under:
-    """One system under load."""
-
-    system: str
-    server: Server
-    tasks: Sequence[Task]
-    warming: Sequence[Task]
-    """Other tasks, which are not counted."""
-    expected: Scores
-    """By query id the scores that quality was measured on."""
-    settings: Load
-    rng: np.random.Generator
-    telling: Callable[[float], None]
-    """Told how many steps are over."""
-
-    @property
-    def once(self) -> Server:
-        """The server as it is asked under load."""
-        return dataclasses.replace(self.server, retries=0)
-
-    @property
-    def steps(self) -> int:
-        """How many numbers of clients and rates there are."""
-        return len(self.settings.concurrency) + len(self.settings.rates)
-
-    def queue(self, number: int) -> Iterator[Task]:
-        """What a step asks: all tasks in an order of its own, again and again.
-
-        Of a server that remembers answers nothing is asked twice: each step has its share.
-        """
-        order = self.rng.permutation(len(self.tasks)).tolist()
-        if self.server.spoken.remembers:
-            return iter(self.tasks[number :: self.steps])
-        return itertools.cycle([self.tasks[i] for i in order])
-
-    def progress(self, number: int) -> Callable[[float], None]:
-        """Progress inside a step."""
-        return lambda now: self.telling(number + min(now / self.settings.seconds, 1.0))
+    servers: dict[str, Any] = field(default_factory=dict)
+    """By system the facts of its server."""
+    limits: list[dict[str, Any]] = field(default_factory=list)
+    """What can be measured from here at most, with the first server's requests."""
 
 
 def measure(
-    costing: Costing, experiment: Experiment, work: Work, store: Store
+    costing: Costing, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """The tables of requests and steps, and what they were measured with."""
+    """The tables of requests and steps, and what they were measured with.
+
+    `lost` has by system why nothing of it can be measured.
+    """
     settings = experiment.load or Load()
     found = Tables()
-    servers: dict[str, Any] = {}
-    limits: list[dict[str, Any]] = []
     for trial in costing.trials:
         system = trial.system.name
-        reason = _not_measurable(trial, settings, store)
-        under = None if reason else _under(trial, settings, experiment.seed, work, store)
-        if reason == FAILED:
-            found.left_out[system] = reason
-        if under is None:
-            reason = reason or f"fewer than two queries have {settings.candidates} candidates"
+        try:
+            reason = not_measurable(trial, settings)
+            if not reason and system in lost:
+                reason = found.left_out[system] = lost[system]
+            reason = reason or _measured(trial, settings, experiment.seed, work, store, found)
+        except Exception as error:  # one system that breaks must not stop the others
+            log.debug("%s failed under load", system, exc_info=True)
+            reason = found.left_out[system] = errors.reason(error)
+        if reason:
             found.steps.append(_row(system, settings, "", math.nan) | _absent(reason))
-            continue
-        limits = limits or ceiling(under.tasks, _ends(settings.concurrency), under.server)
-        servers[system] = {
-            "url": under.server.url,
-            "here": is_here(under.server.url),
-            "remembers": under.server.spoken.remembers,
-            "queries": len(under.tasks),
-        }
-        _measure(under, found)
     facts = {
         "settings": settings.model_dump(mode="json"),
         "left_out": found.left_out,
         "cores": usable_cores(),
-        "ceiling": limits,
-        "servers": servers,
+        "ceiling": found.limits,
+        "servers": found.servers,
         "provenance": provenance(),
     }
     tables = {name: getattr(found, name) for name in ("requests", "steps")}
     return {name: _table(name, rows) for name, rows in tables.items()}, facts
 
 
-def _not_measurable(trial: Trial, settings: Load, store: Store) -> str:
-    """Why a system cannot be put under load; empty if it can."""
-    reranker, most = trial.system.reranker, trial.system.depth.rerank
-    if reranker is None:
-        return "it does not rerank"
-    if not isinstance(reranker, Server) or len(list(registry.parts(reranker))) > 1:
-        return NO_SERVER
-    if trial.random_weights:
-        return "its candidates are those of random weights, and no ranking of them is known"
-    if most < settings.candidates:
-        return f"it reranks {most} candidates, and {settings.candidates} are asked for"
-    return "" if store.run(trial) is not None else FAILED
-
-
-def _under(trial: Trial, settings: Load, seed: int, work: Work, store: Store) -> _Under | None:
-    """The system with what it is asked; None where too few queries have so many candidates."""
-    run, dataset, k = work.run(trial.stages[0]), work.dataset, settings.candidates
-    asked = Latency(candidates=(k,), queries=max(len(dataset.queries), 1))
-    chosen = choose({trial.stages[0].key: run}, dataset.queries, asked, seed)
-    if not chosen.candidates:
-        return None
-    tasks = {
-        query.query_id: Task(
-            query, [dataset.docs_by_id[hit.doc_id] for hit in run[query.query_id][:k]]
-        )
-        for query in (*chosen.timed, *chosen.tuning)
+def _measured(
+    trial: Trial, settings: Load, seed: int, work: Work, store: Store, found: Tables
+) -> str:
+    """Measure a system; why it cannot be, or empty."""
+    under = under_load(trial, settings, seed, work, store)
+    if under is None:
+        return f"fewer than two queries have {settings.candidates} candidates"
+    found.limits = found.limits or ceiling(under.tasks, _ends(settings.concurrency), under.server)
+    found.servers[under.system] = {
+        "url": under.server.url,
+        "here": is_here(under.server.url),
+        "remembers": under.server.spoken.remembers,
+        "queries": len(under.tasks),
     }
-    name = f"load of {trial.system.name}"
-    steps = len(settings.concurrency) + len(settings.rates)
-    total = max(round(steps * settings.seconds), 1)
-    return _Under(
-        system=trial.system.name,
-        server=trial.system.reranker,
-        tasks=[tasks[query.query_id] for query in chosen.timed],
-        warming=[tasks[query.query_id] for query in chosen.tuning],
-        expected={
-            query_id: {hit.doc_id: hit.score for hit in hits}
-            for query_id, hits in (store.run(trial) or {}).items()
-        },
-        settings=settings,
-        rng=np.random.default_rng(seed),
-        telling=lambda done: work.progress(name, round(done / steps * total), total),
-    )
+    _measure(under, found)
+    return ""
 
 
-def _measure(under: _Under, found: Tables) -> None:
+def _measure(under: Under, found: Tables) -> None:
     """All steps of one system, in the order of their load; after one that fails none is measured."""
     reason = passing = _warmed(under)
     best = 0.0
@@ -217,7 +144,7 @@ def _steps(settings: Load) -> Iterator[tuple[str, float]]:
     yield from (("open", share) for share in settings.rates)
 
 
-def _warmed(under: _Under) -> str:
+def _warmed(under: Under) -> str:
     """Why the server does not answer at all; empty when it is warm."""
     try:
         for task in under.warming[:1]:
@@ -232,19 +159,19 @@ def _warmed(under: _Under) -> str:
     return ""
 
 
-def _ask(under: _Under) -> loops.Ask:
+def _ask(under: Under) -> loops.Ask:
     """Asks once: under load a retry is load of its own, and must not hide what was refused."""
     return asking(under.once)  # type: ignore[arg-type]
 
 
-def _closed(under: _Under, number: int, clients: int) -> Step:
+def _closed(under: Under, number: int, clients: int) -> Step:
     settings = under.settings
     span = Span(settings.seconds, settings.requests, settings.longest_s)
     with machine.quiet():
         return loops.closed(_ask(under), under.queue(number), clients, span, under.progress(number))
 
 
-def _open(under: _Under, number: int, rate: float) -> Step:
+def _open(under: Under, number: int, rate: float) -> Step:
     settings = under.settings
     longest = max(settings.longest_s, settings.seconds)
     window = min(max(settings.seconds, settings.requests / rate), longest)
@@ -258,7 +185,7 @@ def _open(under: _Under, number: int, rate: float) -> Step:
         return loops.opened(_ask(under), tasks, due, window, clients, under.progress(number))
 
 
-def _fault(step: Step, under: _Under) -> str:
+def _fault(step: Step, under: Under) -> str:
     """Why a step is no measurement: the server was gone, or did not answer what was asked."""
     if step.broken:
         return f"{loops.GIVE_UP} requests in a row failed; {_unanswered(step)}"

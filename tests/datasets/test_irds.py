@@ -29,7 +29,7 @@ else:
 """
 
 
-def load(home: Path, dataset_id: str) -> str:
+def load(home: Path, dataset_id: str, offline: str = "0") -> str:
     """What a process of its own says, with no network: the proxy is a closed port."""
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
     done = subprocess.run(
@@ -38,7 +38,13 @@ def load(home: Path, dataset_id: str) -> str:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, **nowhere, "HOME": str(home), "IR_DATASETS_HOME": str(home / "irds")},
+        env={
+            **os.environ,
+            **nowhere,
+            "HOME": str(home),
+            "IR_DATASETS_HOME": str(home / "irds"),
+            "HF_HUB_OFFLINE": offline,
+        },
     )
     return done.stdout or done.stderr[-1500:]
 
@@ -71,12 +77,14 @@ def test_damaged_copy_is_a_data_error(tmp_path: Path) -> None:
     assert "cannot be read: BadZipFile" in said
 
 
+@pytest.mark.parametrize("offline", ["0", "1"])
 @pytest.mark.parametrize("dataset_id", ["vaswani", "beir/scifact/test"])
-def test_absent_data_is_told_within_seconds(tmp_path: Path, dataset_id: str) -> None:
+def test_absent_data_is_told_within_seconds(tmp_path: Path, dataset_id: str, offline: str) -> None:
     start = time.perf_counter()
-    said = load(tmp_path, dataset_id)
+    said = load(tmp_path, dataset_id, offline)
     assert time.perf_counter() - start < 20
-    assert f"The dataset {dataset_id!r} is not on this machine and cannot be downloaded" in said
+    why = "cannot be downloaded" if offline == "0" else "the network is off"
+    assert f"The dataset {dataset_id!r} is not on this machine and {why}" in said
     assert str(tmp_path / "irds" / dataset_id.split("/", maxsplit=1)[0]) in said
     assert "harness fetch FILE" in said
 

@@ -200,4 +200,4 @@ def test_a_measurement_that_is_written_over_is_not_whole_until_it_is(
 
 
 def _full(*_: Any) -> None:
-    raise OSError("no space")
+    raise StoreError("no space")

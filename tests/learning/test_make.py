@@ -32,6 +32,14 @@ def _cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(models.TRAINED_IN, "")
 
 
+HASHED = {
+    "name": "hashed",
+    "retriever": {"use": "bm25"},
+    "reranker": {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}},
+}
+"""Late interaction of which nothing is trained."""
+
+
 def train(base: str, **fields: Any) -> dict[str, Any]:
     return {"train": {"base": base, "negatives": NEGATIVES, "max_length": 16, **fields}}
 
@@ -257,8 +265,33 @@ def test_what_is_measured_changes_nothing_that_is_learnt(
 def test_too_little_to_learn_from(base: str, source: Files, tmp_path: Path) -> None:
     file = tmp_path / "data" / "qrels" / "train.tsv"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:6]), encoding="utf-8")
-    with pytest.raises(DataError, match="'data-train' has 5 queries to learn from"):
-        execution(tmp_path, source, systems(base)).execute()
+    made = execution(tmp_path, source, systems(base))
+    made.execute()
+    assert {system for _, system in made.failures} == {"late[dim=16]", "late[dim=8]", "cross"}
+    assert all("'data-train' has 5 queries to learn" in why for why in made.failures.values())
+
+
+def test_what_is_not_trained_again_is_left_out_of_costs(
+    base: str, source: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = [*systems(base), HASHED]
+    made = execution(tmp_path, source, listed)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "pending_costings", lambda *_: [])
+        made.execute()
+    shutil.rmtree(tmp_path / "cache")
+
+    def fit(*_: Any) -> loop.State:
+        raise ComponentError("The loss was not finite.")
+
+    monkeypatch.setattr(make, "fit", fit)
+    again = execution(tmp_path, source, listed)
+    again.execute()
+    assert again.failures == {}
+    results = load_results(tmp_path / "results" / "experiment")
+    assert set(results.costs["grid"]["system"]) == {"hashed"}
+    left_out = results.cost_facts["data", "storage"]["left_out"]
+    assert left_out == {"late[dim=16]": "The loss was not finite."}
 
 
 @pytest.mark.parametrize(

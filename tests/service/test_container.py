@@ -39,9 +39,16 @@ def test_commands_are_those_of_the_harness() -> None:
 
 
 def test_what_is_copied_is_there() -> None:
-    copied = re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE)
-    assert len(copied) == 3
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+    assert len(copied) == 4
     assert all((ROOT / name).exists() for names in copied for name in names.split())
+
+
+def test_the_package_is_installed_from_its_wheel() -> None:
+    _, build, run = DOCKERFILE.split("\nFROM ")
+    assert "pip wheel --no-cache-dir --no-deps --wheel-dir /wheels ." in build
+    assert "COPY harness" not in run
+    assert '"$(echo /wheels/*.whl)[quickstart,serve]"' in run
 
 
 def test_compose_builds_the_dockerfile_and_waits_for_what_is_inside() -> None:

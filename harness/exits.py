@@ -1,0 +1,86 @@
+"""How a command ends: by which code, and with which words where it broke off."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+from harness import stopping
+from harness.errors import HarnessError, InputError, reason
+
+OK, WORSE, MEND, FAILED, NO_VERDICT, BROKEN = 0, 1, 2, 3, 4, 70
+"""70 is EX_SOFTWARE of sysexits.h."""
+
+EPILOG = """\
+exit codes:
+  0    done; gate: nothing is worse
+  1    gate: something is worse; nothing else ends by it
+  2    mend something, and run again: the message says what and where
+  3    a trial failed, and the others went on; or files or standard output
+       could not be written or read
+  4    gate: no verdict
+  70   something broke that should not; --verbose shows where
+  130  stopped by Ctrl-C; 143 by SIGTERM, 129 by a terminal that closed"""
+
+WAYS_OUT = {
+    errno.ENAMETOOLONG: "give a shorter one",
+    errno.ENOSPC: "free some space",
+    errno.EMFILE: "allow more open files (`ulimit -n`)",
+    errno.ENOMEM: "free some memory",
+    errno.EACCES: "name another, or get the right to use it",
+    errno.EPERM: "name another, or get the right to use it",
+    errno.EROFS: "name another that can be written",
+}
+"""By what the system says what can be done about it."""
+
+
+class Ending(NamedTuple):
+    """The code of a command that broke off, and the paragraph that says why."""
+
+    code: int
+    told: str
+
+
+def ending(error: BaseException) -> Ending:
+    """How a command ends in which `error` was raised."""
+    if isinstance(error, KeyboardInterrupt):
+        return Ending(stopping.code(error), stopping.SAID)
+    if isinstance(error, HarnessError):
+        return Ending(MEND if isinstance(error, InputError) else FAILED, str(error))
+    if isinstance(error, OSError) and error.strerror:
+        return Ending(FAILED, _refused(error))
+    return Ending(BROKEN, _broken(error))
+
+
+def _refused(error: OSError) -> str:
+    """What the system would not do, and for which file."""
+    what = "" if error.filename is None else f"{error.filename}: "
+    way_out = WAYS_OUT.get(error.errno or 0, "mend that")
+    return (
+        f"{what}{error.strerror}. Way out: {way_out}, then run again: what was finished is stored."
+    )
+
+
+def _broken(error: BaseException) -> str:
+    """What broke, where in this package, and how to see more of it."""
+    if isinstance(error, MemoryError):
+        told = f"Memory did not suffice ({reason(error)}), {_where(error)}. Way out: more of it, or fewer documents (`subset`)"
+        return f"{told}, then run again: what was finished is stored."
+    return (
+        f"Something broke that should not: {reason(error)}, {_where(error)}. The fault is in the "
+        "harness or in a component, not in your files alone: with --verbose the same command shows "
+        "all of it, for whoever mends it. What was finished is stored."
+    )
+
+
+def _where(error: BaseException) -> str:
+    """The innermost line of this package that `error` passed."""
+    home = Path(__file__).parent
+    passed = [
+        f"in {Path(frame.filename).relative_to(home.parent)}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(home)
+    ]
+    return passed[-1] if passed else "outside the package"

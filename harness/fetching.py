@@ -1,0 +1,61 @@
+"""The models and datasets of a plan, downloaded; what cannot be had does not keep the others back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from harness import models
+from harness.errors import InputError
+from harness.execute import load_dataset
+from harness.plan import Plan, TrainStage
+from harness.settings import DatasetChoice
+from harness.words import counted
+
+
+def fetch(plan: Plan) -> Iterator[str]:
+    """A line for each model and dataset that is here now.
+
+    Raises InputError at the end, with all that could not be had.
+    """
+    trainings = {stage.key: stage for trial in plan.trials for stage in trial.trainings}
+    yield from _each(
+        [
+            *(partial(_model, *item) for item in plan.models().items()),
+            *(partial(_dataset, choice) for choice in plan.experiment.datasets),
+            *(partial(_training, stage) for stage in trainings.values()),
+        ]
+    )
+
+
+def fetch_models(plan: Plan) -> bool:
+    """Download the models that are not here, where the network is on; whether there were any.
+
+    Raises InputError with all that could not be had.
+    """
+    absent = [(one, use) for one, use in plan.models().items() if models.find(*one) is None]
+    return bool(list(_each(partial(_model, *item) for item in absent)))
+
+
+def _each(todo: Iterable[Callable[[], str]]) -> Iterator[str]:
+    lacks: list[str] = []
+    for done in todo:
+        try:
+            yield done()
+        except InputError as error:
+            lacks.append(str(error))
+    if lacks:
+        raise InputError(" ".join(lacks))
+
+
+def _model(wanted: models.Wanted, wanted_by: str) -> str:
+    return f"{wanted}: {models.fetch(wanted.reference, wanted_by, wanted.file).folder}"
+
+
+def _dataset(choice: DatasetChoice) -> str:
+    return f"{choice.name}: {counted(len(load_dataset(choice).docs), 'document')}"
+
+
+def _training(stage: TrainStage) -> str:
+    queries = len(stage.queries.load().queries)
+    return f"{stage.dataset.name}: {counted(queries, 'training query', 'training queries')}"

@@ -1,0 +1,108 @@
+"""One system under load: its server, and what it is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness import registry
+from harness.endpoints.served import Server
+from harness.latency.arms import Scores
+from harness.latency.study import choose
+from harness.load.loops import Task
+from harness.plan import Trial
+from harness.settings import Latency, Load
+from harness.store import Store
+from harness.work import Work
+
+NO_SERVER = "it is no server: its reranker runs in this process, or in part"
+
+
+@dataclass(frozen=True)
+class Under:
+    """One system under load."""
+
+    system: str
+    server: Server
+    tasks: Sequence[Task]
+    warming: Sequence[Task]
+    """Other tasks, which are not counted."""
+    expected: Scores
+    """By query id the scores that quality was measured on."""
+    settings: Load
+    rng: np.random.Generator
+    telling: Callable[[float], None]
+    """Told how many steps are over."""
+
+    @property
+    def once(self) -> Server:
+        """The server as it is asked under load."""
+        return dataclasses.replace(self.server, retries=0)
+
+    @property
+    def steps(self) -> int:
+        """How many numbers of clients and rates there are."""
+        return len(self.settings.concurrency) + len(self.settings.rates)
+
+    def queue(self, number: int) -> Iterator[Task]:
+        """What a step asks: all tasks in an order of its own, again and again.
+
+        Of a server that remembers answers nothing is asked twice: each step has its share.
+        """
+        order = self.rng.permutation(len(self.tasks)).tolist()
+        if self.server.spoken.remembers:
+            return iter(self.tasks[number :: self.steps])
+        return itertools.cycle([self.tasks[i] for i in order])
+
+    def progress(self, number: int) -> Callable[[float], None]:
+        """Progress inside a step."""
+        return lambda now: self.telling(number + min(now / self.settings.seconds, 1.0))
+
+
+def not_measurable(trial: Trial, settings: Load) -> str:
+    """Why a system cannot be put under load; empty if it can."""
+    reranker, most = trial.system.reranker, trial.system.depth.rerank
+    if reranker is None:
+        return "it does not rerank"
+    if not isinstance(reranker, Server) or len(list(registry.parts(reranker))) > 1:
+        return NO_SERVER
+    if trial.random_weights:
+        return "its candidates are those of random weights, and no ranking of them is known"
+    if most < settings.candidates:
+        return f"it reranks {most} candidates, and {settings.candidates} are asked for"
+    return ""
+
+
+def under_load(trial: Trial, settings: Load, seed: int, work: Work, store: Store) -> Under | None:
+    """The system with what it is asked; None where too few queries have so many candidates."""
+    run, dataset, k = work.run(trial.stages[0]), work.dataset, settings.candidates
+    asked = Latency(candidates=(k,), queries=max(len(dataset.queries), 1))
+    chosen = choose({trial.stages[0].key: run}, dataset.queries, asked, seed)
+    if not chosen.candidates:
+        return None
+    tasks = {
+        query.query_id: Task(
+            query, [dataset.docs_by_id[hit.doc_id] for hit in run[query.query_id][:k]]
+        )
+        for query in (*chosen.timed, *chosen.tuning)
+    }
+    name = f"load of {trial.system.name}"
+    steps = len(settings.concurrency) + len(settings.rates)
+    total = max(round(steps * settings.seconds), 1)
+    return Under(
+        system=trial.system.name,
+        server=trial.system.reranker,
+        tasks=[tasks[query.query_id] for query in chosen.timed],
+        warming=[tasks[query.query_id] for query in chosen.tuning],
+        expected={
+            query_id: {hit.doc_id: hit.score for hit in hits}
+            for query_id, hits in (store.run(trial) or {}).items()
+        },
+        settings=settings,
+        rng=np.random.default_rng(seed),
+        telling=lambda done: work.progress(name, round(done / steps * total), total),
+    )

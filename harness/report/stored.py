@@ -1,0 +1,23 @@
+"""The report on results as they are stored, decided by their own terms or by others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.analysis.compare import Analysis, analyse
+from harness.analysis.terms import with_decision
+from harness.report import render
+from harness.settings import Decision
+from harness.store import load_results
+
+
+def write_report(folder: Path, decision: Decision | None = None) -> tuple[Analysis, Path]:
+    """Write the report on the results in `folder`; what it says, and where it lies.
+
+    It is decided by `decision` if that is given. Raises StoreError if there are no results.
+    """
+    results = load_results(folder)
+    if decision is not None:
+        results = with_decision(results, **decision.model_dump(mode="json"))
+    analysis = analyse(results)
+    return analysis, render.write_report(results, analysis)
