@@ -278,6 +278,18 @@ def test_model_without_weights_on_the_hub(
     assert message == "The hub's copy of 'tiny/bert' holds no weights that can be loaded."
 
 
+def test_a_network_that_fails_in_the_middle(
+    tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang_up(self: Hub) -> None:
+        self.close_connection = True  # without an answer
+
+    monkeypatch.setattr(Hub, "do_GET", hang_up)
+    message, _ = fetched_elsewhere(tmp_path, "tiny/bert", HF_ENDPOINT=endpoint)
+    assert message.startswith("The model 'tiny/bert' (wanted by the system bge) is not on this")
+    assert "the hub cannot be reached" in message
+
+
 @pytest.mark.parametrize("name", ["BAAI/bge-base", "bert"])
 def test_a_folder_with_the_name_of_a_hub_model_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
