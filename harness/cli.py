@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,13 +75,6 @@ def _done(arguments: argparse.Namespace) -> int:
 def _complain(message: str, code: int) -> int:
     complain(f"harness: {message}")
     return code
-
-
-def _stored(folder: Path) -> AbstractContextManager[None]:
-    """Whatever stored results bring about is told of them."""
-    from harness import bounds, errors
-
-    return bounds.reading(f"The results in {folder}", errors.StoreError)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -167,8 +159,7 @@ def _report(arguments: argparse.Namespace) -> int:
     from harness.report.stored import write_report
 
     decision = load_decision(arguments.file)
-    with _stored(folder := _results_of(arguments)):
-        analysis, report = write_report(folder, decision)
+    analysis, report = write_report(_results_of(arguments), decision)
     say(f"Report: {report}\nDecision: {analysis.decision.headline}")
     return exits.OK
 
@@ -180,12 +171,9 @@ def _why(arguments: argparse.Namespace) -> int:
     from harness.store import load_results
 
     given = _results_folder(arguments, *filter(None, [arguments.of]))
-    folder = given if given.exists() else _results_folder(arguments)
-    with _stored(folder):
-        results = load_results(folder)
-        found = why(results, arguments.query_id, arguments.of, arguments.system)
-        text = why_text(found, results.plan["metrics"], arguments.top)
-    say(text)
+    results = load_results(given if given.exists() else _results_folder(arguments))
+    found = why(results, arguments.query_id, arguments.of, arguments.system)
+    say(why_text(found, results.plan["metrics"], arguments.top))
     return exits.OK
 
 
@@ -197,9 +185,8 @@ def _export(arguments: argparse.Namespace) -> int:
 
     if arguments.system:
         return _export_model(arguments)
-    with _stored(folder := _results_of(arguments)):
-        results = load_results(folder)
-        written, missing = export(results, leaderboard(results), arguments.folder)
+    results = load_results(_results_of(arguments))
+    written, missing = export(results, leaderboard(results), arguments.folder)
     for file in written:
         say(file)
     if missing:
@@ -225,11 +212,10 @@ def _gate(arguments: argparse.Namespace) -> int:
     ways_out = command("run", arguments), command("gate", arguments, **ACCEPT)
     weights, quick = arguments.weights, arguments.quick
     request = gating.Request(arguments.file, *folders, datasets, weights, *ways_out, quick)
-    with _stored(arguments.results):
-        if arguments.accept:
-            status, said = "pass", gating.accepted(request, arguments.reason)
-        else:
-            status, said = gating.judged(request, arguments.junit, arguments.markdown)
+    if arguments.accept:
+        say(gating.accepted(request, arguments.reason))
+        return exits.OK
+    status, said = gating.judged(request, arguments.junit, arguments.markdown)
     say(said)
     return {"pass": exits.OK, "fail": exits.WORSE}.get(status, exits.NO_VERDICT)
 
@@ -239,8 +225,7 @@ def _claims(arguments: argparse.Namespace) -> int:
     from harness import claim_lines, judging
 
     given = options("run", arguments)
-    with _stored(arguments.results):
-        found = judging.verdicts(arguments.file, arguments.results, arguments.dataset, given)
+    found = judging.verdicts(arguments.file, arguments.results, arguments.dataset, given)
     say(claim_lines.as_json(found) if arguments.json else claim_lines.as_text(found))
     return exits.OK
 

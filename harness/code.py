@@ -15,7 +15,7 @@ import functools
 import importlib.metadata
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,14 @@ def release(version: str) -> str:
 
 
 def version(package: str) -> str | None:
-    """The version of an installed package, else None."""
+    """The version of an installed package, else None; each is read once."""
+    return _version(package, importlib.metadata.version)
+
+
+@functools.cache
+def _version(package: str, read: Callable[[str], str]) -> str | None:
     try:
-        return importlib.metadata.version(package)
+        return read(package)
     except importlib.metadata.PackageNotFoundError:
         return None
 

@@ -125,21 +125,21 @@ class Plan:
 
     def costings(self) -> Iterator[Costing]:
         """What is to be measured of cost: on each dataset all systems together."""
-        asked = {kind: getattr(self.experiment, kind) for kind in MEASURING}
-        for choice in self.experiment.datasets:
+        blocks = {kind: getattr(self.experiment, kind) for kind in MEASURING}
+        asked = {kind: settings for kind, settings in blocks.items() if settings is not None}
+        for choice in self.experiment.datasets if asked else ():
             trials = tuple(trial for trial in self.trials if trial.dataset == choice)
             named = [
                 (trial.system.name, trial.key, *(timing_key(one.component) for one in trial.stages))
                 for trial in trials
             ]
             for kind, settings in asked.items():
-                if settings is not None:
-                    asked_for = settings.model_dump(mode="json")
-                    made_by = code.versions(f"harness.{MEASURING[kind]}")
-                    made_by |= code.packages(["fast_plaid"] if kind == "storage" else [])
-                    key = key_of(kind, asked_for, named, self.experiment.seed, made_by)
-                    here = measured_on(tuple(getattr(settings, "devices", ())))
-                    yield Costing(kind, key, choice, trials, here)  # type: ignore[arg-type]
+                asked_for = settings.model_dump(mode="json")
+                made_by = code.versions(f"harness.{MEASURING[kind]}")
+                made_by |= code.packages(["fast_plaid"] if kind == "storage" else [])
+                key = key_of(kind, asked_for, named, self.experiment.seed, made_by)
+                here = measured_on(tuple(getattr(settings, "devices", ())))
+                yield Costing(kind, key, choice, trials, here)  # type: ignore[arg-type]
 
     def described(self) -> dict[str, Any]:
         """The experiment as its file stands now, with the places of its results."""

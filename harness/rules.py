@@ -113,7 +113,7 @@ def _no_repeat(
 ) -> None:
     """Two verdicts on one thing would contradict each other."""
     for other in others:
-        if _judged(rule) == _judged(other):
+        if _judged(rule) == _judged(other) and _may_meet(rule, other):
             both = (
                 f"{system} on {dataset}"
                 for dataset in known.datasets or {*rule.datasets, *other.datasets, "any dataset"}
@@ -122,6 +122,12 @@ def _no_repeat(
             )
             if (first := next(both, None)) is not None:
                 fault(path, f"another rule judges the same of {first}: say it once")
+
+
+def _may_meet(rule: QualityRule | LatencyRule, other: QualityRule | LatencyRule) -> bool:
+    """Whether there may be a system on a dataset that both judge."""
+    pairs = (rule.systems, other.systems), (rule.datasets, other.datasets)
+    return not any(ours and theirs and set(ours).isdisjoint(theirs) for ours, theirs in pairs)
 
 
 def _judged(rule: QualityRule | LatencyRule) -> tuple[Any, ...]:

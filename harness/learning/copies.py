@@ -8,7 +8,6 @@ from pathlib import Path
 
 from harness import files, models, registry
 from harness.errors import ConfigError, InputError
-from harness.places import slug
 from harness.plan import TrainStage, Trial, make_plan
 from harness.settings import Experiment
 
@@ -20,7 +19,7 @@ def copy(experiment: Experiment, name: str, folder: Path) -> list[Path]:
     a folder is in use.
     """
     found = list(_models(experiment, make_plan(experiment).trials, name))
-    places = [folder] if len(found) == 1 else [folder / slug(one.dataset.name) for one in found]
+    places = [folder] if len(found) == 1 else [folder / one.dataset.folder for one in found]
     for stage, place in zip(found, places, strict=True):
         if models.find(stage.reference) is None:
             raise models.absent(stage.reference, f"the system {name}")

@@ -75,10 +75,10 @@ def _trec(results: Results) -> Iterator[tuple[str, str]]:
         dataset, system = entry["dataset"], entry["system"]
         if (dataset, system) not in results.facts:
             continue
-        run = results.run(dataset, system)
-        name = f"runs/{slug(dataset)}/{slug(system)}"
+        run, own = results.run(dataset, system), str(entry["folder"]).partition("/")[0]
+        name = f"runs/{own}/{slug(system)}"
         yield f"{_free(name, entry['key'], taken)}.trec", trec.run_text(run, system)
-        qrels = f"qrels/{slug(dataset)}.qrels"
+        qrels = f"qrels/{own}.qrels"
         if qrels not in taken:
             taken.add(qrels)
             with files.open_text(results.file(dataset, system, "qrels.trec.gz")) as lines:
@@ -86,9 +86,12 @@ def _trec(results: Results) -> Iterator[tuple[str, str]]:
 
 
 def _free(name: str, key: str, taken: set[str]) -> str:
-    """`name`, with the trial's key where another system has it too."""
-    free = f"{name}--{key[:12]}" if name in taken else name
-    taken.add(free)
+    """`name`, with the trial's key where another system has it too; case tells none apart."""
+    free, number = name, 1
+    while free.casefold() in taken:
+        free = f"{name}--{key[:12]}" + f"-{number}" * (number > 1)
+        number += 1
+    taken.add(free.casefold())
     return free
 
 

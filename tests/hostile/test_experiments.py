@@ -317,6 +317,17 @@ def test_what_is_harmless_is_planned(name: str) -> None:
     assert planned(RUNS[name]) == (0, "")
 
 
+def test_as_much_as_is_allowed_is_planned_in_seconds(folder: Path) -> None:
+    data = ", ".join(f"{{use: files, path: data, name: d{i}}}" for i in range(4))
+    systems = ", ".join(f"{{name: a{i}, retriever: {{use: bm25, k1: {i}}}}}" for i in range(500))
+    rules = ", ".join(f"{{metric: ndcg@3, margin: 0.1, systems: [a{i}]}}" for i in range(300))
+    content = text(f"gate: [{rules}]", datasets=f"[{data}]", systems=f"[{systems}]")
+    start = time.process_time()
+    assert folder.is_dir()
+    assert planned(content) == (0, "")
+    assert time.process_time() - start < 5
+
+
 BASES: list[Any] = [
     {
         "question": "q",
