@@ -77,7 +77,7 @@ def test_a_cache_may_be_deleted_at_any_time(
     assert temporary.folder().is_dir()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     encoder = {"use": "fakes:HashingTokenEncoder"}
     mapped = {"use": "fakes:HangingLate", "encoder": encoder, "noted": str(tmp_path / "noted")}

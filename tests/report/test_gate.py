@@ -22,7 +22,7 @@ from harness.report.gate import ROWS, gate_markdown
 from harness.report.junit import gate_junit
 from harness.store import Results
 
-EVIL = "a|b<b>&`*]]> \x01@all #1"
+EVIL = "a|b<b>&`*]]> @all #1"
 """A system: it would end a cell, open an element, call everybody, and is no XML."""
 
 REASON = "<script>alert(1)</script> | @team\n\n# headline"
@@ -145,7 +145,7 @@ def test_junit_holds_hostile_text(judged: tuple[Gate, Results]) -> None:
     document = gate_junit(judged[0], NOW)
     assert b"encoding='utf-8'" in document.splitlines()[0]
     names = [case.attrib["name"] for case in ET.fromstring(document).iter("testcase")]
-    assert names[0] == EVIL.replace("\x01", "\ufffd") + " ndcg@3"
+    assert names[0] == EVIL + " ndcg@3"
     (error,) = (
         case[0].attrib["message"]
         for case in ET.fromstring(document).iter("testcase")
