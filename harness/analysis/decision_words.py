@@ -138,7 +138,6 @@ def headline(case: Case, choice: Choice) -> str:
 TO_DO = {
     "baseline not measured": "measure the quality of {name}, the baseline",
     "baseline invalid": "mend the measurement of {name}, the baseline",
-    "baseline out": "name a baseline that meets the requirements, for {name} does not",
     "requirement not measured": "measure what is required of {name}",
     "gain undecided": "compare {name} on {more}",
     "system not measured": "measure the quality of {name}",

@@ -32,6 +32,12 @@ def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:
         "requirement not measured": _hidden,
     }
     if choice.answer == "keep":
+        if standings(case)[case.baseline] == "out":
+            yield (
+                f"{case.baseline.name} misses what is required itself: "
+                f"{misses(case, case.baseline)}. It stays because no system that meets it is shown to "
+                "gain enough."
+            )
         yield from _shown_elsewhere(case)
         yield from _nothing(case, metric)
         return
@@ -159,7 +165,8 @@ def _nobody(case: Case, stands: Mapping[Option, Verdict]) -> str:
     if not others:
         return f"There is no other system than {case.baseline.name}."
     if all(stands[one] == "out" for one in others):
-        return f"No system but {case.baseline.name} meets the requirements."
+        but = f" but {case.baseline.name}" * (stands[case.baseline] != "out")
+        return f"No system{but} meets the requirements."
     invalid = [one.name for one in others if one.system in case.invalid]
     if not invalid:
         return f"No system but {case.baseline.name} was measured and meets the requirements."
@@ -212,9 +219,6 @@ def _blocked(case: Case, choice: Choice) -> Iterator[str]:
     name = choice.option.name
     if choice.ground == "baseline invalid":
         yield f"The measurement of {name} is invalid: {case.invalid[name]}. Nothing can be compared."
-    elif choice.ground == "baseline out":
-        yield f"{name} misses what is required: {misses(case, choice.option)}."
-        yield "No system that meets it is shown to gain enough to take its place."
     else:
         why = case.gains.missing.get(choice.option.system, "it was not measured")
         yield f"The quality of {name} is not known: {why}."

@@ -14,7 +14,8 @@
    queries that holds for anything.
 4. Without any that is ready, something worth measuring comes before the baseline: a requirement of a
    system whose gain is shown, the gain of one that looks large enough, a system that failed.
-5. Else the baseline stays. If it misses a requirement itself, there is nothing to stay with.
+5. Else the baseline stays. Where it misses a requirement itself, that is the first thing said of it:
+   what meets all of them is not shown to be better.
 """
 
 from __future__ import annotations
@@ -41,7 +42,6 @@ Ground = Literal[
     "ready",
     "baseline not measured",
     "baseline invalid",
-    "baseline out",
     "requirement not measured",
     "gain undecided",
     "system not measured",
@@ -109,8 +109,6 @@ def choose(case: Case) -> Choice:
     stands = standings(case)
     if ready := ranked(case, "shown", stands, ("in",)):
         return _cheapest(case, ready)
-    if stands[case.baseline] == "out":
-        return Choice("assess", case.baseline, "baseline out")
     return _unsettled(case, stands) or Choice("keep", case.baseline, "nothing gains")
 
 
