@@ -7,23 +7,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from accepted_facts import FACTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.baseline import VALUES, Baseline, read_baseline, write_baseline
 from harness.errors import InputError, StoreError
-
-TRIAL = {"fingerprint": "f", "key": "k", "config": {}, "models": [], "made_with": 0}
-COUNTS = {"documents": 1, "queries": 1, "judgements": 1}
-FACTS = {
-    "accepted": "2026-01-01",
-    "reason": "é",
-    "rules": [],
-    "provenances": [{}],
-    "latency": {},
-    "trials": {"d": {"s": TRIAL}, "a,b": {'say "x"': TRIAL, "two\nlines": TRIAL}},
-    "datasets": {"d": COUNTS, "a,b": COUNTS},
-}
 
 
 def table(*rows: tuple[str, str, str, str, float]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from accepted_facts import FACTS, TRIAL
 from fakes import write_beir, write_experiment
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,7 +69,9 @@ def test_a_baseline_is_read_back(tmp_path: Path) -> None:
         [("=d", "-s", "ndcg@3", "'=q", -0.5)],
         columns=["dataset", "system", "metric", "query_id", "value"],
     )
-    write_baseline(tmp_path, "e", Baseline(table, {}))
+    trials, counts = {"=d": {"-s": TRIAL}}, {"=d": FACTS["datasets"]["d"]}
+    facts = {**FACTS, "trials": trials, "datasets": counts}
+    write_baseline(tmp_path, "e", Baseline(table, facts))
     assert (tmp_path / "e.csv").read_text().splitlines()[1] == "'=d,'-s,ndcg@3,''=q,-0.5"
     found = read_baseline(tmp_path, "e")
     assert found is not None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.cli import main
 from harness.progress import Bars
-from harness.terminal import ACTED_ON, Formatter, plain, say
+from harness.terminal import ACTED_ON, Formatter, complain, plain, say
 
 ESCAPE = "\x1b[2J\x9b31m\u202egnol\u2066"
 
@@ -42,9 +42,10 @@ def test_json_stays_the_same_json(key: str, value: str) -> None:
     assert not ACTED_ON.search(plain(written))
 
 
-def test_every_way_to_the_terminal_is_plain() -> None:
-    said, drawn, logged = io.StringIO(), io.StringIO(), io.StringIO()
-    say(ESCAPE, said)
+def test_every_way_to_the_terminal_is_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    drawn, logged = io.StringIO(), io.StringIO()
+    say(ESCAPE)
+    complain(ESCAPE)
     with Bars(drawn) as bars:
         bars(ESCAPE, 1, 2)
         assert bars._bar is not None
@@ -52,8 +53,8 @@ def test_every_way_to_the_terminal_is_plain() -> None:
     handler = logging.StreamHandler(logged)
     handler.setFormatter(Formatter("%(message)s"))
     handler.emit(logging.LogRecord("x", logging.WARNING, "x", 1, "of %s", (ESCAPE,), None))
-    for stream in (said, logged):
-        assert stream.getvalue() == rf"{'of ' * (stream is logged)}{plain(ESCAPE)}" + "\n"
+    assert capsys.readouterr() == (f"{plain(ESCAPE)}\n", f"{plain(ESCAPE)}\n")
+    assert logged.getvalue() == f"of {plain(ESCAPE)}\n"
 
 
 def test_texts_of_a_dataset_reach_the_terminal_plain(
