@@ -11,7 +11,7 @@ import pytest
 import tiny
 import torch
 
-from harness import machine, models
+from harness import digests, machine, models
 from harness.data import Doc
 from harness.encoders.pylate import Pylate
 from harness.errors import ModelError
@@ -185,4 +185,5 @@ def test_where_trained_models_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         models.folder("trained:abc", "x")
     place = models.trained_folder("trained:abc")
     place.mkdir(parents=True)
+    digests.seal(place)
     assert models.folder("trained:abc", "x") == place == tmp_path / "models" / "abc"
