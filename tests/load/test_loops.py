@@ -153,7 +153,7 @@ def test_refusals_are_counted_and_not_sent_again(server: ContractServer) -> None
     assert found.count("refused") == pytest.approx(len(due) / 3, abs=1)
     assert set(found) == {"answered", "refused"}
     said = next(sent.reply.said for sent in step.sent if sent.reply.said)
-    assert "it answered 503, saying {'error': 'busy'}" in said
+    assert 'it answered 503, saying {"error": "busy"}' in said
 
 
 def test_an_answer_that_cannot_be_used_has_failed(server: ContractServer) -> None:
