@@ -10,6 +10,7 @@ import fakes
 import pytest
 from fakes import write_experiment
 
+from harness import digests
 from harness.analysis.why import RANKED, why
 from harness.cli import main
 from harness.config import load_experiment
@@ -72,6 +73,7 @@ def test_the_text_says_what_nobody_found(results: Results) -> None:
 def test_what_the_model_did_not_read_is_marked(results: Results) -> None:
     (folder,) = (results.folder / "data").glob("oracle--*")
     write_table(folder / "lengths.csv", lengths_table(Lengths({"d2": 9, "d1": 3}, {"q1": 5})))
+    digests.seal(folder)
     found = why(results, "q1", systems=["oracle"])
     cut = dict(zip(found.ranked["doc_id"], found.ranked["truncated"], strict=True))
     assert cut == {"d2": True, "d1": False, "d4": None}
@@ -107,6 +109,7 @@ def test_nothing_has_a_score_or_star_below_what_was_reranked(tmp_path: Path) -> 
     (folder,) = (found.folder / "data").glob("oracle--*")
     read = Lengths({"d1": 9, "d2": 9, "d4": 9}, {"q1": 5})
     write_table(folder / "lengths.csv", lengths_table(read))
+    digests.seal(folder)
     text = found_of(found, 3, ["oracle"])
     assert row(text, "d2") == ["1", "1", "(1.000)*"]
     assert row(text, "d1") == ["?", "2", "(-1.000)*"]
@@ -116,6 +119,7 @@ def test_nothing_has_a_score_or_star_below_what_was_reranked(tmp_path: Path) -> 
 def test_what_the_first_stage_did_not_read_is_marked(results: Results) -> None:
     (folder,) = (results.folder / "data").glob("overlap--*")
     write_table(folder / "lengths.csv", lengths_table(Lengths({"d1": 9, "d2": 3}, {"q1": 5})))
+    digests.seal(folder)
     text = found_of(results, 3, ["overlap"])
     assert row(text, "d1") == ["?", "2", "(2.000)*"]
     assert row(text, "d2") == ["1", "1", "(2.000)"]
@@ -125,6 +129,7 @@ def test_a_query_that_was_cut_is_told(results: Results) -> None:
     (folder,) = (results.folder / "data").glob("overlap--*")
     read = Lengths({}, {}, queries={"q1": 40, "q2": 3}, query_room={"q1": 32, "q2": 32})
     write_table(folder / "lengths.csv", lengths_table(read))
+    digests.seal(folder)
     said = " ".join(found_of(results, 3).split())
     assert "Of the query overlap reads only the beginning." in said
     assert "only the beginning." not in found_of(results, 3, query="q2").partition("Rank (")[0]
