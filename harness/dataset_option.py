@@ -20,11 +20,11 @@ def dataset_spec(text: str) -> Mapping[str, Any]:
     Raises ConfigError for what may be a folder here or a dataset of that name.
     """
     with reading(f"--dataset {shown(text)}", ConfigError):
-        if Path(text).is_dir():
+        if not text.startswith("{"):
+            if not Path(text).is_dir():
+                return {"use": text}
             _refuse_two_meanings(text)
             return {"use": "files", "path": str(Path(text).resolve())}
-        if not text.startswith("{"):
-            return {"use": text}
         located = parse_yaml(text, "--dataset")
         located.raise_faults()
         spec = dict(located.value)

@@ -82,7 +82,7 @@ def test_a_long_dataset_on_the_command_line_is_no_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     file = write_experiment(tmp_path)
-    spec = "{use: files, path: data, name: " + "n" * 300 + "}"
+    spec = "{use: files, path: " + "./" * 150 + "data}"
     assert main(["plan", str(file), "--dataset", spec]) == exits.OK
 
 
