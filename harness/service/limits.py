@@ -25,7 +25,7 @@ class Limits(NamedTuple):
 
 
 class Patience(NamedTuple):
-    """Seconds; who takes longer is shown out."""
+    """Seconds; a connection that takes longer is closed."""
 
     head: float = 10.0
     """For the head of a request, from when the connection is made or its next request begins."""
