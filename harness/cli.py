@@ -1,4 +1,4 @@
-"""The command line: the only file that prints or sets exit codes."""
+"""The command line: each command, from its options to its exit code."""
 
 from __future__ import annotations
 

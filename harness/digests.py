@@ -90,7 +90,7 @@ def of_file(file: Path) -> str:
         found = file.stat()
         state = (found.st_ino, found.st_size, found.st_mtime_ns)
         if file not in _read or _read[file][0] != state:
-            _read[file] = state, _digest(file)
+            _read[file] = state, of_content(file)
     return _read[file][1]
 
 
@@ -103,14 +103,10 @@ def digest(content: bytes | memoryview) -> str:
 def reading(file: Path) -> Iterator[None]:
     """Turns an OSError while `file` is read into a DamagedError if it is gone, else a StoreError."""
     try:
-        yield
+        with files.reading(file):
+            yield
     except FileNotFoundError:
         raise DamagedError(file, "is gone") from None
-    except OSError as error:
-        raise StoreError(
-            f"{file} cannot be read: {error.strerror or error}. It was left as it is; see to its "
-            "rights and to the limit of open files (`ulimit -n`), then run again."
-        ) from error
 
 
 def check(folder: Path) -> None:
@@ -185,7 +181,7 @@ def _stamp(content: Mapping[str, Any]) -> str:
 def _write(folder: Path, sums: Mapping[str, str], names: Collection[str]) -> None:
     """Write `sums`, with the digests that the files of these names have now."""
     with files.telling(folder):
-        found = {**sums, **{name: _digest(folder / name) for name in names}}
+        found = {**sums, **{name: of_content(folder / name) for name in names}}
     text = "".join(f"{found[name]}  {name}\n" for name in sorted(found))
     files.write(folder / SUMS, f"{text}# {digest(text.encode())}\n")
 
@@ -213,7 +209,8 @@ def _names(folder: Path) -> Iterator[str]:
             yield name.as_posix()
 
 
-def _digest(file: Path) -> str:
+def of_content(file: Path) -> str:
+    """The digest of what a file holds, read now."""
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=BITS // 8))
     return found.hexdigest()

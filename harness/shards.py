@@ -9,7 +9,6 @@ only while it is read: however many shards there are, they take one descriptor.
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import itertools
 import math
@@ -28,8 +27,6 @@ from harness.data import digest
 from harness.errors import StoreError
 
 Matrices = Sequence[NDArray[np.float32]]
-
-_blake2b = functools.partial(hashlib.blake2b, digest_size=digests.BITS // 8)
 
 BLOCK_BYTES = 32 << 20
 """How much is read at once when all matrices are gone through."""
@@ -131,7 +128,7 @@ def write(folder: Path, keys: Sequence[str], matrices: Matrices) -> Path:
     np.save(buffer, np.cumsum([0, *map(len, matrices)]))
     np.save(buffer, np.ascontiguousarray(np.concatenate(matrices)))
     content = buffer.getbuffer()
-    file = folder / f"{digest(keys)[:32]}-{_blake2b(content).hexdigest()}.npy"
+    file = folder / f"{digest(keys)[:32]}-{digests.digest(content)}.npy"
     files.write(file, content)
     return file
 
@@ -141,8 +138,8 @@ def check(file: Path) -> None:
 
     Raises FileNotFoundError for one that is gone, StoreError for one that cannot be read.
     """
-    with files.reading(file), file.open("rb") as stream:
-        found = hashlib.file_digest(stream, _blake2b).hexdigest()
+    with files.reading(file):
+        found = digests.of_content(file)
     if found != file.stem.rpartition("-")[2]:
         raise digests.DamagedError(file, "is damaged: its digest is not the one in its name")
 

@@ -45,7 +45,7 @@ def test_b2sum_reads_them(folder: Path) -> None:
 def test_what_is_whole_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digests.check(folder)
     assert digests.checked(folder, "a.csv") == folder / "a.csv"
-    monkeypatch.setattr(digests, "_digest", lambda _: "not asked for")
+    monkeypatch.setattr(digests, "of_content", lambda _: "not asked for")
     digests.check(folder)
     (folder / "a.csv").write_bytes(b"abcd")
     with pytest.raises(digests.DamagedError, match=r"a\.csv is damaged"):
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_not_damaged(folder: Path, monkeypatch: pytest.Mo
     def full(_: Path) -> str:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(digests, "_digest", full)
+    monkeypatch.setattr(digests, "of_content", full)
     with pytest.raises(StoreError, match="Too many open files") as caught:
         digests.checked(folder, "a.csv")
     assert not isinstance(caught.value, digests.DamagedError)

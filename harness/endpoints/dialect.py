@@ -11,7 +11,7 @@ Told = Mapping[str, Any]
 """What a server said of itself: the answers by the paths that were asked."""
 
 
-FOREIGN = (*(LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError),)
+FOREIGN = (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
 """What may come of reading an answer that has another form than was expected."""
 
 
