@@ -12,10 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness import files
 from harness.errors import StoreError
@@ -30,8 +31,13 @@ BITS = 256
 STAMP = "digest"
 """The field of a JSON object with the digest of the others."""
 
-_read: dict[Path, tuple[tuple[int, int, int], str]] = {}
-"""By file its inode, size and time of change when it was read, and the digest that it had."""
+T = TypeVar("T")
+
+_Memory = dict[Path, tuple[tuple[int, int, int], T]]
+"""By file its inode, size and time of change when it was read, and what was read."""
+
+_digests: _Memory[str] = {}
+_sums_read: _Memory[Mapping[str, str]] = {}
 
 
 class DamagedError(StoreError):
@@ -87,11 +93,7 @@ def of_file(file: Path) -> str:
     Raises DamagedError for one that is gone, and StoreError for one that cannot be read.
     """
     with reading(file):
-        found = file.stat()
-        state = (found.st_ino, found.st_size, found.st_mtime_ns)
-        if file not in _read or _read[file][0] != state:
-            _read[file] = state, of_content(file)
-    return _read[file][1]
+        return _once(_digests, file, of_content)
 
 
 def digest(content: bytes | memoryview) -> str:
@@ -109,19 +111,25 @@ def reading(file: Path) -> Iterator[None]:
         raise DamagedError(file, "is gone") from None
 
 
-def check(folder: Path) -> None:
-    """Check every file of a sealed folder; raises as `checked` does, and for a file too many."""
-    for name in sorted({*_sums(folder), *_names(folder)}):
-        checked(folder, name)
+def check(folder: Path, unread: Collection[str] = ()) -> None:
+    """Check every file of a sealed folder; raises as `checked` does, and for a file too many.
+
+    Files that fit one of the patterns `unread` need only be there.
+    """
+    sums, there = _sums(folder), set(_names(folder))
+    for name in sorted(sums.keys() | there):
+        known = name in sums and name in there
+        if not (known and any(fnmatch(name, pattern) for pattern in unread)):
+            checked(folder, name)
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a sealed folder is there, with every file as it was written.
+def is_whole(folder: Path, unread: Collection[str] = ()) -> bool:
+    """Whether a sealed folder is there, with every file as it was written, as `check` looks at it.
 
     Raises StoreError where that cannot be told.
     """
     try:
-        check(folder)
+        check(folder, unread)
     except DamagedError:
         return False
     return True
@@ -186,20 +194,34 @@ def _write(folder: Path, sums: Mapping[str, str], names: Collection[str]) -> Non
     files.write(folder / SUMS, f"{text}# {digest(text.encode())}\n")
 
 
-def _sums(folder: Path) -> dict[str, str]:
+def _sums(folder: Path) -> Mapping[str, str]:
     """By name the digest of each file of a sealed folder."""
     file = folder / SUMS
     try:
-        with reading(file):
-            text, _, own = file.read_bytes().decode().rpartition("# ")
-    except DamagedError:
+        with files.reading(file):
+            return _once(_sums_read, file, _parsed)
+    except FileNotFoundError:
         raise DamagedError(file, "is gone, or an older version wrote the folder") from None
+
+
+def _parsed(file: Path) -> Mapping[str, str]:
+    try:
+        text, _, own = file.read_bytes().decode().rpartition("# ")
     except UnicodeDecodeError:
         raise DamagedError(file, "is damaged: it is not UTF-8 text") from None
     if own != f"{digest(text.encode())}\n":
         raise DamagedError(file, "is damaged: its last line is not the digest of the others")
     lines = (line.partition("  ") for line in text.split("\n")[:-1])
     return {name: own for own, _, name in lines}
+
+
+def _once(memory: _Memory[T], file: Path, read: Callable[[Path], T]) -> T:
+    """What `read` gives of a file; it is read again where its size or time of change is another."""
+    found = file.stat()
+    state = (found.st_ino, found.st_size, found.st_mtime_ns)
+    if file not in memory or memory[file][0] != state:
+        memory[file] = state, read(file)
+    return memory[file][1]
 
 
 def _names(folder: Path) -> Iterator[str]:

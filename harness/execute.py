@@ -150,7 +150,7 @@ class Execution:
         """Have the model of a stage; what failed once is not tried for the next system."""
         if stage.key in self._untrained:
             raise self._untrained[stage.key]
-        if models.find(stage.reference) is not None:
+        if models.is_trained(stage.reference):
             return
         try:
             if work not in self._lessons:

@@ -32,7 +32,7 @@ def plan_text(plan: Plan, store: Store, cache: Path) -> str:
             state = "quality is not measured, its weights are random"
         lines += paragraph(f"{trial.dataset.name} / {trial.system.name}: {state}")
         for training in trial.trainings:
-            there = models.find(training.reference) is not None
+            there = models.is_trained(training.reference)
             told = f"  train a {training.training.makes} [{training.key[:12]}]: "
             lines.append(told + ("cached" if there else "to do"))
         for stage in () if trial.random_weights else trial.stages:

@@ -92,7 +92,8 @@ class Wanted(NamedTuple):
 def find(reference: str, file: str | None = None) -> ModelFolder | None:
     """The folder of a model, or None for one that is not in the local cache, or is damaged there.
 
-    Raises ModelError for a folder or package that is not there, whose weights are not those that
+    The weights of a model that a plan trained are not read: `is_trained` and `folder` do. Raises
+    ModelError for a folder or package that is not there, whose weights are not those that
     models.yaml knows, or with two meanings, and for a `dummy:` of a model that it does not know;
     PackageError for a package that is not installed.
     """
@@ -102,7 +103,8 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
         return _dummy(reference)
     if reference.startswith(TRAINED):
         here = trained_folder(reference)
-        return ModelFolder(reference, here, "") if not file and digests.is_whole(here) else None
+        there = not file and digests.is_whole(here, unread=WEIGHTS)
+        return ModelFolder(reference, here, "") if there else None
     if reference.startswith("package:"):
         return _in_folder(reference, _package_folder(reference), file)
     if reference.startswith(FOLDER):
@@ -136,10 +138,15 @@ def trained_folder(reference: str) -> Path:
     return cache.resolve() / "models" / reference.removeprefix(TRAINED)
 
 
+def is_trained(reference: str) -> bool:
+    """Whether a model that a plan trains is in the cache, with every file as it was written."""
+    return digests.is_whole(trained_folder(reference))
+
+
 def folder(reference: str, wanted_by: str, file: str | None = None) -> Path:
-    """The model's folder; raises ModelError naming the ways out where the model is not here."""
+    """The folder of a model to load; raises ModelError naming the ways out where it is not here."""
     found = find(reference, file)
-    if found is None:
+    if found is None or (reference.startswith(TRAINED) and not is_trained(reference)):
         raise absent(reference, wanted_by)
     return found.folder
 

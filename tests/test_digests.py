@@ -52,6 +52,20 @@ def test_what_is_whole_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatc
         digests.check(folder)
 
 
+def test_what_need_only_be_there(folder: Path) -> None:
+    (folder / "inner" / "b.csv").write_bytes(b"damaged")
+    digests.check(folder, unread=["*/b.csv"])
+    for pattern in ("b", "a.csv"):
+        with pytest.raises(digests.DamagedError, match=r"b\.csv is damaged"):
+            digests.check(folder, unread=[pattern])
+    (folder / "inner" / "b.csv").unlink()
+    with pytest.raises(digests.DamagedError, match=r"b\.csv is gone"):
+        digests.check(folder, unread=["*/b.csv"])
+    (folder / "c.csv").touch()
+    with pytest.raises(digests.DamagedError, match=r"c\.csv is not in"):
+        digests.check(folder, unread=["*.csv"])
+
+
 @pytest.mark.parametrize("place", range(3))
 def test_a_flipped_bit_is_damage(folder: Path, place: int) -> None:
     content = bytearray(b"abc")

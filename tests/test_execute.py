@@ -150,8 +150,8 @@ def test_a_stage_that_cannot_be_read_stays_as_it_is(
     shutil.rmtree(tmp_path / "results")
     before = files(tmp_path / "cache")
     with monkeypatch.context() as patch:
-        patch.setattr(digests, "_digest", _too_many)
-        patch.setattr(digests, "_read", {})
+        patch.setattr(digests, "of_content", _too_many)
+        patch.setattr(digests, "_digests", {})
         with pytest.raises(StoreError, match=r"Too many open files.*It was left as it is"):
             executed(tmp_path, systems=[OVERLAP_ONLY])
     assert files(tmp_path / "cache") == before

@@ -21,7 +21,7 @@ def copy(experiment: Experiment, name: str, folder: Path) -> list[Path]:
     found = list(_models(experiment, make_plan(experiment).trials, name))
     places = [folder] if len(found) == 1 else [folder / one.dataset.folder for one in found]
     for stage, place in zip(found, places, strict=True):
-        if models.find(stage.reference) is None:
+        if not models.is_trained(stage.reference):
             raise models.absent(stage.reference, f"the system {name}")
         if place.exists():
             raise InputError(f"{place} is there already: name a folder that is not.")

@@ -73,7 +73,7 @@ class CrossEncoder:
         if dummy.is_dummy(self.model):
             if self.head == "checkpoint":
                 dummy.check_kind(self.model, "cross_encoder")
-        elif found and self.head == "checkpoint" and not has_trained_head(found.folder):
+        elif found and self.head == "checkpoint" and not _has_head(found):
             raise ModelError(
                 f"The model {self.model!r} has no classification head in its checkpoint: it is not "
                 "a cross-encoder, and a random head would be added. Name a model that was trained "
@@ -217,6 +217,11 @@ def _room(tokenizer: Any) -> int:
     """Tokens of query and document together that fit beside the special ones."""
     room: int = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add(pair=True)
     return room
+
+
+def _has_head(found: models.ModelFolder) -> bool:
+    """Whether a model's head was trained; one of a plan is, and its weights are read when used."""
+    return found.reference.startswith(models.TRAINED) or has_trained_head(found.folder)
 
 
 def has_trained_head(folder: Path) -> bool:

@@ -185,5 +185,26 @@ def test_where_trained_models_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         models.folder("trained:abc", "x")
     place = models.trained_folder("trained:abc")
     place.mkdir(parents=True)
+    (place / "config.json").write_text("{}")
+    (place / "model.safetensors").write_bytes(b"weights")
     digests.seal(place)
     assert models.folder("trained:abc", "x") == place == tmp_path / "models" / "abc"
+
+
+def test_weights_are_checked_by_who_loads_or_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And by nobody else: a report of 170 MB of them takes no longer for it."""
+    monkeypatch.setenv(models.TRAINED_IN, str(tmp_path))
+    place = models.trained_folder("trained:abc")
+    place.mkdir(parents=True)
+    (place / "config.json").write_text("{}")
+    (place / "model.safetensors").write_bytes(b"weights")
+    digests.seal(place)
+    (place / "model.safetensors").write_bytes(b"another")
+    assert models.find("trained:abc") == models.ModelFolder("trained:abc", place, "")
+    assert not models.is_trained("trained:abc")
+    with pytest.raises(ModelError, match="or is damaged"):
+        models.folder("trained:abc", "x")
+    (place / "model.safetensors").unlink()
+    assert models.find("trained:abc") is None
