@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -33,6 +34,18 @@ MODELS: Mapping[str, Callable[[Path], Path]] = {
 # How long an example takes says something of the machine, and nothing of what is tested.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_time_for_the_machine() -> Iterator[None]:
+    """A timed round waits for no garbage collection, of all that a thousand tests left, and no probe.
+
+    `test_machine.py` looks at both as they are.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.machine.quiet", contextlib.nullcontext)
+        patch.setattr("harness.machine.spin", lambda: 0.01)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,6 @@ def run(folder: Path, batch: int) -> Results:
 def test_another_batch_scores_nothing_again_and_is_timed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.machine.spin", lambda: 0.01)
     first = run(tmp_path, 1)
     with monkeypatch.context() as patch:
         patch.setattr("harness.work.Work.record", _asked)
@@ -117,10 +116,7 @@ def _asked(*_: Any) -> None:
     raise AssertionError("a trial that is done was asked for again")
 
 
-def test_systems_that_differ_in_speed_are_timed_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("harness.machine.spin", lambda: 0.01)
+def test_systems_that_differ_in_speed_are_timed_apart(tmp_path: Path) -> None:
     late = {"use": "late_interaction", "encoder": {"use": "test_keys:SlowEncoder"}}
     vary = {"reranker.encoder.batch": [1, 2], "reranker.precision": ["float32", "float16"]}
     systems = [{"name": "late", "retriever": OVERLAP, "reranker": late, "vary": vary}]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +14,8 @@ PARTS = ("results", "baselines", "cache/runs")
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> Iterator[Whole]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.machine.quiet", contextlib.nullcontext)
-        patch.setattr("harness.machine.spin", lambda: 0.01)
-        yield Whole.of(made(tmp_path / "whole", **COSTS))
+def whole(tmp_path: Path) -> Whole:
+    return Whole.of(made(tmp_path / "whole", **COSTS))
 
 
 @pytest.mark.hostile

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,7 @@ CHANGES = {"systems": SYSTEMS, "latency": {"candidates": [2], "budget_s": 0.2, "
 
 @pytest.fixture(autouse=True)
 def _works(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A fault of a test ends with it; and of the machine nothing is asked that takes time."""
-    monkeypatch.setattr("harness.machine.quiet", contextlib.nullcontext)
-    monkeypatch.setattr("harness.machine.spin", lambda: 0.01)
+    """A fault of a test ends with it."""
     monkeypatch.setattr(fakes.Raising, "_scores", fakes.Raising._scores)
     fakes.CALLS.clear()
     yield

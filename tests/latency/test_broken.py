@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,10 +46,7 @@ WHOLE = {
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Of the machine nothing is asked that takes time."""
-    monkeypatch.setattr("harness.machine.quiet", contextlib.nullcontext)
-    monkeypatch.setattr("harness.machine.spin", lambda: 0.01)
+def _calls_of_one_test() -> Iterator[None]:
     fakes.CALLS.clear()
     yield
     fakes.CALLS.clear()
