@@ -7,11 +7,14 @@ BIN := .venv/bin
 run: .venv/run
 	$(BIN)/python -m harness run experiments/quickstart.yaml
 
+# A process a core, but no more than four: each may hold 2 GB of models.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
 test: .venv/test lint types
-	$(BIN)/python -m pytest -m "not slow and not servers and not hostile"
+	$(PYTEST) -m "not slow and not servers and not hostile"
 
 test-slow: .venv/test
-	$(BIN)/python -m pytest -m "not servers and not hostile"
+	$(PYTEST) -m "not servers and not hostile"
 
 # 20,000 inputs that break readers, kills and damages: half an hour and more.
 test-hostile: .venv/test

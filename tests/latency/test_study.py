@@ -14,6 +14,7 @@ import pytest
 from fakes import write_experiment
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import patient
 
 from harness import digests, load_results
 from harness.clock import Clock
@@ -154,14 +155,17 @@ def test_without_the_block_nothing_is_timed(tmp_path: Path) -> None:
     assert list(make_plan(experiment).costings()) == []
 
 
-def test_random_weights_have_a_cost_and_no_quality(tmp_path: Path) -> None:
+@patient
+def test_random_weights_have_a_cost_and_no_quality(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     encoder = {"use": "sentence_transformers", "model": "BAAI/bge-small-en-v1.5"}
     dense = {"use": "dense", "encoder": encoder}
     minilm = {"use": "cross_encoder", "model": "cross-encoder/ms-marco-MiniLM-L6-v2"}
     answerai = {"use": "pylate", "model": "answerdotai/answerai-colbert-small-v1"}
     late = {"use": "late_interaction", "encoder": answerai}
     found = run(
-        tmp_path,
+        tmp_path_factory.mktemp("random"),
         weights="dummy",
         systems=[
             {"name": "dense", "retriever": dense},
