@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from harness.analysis.claims import Judged, counts
-from harness.words import counted
+from harness.page.text import counted
 
 WIDTH = 79
 

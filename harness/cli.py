@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from harness import exits, hub
 from harness.arguments import ACCEPT, OPTIONS, command, filled, options
 from harness.momentary import for_a_moment
+from harness.page.text import counted
 from harness.places import check_here
 from harness.terminal import Formatter, complain, heard, say
-from harness.words import counted
 
 if TYPE_CHECKING:
     from harness.settings import Experiment

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.clock import Kind
-from harness.words import counted, shortened
+from harness.page.text import counted, shortened
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Analysis

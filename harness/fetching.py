@@ -8,9 +8,9 @@ from functools import partial
 from harness import models
 from harness.errors import InputError
 from harness.execute import load_dataset
+from harness.page.text import counted
 from harness.plan import Plan, TrainStage
 from harness.settings import DatasetChoice
-from harness.words import counted
 
 
 def fetch(plan: Plan) -> Iterator[str]:

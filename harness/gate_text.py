@@ -11,8 +11,8 @@ from harness.analysis.gate import Gate
 from harness.analysis.yardstick import is_latency
 from harness.baseline import KEYS, Baseline
 from harness.closing import WIDTH, columns
+from harness.page.text import counted
 from harness.report.gate import numbers, tally
-from harness.words import counted
 
 CHANGES_SHOWN = 12
 """Lines of what changed in configuration and versions; the Markdown has all."""

@@ -13,8 +13,8 @@ from harness import digests, models, needed, registry, systems
 from harness.catalogue import Kind, Model, catalogue
 from harness.closing import WIDTH, paragraph
 from harness.errors import ModelError, PackageError
+from harness.page.text import counted
 from harness.provenance import machine_words, provenance
-from harness.words import counted
 
 if TYPE_CHECKING:
     from harness.plan import Plan

@@ -20,7 +20,7 @@ import yaml
 from harness import bounds
 from harness.errors import ConfigError, DataError
 from harness.files import open_text
-from harness.words import counted
+from harness.page.text import counted
 from harness.wrong_values import shown
 
 LONG = 20_000

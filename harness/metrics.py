@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator
 
 from harness import bounds
-from harness.words import counted
+from harness.page.text import counted
 from harness.wrong_values import shown
 
 

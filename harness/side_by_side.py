@@ -10,7 +10,7 @@ from typing import NamedTuple
 from harness.analysis.answer import significant
 from harness.analysis.why import Why
 from harness.closing import WIDTH, columns
-from harness.words import counted, shortened
+from harness.page.text import counted, shortened
 
 NAME = 13
 """Characters of a system's name above its column."""

@@ -20,9 +20,9 @@ from harness.digests import DamagedError
 from harness.errors import ComponentError, DataError, TextError
 from harness.frames import ranked, score_fault
 from harness.journal import Journal
+from harness.page.text import counted
 from harness.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
 from harness.stored_tables import read_json
-from harness.words import counted
 
 NAMED = 3
 """Documents and queries that a message names; of more it gives the number."""

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from harness.data import Dataset
-from harness.words import counted
+from harness.page.text import counted
 
 LABEL = "subset: not comparable with published numbers"
 

@@ -26,6 +26,7 @@ from harness import digests, files, forward, shards
 from harness.abilities import Loadable
 from harness.clock import Clock
 from harness.errors import StoreError
+from harness.page.text import counted
 from harness.protocols import (
     Encoder,
     Joint,
@@ -35,7 +36,6 @@ from harness.protocols import (
     TokenEncoder,
 )
 from harness.shards import Matrices, Place, Shard, Stored
-from harness.words import counted
 
 log = logging.getLogger(__name__)
 

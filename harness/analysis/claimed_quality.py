@@ -15,8 +15,8 @@ from harness.analysis import stats
 from harness.analysis.evidence import Found, Stored, UnjudgedError, bounded, exact, not_measured
 from harness.analysis.reranking import wide
 from harness.claim import Published, Quality
+from harness.page.text import counted
 from harness.store import Results
-from harness.words import counted
 
 Means = NDArray[np.float64]
 

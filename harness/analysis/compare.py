@@ -21,10 +21,10 @@ from harness.analysis.frontier import frontier
 from harness.analysis.load import Loads, analyse_load
 from harness.analysis.reranking import wide
 from harness.metrics import levels
+from harness.page.text import counted
 from harness.rules import measures_quality
 from harness.store import Results
 from harness.subset import LABEL
-from harness.words import counted
 
 LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries", "label")
 """Mean over queries with its interval, one row a trial and metric; `label` marks a subset."""

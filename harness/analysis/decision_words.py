@@ -12,7 +12,7 @@ from harness.analysis.options import Option
 from harness.analysis.requirements import verdict
 from harness.analysis.rule import Case, Choice
 from harness.analysis.tail import Seen
-from harness.words import more_queries
+from harness.page.text import more_queries
 
 UNITS = {
     "p50_ms": "ms at the median",

@@ -14,7 +14,7 @@ from harness.analysis.decision_words import figure, headline, unknowns
 from harness.analysis.need import Kind, less, need_of
 from harness.analysis.options import Option
 from harness.analysis.rule import Case, Choice, choose, ranked, standings
-from harness.words import counted, more_queries
+from harness.page.text import counted, more_queries
 
 SAID = 3
 """Systems of one kind that are told of; there may be many."""

@@ -16,10 +16,10 @@ from harness.analysis.changed import CHANGED, changed_facts
 from harness.analysis.docket import Case, docket
 from harness.analysis.verdicts import SAME, Compared, Verdict, fewest_queries, verdicts
 from harness.baseline import Baseline
+from harness.page.text import counted, more_queries
 from harness.plan import Plan
 from harness.settings import LatencyRule
 from harness.store import Results
-from harness.words import counted, more_queries
 
 JUDGEMENTS = (
     *(

@@ -22,8 +22,8 @@ from harness.analysis.costs import stand_ins
 from harness.analysis.percentiles import MINIMUM, percentiles
 from harness.analysis.stats import mean_intervals
 from harness.analysis.terms import terms
+from harness.page.text import counted
 from harness.store import Results
-from harness.words import counted
 
 STRETCHES = 20
 """Parts of a step, alike in length: what they share widens the intervals."""

@@ -21,7 +21,7 @@ from harness.analysis.need import need_of
 from harness.analysis.options import Option
 from harness.analysis.requirements import Verdict, verdict
 from harness.analysis.rule import Case, Choice, Price, ranked, standings
-from harness.words import counted
+from harness.page.text import counted
 
 
 def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:

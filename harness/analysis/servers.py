@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.words import counted
+from harness.page.text import counted
 
 FAULTS = {
     "broken": "connections that failed",

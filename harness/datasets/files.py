@@ -14,8 +14,8 @@ from harness.data import Dataset, Doc, Query
 from harness.datasets._qrels import FORMATS, Placed, read_judgements
 from harness.errors import DataError
 from harness.files import sha256, text_lines
+from harness.page.text import counted
 from harness.protocols import PLACE
-from harness.words import counted
 from harness.wrong_values import shown
 
 Item = TypeVar("Item", Doc, Query)

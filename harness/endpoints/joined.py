@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.endpoints.dialect import Placed
-from harness.words import counted
+from harness.page.text import counted
 
 if TYPE_CHECKING:
     import numpy as np

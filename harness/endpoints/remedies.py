@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from harness.words import counted
+from harness.page.text import counted
 
 START = "start the server, or raise `retries` or `timeout_s` if it needs longer"
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from harness.data import Dataset, Hit, Query, Run
 from harness.errors import DataError
+from harness.page.text import counted
 from harness.training import Negatives, Training
-from harness.words import counted
 
 FEWEST = 20
 """Training queries without which nothing is learnt or compared."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from harness import trec
 from harness.analysis import compare
 from harness.analysis.terms import objective
-from harness.report.blocks import Block, Captioned
-from harness.report.tables import Table
+from harness.page.blocks import Block, Captioned
+from harness.page.tables import Table
 from harness.store import Results
 
 QUERIES_SHOWN = 3

@@ -8,8 +8,8 @@ from pathlib import Path
 from harness.analysis.claims import Judged, counts, experiment_of, judge
 from harness.analysis.evidence import Stored
 from harness.claim_file import load_claims
-from harness.report.blocks import Block, Captioned
-from harness.report.tables import Table
+from harness.page.blocks import Block, Captioned
+from harness.page.tables import Table
 from harness.store import Results
 
 TITLE = "What these results say of claims that others make"

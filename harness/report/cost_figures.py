@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.answer import milliseconds
-from harness.report.axes import (
+from harness.page.axes import (
     FOOT,
     GAP,
     HEAD,
@@ -27,9 +27,9 @@ from harness.report.axes import (
     rows,
     upwards,
 )
-from harness.report.drawing import WIDTH, Element, box, drawing, line, mark, short
+from harness.page.drawing import WIDTH, Element, box, drawing, line, mark, short
+from harness.page.scales import linear, logarithmic
 from harness.report.figures import AXIS
-from harness.report.scales import linear, logarithmic
 
 COLOURS: Mapping[str, str] = {
     "retrieve": "ink",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.analysis.answer import milliseconds, significant
 from harness.analysis.latency import STAGES
-from harness.report.tables import NONE, Table, bracketed, number, times
+from harness.page.tables import NONE, Table, bracketed, number, times
 from harness.settings import Prices
 
 MODES: Mapping[str, str] = {

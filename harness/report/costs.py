@@ -12,13 +12,13 @@ from harness.analysis.kept import configurations, dense_bytes
 from harness.analysis.terms import objective
 from harness.catalogue import DUMMY
 from harness.models import TRAINED
+from harness.page.blocks import Block, Captioned, Shown
+from harness.page.tables import with_interval
+from harness.page.text import counted
 from harness.places import slug
 from harness.report import cost_figures, cost_tables, cost_words
-from harness.report.blocks import Block, Captioned, Shown
 from harness.report.cost_tables import MODES
-from harness.report.tables import with_interval
 from harness.store import Results
-from harness.words import counted
 
 LONG = 15
 """Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""

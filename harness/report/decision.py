@@ -16,10 +16,10 @@ from harness.analysis.frontier import RESAMPLES
 from harness.analysis.options import Option
 from harness.analysis.tail import Seen
 from harness.analysis.terms import objective, terms
+from harness.page.blocks import Block, Captioned, Shown
+from harness.page.tables import Table, number, with_interval
 from harness.places import slug
-from harness.report.blocks import Block, Captioned, Shown
 from harness.report.frontier_figure import frontier_figure
-from harness.report.tables import Table, number, with_interval
 from harness.store import Results
 
 LONG = 20

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from harness import files, needed, spreadsheet, trec
+from harness.page.tables import Table, markdown
 from harness.places import slug
 from harness.report.quality import leaderboard_table
-from harness.report.tables import Table, markdown
 from harness.store import Results
 
 TABLES = ("trials", "measurements", "readings", "timings", "storage")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report.axes import (
+from harness.page.axes import (
     FOOT,
     GAP,
     HEAD,
@@ -26,7 +26,7 @@ from harness.report.axes import (
     rows,
     upwards,
 )
-from harness.report.drawing import (
+from harness.page.drawing import (
     CYCLE,
     MARKS,
     SMALL,
@@ -39,8 +39,8 @@ from harness.report.drawing import (
     text,
     width,
 )
-from harness.report.scales import linear, logarithmic
-from harness.report.tables import with_interval
+from harness.page.scales import linear, logarithmic
+from harness.page.tables import with_interval
 
 PRECISIONS = ("float32", "float16", "int8", "binary")
 """By their places colours (of a single model) and marks."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.answer import milliseconds
-from harness.report.axes import (
+from harness.page.axes import (
     FOOT,
     HEAD,
     LINE,
@@ -25,10 +25,10 @@ from harness.report.axes import (
     right_of,
     upwards,
 )
+from harness.page.drawing import Element, drawing, line, mark, tag, text
+from harness.page.scales import linear, logarithmic
 from harness.report.cost_figures import COLOURS, NAMES
-from harness.report.drawing import Element, drawing, line, mark, tag, text
 from harness.report.figures import AXIS
-from harness.report.scales import linear, logarithmic
 
 RADII = (3.0, 9.0)
 """Of the marks of the least and the most bytes."""

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from harness.analysis.gate import Gate
 from harness.analysis.yardstick import is_latency
-from harness.report.tables import markdown, number
+from harness.page.tables import markdown, number
+from harness.page.text import counted
 from harness.store import Results
-from harness.words import counted
 
 QUERIES_SHOWN = 5
 """Queries that moved most, for a judgement."""

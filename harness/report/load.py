@@ -11,12 +11,12 @@ import pandas as pd
 from harness.analysis.answer import milliseconds, significant
 from harness.analysis.capacity import warnings
 from harness.analysis.load import Loads, required
+from harness.page.blocks import Block, Captioned, Shown
+from harness.page.tables import NEVER, NONE, Table, bracketed
+from harness.page.text import counted
 from harness.places import slug
-from harness.report.blocks import Block, Captioned, Shown
 from harness.report.load_figure import rates_figure
-from harness.report.tables import NEVER, NONE, Table, bracketed
 from harness.store import Results
-from harness.words import counted
 
 TIMES = ["p50 ms [95 %]", "p95 ms [95 %]", "slowest ms"]
 

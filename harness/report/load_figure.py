@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.answer import milliseconds, significant
-from harness.report.axes import (
+from harness.page.axes import (
     FOOT,
     HEAD,
     Key,
@@ -23,9 +23,9 @@ from harness.report.axes import (
     right_of,
     upwards,
 )
-from harness.report.drawing import CYCLE, Element, drawing, line, mark
+from harness.page.drawing import CYCLE, Element, drawing, line, mark
+from harness.page.scales import logarithmic
 from harness.report.figures import AXIS
-from harness.report.scales import logarithmic
 
 REQUIRED = "required"
 

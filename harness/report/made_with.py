@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.analysis.kept import configurations
+from harness.page.blocks import Block, Captioned, Section
+from harness.page.tables import Table
 from harness.provenance import machine_words
-from harness.report.blocks import Block, Captioned, Section
-from harness.report.tables import Table
 from harness.store import Results
 
 

@@ -16,9 +16,9 @@ from harness.analysis.ratios import FEWEST_QUERIES, QUIET
 from harness.analysis.stats import FEWEST, RESAMPLES
 from harness.analysis.tail import PERCENT, PLANNED, SETTLING
 from harness.analysis.terms import objective, terms
-from harness.report.blocks import Block, Section
+from harness.page.blocks import Block, Section
+from harness.page.text import counted
 from harness.store import Results
-from harness.words import counted
 
 TITLE = "How it was measured"
 

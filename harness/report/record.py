@@ -11,11 +11,11 @@ from harness.analysis.compare import Analysis
 from harness.analysis.decision import Recommendation
 from harness.analysis.options import Option
 from harness.analysis.terms import objective, terms
+from harness.page.tables import NONE, Table, number
+from harness.page.text import counted
 from harness.report.decision import VERDICTS, p_cell, p_of_gain, sensitivity_table
-from harness.report.tables import NONE, Table, number
 from harness.settings import Decision
 from harness.store import Results
-from harness.words import counted
 
 KEY = 12
 """Digits of a trial's key: as many as its folder is named by."""

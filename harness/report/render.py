@@ -13,8 +13,9 @@ from markupsafe import Markup
 from harness import files
 from harness.analysis.compare import Analysis
 from harness.analysis.kept import configurations
-from harness.report import blocks, drawing, export, methods, tables
-from harness.report.blocks import Block, Section
+from harness.page import blocks, drawing, tables
+from harness.page.blocks import Block, Section
+from harness.report import export, methods
 from harness.report.changed import changed_queries
 from harness.report.claims import claim_blocks
 from harness.report.costs import cost_blocks

@@ -11,8 +11,8 @@ from harness.analysis.alarms import INFO, sentences
 from harness.analysis.answer import interval
 from harness.analysis.compare import Analysis
 from harness.analysis.terms import objective
-from harness.report.blocks import Block, Captioned
-from harness.report.tables import NONE, Table, with_interval
+from harness.page.blocks import Block, Captioned
+from harness.page.tables import NONE, Table, with_interval
 from harness.store import Results
 
 

@@ -15,8 +15,8 @@ from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
 from harness.files import sha256
 from harness.frames import ranked
+from harness.page.text import counted
 from harness.protocols import PLACE, Searcher
-from harness.words import counted
 
 
 @dataclass(frozen=True)

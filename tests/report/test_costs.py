@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from harness.analysis.compare import analyse
+from harness.page.blocks import Block
+from harness.page.tables import Table
 from harness.report import costs
-from harness.report.blocks import Block
 from harness.report.render import write_report
-from harness.report.tables import Table
 from harness.store import Results
 
 Make = Callable[..., Results]

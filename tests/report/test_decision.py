@@ -20,10 +20,10 @@ from literal import literal
 from harness import cli
 from harness.analysis.compare import analyse
 from harness.analysis.terms import with_decision
+from harness.page.blocks import Block
+from harness.page.tables import Table
 from harness.report import decision, frontier_figure
-from harness.report.blocks import Block
 from harness.report.render import write_report
-from harness.report.tables import Table
 from harness.store import Results
 
 Make = Callable[..., Results]

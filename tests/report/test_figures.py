@@ -11,7 +11,8 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import pytest
 
-from harness.report import cost_figures, drawing, figures
+from harness.page import drawing
+from harness.report import cost_figures, figures
 
 EVIL = '<b>&"\x00</svg>'
 SVG = "{http://www.w3.org/2000/svg}"

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from harness.analysis.compare import analyse
-from harness.report.blocks import Block
+from harness.page.blocks import Block
 from harness.report.load import load_blocks
 from harness.report.load_figure import rates_figure
 from harness.report.methods import method_of

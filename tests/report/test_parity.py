@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.analysis import parity as tables
 from harness.analysis.compare import analyse
-from harness.report.blocks import Block
+from harness.page.blocks import Block
 from harness.report.parity import parity_blocks
 from harness.store import Results
 

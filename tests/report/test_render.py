@@ -14,9 +14,9 @@ import pytest
 import harness
 from harness import cli
 from harness.analysis.compare import analyse
+from harness.page.tables import markdown
 from harness.report import methods
 from harness.report.render import report_context
-from harness.report.tables import markdown
 from harness.store import load_results
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from harness.analysis import reranking as tables
 from harness.analysis.alarms import ALARMS
 from harness.analysis.compare import Analysis, analyse
-from harness.report.blocks import Block
+from harness.page.blocks import Block
 from harness.report.reranking import alarm_blocks, reranking_blocks
 from harness.store import Results
 

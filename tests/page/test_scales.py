@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.scales import linear, logarithmic, spread, thinned
+from harness.page.scales import linear, logarithmic, spread, thinned
 
 numbers = st.floats(-1e9, 1e9)
 positive = st.floats(1e-9, 1e12)

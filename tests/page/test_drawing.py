@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report import drawing
+from harness.page import drawing
 
 
 @given(st.text())

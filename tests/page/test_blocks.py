@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from harness.report.blocks import Block, Section, Shown, anchored, figures
+from harness.page.blocks import Block, Section, Shown, anchored, figures
 
 
 def test_anchors_are_plain_and_differ() -> None:

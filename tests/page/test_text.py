@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.closing import columns
-from harness.words import counted, more_queries, shortened
+from harness.page.text import counted, more_queries, shortened
 
 
 @pytest.mark.parametrize(

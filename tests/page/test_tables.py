@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.answer import milliseconds, significant
-from harness.report import tables
+from harness.page import tables
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.words import shortened
+from harness.page.text import shortened
 
 WIDTH = 720
 """Of every drawing, in units of which a letter is SIZE high."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.report.drawing import SIZE, SMALL, WIDTH, Element, line, mark, short, text, width
-from harness.report.scales import Scale, spread, thinned
+from harness.page.drawing import SIZE, SMALL, WIDTH, Element, line, mark, short, text, width
+from harness.page.scales import Scale, spread, thinned
 
 ROW = 22
 """From one row to the next."""

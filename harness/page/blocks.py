@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from harness.report.tables import Table
+from harness.page.tables import Table
 
 
 class Captioned(NamedTuple):

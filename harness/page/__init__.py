@@ -1,0 +1,1 @@
+"""How a page or a terminal shows text, numbers, tables and drawings."""
