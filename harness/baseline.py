@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from harness import digests, files, spreadsheet
 from harness.data import digest
-from harness.digests import DamagedError
 from harness.errors import InputError
-from harness.wrong_values import place, told
+from harness.files import digests, disk, spreadsheet
+from harness.files.digests import DamagedError
+from harness.files.wrong_values import place, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,10 +109,10 @@ def write_baseline(folder: Path, experiment: str, baseline: Baseline) -> Path:
     """Write both files; returns the path of the table. Raises StoreError if it cannot."""
     table = folder / f"{experiment}.csv"
     text = spreadsheet.csv_text(baseline.table, float_format="%.12g")
-    files.write(table, text)
+    disk.write(table, text)
     facts = digests.stamped({**baseline.facts, "values_sha256": digest([text])})
     noted = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    files.write(table.with_suffix(".json"), noted)
+    disk.write(table.with_suffix(".json"), noted)
     return table
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from harness import files
+from harness.files import disk
 
 DUMMY = "dummy:"
 """Marks a reference to a known model's architecture with random weights."""
@@ -152,7 +152,7 @@ def _values(group: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 @functools.cache
 def catalogue() -> Mapping[str, Model]:
     """Every known model by its reference, in the order of models.yaml."""
-    facts: Mapping[str, dict[str, Any]] = files.read_yaml(Path(__file__).with_name("models.yaml"))
+    facts: Mapping[str, dict[str, Any]] = disk.read_yaml(Path(__file__).with_name("models.yaml"))
     return {
         reference: Model.model_validate({**facts.get(own.get("original", ""), {}), **own})
         for reference, own in facts.items()

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from harness import arithmetic, bounds, catalogue, registry
+from harness import arithmetic, catalogue, registry
 from harness.arithmetic import FUNCTIONS, Number
 from harness.claim import (
     Arithmetic,
@@ -28,9 +28,10 @@ from harness.claim import (
     Way,
 )
 from harness.errors import ConfigError
-from harness.located import Located, read_yaml
+from harness.files import bounds
+from harness.files.wrong_values import shown
+from harness.files.yaml_lines import Located, read_yaml
 from harness.part import Part
-from harness.wrong_values import shown
 
 KEYS = ("experiments", "datasets", "numbers", "claims")
 """What may stand at the top of a claim file."""

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import bounds, registry
+from harness import registry
 from harness.claim_file import load_claims
 from harness.errors import ConfigError
-from harness.located import Located, read_yaml
+from harness.files import bounds
+from harness.files.wrong_values import shown
+from harness.files.yaml_lines import Located, read_yaml
 from harness.metrics import parsed
 from harness.part import Part, Seed
 from harness.places import BESIDE, Weights, folders
@@ -30,7 +32,6 @@ from harness.settings import (
     System,
 )
 from harness.varied import varied
-from harness.wrong_values import shown
 
 BLOCKS: Mapping[str, type[Part]] = {
     "latency": Latency,

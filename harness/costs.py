@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import catalogue, frames, storage, temporary, training
+from harness import catalogue, frames, storage, training
 from harness.errors import reason
+from harness.files import temporary
 from harness.latency import study
 from harness.latency.arms import encoders_of, models_of
 from harness.latency.encoders import RandomVectors

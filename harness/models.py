@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import digests, dummy, hub, temporary
+from harness import dummy, hub
 from harness.catalogue import DUMMY, catalogue
 from harness.downloads import download
 from harness.errors import ModelError, PackageError
-from harness.files import sha256
-from harness.wrong_values import shown
+from harness.files import digests, temporary
+from harness.files.disk import sha256
+from harness.files.wrong_values import shown
 
 PART = r"\w([\w.-]{0,94}\w)?"
 HUB_ID = re.compile(rf"(?!.*(--|\.\.|\.git(@|\Z)))({PART}/)?{PART}(@[\w.-]+)?", re.ASCII)

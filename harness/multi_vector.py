@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import temporary
 from harness.data import Doc, digest
 from harness.errors import ComponentError
+from harness.files import temporary
 from harness.protocols import TokenEncoder
 
 

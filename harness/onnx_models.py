@@ -18,8 +18,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from harness import forward, hub, machine, models, padding, positions, temporary
+from harness import forward, hub, machine, models, padding, positions
 from harness.errors import ModelError
+from harness.files import temporary
 from harness.protocols import SPEED
 
 RESTING = ("session.force_spinning_stop", "1")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness import bounds
+from harness.files import bounds
 
 
 class Part(BaseModel):

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness import bounds, code, files, registry
+from harness import code, registry
 from harness.catalogue import DUMMY
 from harness.errors import ConfigError, DataError
+from harness.files import bounds, disk
 from harness.keys import component_key, dataset_key, identities, stage_key, timing_key
 from harness.keys import key as key_of
 from harness.models import TRAINED, Wanted
@@ -150,7 +151,7 @@ class Plan:
             "baseline": experiment.baseline,
             "metrics": list(experiment.metrics),
             "seed": experiment.seed,
-            "file_sha256": files.sha256(experiment.file),
+            "file_sha256": disk.sha256(experiment.file),
             "trials": [
                 {
                     "dataset": trial.dataset.name,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from harness import models
 from harness.errors import InputError, ModelError
-from harness.files import read_json
+from harness.files.disk import read_json
 from harness.protocols import FitsModel
 
 FROM_PADDING = {

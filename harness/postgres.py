@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import temporary
 from harness.data import digest
 from harness.errors import ComponentError, ConfigError, PackageError
+from harness.files import temporary
 
 Server = Literal["embedded"] | None
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness import catalogue, models
 from harness.catalogue import Sides
 from harness.errors import InputError
-from harness.files import read_json
+from harness.files.disk import read_json
 
 QUERY = ("query",)
 DOCUMENT = ("document", "passage", "corpus")

@@ -19,9 +19,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from harness import needed, protocols
-from harness.bounds import brief, why
 from harness.errors import HarnessError, PackageError
-from harness.wrong_values import place, shown, told
+from harness.files.bounds import brief, why
+from harness.files.wrong_values import place, shown, told
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from harness.files.wrong_values import shown
 from harness.part import Part
 from harness.registry import Fault, did_you_mean
 from harness.settings import Latency, LatencyRule, QualityRule
-from harness.wrong_values import shown
 
 Rules = tuple[QualityRule | LatencyRule, ...]
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from harness import bounds, registry
+from harness import registry
+from harness.files import bounds
 from harness.metrics import Named
 from harness.part import Count, Paid, Part, Ranks, Seconds, Seed
 from harness.places import Weights, results_name

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from harness import digests, files
 from harness.data import digest
 from harness.errors import StoreError
+from harness.files import digests, disk
 
 Matrices = Sequence[NDArray[np.float32]]
 
@@ -55,7 +55,7 @@ class Shard:
         """
         size, found = self.row_bytes, []
         try:
-            with files.reading(self.file), self.file.open("rb", buffering=0) as stream:
+            with disk.reading(self.file), self.file.open("rb", buffering=0) as stream:
                 for start, stop in spans:
                     stream.seek(self.start + start * size)
                     content = stream.read((stop - start) * size)
@@ -129,7 +129,7 @@ def write(folder: Path, keys: Sequence[str], matrices: Matrices) -> Path:
     np.save(buffer, np.ascontiguousarray(np.concatenate(matrices)))
     content = buffer.getbuffer()
     file = folder / f"{digest(keys)[:32]}-{digests.digest(content)}.npy"
-    files.write(file, content)
+    disk.write(file, content)
     return file
 
 
@@ -138,7 +138,7 @@ def check(file: Path) -> None:
 
     Raises FileNotFoundError for one that is gone, StoreError for one that cannot be read.
     """
-    with files.reading(file):
+    with disk.reading(file):
         found = digests.of_content(file)
     if found != file.stem.rpartition("-")[2]:
         raise digests.DamagedError(file, "is damaged: its digest is not the one in its name")
@@ -150,7 +150,7 @@ def opened(file: Path) -> dict[str, Place]:
     Raises DamagedError where it is no shard any more, and else as `check` does.
     """
     try:
-        with files.reading(file), file.open("rb") as stream:
+        with disk.reading(file), file.open("rb") as stream:
             keys, offsets = np.load(stream).tolist(), np.load(stream).tolist()
             npy.read_magic(stream)
             (_, *row), _, dtype = npy.read_array_header_1_0(stream)

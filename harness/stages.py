@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from harness import digests, files, registry, storage, trec
+from harness import registry, storage
 from harness.abilities import Footprint, HasFacts, Loadable
 from harness.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
-from harness.digests import DamagedError
 from harness.errors import ComponentError, DataError, TextError
+from harness.files import digests, disk, trec
+from harness.files.digests import DamagedError
 from harness.frames import ranked, score_fault
 from harness.journal import Journal
 from harness.page.text import counted
@@ -48,7 +49,7 @@ class StageResult:
             "stored": [part._asdict() for part in self.stored],
             "facts": self.facts,
         }
-        with files.new_folder(folder) as aside:
+        with disk.new_folder(folder) as aside:
             (aside / "run.trec.gz").write_bytes(trec.run_bytes(self.run, folder.name))
             (aside / "stage.json").write_text(json.dumps(noted), encoding="utf-8")
             digests.seal(aside)

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import frames, plaid, temporary, token_index
+from harness import frames, plaid, token_index
 from harness.abilities import Footprint, Stores
+from harness.files import temporary
 from harness.precision import Precision, pooled, sliced
 from harness.protocols import Progress
 from harness.token_index import TokenIndex

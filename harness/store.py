@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import digests, files, frames, stored_trials, trec
+from harness import frames, stored_trials
 from harness.data import Hit, Run
 from harness.errors import StoreError
+from harness.files import digests, disk, trec
 from harness.readings import Lengths
 from harness.stored_costs import DONE_COSTS, elsewhere, left_out, of_every_machine
 from harness.stored_costs import costs as read_costs
@@ -99,7 +100,7 @@ class Store:
 
     def save_plan(self, plan: Plan) -> None:
         """Note what belongs to the last run."""
-        files.write(self.folder / "plan.json", json_text(digests.stamped(plan.described())))
+        disk.write(self.folder / "plan.json", json_text(digests.stamped(plan.described())))
 
     def save(self, trial: Trial, record: Record) -> None:
         """Write a finished trial; raises StoreError, and leaves it undone, if it cannot."""
@@ -125,7 +126,7 @@ class Store:
         with written(self.folder / costing.folder) as folder:
             for name, table in tables.items():
                 write_table(folder / f"{name}.csv", table)
-            files.write(folder / DONE_COSTS, json_text(facts))
+            disk.write(folder / DONE_COSTS, json_text(facts))
 
     def run(self, trial: Trial) -> Run | None:
         """The run of a trial that is done, else None."""
@@ -147,7 +148,7 @@ class Store:
     def save_failure(self, trial: Trial, reason: str) -> None:
         """Note why a trial failed."""
         with written(self.folder / trial.folder) as folder:
-            files.write(folder / "failed.json", json_text({"reason": reason}))
+            disk.write(folder / "failed.json", json_text({"reason": reason}))
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class Results:
 
     def texts(self, dataset: str, system: str) -> dict[str, str]:
         """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters."""
-        with files.open_text(self.file(dataset, system, "texts.jsonl.gz")) as lines:
+        with disk.open_text(self.file(dataset, system, "texts.jsonl.gz")) as lines:
             items = [json.loads(line) for line in lines]
         return {item["id"]: item["text"] for item in items}
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import digests, files
-from harness.digests import DamagedError
 from harness.errors import StoreError
+from harness.files import digests, disk
+from harness.files.digests import DamagedError
 
 AGAIN = "`python -m harness run FILE` makes it again."
 """The way out of damage."""
@@ -48,7 +48,7 @@ def written(folder: Path) -> Iterator[Path]:
 
     What was there before goes then. Raises StoreError if it cannot be written.
     """
-    with files.new_folder(folder) as aside:
+    with disk.new_folder(folder) as aside:
         yield aside
         digests.seal(aside)
         if is_there(folder):

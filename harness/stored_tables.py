@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import digests, files, frames, spreadsheet
-from harness.digests import DamagedError
+from harness import frames
 from harness.errors import StoreError
+from harness.files import digests, disk, spreadsheet
+from harness.files.digests import DamagedError
 from harness.readings import Lengths
 from harness.stored_files import AGAIN
 
@@ -31,7 +32,7 @@ KINDS = {"doc": "docs", "room": "room", "query": "queries", "query_room": "query
 
 def write_table(file: Path, table: pd.DataFrame) -> None:
     """Put a table into a CSV file; raises StoreError if it cannot."""
-    files.write(file, spreadsheet.csv_text(table))
+    disk.write(file, spreadsheet.csv_text(table))
 
 
 def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:

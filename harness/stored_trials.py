@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import code, digests, files, trec
+from harness import code
 from harness.data import Hit, Qrels, Run
+from harness.files import digests, disk, trec
 from harness.readings import Lengths
 from harness.stored_files import faults, is_there, opened, opened_if_any
 from harness.stored_tables import json_text, lengths_table, read_json, read_lengths, write_table
@@ -60,28 +61,28 @@ class Record:
 
 def write(folder: Path, record: Record, system: str) -> None:
     """Write all files of a finished trial."""
-    files.write(folder / "run.trec.gz", trec.run_bytes(record.run, system))
+    disk.write(folder / "run.trec.gz", trec.run_bytes(record.run, system))
     if record.candidates is not None:
         packed = trec.run_bytes(record.candidates, "candidates")
-        files.write(folder / "candidates.trec.gz", packed)
+        disk.write(folder / "candidates.trec.gz", packed)
     if record.measured.lengths is not None:
         write_table(folder / "lengths.csv", lengths_table(record.measured.lengths))
     for name in ("timings", "storage"):
         write_table(folder / f"{name}.csv", getattr(record, name))
     lines = [json.dumps({"id": key, "text": text}) for key, text in record.texts.items()]
-    files.write(folder / "texts.jsonl.gz", gzip.compress("\n".join(lines).encode(), mtime=0))
+    disk.write(folder / "texts.jsonl.gz", gzip.compress("\n".join(lines).encode(), mtime=0))
     write_measured(folder, record.measured)
-    files.write(folder / "trial.json", json_text(record.facts))
+    disk.write(folder / "trial.json", json_text(record.facts))
 
 
 def write_measured(folder: Path, measured: Measured) -> None:
     """Write the files of MEASURED."""
-    files.write(folder / "qrels.trec.gz", trec.qrels_bytes(measured.qrels))
+    disk.write(folder / "qrels.trec.gz", trec.qrels_bytes(measured.qrels))
     write_table(folder / "measurements.csv", measured.measurements)
     write_table(folder / "readings.csv", measured.readings)
     metrics = sorted(set(measured.measurements["metric"]))
     noted = {"metrics": metrics, "made_by": _measuring()}
-    files.write(folder / "measured.json", json_text(noted))
+    disk.write(folder / "measured.json", json_text(noted))
 
 
 def lost(folder: Path) -> list[digests.DamagedError]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from harness import files
+from harness.files import disk
 
 Against = Literal[
     "real server", "real library", "real weights", "tiny weights", "contract server", "not tested"
@@ -46,7 +46,7 @@ def _said(kind: str, how: str) -> str:
 @functools.cache
 def known() -> tuple[System, ...]:
     """All of them, in the order of `systems.yaml`."""
-    listed = files.read_yaml(Path(__file__).with_name("systems.yaml"))
+    listed = disk.read_yaml(Path(__file__).with_name("systems.yaml"))
     return tuple(System.model_validate(system) for system in listed)
 
 

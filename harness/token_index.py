@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import temporary
 from harness.data import Doc
 from harness.errors import ComponentError, StoreError
+from harness.files import temporary
 from harness.precision import Packed, Precision, pack, unpack
 
 CODES, SCALES, OFFSETS, ABOUT = "codes.npy", "scales.npy", "offsets.npy", "about.json"

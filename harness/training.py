@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness import models, positions
-from harness.files import read_json
+from harness.files.disk import read_json
 from harness.protocols import Reranker, Retriever
 
 

@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness import bounds
+from harness.files import bounds
+from harness.files.wrong_values import shown
 from harness.registry import Fault
-from harness.wrong_values import shown
 
 
 def varied(

@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import digests, files, forward, shards
+from harness import forward, shards
 from harness.abilities import Loadable
 from harness.clock import Clock
 from harness.errors import StoreError
+from harness.files import digests, disk
 from harness.page.text import counted
 from harness.protocols import (
     Encoder,
@@ -65,7 +66,7 @@ class VectorStore:
 
     def __post_init__(self) -> None:
         """Look into every shard there is; raises StoreError for one that cannot be read."""
-        with files.reading(self.folder):
+        with disk.reading(self.folder):
             paths = sorted(self.folder.iterdir()) if self.folder.exists() else []
             there = [path for path in paths if not path.name.startswith(".")]
             new = [path for path in there if path.is_file()]

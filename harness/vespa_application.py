@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.data import digest
-from harness.files import sha256
+from harness.files.disk import sha256
 
 if TYPE_CHECKING:
     import numpy as np

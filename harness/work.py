@@ -10,24 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from harness import (
-    digests,
-    frames,
-    locks,
-    quality,
-    readings,
-    registry,
-    stages,
-    traffic,
-    training,
-    unread,
-    vectors,
-)
+from harness import frames, quality, readings, registry, stages, traffic, training, unread, vectors
 from harness.abilities import HasNotes, LimitsLength
 from harness.clock import Clock
 from harness.data import Dataset, Run
-from harness.digests import DamagedError
 from harness.errors import TextError
+from harness.files import digests, locks
+from harness.files.digests import DamagedError
 from harness.journal import Journal
 from harness.keys import component_key, data_facts, packages_of
 from harness.plan import Stage, Trial

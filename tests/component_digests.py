@@ -34,7 +34,7 @@ NEUTRAL = frozenset(
             "errors",
             "protocols",
             "abilities",
-            "files",
+            "files.disk",
             "catalogue",
             "hub",
             "clock",
@@ -43,7 +43,7 @@ NEUTRAL = frozenset(
         ),
         *("registry", "provenance", "progress", "settings", "plan", "store", "stored_tables"),
         *("code", "limits", "places", "terms", "models", "traffic", "work", "keys", "stored_costs"),
-        *("digests", "locks", "stored_files", "stored_trials", "temporary"),
+        *("files.digests", "files.locks", "stored_files", "stored_trials", "files.temporary"),
     )
 ) | {"harness"}
 """Modules that find, check, tell and store, and compute neither scores nor times."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import files
+from harness.files import disk
 from harness.vectors import VectorStore
 
 
@@ -29,7 +29,7 @@ def make_folders(folder: Path, times: int, barrier: Any) -> None:
     """Make the same folder, `times` times another one."""
     for number in range(times):
         barrier.wait()
-        with files.new_folder(folder / str(number)) as aside:
+        with disk.new_folder(folder / str(number)) as aside:
             (aside / "a").write_text(str(number))
             (aside / "b").write_text(str(number))
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from fakes import CALLS, write_experiment
 
-from harness import costs, digests
+from harness import costs
 from harness.analysis import alarms
 from harness.analysis.compare import analyse
 from harness.analysis.needs import gigabytes, stock
@@ -23,6 +23,7 @@ from harness.analysis.options import Option
 from harness.config import load_experiment
 from harness.errors import ModelError, StoreError
 from harness.execute import Execution
+from harness.files import digests
 from harness.plan import make_plan
 from harness.stages import StageResult
 from harness.store import Results, Store, load_results

@@ -9,10 +9,10 @@ from pathlib import Path
 import fakes
 import pytest
 
-from harness import locks
 from harness.clock import Clock
 from harness.config import load_experiment
 from harness.execute import Execution, load_dataset
+from harness.files import locks
 from harness.plan import make_plan
 from harness.store import Store
 from harness.work import Work

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import bounds, ids
 from harness.errors import DataError
-from harness.files import text_lines
-from harness.wrong_values import shown
+from harness.files import bounds, ids
+from harness.files.disk import text_lines
+from harness.files.wrong_values import shown
 
 
 class Judgement(NamedTuple):

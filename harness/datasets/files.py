@@ -9,14 +9,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from harness import ids
 from harness.data import Dataset, Doc, Query
 from harness.datasets._qrels import FORMATS, Placed, read_judgements
 from harness.errors import DataError
-from harness.files import sha256, text_lines
+from harness.files import ids
+from harness.files.disk import sha256, text_lines
+from harness.files.wrong_values import shown
 from harness.page.text import counted
 from harness.protocols import PLACE
-from harness.wrong_values import shown
 
 Item = TypeVar("Item", Doc, Query)
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from harness import dummy, files, forward, models, positions
+from harness import dummy, forward, models, positions
 from harness.errors import ModelError
+from harness.files import disk
 from harness.protocols import SPEED, Joint
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class BgeM3:
         if dummy.is_dummy(self.model):
             dummy.check_joint(self.model)
         elif found:
-            known |= {name: files.sha256(file) for name, file in _heads(self.model, found.folder)}
+            known |= {name: disk.sha256(file) for name, file in _heads(self.model, found.folder)}
         return known
 
     def load(self) -> None:

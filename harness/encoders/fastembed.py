@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness import models, onnx_models, prompts
 from harness.errors import ModelError
-from harness.files import read_json
+from harness.files.disk import read_json
 from harness.onnx_models import Loaded, OnnxModel, named
 
 if TYPE_CHECKING:

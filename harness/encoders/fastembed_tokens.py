@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness import models, onnx_models
 from harness.errors import ModelError
-from harness.files import read_json
+from harness.files.disk import read_json
 from harness.onnx_models import Loaded, OnnxModel, named
 from harness.precision import unit
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from harness import dummy, forward, models, positions
 from harness.errors import ModelError
-from harness.files import read_json
+from harness.files.disk import read_json
 from harness.protocols import SPEED
 from harness.training import LateInteractionChoice
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import machine, models
 from harness.errors import ModelError
-from harness.files import read_json
+from harness.files.disk import read_json
 from harness.training import Training
 
 

@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness import files, models, registry
+from harness import models, registry
 from harness.errors import ConfigError, InputError
+from harness.files import disk
 from harness.plan import TrainStage, Trial, make_plan
 from harness.settings import Experiment
 
@@ -26,7 +27,7 @@ def copy(experiment: Experiment, name: str, folder: Path) -> list[Path]:
         if place.exists():
             raise InputError(f"{place} is there already: name a folder that is not.")
     for stage, place in zip(found, places, strict=True):
-        with files.new_folder(place) as aside:
+        with disk.new_folder(place) as aside:
             source = models.trained_folder(stage.reference)
             shutil.copytree(source, aside, dirs_exist_ok=True)
     return places

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from harness import digests, files
 from harness.data import digest
-from harness.digests import DamagedError
 from harness.errors import ComponentError
+from harness.files import digests, disk
+from harness.files.digests import DamagedError
 from harness.learning.examples import Examples, Group
 from harness.protocols import Progress
 from harness.training import Training
@@ -202,7 +202,7 @@ def _save(partial: Path, student: Student, optimizer: Any, state: State) -> None
     stream = io.BytesIO()
     torch.save(content, stream)
     packed = stream.getvalue()
-    files.write(partial, _digest(partial, packed) + packed)
+    disk.write(partial, _digest(partial, packed) + packed)
 
 
 def _resumed(student: Student, optimizer: Any, partial: Path) -> State:

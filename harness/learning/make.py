@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import digests, files, models, registry, stages
+from harness import models, registry, stages
 from harness.data import Dataset, Run
+from harness.files import digests, disk
 from harness.journal import Journal
 from harness.learning.card import card
 from harness.learning.cross_encoder import CrossEncoderStudent
@@ -49,9 +50,9 @@ def make(stage: TrainStage, work: Work) -> None:
         state = fit(student, found, stage.training, partial / "model.pt", work.progress)
     if folder.exists():  # or it would have been found
         digests.set_aside(folder)
-    with files.new_folder(folder) as aside:
+    with disk.new_folder(folder) as aside:
         student.save(aside)
-        facts = _facts(stage, dataset, found, state, files.sha256(_weights(aside)))
+        facts = _facts(stage, dataset, found, state, disk.sha256(_weights(aside)))
         told_file(aside).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         (aside / "README.md").write_text(card(facts), encoding="utf-8")
         digests.seal(aside)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from harness import trec
 from harness.analysis import compare
 from harness.analysis.terms import objective
+from harness.files import trec
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import Table
 from harness.store import Results

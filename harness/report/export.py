@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness import files, needed, spreadsheet, trec
+from harness import needed
+from harness.files import disk, spreadsheet, trec
 from harness.page.tables import Table, markdown
 from harness.places import slug
 from harness.report.quality import leaderboard_table
@@ -46,7 +47,7 @@ def export(results: Results, board: pd.DataFrame, folder: Path) -> tuple[list[Pa
     written: list[Path] = []
 
     def write(name: str, content: str | bytes) -> None:
-        files.write(folder / name, content)
+        disk.write(folder / name, content)
         written.append(folder / name)
 
     for name, text in leaderboards(board, results.plan["metrics"]).items():
@@ -81,7 +82,7 @@ def _trec(results: Results) -> Iterator[tuple[str, str]]:
         qrels = f"qrels/{own}.qrels"
         if qrels not in taken:
             taken.add(qrels)
-            with files.open_text(results.file(dataset, system, "qrels.trec.gz")) as lines:
+            with disk.open_text(results.file(dataset, system, "qrels.trec.gz")) as lines:
                 yield qrels, lines.read()
 
 

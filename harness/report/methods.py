@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import files
 from harness.analysis.load import BEHIND, STRETCHES
 from harness.analysis.percentiles import MINIMUM
 from harness.analysis.ratios import FEWEST_QUERIES, QUIET
 from harness.analysis.stats import FEWEST, RESAMPLES
 from harness.analysis.tail import PERCENT, PLANNED, SETTLING
 from harness.analysis.terms import objective, terms
+from harness.files import disk
 from harness.page.blocks import Block, Section
 from harness.page.text import counted
 from harness.store import Results
@@ -75,7 +75,7 @@ def methods(results: Results, shown: Sequence[Section]) -> Section:
         "stretches": STRETCHES,
     }
     used = _used(results, shown)
-    told = files.read_yaml(Path(__file__).with_name("methods.yaml"))
+    told = disk.read_yaml(Path(__file__).with_name("methods.yaml"))
     blocks = [
         Block(one["title"], [line.format(**facts) for line in one["lines"]], anchor=anchor(key))
         for key, one in told.items()

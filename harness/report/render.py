@@ -10,9 +10,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from harness import files
 from harness.analysis.compare import Analysis
 from harness.analysis.kept import configurations
+from harness.files import disk
 from harness.page import blocks, drawing, tables
 from harness.page.blocks import Block, Section
 from harness.report import export, methods
@@ -44,14 +44,14 @@ def write_report(results: Results, analysis: Analysis) -> Path:
     """Write the report beside the results; returns the path of report.html."""
     context = report_context(results, analysis)
     for name, svg in context["figures"].items():
-        files.write(results.folder / "figures" / f"{name}.svg", drawing.standalone(svg))
+        disk.write(results.folder / "figures" / f"{name}.svg", drawing.standalone(svg))
     for name, text in export.leaderboards(analysis.leaderboard, results.plan["metrics"]).items():
-        files.write(results.folder / name, text)
+        disk.write(results.folder / name, text)
     for ending in ("md", "html"):
         text = _environment(ending).get_template(f"report.{ending}.j2").render(context)
-        files.write(results.folder / f"report.{ending}", text)
+        disk.write(results.folder / f"report.{ending}", text)
     record = _environment("md").get_template("decision.md.j2")
-    files.write(results.folder / "decision.md", record.render(record_context(results, analysis)))
+    disk.write(results.folder / "decision.md", record.render(record_context(results, analysis)))
     return results.folder / "report.html"
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from harness import dummy, forward, labels, models, padding, positions
 from harness.data import Doc
 from harness.errors import ModelError
-from harness.files import read_json
+from harness.files.disk import read_json
 from harness.padding import Row
 from harness.protocols import SPEED
 from harness.training import CrossEncoderChoice

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness import multi_vector, storage, temporary
+from harness import multi_vector, storage
 from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query
+from harness.files import temporary
 from harness.frames import ranked
 from harness.multi_vector import Encoded
 from harness.nothing import Nothing

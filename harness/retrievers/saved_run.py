@@ -9,11 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from harness import bounds, ids, trec
 from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
-from harness.files import sha256
+from harness.files import bounds, ids, trec
+from harness.files.disk import sha256
 from harness.frames import ranked
 from harness.page.text import counted
 from harness.protocols import PLACE, Searcher

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from harness import files
 from harness.abilities import Footprint
 from harness.data import Doc, Hit, Query, digest
 from harness.endpoints import joined, vespa
@@ -16,6 +15,7 @@ from harness.endpoints.dialect import Asked, Dialect, Placed
 from harness.endpoints.joined import AnswerError
 from harness.endpoints.served import Server, check_url
 from harness.errors import ComponentError
+from harness.files import disk
 from harness.nothing import Nothing
 from harness.precision import sliced
 from harness.protocols import PLACE, Encoder, Searcher, TokenEncoder
@@ -89,7 +89,7 @@ class Vespa(Server):
         """
         wanted = MODEL_FILES if self.cross_encoder_path else ()
         folder = Path(self.cross_encoder_path)
-        return {**super().identity(), **{file: files.sha256(folder / file) for file in wanted}}
+        return {**super().identity(), **{file: disk.sha256(folder / file) for file in wanted}}
 
     @property
     def teller(self) -> Client:

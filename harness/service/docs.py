@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from harness.files import read_yaml
+from harness.files.disk import read_yaml
 from harness.service.limits import Limits
 
 

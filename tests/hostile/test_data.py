@@ -13,12 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import HOSTILE_JSON, as_json, damaged, mutated, mutated_lines, share, survives
 
-from harness import bounds, trec
 from harness.claim_file import load_claims
 from harness.data import Doc, Query
 from harness.datasets.files import Files
 from harness.errors import DataError
 from harness.execute import load_dataset
+from harness.files import bounds, trec
 from harness.retrievers.saved_run import SavedRun
 from harness.settings import DatasetChoice
 

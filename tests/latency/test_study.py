@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import patient
 
-from harness import digests, load_results
+from harness import load_results
 from harness.clock import Clock
 from harness.config import load_experiment
 from harness.data import Hit, Query
 from harness.encoders.sentence_transformers import SentenceTransformers
 from harness.execute import Execution
+from harness.files import digests
 from harness.latency.course import Arm
 from harness.latency.memory import in_groups, most_at_once
 from harness.latency.study import choose

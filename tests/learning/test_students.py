@@ -11,10 +11,11 @@ import pytest
 import tiny
 import torch
 
-from harness import digests, machine, models
+from harness import machine, models
 from harness.data import Doc
 from harness.encoders.pylate import Pylate
 from harness.errors import ModelError
+from harness.files import digests
 from harness.learning.body import encoder_folder
 from harness.learning.cross_encoder import CrossEncoderStudent
 from harness.learning.examples import Examples, Group

@@ -12,10 +12,11 @@ import ir_measures
 import pandas as pd
 import pytest
 
-from harness import cli, trec
+from harness import cli
 from harness.analysis.compare import leaderboard
 from harness.data import Hit
 from harness.errors import DataError
+from harness.files import trec
 from harness.report import export
 from harness.store import COSTS, Results, load_results
 

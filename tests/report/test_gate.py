@@ -14,9 +14,9 @@ import gated
 import pandas as pd
 import pytest
 
-from harness import digests
 from harness.analysis.accepted import accept
 from harness.analysis.gate import Gate, judge
+from harness.files import digests
 from harness.gate_text import accepted_text, gate_text
 from harness.report.gate import ROWS, gate_markdown
 from harness.report.junit import gate_junit

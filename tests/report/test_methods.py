@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fakes import write_experiment
 
-from harness import files
 from harness.cli import main
+from harness.files import disk
 from harness.report import methods
 
 OVERLAP = {"use": "fakes:WordOverlap"}
@@ -56,5 +56,5 @@ def test_no_bullet_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_every_column_s_method_is_written() -> None:
-    told = files.read_yaml(Path(methods.__file__).with_name("methods.yaml"))
+    told = disk.read_yaml(Path(methods.__file__).with_name("methods.yaml"))
     assert set(methods.HEADS.values()) <= set(told)

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness import forward, stopwatch, temporary
+from harness import forward, stopwatch
 from harness.abilities import Footprint, Stores
 from harness.data import Doc
 from harness.encoders.pylate import Pylate
+from harness.files import temporary
 from harness.protocols import Preparable, Reranker
 from harness.rerankers.late_interaction import LateInteraction
 

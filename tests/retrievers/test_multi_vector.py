@@ -15,10 +15,11 @@ import pytest
 from fakes import GaussianTokenEncoder
 from numpy.typing import NDArray
 
-from harness import multi_vector, plaid, temporary
+from harness import multi_vector, plaid
 from harness.abilities import HasFacts
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
+from harness.files import temporary
 from harness.retrievers.lancedb import Lancedb
 from harness.retrievers.maxsim import Maxsim
 from harness.retrievers.plaid import Plaid

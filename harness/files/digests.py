@@ -18,8 +18,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness import files
 from harness.errors import StoreError
+from harness.files import disk
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def digest(content: bytes | memoryview) -> str:
 def reading(file: Path) -> Iterator[None]:
     """Turns an OSError while `file` is read into a DamagedError if it is gone, else a StoreError."""
     try:
-        with files.reading(file):
+        with disk.reading(file):
             yield
     except FileNotFoundError:
         raise DamagedError(file, "is gone") from None
@@ -160,7 +160,7 @@ def set_aside(path: Path, why: object = "") -> Path:
     """
     taken = (path.with_name(f".damaged-{path.name}-{number}") for number in range(1, 10_000))
     free = next(name for name in taken if not name.exists())
-    with files.telling(path), suppress(FileNotFoundError):  # another process was faster
+    with disk.telling(path), suppress(FileNotFoundError):  # another process was faster
         path.rename(free)
         said = why or f"{path} is damaged"
         log.warning("%s. What was there is now %s, and is made again.", said, free.name)
@@ -188,17 +188,17 @@ def _stamp(content: Mapping[str, Any]) -> str:
 
 def _write(folder: Path, sums: Mapping[str, str], names: Collection[str]) -> None:
     """Write `sums`, with the digests that the files of these names have now."""
-    with files.telling(folder):
+    with disk.telling(folder):
         found = {**sums, **{name: of_content(folder / name) for name in names}}
     text = "".join(f"{found[name]}  {name}\n" for name in sorted(found))
-    files.write(folder / SUMS, f"{text}# {digest(text.encode())}\n")
+    disk.write(folder / SUMS, f"{text}# {digest(text.encode())}\n")
 
 
 def _sums(folder: Path) -> Mapping[str, str]:
     """By name the digest of each file of a sealed folder."""
     file = folder / SUMS
     try:
-        with files.reading(file):
+        with disk.reading(file):
             return _once(_sums_read, file, _parsed)
     except FileNotFoundError:
         raise DamagedError(file, "is gone, or an older version wrote the folder") from None

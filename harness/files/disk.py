@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
-from harness import bounds, locks
 from harness.errors import DataError, StoreError
+from harness.files import bounds, locks
 
 _swept: set[Path] = set()
 """Folders in which this process has looked for what others left half-written."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.data import Hit
 from harness.errors import DataError
-from harness.trec import first_hits, read_run, run_bytes
+from harness.files.trec import first_hits, read_run, run_bytes
 
 IDS = st.text(min_size=1).filter(lambda text: text.split() == [text] and text.isprintable())
 SCORES = st.floats(width=32, allow_nan=False, allow_infinity=False)

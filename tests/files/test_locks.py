@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import files, locks
 from harness.errors import StoreError
+from harness.files import disk, locks
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from harness import files, locks
+from harness.files import disk as files, locks
 place = Path(sys.argv[1])
 with locks.alone(place / "lock", "busy"), files.new_folder(place / "folder") as aside:
     (aside / "part").write_text("x")
@@ -103,10 +103,10 @@ def test_where_no_lock_can_be_made_it_is_told(tmp_path: Path) -> None:
 def test_without_locks_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "fcntl", None)
     with locks.alone(tmp_path / "lock", "busy"), locks.alone(tmp_path / "lock", "busy"):
-        files.write(tmp_path / "file", "x")
+        disk.write(tmp_path / "file", "x")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     (tmp_path / ".writing-1").mkdir()
-    files.sweep(tmp_path, ".writing-*")
+    disk.sweep(tmp_path, ".writing-*")
     assert (tmp_path / ".writing-1").exists()  # it may be another process's
 
 
@@ -121,15 +121,15 @@ def test_what_a_killed_process_left_half_written_goes_at_the_next_write(
     (tmp_path / ".writing-file").touch()
     with holder(tmp_path) as process:
         _forget(tmp_path)
-        files.write(tmp_path / "a", "x")
+        disk.write(tmp_path / "a", "x")
         assert len(writing(tmp_path)) == 1  # the file's process has ended, the other's has not
         process.kill()
         process.wait()
     _forget(tmp_path)
     if how == "write":
-        files.write(tmp_path / "b", "x")
+        disk.write(tmp_path / "b", "x")
     else:
-        with files.new_folder(tmp_path / "b"):
+        with disk.new_folder(tmp_path / "b"):
             assert len(writing(tmp_path)) == 1
     assert writing(tmp_path) == []
     assert not (tmp_path / "folder").exists()
@@ -137,4 +137,4 @@ def test_what_a_killed_process_left_half_written_goes_at_the_next_write(
 
 def _forget(folder: Path) -> None:
     """As a process does that has just started."""
-    files._swept.discard(folder)
+    disk._swept.discard(folder)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from harness import bounds
+from harness.files import bounds
 
 NOT_IN_AN_ID = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 """White space, at which every reader of a TREC run or qrels file would split it, and control

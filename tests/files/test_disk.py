@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import files
 from harness.errors import DataError, StoreError
+from harness.files import disk
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from harness import files
+from harness.files import disk as files
 from harness.errors import StoreError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -46,8 +46,8 @@ def test_full_disk_leaves_nothing_half_written(tmp_path: Path, how: str) -> None
 
 def test_write_makes_folders_and_replaces(tmp_path: Path) -> None:
     file = tmp_path / "a" / "b" / "file"
-    files.write(file, "ä")
-    files.write(file, b"new")
+    disk.write(file, "ä")
+    disk.write(file, b"new")
     assert file.read_bytes() == b"new"
     assert [path.name for path in file.parent.iterdir()] == ["file"]
 
@@ -55,19 +55,19 @@ def test_write_makes_folders_and_replaces(tmp_path: Path) -> None:
 def test_file_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
     (tmp_path / "folder" / "inside").mkdir(parents=True)
     with pytest.raises(StoreError, match="folder cannot be written: Is a directory"):
-        files.write(tmp_path / "folder", "x")
+        disk.write(tmp_path / "folder", "x")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("mine")
     with pytest.raises(StoreError, match="cannot be written"):
-        files.write(tmp_path / "results" / "file", "x")
+        disk.write(tmp_path / "results" / "file", "x")
     assert (tmp_path / "results").read_text() == "mine"
 
 
 def test_new_folder_appears_at_the_end_and_whole(tmp_path: Path) -> None:
-    with files.new_folder(tmp_path / "made") as aside:
+    with disk.new_folder(tmp_path / "made") as aside:
         (aside / "file").write_text("x")
         assert not (tmp_path / "made").exists()
     assert (tmp_path / "made" / "file").read_text() == "x"
@@ -77,14 +77,14 @@ def test_new_folder_appears_at_the_end_and_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [KeyError("bug"), KeyboardInterrupt()])
 def test_new_folder_vanishes_when_its_block_fails(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)):  # noqa: PT012, SIM117 - the inner block is what fails
-        with files.new_folder(tmp_path / "made") as aside:
+        with disk.new_folder(tmp_path / "made") as aside:
             (aside / "file").write_text("x")
             raise error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_that_another_process_made_first_stays(tmp_path: Path) -> None:
-    with files.new_folder(tmp_path / "made") as aside:
+    with disk.new_folder(tmp_path / "made") as aside:
         (aside / "file").write_text("late")
         (tmp_path / "made").mkdir()
         (tmp_path / "made" / "file").write_text("early")
@@ -103,7 +103,7 @@ def test_folder_that_another_process_makes_at_the_last_moment_stays(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", late)
-    with files.new_folder(tmp_path / "made") as aside:
+    with disk.new_folder(tmp_path / "made") as aside:
         (aside / "file").write_text("late")
     assert (tmp_path / "made" / "file").read_text() == "early"
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
@@ -117,10 +117,10 @@ def test_what_is_written_has_the_rights_that_the_user_gives(
 ) -> None:
     before = os.umask(mask)
     try:
-        with files.new_folder(tmp_path / "a" / "made") as aside:
+        with disk.new_folder(tmp_path / "a" / "made") as aside:
             (aside / "inner").mkdir()
-            files.write(aside / "inner" / "file", "x")
-        files.write(tmp_path / "b" / "file", "x")
+            disk.write(aside / "inner" / "file", "x")
+        disk.write(tmp_path / "b" / "file", "x")
     finally:
         os.umask(before)
     rights = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
@@ -142,11 +142,11 @@ def test_what_is_renamed_is_on_the_disk_before_and_its_name_after(
     for name, how in (("rename", rename), ("replace", replace)):
         renamed = lambda path, target, how=how: done.append("renamed") or how(path, target)  # noqa: E731
         monkeypatch.setattr(Path, name, renamed)
-    with files.new_folder(tmp_path / "made") as aside:
+    with disk.new_folder(tmp_path / "made") as aside:
         (aside / "file").write_text("x")
     assert done == ["file", "aside", "renamed", tmp_path.name]
     done.clear()
-    files.write(tmp_path / "file", "x")
+    disk.write(tmp_path / "file", "x")
     assert done == ["aside", "renamed", tmp_path.name]
 
 
@@ -154,6 +154,6 @@ def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     # FIPS 180-2, appendix B.1
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert files.sha256(tmp_path / "file") == expected
+    assert disk.sha256(tmp_path / "file") == expected
     with pytest.raises(DataError, match="absent cannot be read: No such file"):
-        files.sha256(tmp_path / "absent")
+        disk.sha256(tmp_path / "absent")

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import files, locks
+from harness.files import disk, locks
 
 CACHE = "HARNESS_CACHE"
 """The environment variable with the cache, for processes of their own, too."""
@@ -38,7 +38,7 @@ def passing() -> Iterator[Path]:
 
 def sweep(cache: Path) -> None:
     """Remove the folders of processes that have ended."""
-    files.sweep(cache / "tmp", "*")
+    disk.sweep(cache / "tmp", "*")
 
 
 _made: dict[str, Path] = {}

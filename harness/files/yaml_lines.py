@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
-from harness import bounds
 from harness.errors import ConfigError, DataError
-from harness.files import open_text
+from harness.files import bounds
+from harness.files.disk import open_text
+from harness.files.wrong_values import shown
 from harness.page.text import counted
-from harness.wrong_values import shown
 
 LONG = 20_000
 """Characters from which on a fault is told in the words of the quick loader."""

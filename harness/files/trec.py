@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness import ids
 from harness.data import Hit, Qrels, Run
 from harness.errors import DataError
-from harness.files import open_text, text_lines
+from harness.files import ids
+from harness.files.disk import open_text, text_lines
+from harness.files.wrong_values import shown
 from harness.frames import score_fault
-from harness.wrong_values import shown
 
 
 class Line(NamedTuple):

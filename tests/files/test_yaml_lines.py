@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import harness
-from harness import files
 from harness.errors import ConfigError
-from harness.located import Located, read_yaml
+from harness.files import disk
+from harness.files.yaml_lines import Located, read_yaml
 
 
 def read(tmp_path: Path, text: str | bytes) -> Located:
@@ -127,7 +127,7 @@ ROOT = Path(harness.__file__).parent
 
 @pytest.mark.parametrize("file", sorted(ROOT.rglob("*.yaml")), ids=lambda file: file.name)
 def test_the_package_s_own_files_say_the_same_to_every_reader(file: Path) -> None:
-    assert plain(read_yaml(file).value) == files.read_yaml(file)
+    assert plain(read_yaml(file).value) == disk.read_yaml(file)
 
 
 def plain(value: Any) -> Any:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import digests
 from harness.errors import StoreError
+from harness.files import digests
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from fakes import write_experiment
 
-from harness import temporary
+from harness.files import temporary
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
 import os, signal, sys
-from harness import temporary
+from harness.files import temporary
 folder = temporary.folder()
 (folder / "file").write_text("x")
 with temporary.passing() as passing:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness.baseline import Baseline, read_baseline, write_baseline
 from harness.cli import main
-from harness.spreadsheet import csv_text
+from harness.files.spreadsheet import csv_text
 from harness.stored_tables import read_table, write_table
 
 COLUMNS = ("system", "query_id", "value")

@@ -1,0 +1,1 @@
+"""Reading and writing that leaves whole files: formats, locks and digests."""
