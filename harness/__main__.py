@@ -4,7 +4,8 @@ from harness import stopping
 
 
 def _run() -> int:
-    from harness import limits, terminal
+    from harness import terminal
+    from harness.components.hardware import limits
 
     terminal.prepare()
     limits.tell_libraries()

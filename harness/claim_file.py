@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from harness import arithmetic, catalogue, registry
+from harness import arithmetic
 from harness.arithmetic import FUNCTIONS, Number
 from harness.claim import (
     Arithmetic,
@@ -27,6 +27,8 @@ from harness.claim import (
     Storage,
     Way,
 )
+from harness.components import registry
+from harness.components.models import catalogue
 from harness.errors import ConfigError
 from harness.files import bounds
 from harness.files.wrong_values import shown

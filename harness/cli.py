@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import exits, hub
+from harness import exits
 from harness.arguments import ACCEPT, OPTIONS, command, filled, options
+from harness.components.models import hub
 from harness.momentary import for_a_moment
 from harness.page.text import counted
 from harness.places import check_here
@@ -58,7 +59,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     hub.tell_libraries(online=arguments.command is _fetch)
     check_here()
     if "cache" in arguments:  # for every process that loads a model which was trained
-        from harness.models import TRAINED_IN
+        from harness.components.models.references import TRAINED_IN
 
         os.environ[TRAINED_IN] = str(arguments.cache.resolve())
 
@@ -104,7 +105,7 @@ def _experiment(arguments: argparse.Namespace) -> Experiment:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from harness.clock import Clock
+    from harness.components.timing.clock import Clock
 
     clock = Clock()
     from harness import closing, fetching
@@ -231,8 +232,8 @@ def _claims(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from harness.components.servers.client import token_in
     from harness.config import load_experiment
-    from harness.endpoints.client import token_in
     from harness.service import host
     from harness.service.limits import Limits
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.clock import Kind
+from harness.components.timing.clock import Kind
 from harness.page.text import counted, shortened
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import needed
+from harness.components import requirements
 from harness.data import digest
 
 VERSIONS = Path(__file__).with_name("versions.json")
@@ -64,7 +64,7 @@ def packages(needs: Iterable[str]) -> dict[str, str]:
     names = dict.fromkeys(
         name
         for need in needs
-        for package in [needed.package(need)]
+        for package in [requirements.package(need)]
         for name in DISTRIBUTIONS.get(package, (package,))
     )
     return {name: found for name in sorted(names) if (found := version(name))}

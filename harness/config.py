@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import registry
 from harness.claim_file import load_claims
+from harness.components import registry
+from harness.components.protocols import DatasetSource, Reranker, Retriever
 from harness.errors import ConfigError
 from harness.files import bounds
 from harness.files.wrong_values import shown
@@ -16,7 +17,6 @@ from harness.files.yaml_lines import Located, read_yaml
 from harness.metrics import parsed
 from harness.part import Part, Seed
 from harness.places import BESIDE, Weights, folders
-from harness.protocols import DatasetSource, Reranker, Retriever
 from harness.random_weights import with_random_weights
 from harness.rebased import rebased
 from harness.rules import Known, measures_quality, read_parity, read_rules

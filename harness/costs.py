@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import catalogue, frames, storage, training
+from harness import frames, storage
+from harness.components.models import catalogue
+from harness.components.models import trained as training
+from harness.components.protocols import TokenEncoder
 from harness.errors import reason
 from harness.files import temporary
 from harness.latency import study
@@ -17,7 +20,6 @@ from harness.latency.arms import encoders_of, models_of
 from harness.latency.encoders import RandomVectors
 from harness.load import study as load_study
 from harness.plan import Costing, Trial, has_random_weights
-from harness.protocols import TokenEncoder
 from harness.provenance import provenance
 from harness.settings import Experiment, Storage
 from harness.store import Store

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.components.protocols import DatasetSource
+from harness.components.registry import build, names
 from harness.errors import ConfigError
 from harness.files.bounds import name_fault, reading
 from harness.files.wrong_values import shown
 from harness.files.yaml_lines import parse_yaml
-from harness.protocols import DatasetSource
-from harness.registry import build, names
 
 
 def dataset_spec(text: str) -> Mapping[str, Any]:

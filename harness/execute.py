@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from harness import costs, models
-from harness.clock import Clock
+from harness import costs
+from harness.components.models import references
+from harness.components.protocols import Progress
+from harness.components.subset import subset
+from harness.components.timing.clock import Clock
 from harness.data import Dataset
 from harness.errors import DataError, StoreError, reason
 from harness.files import bounds, disk, ids, locks, temporary
 from harness.learning.make import lessons, make
 from harness.plan import Costing, Plan, TrainStage, Trial
-from harness.protocols import Progress
 from harness.settings import DatasetChoice
 from harness.store import Store
-from harness.subset import subset
 from harness.work import Work
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Execution:
 
     def __post_init__(self) -> None:
         """Have trained models looked for in the cache, here and in processes of their own."""
-        os.environ[models.TRAINED_IN] = str(self.cache.resolve())
+        os.environ[references.TRAINED_IN] = str(self.cache.resolve())
 
     def execute(self) -> None:
         """Do every pending trial; one that fails is noted and the others go on.
@@ -151,7 +152,7 @@ class Execution:
         """Have the model of a stage; what failed once is not tried for the next system."""
         if stage.key in self._untrained:
             raise self._untrained[stage.key]
-        if models.is_trained(stage.reference):
+        if references.is_trained(stage.reference):
             return
         try:
             if work not in self._lessons:

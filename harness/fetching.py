@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from harness import models
+from harness.components.models import references
 from harness.errors import InputError
 from harness.execute import load_dataset
 from harness.page.text import counted
@@ -33,7 +33,7 @@ def fetch_models(plan: Plan) -> bool:
 
     Raises InputError with all that could not be had.
     """
-    absent = [(one, use) for one, use in plan.models().items() if models.find(*one) is None]
+    absent = [(one, use) for one, use in plan.models().items() if references.find(*one) is None]
     return bool(list(_each(partial(_model, *item) for item in absent)))
 
 
@@ -48,8 +48,8 @@ def _each(todo: Iterable[Callable[[], str]]) -> Iterator[str]:
         raise InputError(" ".join(lacks))
 
 
-def _model(wanted: models.Wanted, wanted_by: str) -> str:
-    return f"{wanted}: {models.fetch(wanted.reference, wanted_by, wanted.file).folder}"
+def _model(wanted: references.Wanted, wanted_by: str) -> str:
+    return f"{wanted}: {references.fetch(wanted.reference, wanted_by, wanted.file).folder}"
 
 
 def _dataset(choice: DatasetChoice) -> str:

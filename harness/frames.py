@@ -111,7 +111,7 @@ GRID = (
     *("memory_seconds", "mapped_seconds", "cold_seconds", "build_seconds", "remark"),
 )
 """One row a way to keep a token encoder's vectors, over the same documents. `precision` is one of
-those of `harness.precision`, or `plaid` with `nbits`; `trained` says whether the model was trained
+those of `harness.components.vectors.compression`, or `plaid` with `nbits`; `trained` says whether the model was trained
 for this many dimensions. `vectors_sd` is the standard deviation of a document's vectors, NaN where that
 was not noted; `payload_bytes` are those of the vectors' own files, `disk_bytes` the whole
 folder; the seconds fetch and decompress 100 documents from memory, a memory map, and a memory map

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import code, registry
+from harness import code
+from harness.components import registry
+from harness.components.protocols import PLACE, SPEED, Identified
 from harness.data import digest
-from harness.protocols import PLACE, SPEED, Identified
 from harness.settings import DatasetChoice
 
 ANYWHERE = "/"
@@ -29,7 +30,7 @@ def data_facts(choice: DatasetChoice) -> dict[str, Any]:
 def dataset_key(choice: DatasetChoice) -> str:
     """A hash of what decides which documents, queries and judgements there are."""
     subset = choice.subset.model_dump() if choice.subset else None
-    return key(component_key(choice.source), subset, code.versions("harness.subset"))
+    return key(component_key(choice.source), subset, code.versions("harness.components.subset"))
 
 
 def stage_key(before: str, component: Any, depth: int) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import models, needed, registry, systems
-from harness.catalogue import Kind, Model, catalogue
 from harness.closing import WIDTH, paragraph
+from harness.components import registry, requirements, support_matrix
+from harness.components.models import references
+from harness.components.models.catalogue import Kind, Model, catalogue
 from harness.errors import ModelError, PackageError
 from harness.files import digests
 from harness.page.text import counted
@@ -33,7 +34,7 @@ def plan_text(plan: Plan, store: Store, cache: Path) -> str:
             state = "quality is not measured, its weights are random"
         lines += paragraph(f"{trial.dataset.name} / {trial.system.name}: {state}")
         for training in trial.trainings:
-            there = models.is_trained(training.reference)
+            there = references.is_trained(training.reference)
             told = f"  train a {training.training.makes} [{training.key[:12]}]: "
             lines.append(told + ("cached" if there else "to do"))
         for stage in () if trial.random_weights else trial.stages:
@@ -67,11 +68,11 @@ def _lacks(left_out: Mapping[str, str]) -> Iterator[str]:
         yield f"without {system}: {reason}"
 
 
-def _model_lines(wanted: Iterable[models.Wanted]) -> list[str]:
+def _model_lines(wanted: Iterable[references.Wanted]) -> list[str]:
     lines = []
     for one in wanted:
         try:
-            found = models.find(*one)
+            found = references.find(*one)
         except (ModelError, PackageError) as error:
             lines += paragraph(str(error))
         else:
@@ -87,7 +88,7 @@ def kind_text(kind: str) -> str:
     """All of a kind: components, known models, or systems that could be deployed."""
     if kind == "models":
         return models_text()
-    return systems.text(WIDTH) if kind == "systems" else components_text(kind)
+    return support_matrix.text(WIDTH) if kind == "systems" else components_text(kind)
 
 
 def components_text(kind: str) -> str:
@@ -181,11 +182,13 @@ def doctor_text() -> str:
         "",
     ]
     missing = []
-    for package, extra in needed.EXTRAS.items():
+    for package, extra in requirements.EXTRAS.items():
         there = importlib.util.find_spec(package) is not None
         lines.append(f"  {package}: {'installed' if there else f'missing (extra {extra})'}")
         missing += [] if there else [package]
-    return "\n".join([*lines, needed.install_line(missing) if missing else "Nothing is missing."])
+    return "\n".join(
+        [*lines, requirements.install_line(missing) if missing else "Nothing is missing."]
+    )
 
 
 def _accelerator() -> str:

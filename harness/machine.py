@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from harness import limits
-from harness.limits import usable_cores
+from harness.components.hardware import limits
+from harness.components.hardware.limits import usable_cores
 
 SPIN_SIZE = 512
 SPINS = 20

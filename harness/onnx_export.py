@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import forward, models, positions, registry
-from harness.encoders.pylate import has_trained_projection
+from harness.components import registry
+from harness.components.encoders.pylate import has_trained_projection
+from harness.components.models import inference, positions, references
+from harness.components.rerankers.cross_encoder import has_trained_head
 from harness.errors import ModelError, StoreError
 from harness.onnx_agreement import LEAST, Agreement, compared
 from harness.provenance import machine, machine_words
-from harness.rerankers.cross_encoder import has_trained_head
 
 FLOAT32, INT8 = "onnx/model.onnx", "onnx/model_int8.onnx"
 
@@ -29,7 +30,7 @@ MOST_BYTES = 2**31
 """What a file of ONNX can hold, weights and all."""
 
 KEPT = (
-    *(*models.READ_WITH_ONNX, "vocab.txt", "modules.json", "sentence_bert_config.json"),
+    *(*references.READ_WITH_ONNX, "vocab.txt", "modules.json", "sentence_bert_config.json"),
     *("1_Pooling/config.json", "config_sentence_transformers.json", "artifact.metadata"),
 )
 """Files of a checkpoint that are copied, where it has them."""
@@ -64,8 +65,8 @@ def export(reference: str, folder: Path) -> Exported:
     for a missing package, StoreError where the files cannot be written.
     """
     registry.require_packages((), also=NEEDED)
-    source = models.fetch(reference, "the export").folder
-    forward.prepare_libraries()
+    source = references.fetch(reference, "the export").folder
+    inference.prepare_libraries()
     files = [folder / FLOAT32, folder / INT8]
     try:
         files[0].parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ def _agreement(reference: str, source: Path, files: Sequence[Path]) -> Agreement
 
 def _save_tokenizer(source: Path, folder: Path) -> None:
     """Where the checkpoint has only a vocabulary, the tokenizer that it stands for."""
-    if not all((folder / name).exists() for name in models.BESIDE_ONNX):
+    if not all((folder / name).exists() for name in references.BESIDE_ONNX):
         from transformers import AutoTokenizer
 
         AutoTokenizer.from_pretrained(source).save_pretrained(folder)

@@ -14,7 +14,7 @@ from typing import Literal
 from harness.errors import InputError
 
 Weights = Literal["real", "dummy"]
-"""The models as they are, or of the same architecture with random weights (`harness.dummy`)."""
+"""The models as they are, or of the same architecture with random weights (`harness.components.models.random_weights`)."""
 
 
 def check_here() -> None:

@@ -13,17 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness import code, registry
-from harness.catalogue import DUMMY
+from harness import code
+from harness.components import registry
+from harness.components.models.catalogue import DUMMY
+from harness.components.models.references import TRAINED, Wanted
+from harness.components.models.trained import Trained, Training
+from harness.components.protocols import HasTraining, Served
 from harness.errors import ConfigError, DataError
 from harness.files import bounds, disk
 from harness.keys import component_key, dataset_key, identities, stage_key, timing_key
 from harness.keys import key as key_of
-from harness.models import TRAINED, Wanted
-from harness.protocols import HasTraining, Served
 from harness.provenance import measured_on
 from harness.settings import DatasetChoice, Experiment, System
-from harness.training import Trained, Training
 
 NOT_FETCHED = (DUMMY, TRAINED)
 """How the references of models begin that are made here."""
@@ -297,6 +298,6 @@ def has_random_weights(component: Any) -> bool:
 
 def stand_in(first: Stage) -> Stage:
     """BM25 in place of a first stage that cannot find anything, for its dataset and depth."""
-    from harness.retrievers.bm25 import Bm25
+    from harness.components.retrievers.bm25 import Bm25
 
     return Stage("retrieve", key_of(first.key, "stand-in"), Bm25(), first.depth)

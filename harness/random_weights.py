@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from harness import registry
-from harness.catalogue import DUMMY
-from harness.models import LOCAL
-from harness.protocols import Served
+from harness.components import registry
+from harness.components.models.catalogue import DUMMY
+from harness.components.models.references import LOCAL
+from harness.components.models.trained import Training
+from harness.components.protocols import Served
 from harness.settings import System
-from harness.training import Training
 
 
 def with_random_weights(system: System) -> System:

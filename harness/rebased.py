@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.components.models.references import FOLDER, two_meanings
+from harness.components.registry import Fault
 from harness.files import bounds
 from harness.files.wrong_values import shown
-from harness.models import FOLDER, two_meanings
-from harness.registry import Fault
 
 
 def rebased(spec: Any, folder: Path, path: str, fault: Fault) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from harness.components.registry import Fault, did_you_mean
 from harness.files.wrong_values import shown
 from harness.part import Part
-from harness.registry import Fault, did_you_mean
 from harness.settings import Latency, LatencyRule, QualityRule
 
 Rules = tuple[QualityRule | LatencyRule, ...]

@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from harness import registry
+from harness.components import registry
+from harness.components.vectors.compression import Precision
 from harness.files import bounds
 from harness.metrics import Named
 from harness.part import Count, Paid, Part, Ranks, Seconds, Seed
 from harness.places import Weights, results_name
-from harness.precision import Precision
 
 QUICK_BUDGET_S, QUICK_QUERIES = 5.0, 50
 """Seconds for each arm of a quick run, which also starts no process of its own for memory, and the

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from harness import registry, storage
-from harness.abilities import Footprint, HasFacts, Loadable
-from harness.clock import Clock
+from harness import storage
+from harness.components import registry
+from harness.components.abilities import Footprint, HasFacts, Loadable
+from harness.components.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
+from harness.components.timing.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError, TextError
 from harness.files import digests, disk, trec
@@ -22,7 +24,6 @@ from harness.files.digests import DamagedError
 from harness.frames import ranked, score_fault
 from harness.journal import Journal
 from harness.page.text import counted
-from harness.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
 from harness.stored_tables import read_json
 
 NAMED = 3

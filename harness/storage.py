@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import frames, plaid, token_index
-from harness.abilities import Footprint, Stores
+from harness import frames
+from harness.components.abilities import Footprint, Stores
+from harness.components.databases import fast_plaid
+from harness.components.protocols import Progress
+from harness.components.vectors import token_index
+from harness.components.vectors.compression import Precision, pooled, sliced
+from harness.components.vectors.token_index import TokenIndex
 from harness.files import temporary
-from harness.precision import Precision, pooled, sliced
-from harness.protocols import Progress
-from harness.token_index import TokenIndex
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,22 +217,22 @@ def _plaid_rows(matrices: Matrices, nbits: Sequence[int], folder: Path) -> Itera
         vectors = sum(map(len, filled))
         known = {"dim": dim, "precision": "plaid", "pool_factor": 1, "nbits": bits}
         known |= {"documents": len(filled), "vectors": vectors, "vectors_sd": _deviation(filled)}
-        known |= {"formula_bytes": vectors * plaid.bytes_per_vector(dim, bits)}
+        known |= {"formula_bytes": vectors * fast_plaid.bytes_per_vector(dim, bits)}
         with tempfile.TemporaryDirectory(dir=folder) as parent:
             yield known | _plaid_row(filled, bits, Path(parent))
 
 
 def _plaid_row(matrices: Matrices, nbits: int, folder: Path) -> Row:
     try:
-        built = plaid.build(matrices, nbits, folder, FETCHED)
+        built = fast_plaid.build(matrices, nbits, folder, FETCHED)
     except Exception as error:  # a library that fails must not cost the rows of the others
         log.debug("PLAID with %s bits was not built", nbits, exc_info=True)
         reason = " ".join(str(error).split())
         return {"remark": f"not measured: {reason}"}
     return {
-        "payload_bytes": payload_bytes(folder, plaid.PAYLOAD),
+        "payload_bytes": payload_bytes(folder, fast_plaid.PAYLOAD),
         "disk_bytes": disk_bytes(folder),
         "memory_seconds": built.search_seconds,
         "build_seconds": built.build_seconds,
-        "remark": f"{built.remark}; {plaid.beside_payload(folder)}",
+        "remark": f"{built.remark}; {fast_plaid.beside_payload(folder)}",
     }

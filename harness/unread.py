@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from harness.abilities import LimitsLength
+from harness.components.abilities import LimitsLength
 from harness.data import Query, Run
 from harness.readings import Lengths
 

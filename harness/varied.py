@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.components.registry import Fault
 from harness.files import bounds
 from harness.files.wrong_values import shown
-from harness.registry import Fault
 
 
 def varied(

@@ -22,13 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import forward, shards
-from harness.abilities import Loadable
-from harness.clock import Clock
-from harness.errors import StoreError
-from harness.files import digests, disk
-from harness.page.text import counted
-from harness.protocols import (
+from harness import shards
+from harness.components.abilities import Loadable
+from harness.components.models import inference
+from harness.components.protocols import (
     Encoder,
     Joint,
     JointEncoder,
@@ -36,6 +33,10 @@ from harness.protocols import (
     SparseEncoder,
     TokenEncoder,
 )
+from harness.components.timing.clock import Clock
+from harness.errors import StoreError
+from harness.files import digests, disk
+from harness.page.text import counted
 from harness.shards import Matrices, Place, Shard, Stored
 
 log = logging.getLogger(__name__)
@@ -268,10 +269,10 @@ def encode_together(encoders: Sequence[StoredEncoder], texts: Sequence[str]) -> 
     by_model: dict[str, list[StoredEncoder]] = defaultdict(list)
     for encoder in encoders:
         inner = encoder.encoder
-        if isinstance(inner, forward.HasPass) and _document_store(encoder).missing(texts):
+        if isinstance(inner, inference.HasPass) and _document_store(encoder).missing(texts):
             by_model[str(inner.identity())].append(encoder)
     for sharing in by_model.values():
-        groups: dict[str, list[tuple[StoredEncoder, forward.Pass]]] = defaultdict(list)
+        groups: dict[str, list[tuple[StoredEncoder, inference.Pass]]] = defaultdict(list)
         for encoder in sharing if len(sharing) > 1 else ():
             encoder.load()
             one = encoder.encoder.document_pass()
@@ -282,13 +283,13 @@ def encode_together(encoders: Sequence[StoredEncoder], texts: Sequence[str]) -> 
 
 
 def _encode_group(
-    group: Sequence[tuple[StoredEncoder, forward.Pass]], texts: Sequence[str]
+    group: Sequence[tuple[StoredEncoder, inference.Pass]], texts: Sequence[str]
 ) -> None:
     sharing, passes = zip(*group, strict=True)
 
     def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
         with sharing[0].clock.kind("model"):
-            return forward.run(passes, shard)
+            return inference.run(passes, shard)
 
     fill([_document_store(encoder) for encoder in sharing], texts, encode, sharing[0].progress)
 

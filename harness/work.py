@@ -10,9 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from harness import frames, quality, readings, registry, stages, traffic, training, unread, vectors
-from harness.abilities import HasNotes, LimitsLength
-from harness.clock import Clock
+from harness import frames, quality, readings, stages, unread, vectors
+from harness.components import registry
+from harness.components.abilities import HasNotes, LimitsLength
+from harness.components.models import trained
+from harness.components.protocols import AnyEncoder, JointEncoder, Progress, Served
+from harness.components.timing import traffic
+from harness.components.timing.clock import Clock
 from harness.data import Dataset, Run
 from harness.errors import TextError
 from harness.files import digests, locks
@@ -20,7 +24,6 @@ from harness.files.digests import DamagedError
 from harness.journal import Journal
 from harness.keys import component_key, data_facts, packages_of
 from harness.plan import Stage, Trial
-from harness.protocols import AnyEncoder, JointEncoder, Progress, Served
 from harness.provenance import provenance
 from harness.readings import Lengths
 from harness.stages import StageResult
@@ -277,7 +280,7 @@ class Work:
                 if isinstance(part, HasNotes)
                 for note in part.notes()
             ],
-            "trainings": [dict(training.told(stage.reference)) for stage in trial.trainings],
+            "trainings": [dict(trained.told(stage.reference)) for stage in trial.trainings],
             "provenance": provenance(),
         }
 

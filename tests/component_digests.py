@@ -14,12 +14,17 @@ from typing import Any
 from test_architecture import FILES, MODULES, imports, module
 
 from harness.code import VERSIONS, normal
+from harness.components.registry import KINDS, names
 from harness.data import digest
-from harness.registry import KINDS, names
 
 ROOTS = (
-    *(f"harness.{kind}.{name}" for kind in KINDS for name in names(kind)),
-    *("harness.stages", "harness.subset", "harness.training", "harness.vectors"),
+    *(f"harness.components.{kind}.{name}" for kind in KINDS for name in names(kind)),
+    *(
+        "harness.stages",
+        "harness.components.subset",
+        "harness.components.models.trained",
+        "harness.vectors",
+    ),
     *("harness.quality", "harness.readings"),
     *("harness.learning.examples", "harness.learning.loop"),
     *("harness.learning.cross_encoder", "harness.learning.late_interaction"),
@@ -32,17 +37,35 @@ NEUTRAL = frozenset(
     for name in (
         *(
             "errors",
-            "protocols",
-            "abilities",
+            "components.protocols",
+            "components.abilities",
             "files.disk",
-            "catalogue",
-            "hub",
-            "clock",
+            "components.models.catalogue",
+            "components.models.hub",
+            "components.timing.clock",
             "journal",
-            "needed",
+            "components.requirements",
         ),
-        *("registry", "provenance", "progress", "settings", "plan", "store", "stored_tables"),
-        *("code", "limits", "places", "terms", "models", "traffic", "work", "keys", "stored_costs"),
+        *(
+            "components.registry",
+            "provenance",
+            "progress",
+            "settings",
+            "plan",
+            "store",
+            "stored_tables",
+        ),
+        *(
+            "code",
+            "components.hardware.limits",
+            "places",
+            "components.vectors.sparse_index",
+            "components.models.references",
+            "components.timing.traffic",
+            "work",
+            "keys",
+            "stored_costs",
+        ),
         *("files.digests", "files.locks", "stored_files", "stored_trials", "files.temporary"),
     )
 ) | {"harness"}

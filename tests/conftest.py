@@ -51,9 +51,9 @@ def _no_time_for_the_machine() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def hub_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What HF_HOME would be: every model of MODELS in the hub's cache."""
-    from harness import forward
+    from harness.components.models import inference
 
-    forward.prepare_libraries()
+    inference.prepare_libraries()
     home = tmp_path_factory.mktemp("hf")
     for repo_id, build in MODELS.items():
         folder = build(home / "made" / repo_id)
@@ -65,24 +65,24 @@ def hub_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def hub(hub_home: Path) -> Iterator[Path]:
     """The hub cache of this process for the rest of the session, with the network off."""
-    from harness import models
+    from harness.components.models import references
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub_home / "hub"))
-        models._in_hub_cache.cache_clear()
+        references._in_hub_cache.cache_clear()
         yield hub_home / "hub"
-    models._in_hub_cache.cache_clear()
+    references._in_hub_cache.cache_clear()
 
 
 @pytest.fixture
 def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No model of the hub is here, whatever another test has put there and this machine holds."""
-    from harness import models
+    from harness.components.models import references
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty-hub"))
-    models._in_hub_cache.cache_clear()
+    references._in_hub_cache.cache_clear()
     yield
-    models._in_hub_cache.cache_clear()
+    references._in_hub_cache.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from harness import token_index
+from harness.components.protocols import Joint, TokenEncoder
+from harness.components.vectors import token_index
+from harness.components.vectors.token_index import TokenIndex
 from harness.data import Doc, Hit, Query
-from harness.protocols import Joint, TokenEncoder
-from harness.token_index import TokenIndex
 
 CALLS: list[str] = []
 """One entry for each time that a fake works: `index`, `search`, `score QUERY`, `encode N`."""

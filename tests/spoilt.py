@@ -14,7 +14,7 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from spoken import Case, same
 
-from harness.endpoints import served
+from harness.components.servers import served
 from harness.errors import HarnessError, ServerError
 
 ONE_SERVER = HealthCheck.function_scoped_fixture

@@ -11,14 +11,14 @@ import numpy as np
 from contract_server import MODEL, matrix, score, sigmoid, vector
 from fakes import HashingTokenEncoder
 
+from harness.components.encoders import endpoint as encoder
+from harness.components.encoders import token_endpoint
+from harness.components.rerankers import endpoint as reranker
+from harness.components.rerankers import maxsim_endpoint
+from harness.components.retrievers import endpoint as retriever
+from harness.components.retrievers.vespa import Vespa
+from harness.components.vectors.compression import unit
 from harness.data import Doc, Query
-from harness.encoders import endpoint as encoder
-from harness.encoders import token_endpoint
-from harness.precision import unit
-from harness.rerankers import endpoint as reranker
-from harness.rerankers import maxsim_endpoint
-from harness.retrievers import endpoint as retriever
-from harness.retrievers.vespa import Vespa
 
 QUERY = "red apple pie"
 

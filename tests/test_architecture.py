@@ -41,8 +41,13 @@ FLOORS = (
     ("harness.config",),
     ("harness.rules", "harness.claim_file", "harness.random_weights", "harness.rebased"),
     ("harness.settings", "harness.claim", "harness.arithmetic", "harness.varied"),
-    ("harness.arguments", "harness.dataset_option", "harness.systems", "harness.onnx_export"),
-    ("harness.registry",),
+    (
+        "harness.arguments",
+        "harness.dataset_option",
+        "harness.components.support_matrix",
+        "harness.onnx_export",
+    ),
+    ("harness.components.registry",),
 )
 """From the top down; a module imports nothing of a floor above its own."""
 

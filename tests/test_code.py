@@ -20,10 +20,10 @@ from harness import code
 from harness.analysis.alarms import alarms
 from harness.analysis.compare import analyse
 from harness.closing import as_text
+from harness.components.rerankers.late_interaction import LateInteraction
 from harness.config import load_experiment
 from harness.execute import Execution
 from harness.plan import Plan, make_plan
-from harness.rerankers.late_interaction import LateInteraction
 from harness.store import Store, load_results
 
 OUTSIDE = '''"""Mine."""
@@ -142,11 +142,15 @@ def test_a_version_that_was_raised_reaches_all_that_lean_on_it(
 ) -> None:
     before = code.of_class(LateInteraction)
     table = {name: dict(entry) for name, entry in code._table().items()}
-    table["harness.maxsim"]["version"] = 2
+    table["harness.components.vectors.maxsim"]["version"] = 2
     monkeypatch.setattr(code, "_table", lambda: table)
     after = code.of_class(LateInteraction)
-    assert {name for name in after if after[name] != before[name]} == {"harness.maxsim"}
-    assert "harness.maxsim" not in code.versions("harness.rerankers.cross_encoder")
+    assert {name for name in after if after[name] != before[name]} == {
+        "harness.components.vectors.maxsim"
+    }
+    assert "harness.components.vectors.maxsim" not in code.versions(
+        "harness.components.rerankers.cross_encoder"
+    )
 
 
 def test_a_module_of_ours_without_a_version_is_told_by_its_source() -> None:

@@ -8,12 +8,12 @@ import pytest
 import yaml
 from fakes import write_experiment
 
-from harness import registry
+from harness.components import registry
+from harness.components.retrievers.bm25 import Bm25
 from harness.config import load_decision, load_experiment
 from harness.dataset_option import dataset_spec
 from harness.errors import ConfigError
 from harness.metrics import KNOWN
-from harness.retrievers.bm25 import Bm25
 from harness.settings import Decision, Experiment, Requirements, quickened
 
 OVERLAP = {"use": "fakes:WordOverlap"}

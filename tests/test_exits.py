@@ -19,8 +19,8 @@ from harness import exits, gating
 from harness.analysis.accepted import accept
 from harness.baseline import write_baseline
 from harness.cli import main
+from harness.components.protocols import Searcher
 from harness.data import Doc
-from harness.protocols import Searcher
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 BROKEN = [KeyError("mean"), MemoryError(), RecursionError("too deep"), SystemExit(1), ValueError()]

@@ -12,20 +12,21 @@ import fakes
 import pytest
 from fakes import write_experiment
 
-from harness import load_results, registry
-from harness.abilities import Tunable
+from harness import load_results
+from harness.components import registry
+from harness.components.abilities import Tunable
+from harness.components.encoders.bge_m3 import BgeM3
+from harness.components.encoders.fastembed import Fastembed
+from harness.components.encoders.pylate import Pylate
+from harness.components.encoders.sentence_transformers import SentenceTransformers
+from harness.components.protocols import PLACE, SPEED
+from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.config import load_experiment
 from harness.data import Doc
-from harness.encoders.bge_m3 import BgeM3
-from harness.encoders.fastembed import Fastembed
-from harness.encoders.pylate import Pylate
-from harness.encoders.sentence_transformers import SentenceTransformers
 from harness.execute import Execution
 from harness.keys import component_key, timing_key
 from harness.onnx_export import FLOAT32, INT8
 from harness.plan import make_plan
-from harness.protocols import PLACE, SPEED
-from harness.rerankers.cross_encoder import CrossEncoder
 from harness.store import Results, Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}

@@ -12,8 +12,9 @@ import pytest
 from commands import environment
 from fakes import write_experiment
 
-from harness import fetching, models
+from harness import fetching
 from harness.cli import main
+from harness.components.models import references
 from harness.config import load_experiment
 from harness.errors import ModelError
 from harness.plan import make_plan
@@ -100,12 +101,12 @@ def test_who_asks_the_network(tmp_path: Path, command: str, offline: str | None)
 def test_what_cannot_be_fetched_does_not_keep_the_others_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fetch(reference: str, *_: object) -> models.ModelFolder:
+    def fetch(reference: str, *_: object) -> references.ModelFolder:
         if "absent" in reference:
             raise ModelError(f"The hub does not give {reference}.")
-        return models.ModelFolder(reference, Path("there"), "r")
+        return references.ModelFolder(reference, Path("there"), "r")
 
-    monkeypatch.setattr(models, "fetch", fetch)
+    monkeypatch.setattr(references, "fetch", fetch)
     wanted = ("nobody/absent", "some/here", "else/absent")
     rerankers = [{**ABSENT, "model": model} for model in wanted]
     systems = [

@@ -12,7 +12,7 @@ from fakes import DOCS, QRELS, QUERIES, write_beir, write_experiment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import models
+from harness.components.models import references
 from harness.config import load_experiment
 from harness.errors import DataError
 from harness.places import BESIDE, folders, slug
@@ -149,7 +149,7 @@ def test_key_changes_with_the_weights_of_a_model(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     for weights in (b"one", b"two"):
         (tmp_path / "model" / "model.safetensors").write_bytes(weights)
-        models._in_folder.cache_clear()
+        references._in_folder.cache_clear()
         found.append(key(tmp_path, retriever=retriever))
     assert found[0] != found[1]
 

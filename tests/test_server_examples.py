@@ -14,9 +14,9 @@ import pytest
 from contract_server import score, texts
 from real_servers import HERE, free_port, started
 
+from harness.components.rerankers.endpoint import Endpoint
+from harness.components.servers import client, served
 from harness.data import Doc
-from harness.endpoints import client, served
-from harness.rerankers.endpoint import Endpoint
 
 PROGRAMS = HERE.parents[1] / "examples" / "servers"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import fakes
 import pytest
 
-from harness.clock import Clock
+from harness.components.timing.clock import Clock
 from harness.config import load_experiment
 from harness.execute import Execution, load_dataset
 from harness.files import locks

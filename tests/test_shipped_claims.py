@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from harness import catalogue
 from harness.analysis.claimed_quality import setting_found
 from harness.claim import Arm, Claim, Latency, Memory, Quality, Storage, Way
 from harness.claim_file import load_claims
+from harness.components.models import catalogue
+from harness.components.protocols import Preparable, TokenEncoder
 from harness.config import load_experiment
 from harness.costs import SLICES
 from harness.latency.arms import encoders_of
-from harness.protocols import Preparable, TokenEncoder
 from harness.settings import Experiment, System
 
 pytestmark = pytest.mark.usefixtures("empty_hub")

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import stages
-from harness.abilities import Footprint
-from harness.clock import Clock
+from harness.components.abilities import Footprint
+from harness.components.rerankers.late_interaction import LateInteraction
+from harness.components.timing.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query
 from harness.errors import ComponentError, DataError, StoreError
 from harness.journal import Journal
-from harness.rerankers.late_interaction import LateInteraction
 from harness.stages import StageResult
 
 DATASET = Dataset(

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import frames, plaid
+from harness import frames
+from harness.components.databases import fast_plaid
+from harness.components.vectors.compression import unit
 from harness.errors import PackageError
-from harness.precision import unit
 from harness.storage import disk_bytes, storage_grid
 
 PRECISIONS = ("float32", "float16", "int8", "binary")
@@ -157,7 +158,7 @@ def test_plaid_that_cannot_be_built_is_a_remark(
         importlib.metadata, "requires", lambda name: [f"torch==2.11.0{version(name)[:0]}"]
     )
     with pytest.raises(PackageError, match=reason):
-        plaid.check_packages()
+        fast_plaid.check_packages()
     found = storage_grid(matrices(16), [], [], [], [], [1, 4], 60, tmp_path, lambda *_: None)
     assert found.remark.str.startswith("not measured: ").all()
     assert found.remark.str.contains(reason).all()

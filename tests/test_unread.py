@@ -16,16 +16,16 @@ from harness import frames, unread
 from harness.analysis.alarms import alarms
 from harness.analysis.compare import analyse
 from harness.cli import main
+from harness.components.encoders.bge_m3 import BgeM3
+from harness.components.encoders.fastembed import Fastembed as FastembedEncoder
+from harness.components.encoders.fastembed_tokens import FastembedTokens
+from harness.components.encoders.pylate import Pylate
+from harness.components.encoders.sentence_transformers import SentenceTransformers
+from harness.components.rerankers import cross_encoder, fastembed
+from harness.components.rerankers.cross_encoder import CrossEncoder
+from harness.components.rerankers.fastembed import Fastembed
 from harness.data import Hit, Query
-from harness.encoders.bge_m3 import BgeM3
-from harness.encoders.fastembed import Fastembed as FastembedEncoder
-from harness.encoders.fastembed_tokens import FastembedTokens
-from harness.encoders.pylate import Pylate
-from harness.encoders.sentence_transformers import SentenceTransformers
 from harness.readings import Lengths
-from harness.rerankers import cross_encoder, fastembed
-from harness.rerankers.cross_encoder import CrossEncoder
-from harness.rerankers.fastembed import Fastembed
 from harness.store import load_results
 from harness.stored_tables import lengths_table, read_lengths, write_table
 

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness import forward, shards, vectors
-from harness.clock import Clock
-from harness.encoders.pylate import Pylate
-from harness.encoders.sentence_transformers import SentenceTransformers
+from harness import shards, vectors
+from harness.components.encoders.pylate import Pylate
+from harness.components.encoders.sentence_transformers import SentenceTransformers
+from harness.components.models import inference
+from harness.components.timing.clock import Clock
 from harness.errors import StoreError
 from harness.vectors import StoredEncoder, VectorStore
 
@@ -358,15 +359,15 @@ def test_encoders_that_share_a_body_take_one_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[int] = []
-    run = forward.run
+    run = inference.run
 
-    def counted(passes: Sequence[forward.Pass], texts: Sequence[str]) -> Any:
+    def counted(passes: Sequence[inference.Pass], texts: Sequence[str]) -> Any:
         ran.append(len(passes))
         return run(passes, texts)
 
     dense, tokens = stored(tmp_path / "dense", DENSE), stored(tmp_path / "tokens", SHARING)
     with monkeypatch.context() as patch:
-        patch.setattr(forward, "run", counted)
+        patch.setattr(inference, "run", counted)
         for _ in range(2):
             vectors.encode_together([dense, tokens], TEXTS)
             dense.encode_docs(TEXTS)

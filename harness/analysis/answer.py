@@ -14,8 +14,8 @@ from harness.analysis.costs import CostAnalysis, common_k
 from harness.analysis.gains import Gains
 from harness.analysis.kept import of_system, trained_here
 from harness.analysis.terms import objective, terms
+from harness.components.subset import LABEL
 from harness.store import Results
-from harness.subset import LABEL
 
 RANDOM = "was not measured, for weights are random"
 

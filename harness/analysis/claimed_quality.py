@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness import catalogue
 from harness.analysis import stats
 from harness.analysis.evidence import Found, Stored, UnjudgedError, bounded, exact, not_measured
 from harness.analysis.reranking import wide
 from harness.claim import Published, Quality
+from harness.components.models import catalogue
 from harness.page.text import counted
 from harness.store import Results
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import training
 from harness.analysis import costs, kept, reranking, servers, stats
 from harness.analysis import parity as same
 from harness.analysis.alarms import alarms
@@ -20,11 +19,12 @@ from harness.analysis.decision import Recommendation, decide
 from harness.analysis.frontier import frontier
 from harness.analysis.load import Loads, analyse_load
 from harness.analysis.reranking import wide
+from harness.components.models import trained
+from harness.components.subset import LABEL
 from harness.metrics import levels
 from harness.page.text import counted
 from harness.rules import measures_quality
 from harness.store import Results
-from harness.subset import LABEL
 
 LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries", "label")
 """Mean over queries with its interval, one row a trial and metric; `label` marks a subset."""
@@ -119,7 +119,7 @@ def notes(results: Results) -> dict[str, list[str]]:
         for one in facts.get("trainings", ()):
             name = system.partition("[")[0]
             own = one["reference"] in kept.models_of(facts["system"])
-            users = said.setdefault((dataset, training.sentence(one)), [])
+            users = said.setdefault((dataset, trained.sentence(one)), [])
             users += {name if own else f"the teacher of {name}"}.difference(users)
     for (dataset, note), systems in said.items():
         found[dataset].append(f"{', '.join(systems)}: {note}")

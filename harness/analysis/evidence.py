@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from harness import catalogue
 from harness.analysis.answer import significant
 from harness.claim import Arithmetic, Catalogued, Packaged, Published
+from harness.components.models import catalogue
 from harness.places import Weights
 from harness.store import Results
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness import catalogue
 from harness.analysis.cost import GB
+from harness.components.models import catalogue
 from harness.store import Results
 
 TERM_BYTES = 8

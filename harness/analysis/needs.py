@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness import catalogue
 from harness.analysis import ratios
 from harness.analysis.answer import milliseconds
 from harness.analysis.cost import ArmNeeds, needed
@@ -17,6 +16,7 @@ from harness.analysis.kept import INDEX, TOKENS, configurations, models_of
 from harness.analysis.need import SAID, Kind, Need
 from harness.analysis.options import FLY, Option
 from harness.analysis.tail import Tail, tail
+from harness.components.models import catalogue
 from harness.settings import Prices, Workload
 from harness.store import Results
 

@@ -14,9 +14,9 @@ from harness.analysis.need import Kind, need_of
 from harness.analysis.options import Option
 from harness.analysis.rule import Case, Choice
 from harness.analysis.terms import terms
+from harness.components.subset import LABEL
 from harness.settings import Decision, Workload
 from harness.store import Results
-from harness.subset import LABEL
 
 WEIGHED = {
     "p95_ms": "latency",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from harness import registry
+from harness.components import registry
 from harness.errors import ConfigError
 from harness.rules import measures_quality
 from harness.settings import Decision

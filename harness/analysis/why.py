@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from harness.components.registry import did_you_mean
 from harness.errors import DataError
 from harness.readings import Lengths
-from harness.registry import did_you_mean
 from harness.store import Results
 
 RANKED = ("doc_id", "relevance", "system", "rank", "score", "truncated")

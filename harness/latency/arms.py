@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness import registry, stages
-from harness.abilities import (
+from harness import stages
+from harness.components import registry
+from harness.components.abilities import (
     AsksServer,
     CountsDocTokens,
     CountsTokens,
     HasAttention,
     Tunable,
 )
+from harness.components.protocols import AnyEncoder, Preparable, Reranker, Served
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
 from harness.keys import timing_key
 from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
 from harness.plan import Stage, Trial, has_random_weights
-from harness.protocols import AnyEncoder, Preparable, Reranker, Served
 from harness.work import Work
 
 log = logging.getLogger(__name__)

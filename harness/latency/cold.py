@@ -16,13 +16,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness import machine, needed, registry
-from harness.abilities import Loadable
+from harness import machine
+from harness.components import registry, requirements
+from harness.components.abilities import Loadable
+from harness.components.protocols import Preparable, Reranker, Retriever
 from harness.data import Doc, Query
 from harness.errors import ComponentError
 from harness.latency.arms import placed, with_documents
 from harness.latency.encoders import RandomVectors
-from harness.protocols import Preparable, Reranker, Retriever
 
 PROTOCOLS: Mapping[str, tuple[type, ...]] = {
     "retrieve": (Retriever,),
@@ -120,7 +121,7 @@ def main() -> list[dict[str, float]]:
         raise ComponentError("; ".join(faults))
     component = placed(component, told["device"])
     for package in {name for part in registry.parts(component) for name in _needs(part)}:
-        importlib.import_module(needed.package(package))
+        importlib.import_module(requirements.package(package))
     with machine.pinned(told["threads"]):
         return _measured(component, told)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.abilities import CountsDocTokens, ListsTerms, Loadable
-from harness.precision import unit
-from harness.protocols import Joint
+from harness.components.abilities import CountsDocTokens, ListsTerms, Loadable
+from harness.components.protocols import Joint
+from harness.components.vectors.compression import unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness import catalogue, forward, machine
+from harness import machine
+from harness.components.models import catalogue, inference
 from harness.latency.arms import placed, with_models
 from harness.latency.course import Arm
 from harness.plan import Trial
@@ -28,7 +29,7 @@ def count_together(trials: Sequence[Trial], device: str, room: float) -> int:
     stages = (placed(stage.component, device) for trial in trials for stage in trial.stages)
     parts = {part for component in stages for part in with_models(component)}
     fit = sum(_published(parts, device).values()) <= room
-    return len(parts) if fit else forward.MODELS_KEPT
+    return len(parts) if fit else inference.MODELS_KEPT
 
 
 def sizes(

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import machine
-from harness.abilities import CountsDocTokens
+from harness.components.abilities import CountsDocTokens
+from harness.components.protocols import Encoder, JointEncoder, Progress, TokenEncoder
 from harness.data import Query
 from harness.errors import reason
 from harness.latency.arms import encoders_of
 from harness.latency.course import Arm
-from harness.protocols import Encoder, JointEncoder, Progress, TokenEncoder
 
 log = logging.getLogger(__name__)
 

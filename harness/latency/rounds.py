@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from harness import machine, stopwatch, traffic
+from harness import machine
+from harness.components.protocols import Progress
+from harness.components.timing import stopwatch, traffic
 from harness.data import Query
 from harness.errors import reason
 from harness.latency.course import Arm, Course, prepared
-from harness.protocols import Progress
 from harness.settings import Latency
 
 log = logging.getLogger(__name__)

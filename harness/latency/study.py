@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import forward, machine, registry, traffic
-from harness.abilities import Loadable
+from harness import machine
 from harness.analysis.settling import Inquiry
+from harness.components import registry
+from harness.components.abilities import Loadable
+from harness.components.models import inference
+from harness.components.protocols import Served
+from harness.components.timing import traffic
 from harness.data import Doc, Query, Run
 from harness.errors import reason
 from harness.keys import timing_key
@@ -22,7 +26,6 @@ from harness.latency.course import Arm
 from harness.latency.settle import Settling
 from harness.latency.tables import Rows, Tables, made
 from harness.plan import Costing, Stage, Trial, has_random_weights, stand_in
-from harness.protocols import Served
 from harness.provenance import provenance
 from harness.settings import Experiment, Latency
 from harness.store import Store
@@ -186,7 +189,7 @@ def _on_device(
         shares=found.facts.setdefault("shares", {}),
     )
     room = memory.free(device)
-    with forward.keep(memory.count_together(trials, device, room)):
+    with inference.keep(memory.count_together(trials, device, room)):
         everyone = [*arms.retrieving(trials, setting), *arms.reranking(trials, setting)]
         started, killed = _starts(everyone, chosen, settings, device, work, found)
         fitting = [arm for arm in everyone if not killed.keys() & set(arm.models)]
@@ -195,7 +198,7 @@ def _on_device(
                 found.left_out[arm.system] = killed[model]
                 found.rows["arms"] += _lost(arm, device, killed[model])
         groups = memory.in_groups(fitting, memory.sizes(fitting, device, started), room)
-        with forward.keep(memory.most_at_once(groups)):
+        with inference.keep(memory.most_at_once(groups)):
             timed = rounds.measure(
                 groups,
                 chosen.timed,

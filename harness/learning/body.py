@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import machine, models
+from harness import machine
+from harness.components.models import references
+from harness.components.models.trained import Training
 from harness.errors import ModelError
 from harness.files.disk import read_json
-from harness.training import Training
 
 
 def encoder_folder(training: Training) -> Path:
     """The folder of the base; raises ModelError where it is not here, or no encoder."""
-    folder = models.folder(training.base, wanted_by=f"the training of a {training.makes}")
+    folder = references.folder(training.base, wanted_by=f"the training of a {training.makes}")
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
     kind = read_json(folder / "config.json").get("model_type", "not named")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from harness.training import sentence
+from harness.components.models.trained import sentence
 
 LIBRARIES = {"cross-encoder": "sentence-transformers", "late-interaction model": "PyLate"}
 """What reads each kind of model."""

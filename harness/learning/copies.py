@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness import models, registry
+from harness.components import registry
+from harness.components.models import references
 from harness.errors import ConfigError, InputError
 from harness.files import disk
 from harness.plan import TrainStage, Trial, make_plan
@@ -22,13 +23,13 @@ def copy(experiment: Experiment, name: str, folder: Path) -> list[Path]:
     found = list(_models(experiment, make_plan(experiment).trials, name))
     places = [folder] if len(found) == 1 else [folder / one.dataset.folder for one in found]
     for stage, place in zip(found, places, strict=True):
-        if not models.is_trained(stage.reference):
-            raise models.absent(stage.reference, f"the system {name}")
+        if not references.is_trained(stage.reference):
+            raise references.absent(stage.reference, f"the system {name}")
         if place.exists():
             raise InputError(f"{place} is there already: name a folder that is not.")
     for stage, place in zip(found, places, strict=True):
         with disk.new_folder(place) as aside:
-            source = models.trained_folder(stage.reference)
+            source = references.trained_folder(stage.reference)
             shutil.copytree(source, aside, dirs_exist_ok=True)
     return places
 

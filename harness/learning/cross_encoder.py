@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import forward
+from harness.components.models import inference
+from harness.components.models.trained import CrossEncoderTraining
+from harness.components.rerankers.cross_encoder import pairs
 from harness.errors import ModelError
 from harness.learning.body import encoder_folder, mixed_precision, without_dropout
 from harness.learning.examples import Group
-from harness.rerankers.cross_encoder import pairs
-from harness.training import CrossEncoderTraining
 
 if TYPE_CHECKING:
     import torch
@@ -30,11 +30,11 @@ class CrossEncoderStudent:
         Raises ModelError for a base that is no encoder, or has fewer layers than are to be kept.
         """
         folder = encoder_folder(training)
-        forward.prepare_libraries()
+        inference.prepare_libraries()
         import torch
         from sentence_transformers import CrossEncoder
 
-        self._device = forward.pick_device("auto", training.base)
+        self._device = inference.pick_device("auto", training.base)
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
             self._model = CrossEncoder(

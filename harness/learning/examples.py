@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.components.models.trained import Negatives, Training
 from harness.data import Dataset, Hit, Query, Run
 from harness.errors import DataError
 from harness.page.text import counted
-from harness.training import Negatives, Training
 
 FEWEST = 20
 """Training queries without which nothing is learnt or compared."""

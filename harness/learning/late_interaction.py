@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import forward
-from harness.encoders.pylate import Pylate
+from harness.components.encoders.pylate import Pylate
+from harness.components.models import inference
+from harness.components.models.trained import LateInteractionTraining
+from harness.components.protocols import TokenEncoder
 from harness.errors import ModelError
 from harness.learning.body import encoder_folder
 from harness.learning.examples import Examples, Group
-from harness.protocols import TokenEncoder
-from harness.training import LateInteractionTraining
 
 if TYPE_CHECKING:
     import torch
@@ -104,11 +104,13 @@ class LateInteractionStudent:
 
     def save(self, folder: Path) -> None:
         """Write it as pylate does."""
-        forward.prepare_libraries()
+        inference.prepare_libraries()
         from pylate import models as pylate_models
 
         training = self._training
-        body = forward.transformer(training.base, encoder_folder(training), trust_remote_code=False)
+        body = inference.transformer(
+            training.base, encoder_folder(training), trust_remote_code=False
+        )
         kept, whole = self.module.weight.shape
         weight = self.module.weight.detach()
         projection = pylate_models.Dense(whole, kept, bias=False, init_weight=weight)

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from harness.components.models.trained import Training
+from harness.components.protocols import Progress
 from harness.data import digest
 from harness.errors import ComponentError
 from harness.files import digests, disk
 from harness.files.digests import DamagedError
 from harness.learning.examples import Examples, Group
-from harness.protocols import Progress
-from harness.training import Training
 
 if TYPE_CHECKING:
     import torch

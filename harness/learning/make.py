@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import models, registry, stages
+from harness import stages
+from harness.components import registry
+from harness.components.models import references
+from harness.components.models.trained import (
+    CrossEncoderTraining,
+    LateInteractionTraining,
+    told_file,
+)
 from harness.data import Dataset, Run
 from harness.files import digests, disk
 from harness.journal import Journal
@@ -19,7 +26,6 @@ from harness.learning.late_interaction import LateInteractionStudent, body_of
 from harness.learning.loop import State, best_of, fit
 from harness.plan import TrainStage
 from harness.provenance import provenance
-from harness.training import CrossEncoderTraining, LateInteractionTraining, told_file
 from harness.work import Work
 
 WEIGHTS = "model.safetensors"
@@ -40,7 +46,7 @@ def make(stage: TrainStage, work: Work) -> None:
 
     Raises InputError for what the user must mend, ComponentError for a loss that is not finite.
     """
-    folder, dataset = models.trained_folder(stage.reference), work.dataset
+    folder, dataset = references.trained_folder(stage.reference), work.dataset
     partial = folder.with_suffix(".partial")
     teach = _teach(stage, work, partial)
     found = examples(dataset, work.run(stage.candidates), stage.training, teach)

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from harness import machine, stages, stopwatch
-from harness.endpoints.served import Server
+from harness import machine, stages
+from harness.components.protocols import Reranker
+from harness.components.rerankers.endpoint import Endpoint
+from harness.components.servers.served import Server
+from harness.components.timing import stopwatch
 from harness.errors import ComponentError, RefusedError
 from harness.load import loops
 from harness.load.loops import Ask, Reply, Span, Task
-from harness.protocols import Reranker
-from harness.rerankers.endpoint import Endpoint
 
 SECONDS = 1.0
 """For each number of clients."""

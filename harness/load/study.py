@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 
 from harness import errors, frames, machine
+from harness.components.hardware.limits import usable_cores
+from harness.components.servers.client import is_here
 from harness.data import Hit
-from harness.endpoints.client import is_here
 from harness.errors import HarnessError
 from harness.frames import ranked
 from harness.latency.arms import Scores
 from harness.latency.rounds import same_order
-from harness.limits import usable_cores
 from harness.load import loops
 from harness.load.ceiling import asking, ceiling
 from harness.load.loops import Span, Step

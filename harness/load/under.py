@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness import registry
-from harness.endpoints.served import Server
+from harness.components import registry
+from harness.components.servers.served import Server
 from harness.latency.arms import Scores
 from harness.latency.study import choose
 from harness.load.loops import Task

@@ -10,8 +10,8 @@ from harness.analysis.compare import Analysis
 from harness.analysis.costs import CostAnalysis, common_k, prices, workload
 from harness.analysis.kept import configurations, dense_bytes
 from harness.analysis.terms import objective
-from harness.catalogue import DUMMY
-from harness.models import TRAINED
+from harness.components.models.catalogue import DUMMY
+from harness.components.models.references import TRAINED
 from harness.page.blocks import Block, Captioned, Shown
 from harness.page.tables import with_interval
 from harness.page.text import counted

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness import needed
+from harness.components import requirements
 from harness.files import disk, spreadsheet, trec
 from harness.page.tables import Table, markdown
 from harness.places import slug
@@ -57,7 +57,7 @@ def export(results: Results, board: pd.DataFrame, folder: Path) -> tuple[list[Pa
     if not any(map(importlib.util.find_spec, ENGINES)):
         return written, (
             f"Tables were not written as Parquet, which needs {ENGINES[0]}. "
-            f"{needed.install_line(ENGINES[:1])}"
+            f"{requirements.install_line(ENGINES[:1])}"
         )
     for name, table in {
         **{name: getattr(results, name) for name in TABLES},

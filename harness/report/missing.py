@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness import catalogue, dummy
 from harness.analysis.kept import configurations, models_of
+from harness.components.models import catalogue
+from harness.components.models import random_weights as dummy
 from harness.errors import ModelError
 from harness.provenance import machine_words
 from harness.store import Results

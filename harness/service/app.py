@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from harness.protocols import Reranker
+from harness.components.protocols import Reranker
 from harness.service.batches import Batches
 from harness.service.docs import Page, described
 from harness.service.forms import Cohere, Form, form_of

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness import stages
+from harness.components.protocols import Reranker, ScoresTogether
 from harness.errors import HarnessError
-from harness.protocols import Reranker, ScoresTogether
 from harness.service.request import GONE, RefusedError, Wanted
 
 log = logging.getLogger(__name__)

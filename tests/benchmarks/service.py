@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from services import CLIENTS, ROOT, Request, asked_by_many, serving
 
+from harness.components.datasets.pydoc import Pydoc
+from harness.components.protocols import Reranker
 from harness.config import load_experiment
 from harness.data import Doc
-from harness.datasets.pydoc import Pydoc
-from harness.protocols import Reranker
 from harness.service.host import chosen
 
 FILE, SYSTEM = ROOT / "experiments" / "service.yaml", "maxsim"

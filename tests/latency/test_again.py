@@ -12,7 +12,7 @@ import pytest
 from fakes import write_experiment
 
 from harness import load_results, plan
-from harness.clock import Clock
+from harness.components.timing.clock import Clock
 from harness.config import load_experiment
 from harness.errors import StoreError
 from harness.execute import Execution

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from harness.abilities import AsksServer
-from harness.encoders import endpoint as encoding
-from harness.registry import parts
-from harness.rerankers import cross_encoder, endpoint, pgvector_maxsim
-from harness.retrievers import bm25, dense, pgvector, vespa
+from harness.components.abilities import AsksServer
+from harness.components.encoders import endpoint as encoding
+from harness.components.registry import parts
+from harness.components.rerankers import cross_encoder, endpoint, pgvector_maxsim
+from harness.components.retrievers import bm25, dense, pgvector, vespa
 
 URL = "http://127.0.0.1:1"
 REMOTE = encoding.Endpoint(dialect="tei", url=URL)

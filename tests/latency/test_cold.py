@@ -11,12 +11,12 @@ import fakes
 import pytest
 from tiny import colbert, ms_marco
 
+from harness.components.encoders.pylate import Pylate
+from harness.components.rerankers.cross_encoder import CrossEncoder
+from harness.components.rerankers.late_interaction import LateInteraction
 from harness.data import Doc
-from harness.encoders.pylate import Pylate
 from harness.errors import ComponentError
 from harness.latency import cold
-from harness.rerankers.cross_encoder import CrossEncoder
-from harness.rerankers.late_interaction import LateInteraction
 
 DOCS = [Doc(f"d{i}", "the cat is blue") for i in range(4)]
 

@@ -9,7 +9,7 @@ import pytest
 from fakes import CALLS, DOCS, QUERIES, write_experiment
 
 from harness import load_results
-from harness.clock import Clock
+from harness.components.timing.clock import Clock
 from harness.config import load_experiment
 from harness.execute import Execution
 from harness.plan import make_plan

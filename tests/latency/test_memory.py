@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from harness import catalogue, machine
+from harness import machine
+from harness.components.models import catalogue
+from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.latency import memory
 from harness.latency.course import Arm
-from harness.rerankers.cross_encoder import CrossEncoder
 
 MODEL = "BAAI/bge-reranker-base"
 KNOWN = catalogue.known(MODEL)

@@ -12,8 +12,8 @@ import pytest
 from patience import patient
 from simulated import CLOCK
 
-from harness import stopwatch, traffic
 from harness.analysis import ratios
+from harness.components.timing import stopwatch, traffic
 from harness.data import Doc, Hit, Query
 from harness.latency.course import Arm, Call
 from harness.latency.rounds import Timed, measure, same_order

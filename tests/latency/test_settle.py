@@ -11,7 +11,7 @@ from paced import Paced, experiment, paced
 from harness import load_results
 from harness.analysis.compare import analyse
 from harness.analysis.decision import Recommendation
-from harness.clock import Clock
+from harness.components.timing.clock import Clock
 from harness.config import load_experiment
 from harness.execute import Execution
 from harness.plan import make_plan

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from patience import patient
 
 from harness import load_results
-from harness.clock import Clock
+from harness.components.encoders.sentence_transformers import SentenceTransformers
+from harness.components.retrievers.dense import Dense
+from harness.components.timing.clock import Clock
 from harness.config import load_experiment
 from harness.data import Hit, Query
-from harness.encoders.sentence_transformers import SentenceTransformers
 from harness.execute import Execution
 from harness.files import digests
 from harness.latency.course import Arm
@@ -28,7 +29,6 @@ from harness.latency.memory import in_groups, most_at_once
 from harness.latency.study import choose
 from harness.places import Weights
 from harness.plan import make_plan
-from harness.retrievers.dense import Dense
 from harness.settings import Latency
 from harness.store import Results, Store
 

@@ -9,7 +9,7 @@ import pytest
 import tiny
 from fakes import write_beir
 
-from harness.datasets.files import Files
+from harness.components.datasets.files import Files
 
 TRAINING, MEASURED = 40, 6
 

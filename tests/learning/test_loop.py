@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from harness.components.models.trained import CrossEncoderTraining, Negatives
+from harness.components.retrievers.bm25 import Bm25
 from harness.errors import ComponentError
 from harness.learning import loop
 from harness.learning.examples import Examples, Group
 from harness.learning.loop import Check, best_of, fit
-from harness.retrievers.bm25 import Bm25
-from harness.training import CrossEncoderTraining, Negatives
 
 
 class Toy:

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from fakes import CALLS, write_experiment
 
-from harness import models
 from harness.cli import main
+from harness.components.datasets.files import Files
+from harness.components.models import references
 from harness.config import load_experiment
-from harness.datasets.files import Files
 from harness.errors import ComponentError, DataError
 from harness.execute import Execution
 from harness.learning import loop, make
@@ -29,7 +29,7 @@ NEGATIVES = {"retriever": {"use": "bm25"}, "depth": 20, "per_query": 2}
 @pytest.fixture(autouse=True)
 def _cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs say where trained models lie; it is forgotten afterwards."""
-    monkeypatch.setenv(models.TRAINED_IN, "")
+    monkeypatch.setenv(references.TRAINED_IN, "")
 
 
 HASHED = {
@@ -381,4 +381,4 @@ def test_a_trained_reranker_is_served_by_its_experiment(
     file = write_experiment(tmp_path, systems=systems(base), datasets=twice)
     with pytest.raises(Exception, match="has a model for each of 2 datasets"):
         host.chosen(load_experiment(file), "cross")
-    assert os.environ[models.TRAINED_IN] == str(tmp_path / "cache")
+    assert os.environ[references.TRAINED_IN] == str(tmp_path / "cache")

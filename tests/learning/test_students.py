@@ -11,9 +11,18 @@ import pytest
 import tiny
 import torch
 
-from harness import machine, models
+from harness import machine
+from harness.components.encoders.pylate import Pylate
+from harness.components.models import references
+from harness.components.models.trained import (
+    CrossEncoderTraining,
+    LateInteractionTraining,
+    Negatives,
+)
+from harness.components.rerankers.cross_encoder import CrossEncoder
+from harness.components.rerankers.late_interaction import LateInteraction
+from harness.components.retrievers.bm25 import Bm25
 from harness.data import Doc
-from harness.encoders.pylate import Pylate
 from harness.errors import ModelError
 from harness.files import digests
 from harness.learning.body import encoder_folder
@@ -21,10 +30,6 @@ from harness.learning.cross_encoder import CrossEncoderStudent
 from harness.learning.examples import Examples, Group
 from harness.learning.late_interaction import LateInteractionStudent, body_of
 from harness.learning.loop import fit
-from harness.rerankers.cross_encoder import CrossEncoder
-from harness.rerankers.late_interaction import LateInteraction
-from harness.retrievers.bm25 import Bm25
-from harness.training import CrossEncoderTraining, LateInteractionTraining, Negatives
 
 NEGATIVES = Negatives(Bm25(), 10, 2)
 GROUPS = [
@@ -180,32 +185,32 @@ def test_a_base_that_is_not_here() -> None:
 
 
 def test_where_trained_models_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(models.TRAINED_IN, str(tmp_path))
-    assert models.find("trained:abc") is None
+    monkeypatch.setenv(references.TRAINED_IN, str(tmp_path))
+    assert references.find("trained:abc") is None
     with pytest.raises(ModelError, match=r"is trained when its experiment is run"):
-        models.folder("trained:abc", "x")
-    place = models.trained_folder("trained:abc")
+        references.folder("trained:abc", "x")
+    place = references.trained_folder("trained:abc")
     place.mkdir(parents=True)
     (place / "config.json").write_text("{}")
     (place / "model.safetensors").write_bytes(b"weights")
     digests.seal(place)
-    assert models.folder("trained:abc", "x") == place == tmp_path / "models" / "abc"
+    assert references.folder("trained:abc", "x") == place == tmp_path / "models" / "abc"
 
 
 def test_weights_are_checked_by_who_loads_or_trains(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And by nobody else: a report of 170 MB of them takes no longer for it."""
-    monkeypatch.setenv(models.TRAINED_IN, str(tmp_path))
-    place = models.trained_folder("trained:abc")
+    monkeypatch.setenv(references.TRAINED_IN, str(tmp_path))
+    place = references.trained_folder("trained:abc")
     place.mkdir(parents=True)
     (place / "config.json").write_text("{}")
     (place / "model.safetensors").write_bytes(b"weights")
     digests.seal(place)
     (place / "model.safetensors").write_bytes(b"another")
-    assert models.find("trained:abc") == models.ModelFolder("trained:abc", place, "")
-    assert not models.is_trained("trained:abc")
+    assert references.find("trained:abc") == references.ModelFolder("trained:abc", place, "")
+    assert not references.is_trained("trained:abc")
     with pytest.raises(ModelError, match="or is damaged"):
-        models.folder("trained:abc", "x")
+        references.folder("trained:abc", "x")
     (place / "model.safetensors").unlink()
-    assert models.find("trained:abc") is None
+    assert references.find("trained:abc") is None

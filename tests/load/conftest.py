@@ -6,7 +6,7 @@ import contract_server
 import pytest
 from contract_server import ContractServer
 
-from harness.endpoints import client, served
+from harness.components.servers import client, served
 
 
 @pytest.fixture

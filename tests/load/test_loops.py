@@ -14,12 +14,12 @@ from contract_server import Answer, ContractServer, texts
 from numpy.typing import NDArray
 from patience import patient
 
+from harness.components.rerankers.endpoint import Endpoint
 from harness.data import Doc, Query
 from harness.load import ceiling as ceilings
 from harness.load import loops
 from harness.load.ceiling import answering_at_once, asking, ceiling
 from harness.load.loops import Outcome, Reply, Span, Step, Task
-from harness.rerankers.endpoint import Endpoint
 
 SERVICE = 0.01
 DOCS = [Doc(str(i), text) for i, text in enumerate(texts(3))]

@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 
-from harness.encoders import multi_vector
-from harness.encoders.multi_vector import MultiVector
+from harness.components.encoders import multi_vector
+from harness.components.encoders.multi_vector import MultiVector
 
 folder, file = sys.argv[1:]
 told = json.load(sys.stdin)

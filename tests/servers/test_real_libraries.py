@@ -14,12 +14,13 @@ import pytest
 from fakes import write_experiment
 from real_servers import HERE, python_with
 
-from harness import load_results, models
+from harness import load_results
+from harness.components.encoders.bge_m3 import BgeM3
+from harness.components.encoders.pylate import Pylate
+from harness.components.models import references
+from harness.components.rerankers.hybrid import Hybrid
+from harness.components.vectors.maxsim import maxsim
 from harness.data import Doc
-from harness.encoders.bge_m3 import BgeM3
-from harness.encoders.pylate import Pylate
-from harness.maxsim import maxsim
-from harness.rerankers.hybrid import Hybrid
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("hub")]
 
@@ -46,7 +47,7 @@ def run(python: str, *command: str | Path, told: Any = None) -> str:
 
 def arrays(python: str, program: str, reference: str, folder: Path, told: Any) -> Mapping[str, Any]:
     file = folder / "arrays.npz"
-    model = models.folder(reference, wanted_by="a test")
+    model = references.folder(reference, wanted_by="a test")
     run(python, HERE / program, model, file, told=told)
     return dict(np.load(file))
 
@@ -109,7 +110,7 @@ def test_multi_vector_is_as_pylate(model: str, with_multi_vector: str, tmp_path:
 
 def test_multi_vector_runs_in_an_experiment(with_multi_vector: str, tmp_path: Path) -> None:
     overlap = {"use": "fakes:WordOverlap"}
-    model = str(models.folder("lightonai/colbert", wanted_by="a test"))
+    model = str(references.folder("lightonai/colbert", wanted_by="a test"))
     late = {"use": "late_interaction", "encoder": {"use": "multi_vector", "model": model}}
     file = write_experiment(
         tmp_path,

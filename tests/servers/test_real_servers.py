@@ -14,16 +14,16 @@ import pytest
 from contract_server import score, texts
 from real_servers import HERE, free_port, python_with, started
 
-from harness import models
+from harness.components.encoders.endpoint import Endpoint as Encoder
+from harness.components.encoders.pylate import Pylate
+from harness.components.encoders.sentence_transformers import SentenceTransformers
+from harness.components.encoders.token_endpoint import TokenEndpoint
+from harness.components.models import references
+from harness.components.rerankers.cross_encoder import CrossEncoder
+from harness.components.rerankers.endpoint import Endpoint
+from harness.components.rerankers.late_interaction import LateInteraction
 from harness.data import Doc
-from harness.encoders.endpoint import Endpoint as Encoder
-from harness.encoders.pylate import Pylate
-from harness.encoders.sentence_transformers import SentenceTransformers
-from harness.encoders.token_endpoint import TokenEndpoint
 from harness.errors import ComponentError, ServerError
-from harness.rerankers.cross_encoder import CrossEncoder
-from harness.rerankers.endpoint import Endpoint
-from harness.rerankers.late_interaction import LateInteraction
 
 pytestmark = pytest.mark.servers
 
@@ -98,7 +98,7 @@ def test_pylate(tmp_path: Path) -> None:
     from pylate import server
 
     python, port = python_with("pylate", "batched", "fastapi", "uvicorn"), free_port()
-    folder = str(models.folder("lightonai/colbert", wanted_by="a test"))
+    folder = str(references.folder("lightonai/colbert", wanted_by="a test"))
     url = f"http://127.0.0.1:{port}"
     program = str(Path(*server.__path__) / "server.py")
     command = [python, program, "--host", "127.0.0.1", "--port", str(port), "--model", folder]
@@ -122,7 +122,7 @@ def test_infinity(tmp_path: Path) -> None:
         argument
         for reference in (cross, dense)
         for argument in (
-            *("--model-id", str(models.folder(reference, wanted_by="a test"))),
+            *("--model-id", str(references.folder(reference, wanted_by="a test"))),
             *("--served-model-name", reference),
         )
     ]
@@ -151,7 +151,13 @@ def example(name: str, package: str, model: str, folder: Path) -> Iterator[str]:
     python, port = python_with(package, "colbert"), free_port()
     url = f"http://127.0.0.1:{port}"
     program = str(HERE.parents[1] / "examples" / "servers" / f"{name}_server.py")
-    command = [python, program, str(models.folder(model, wanted_by="a test")), "--port", str(port)]
+    command = [
+        python,
+        program,
+        str(references.folder(model, wanted_by="a test")),
+        "--port",
+        str(port),
+    ]
     # What the first start compiles is kept beside the environment that it belongs to.
     compiled = str(Path(python).parents[1] / "torch_extensions")
     offline = {"HF_HUB_OFFLINE": "1", "TORCH_EXTENSIONS_DIR": compiled}

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.components.servers import waiting
+from harness.components.servers.dialect import Reply, server_timing
 from harness.data import Doc
-from harness.endpoints import waiting
-from harness.endpoints.dialect import Reply, server_timing
 from harness.service.app import application
 from harness.service.docs import described
 from harness.service.forms import Cohere, Plain, Tei

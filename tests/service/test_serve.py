@@ -29,12 +29,12 @@ from services import (
 
 from harness import load_results
 from harness.cli import main
+from harness.components.protocols import Reranker
+from harness.components.rerankers.endpoint import Endpoint
+from harness.components.servers import served
 from harness.config import load_experiment
 from harness.data import Doc, Hit
-from harness.endpoints import served
 from harness.frames import ranked
-from harness.protocols import Reranker
-from harness.rerankers.endpoint import Endpoint
 from harness.service.host import chosen
 
 LATE = {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}}

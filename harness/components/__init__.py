@@ -1,0 +1,1 @@
+"""All that `use:` can name, and what it stands on."""

@@ -1,0 +1,1 @@
+"""Databases that keep vectors, and how they are asked."""

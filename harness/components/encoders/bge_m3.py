@@ -1,0 +1,283 @@
+"""BGE-M3: one vector a text, a weight for each of its terms, and a vector a token, from one pass.
+
+Chen et al. 2024 (M3-Embedding), section 3.2. Heads and special cases are those of
+FlagEmbedding's BGEM3FlagModel, on whose files beside the body's weights they depend:
+`sparse_linear.pt` and `colbert_linear.pt`.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+from harness.components.models import inference, positions, random_weights, references
+from harness.components.protocols import SPEED, Joint
+from harness.errors import ModelError
+from harness.files import disk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+HEADS = ("sparse_linear", "colbert_linear")
+"""The linear layers behind the body, each in a file of its own."""
+
+Matrices = list["NDArray[np.float32]"]
+Head = Callable[[inference.Features], Matrices]
+
+
+@dataclass(frozen=True)
+class BgeM3:
+    """A vector, weighted terms and token vectors of each text by BGE-M3.
+
+    Queries and documents are encoded alike. The first token's hidden state is the text's vector,
+    and has no token vector of its own. A term is a token id, its weight the greatest that it has
+    in the text.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
+
+    model: str
+    """Hub id, folder, `package:` or `dummy:`."""
+    max_length: int | None = None
+    """Tokens kept of a text; None is the model's own limit."""
+    batch_size: int | None = field(default=None, metadata=SPEED)
+    """Texts in one forward pass; None is what suits the device."""
+    device: inference.Device = "auto"
+    dtype: inference.Dtype = "float32"
+
+    def __post_init__(self) -> None:
+        """Refuse batches of nothing."""
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError("batch_size must be at least 1")
+
+    def misfits(self) -> Mapping[str, str]:
+        """A length beyond the model's positions."""
+        return positions.beyond(self.model, {"max_length": self.max_length})
+
+    def identity(self) -> Mapping[str, str]:
+        """The revisions of body and heads; raises ModelError where a head was never trained."""
+        found = references.find(self.model)
+        positions.check(self)
+        known = {"model": references.identity(self.model)}
+        if random_weights.is_dummy(self.model):
+            random_weights.check_joint(self.model)
+        elif found:
+            known |= {name: disk.sha256(file) for name, file in _heads(self.model, found.folder)}
+        return known
+
+    def load(self) -> None:
+        """Have the model in memory."""
+        _load(self)
+
+    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, shape (texts, dim)."""
+        import numpy as np
+
+        (matrices,) = self._run(_dense, texts=texts)
+        return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
+
+    def encode_doc_terms(self, texts: Sequence[str]) -> Matrices:
+        """For each text a matrix of shape (terms, 2): token ids in rising order, and weights."""
+        (matrices,) = self._run(_terms, texts=texts)
+        return matrices
+
+    def encode_doc_tokens(self, texts: Sequence[str]) -> Matrices:
+        """For each text a matrix of unit vectors, one for each token but the first."""
+        (matrices,) = self._run(_tokens, texts=texts)
+        return matrices
+
+    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
+        """All three, from one pass."""
+        import numpy as np
+
+        dense, terms, tokens = self._run(_dense, _terms, _tokens, texts=texts)
+        none = np.empty((0, 0), dtype=np.float32)
+        return Joint(np.concatenate(dense) if dense else none, terms, tokens)
+
+    encode_queries = encode_docs
+    encode_query_terms = encode_doc_terms
+    encode_query_tokens = encode_doc_tokens
+    encode_queries_jointly = encode_docs_jointly
+
+    def _run(self, *heads: Callable[[_Model], Head], texts: Sequence[str]) -> list[Matrices]:
+        model = _load(self)
+        passes = [
+            inference.Pass(
+                key="",  # these run together and with no others
+                device=model.device,
+                tokenize=model.body.tokenize,
+                body=model.body,
+                head=head(model),
+                batch_size=self.batch_size,
+            )
+            for head in heads
+        ]
+        return inference.run(passes, texts)
+
+    def policies(self) -> Mapping[str, Self]:
+        """Sizes of batches; this encoder's own among them."""
+        return inference.batch_policies(self)
+
+    def attention(self) -> str:
+        """How the model computes attention."""
+        return inference.attention(_load(self).body.auto_model)
+
+    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
+        """For each text the number of tokens that the model reads."""
+        return inference.count_rows(_load(self).body.tokenize, inference.real_tokens, texts)
+
+    def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
+        """For each text the number of its token vectors."""
+        return [count - 1 for count in self.count_doc_tokens(texts)]
+
+    def doc_terms(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """For each text the ids of its terms, in rising order."""
+        import numpy as np
+
+        model = _load(self)
+        found = []
+        for start in range(0, len(texts), inference.TEXTS_COUNTED):
+            features = model.body.tokenize(list(texts[start : start + inference.TEXTS_COUNTED]))
+            found += [np.setdiff1d(ids, model.special) for ids in features["input_ids"].numpy()]
+        return found
+
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones."""
+        return inference.lengths(_load(self).body.tokenizer, texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read, whatever the query."""
+        del query
+        body = _load(self).body
+        room: int = body.max_seq_length - body.tokenizer.num_special_tokens_to_add(pair=False)
+        return room
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read: as of a document."""
+        del doc_tokens
+        return self.room("")
+
+
+class _Model(NamedTuple):
+    """Body and heads on their device."""
+
+    body: Any
+    sparse: Any
+    """Hidden state to the weight of a token, before what is below 0 is cut off."""
+    tokens: Any
+    """Hidden state to token vector, before it is brought to length 1."""
+    device: str
+    special: list[int]
+    """Ids that are no terms: of the beginning, the end, padding and unknown characters."""
+
+
+def _dense(model: _Model) -> Head:
+    del model
+
+    def head(features: inference.Features) -> Matrices:
+        return inference.split_rows(_unit(features["token_embeddings"][:, :1]))
+
+    return head
+
+
+def _tokens(model: _Model) -> Head:
+    def head(features: inference.Features) -> Matrices:
+        vectors = _unit(model.tokens(features["token_embeddings"][:, 1:]))
+        return inference.split_rows(vectors, features["attention_mask"][:, 1:].bool())
+
+    return head
+
+
+def _terms(model: _Model) -> Head:
+    import torch
+
+    def head(features: inference.Features) -> Matrices:
+        weights = torch.relu(model.sparse(features["token_embeddings"]))[:, :, 0]
+        rows = zip(features["input_ids"].cpu().numpy(), weights.float().cpu().numpy(), strict=True)
+        return [_weighted(ids, row, model.special) for ids, row in rows]
+
+    return head
+
+
+def _unit(vectors: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.nn.functional.normalize(vectors, dim=2)
+
+
+def _weighted(
+    ids: NDArray[np.int64], weights: NDArray[np.float32], special: Sequence[int]
+) -> NDArray[np.float32]:
+    """The distinct terms of a text, each with the greatest of its weights above 0."""
+    import numpy as np
+
+    kept = (weights > 0) & ~np.isin(ids, special)
+    terms, places = np.unique(ids[kept], return_inverse=True)
+    best = np.zeros(len(terms), dtype=np.float32)
+    np.maximum.at(best, places, weights[kept])
+    return np.stack([terms.astype(np.float32), best], axis=1)
+
+
+def _load(encoder: BgeM3) -> _Model:
+    """The model in memory, whatever the size of batches."""
+    found: _Model = inference.loaded(replace(encoder, batch_size=None), lambda: _made(encoder))
+    return found
+
+
+def _made(encoder: BgeM3) -> _Model:
+    encoder.identity()
+    inference.prepare_libraries()
+    import torch
+
+    folder = references.folder(encoder.model, wanted_by="BGE-M3")
+    device = inference.pick_device(encoder.device, encoder.model)
+    body = inference.transformer(encoder.model, folder, trust_remote_code=False)
+    inference.fitted(body, encoder.model, encoder.max_length)
+    if random_weights.is_dummy(encoder.model):
+        random_weights.check_size(encoder.model, random_weights.parameters(body))
+        heads = random_weights.joint_heads(encoder.model)
+    else:
+        heads = [_linear(encoder.model, file) for _, file in _heads(encoder.model, folder)]
+    dtype = getattr(torch, encoder.dtype)
+    body, sparse, tokens = (module.to(device, dtype).eval() for module in (body, *heads))
+    names = ("cls", "sep", "eos", "pad", "unk")
+    ids = (getattr(body.tokenizer, f"{name}_token_id") for name in names)
+    special = sorted({found for found in ids if found is not None})
+    return _Model(body, sparse, tokens, device, special)
+
+
+def _heads(reference: str, folder: Path) -> list[tuple[str, Path]]:
+    """Name and file of each head; raises ModelError where one is not there."""
+    found = [(name, folder / f"{name}.pt") for name in HEADS]
+    absent = [file.name for _, file in found if not file.exists()]
+    if absent:
+        raise ModelError(
+            f"The model {reference!r} has no {' and no '.join(absent)} beside its weights: it is "
+            "not BGE-M3, or was not downloaded whole, and its sparse weights and token vectors "
+            "would come from a random layer. Name a checkpoint in the format of BAAI/bge-m3, or "
+            "put the files there; for its dense vectors alone say `use: sentence_transformers`."
+        )
+    return found
+
+
+def _linear(reference: str, file: Path) -> Any:
+    """A trained linear layer; raises ModelError for a file that holds something else."""
+    import torch
+
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        outer, inner = state["weight"].shape
+        layer = torch.nn.Linear(inner, outer)
+        layer.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError, EOFError, pickle.PickleError) as error:
+        why = " ".join(str(error).split())
+        raise ModelError(
+            f"{file} of the model {reference!r} holds no linear layer: {why}. Download it again."
+        ) from error
+    return layer

@@ -1,0 +1,260 @@
+"""Late-interaction encoders that pylate can load: one vector a token."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from harness.components.models import inference, positions, random_weights, references
+from harness.components.models.trained import LateInteractionChoice
+from harness.components.protocols import SPEED
+from harness.errors import ModelError
+from harness.files.disk import read_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+UNTRAINED_SEED = 0
+"""Seed of the random projection of `projection: untrained`."""
+
+
+@dataclass(frozen=True)
+class Pylate:
+    """One unit vector a kept token by a ColBERT model."""
+
+    needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers", "pylate")
+
+    model: LateInteractionChoice
+    """Hub id, folder, `package:` or `dummy:`; or how it is trained."""
+    projection: Literal["checkpoint", "identity", "untrained"] = "checkpoint"
+    """`identity` reads a plain encoder's own token vectors, without markers, query expansion or
+    skipped tokens; `untrained` adds a random projection, as a control. A model without a trained
+    projection is refused under `checkpoint`."""
+    query_expansion: bool | None = None
+    """Fill queries with [MASK] tokens; None is what the checkpoint says."""
+    query_length: int | None = None
+    """Tokens of a query; None is what the checkpoint says."""
+    document_length: int | None = None
+    """Tokens kept of a document; None is what the checkpoint says."""
+    query_prefix: str | None = None
+    """Marker token of queries; None is what the checkpoint says."""
+    document_prefix: str | None = None
+    """Marker token of documents; None is what the checkpoint says."""
+    batch_size: int | None = field(default=None, metadata=SPEED)
+    """Documents in one forward pass; None is what suits the device."""
+    device: inference.Device = "auto"
+    dtype: inference.Dtype = "float32"
+    trust_remote_code: bool = False
+    """Run code that comes with the model; allowed only where the model's revision is pinned."""
+
+    def __post_init__(self) -> None:
+        """Refuse remote code without a pinned revision, and batches of nothing."""
+        references.check_remote_code(self.model, self.trust_remote_code)
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError("batch_size must be at least 1")
+
+    def misfits(self) -> Mapping[str, str]:
+        """Lengths beyond the model's positions; markers and [MASK] tokens are counted in them."""
+        lengths = {"query_length": self.query_length, "document_length": self.document_length}
+        return positions.beyond(self.model, lengths)
+
+    def identity(self) -> Mapping[str, str]:
+        """The model's revision; raises ModelError for a projection that was never trained."""
+        found = references.find(self.model)
+        if random_weights.is_dummy(self.model):
+            if self.projection == "checkpoint":
+                random_weights.check_kind(self.model, "token_encoder")
+        elif found and self.projection == "checkpoint" and not has_trained_projection(found.folder):
+            raise ModelError(
+                f"The model {self.model!r} has no token projection in its checkpoint: it is not a "
+                "late-interaction model, and pylate would add a random layer. Say `projection: "
+                "identity` to use its own token vectors, or `projection: untrained` for a control."
+            )
+        positions.check(self)
+        return {"model": references.identity(self.model)}
+
+    def load(self) -> None:
+        """Have the model in memory."""
+        _load(self)
+
+    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """For each text a matrix of shape (tokens, dim)."""
+        if not texts:
+            return []
+        encoded: list[NDArray[np.float32]] = _load(self).encode(
+            list(texts), is_query=True, show_progress_bar=False
+        )
+        return [matrix.astype("float32", copy=False) for matrix in encoded]
+
+    def encode_doc_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """For each text a matrix of shape (tokens, dim)."""
+        (matrices,) = inference.run([self.document_pass()], texts)
+        return matrices
+
+    def document_pass(self) -> inference.Pass:
+        """The projection and the choice of kept tokens are the head."""
+        import torch
+
+        model = _load(self)
+
+        def head(features: inference.Features) -> list[NDArray[np.float32]]:
+            for module in list(model.children())[1:]:
+                features = module(features)
+            vectors = torch.nn.functional.normalize(features["token_embeddings"], dim=2)
+            return inference.split_rows(vectors, _kept(model, features))
+
+        marker = f" marker {model.document_prefix_id}" if model.document_prefix else ""
+        return inference.Pass(
+            key=f"{self.identity()} {model.device} {self.dtype} {model.document_length} ''{marker}",
+            device=str(model.device),
+            tokenize=lambda texts: model.tokenize(texts, is_query=False),
+            body=model[0],
+            head=head,
+            batch_size=self.batch_size,
+        )
+
+    def policies(self) -> Mapping[str, Self]:
+        """Sizes of batches; this encoder's own among them."""
+        return inference.batch_policies(self)
+
+    def attention(self) -> str:
+        """How the model computes attention."""
+        return inference.attention(_load(self)[0].auto_model)
+
+    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
+        """For each text the number of tokens that the model reads."""
+        return inference.count_rows(self.document_pass().tokenize, inference.real_tokens, texts)
+
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones and markers."""
+        return inference.lengths(_load(self).tokenizer, texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read, whatever the query."""
+        del query
+        model = _load(self)
+        return _room(model, model.document_length, model.document_prefix)
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        model = _load(self)
+        return _room(model, model.query_length, model.query_prefix)
+
+    def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
+        """For each text the number of vectors that `encode_doc_tokens` gives."""
+        model = _load(self)
+        return inference.count_rows(
+            self.document_pass().tokenize, lambda features: _kept(model, features), texts
+        )
+
+
+def _room(model: Any, length: int, marker: str) -> int:
+    """Tokens of a text that fit into a length beside special tokens and its marker."""
+    special = int(model.tokenizer.num_special_tokens_to_add(pair=False))
+    return length - special - bool(marker)
+
+
+def _kept(model: Any, features: inference.Features) -> torch.Tensor:
+    """The mask of document tokens that get a vector: no padding, and nothing skipped."""
+    skipped = model.skiplist_mask(features["input_ids"], model.skiplist)
+    kept: torch.Tensor = skipped.logical_and(features["attention_mask"])
+    return kept
+
+
+def has_trained_projection(folder: Path, beside: Collection[str] = ()) -> bool:
+    """Whether the checkpoint is a late-interaction model: Stanford's format, or pylate's.
+
+    In pylate's format every module after the transformer is a projection of token vectors; a
+    module that pools marks a sentence encoder, whose layers were not trained on tokens. `beside`
+    names further modules that may follow a projection.
+    """
+    config = read_json(folder / "config.json")
+    if (config.get("architectures") or [""])[0] == "HF_ColBERT":
+        return True
+    modules = read_json(folder / "modules.json") or []
+    kinds = [module["type"].rpartition(".")[2] for module in modules]
+    return set(kinds[1:]).difference(beside) == {"Dense"}
+
+
+def _load(encoder: Pylate) -> Any:
+    """The model in memory, whatever the size of batches."""
+    return inference.loaded(replace(encoder, batch_size=None), lambda: _made(encoder))
+
+
+def _made(encoder: Pylate) -> Any:
+    encoder.identity()
+    inference.prepare_libraries()
+    import torch
+    from pylate import models as pylate_models
+
+    with torch.random.fork_rng():
+        torch.manual_seed(UNTRAINED_SEED)
+        model = pylate_models.ColBERT(
+            **_source(encoder),
+            **_settings(encoder),
+            device=inference.pick_device(encoder.device, encoder.model),
+            trust_remote_code=encoder.trust_remote_code,
+            local_files_only=True,
+        )
+    inference.fitted(model[0], encoder.model)
+    for name in ("query_length", "document_length"):
+        config = model[0].auto_model.config.to_dict()
+        setattr(model, name, positions.usable(getattr(model, name), config))
+    return model.to(getattr(torch, encoder.dtype)).eval()
+
+
+def _source(encoder: Pylate) -> dict[str, Any]:
+    """What ColBERT is made from: a folder, or modules."""
+    folder = references.folder(encoder.model, wanted_by="a late-interaction encoder")
+    random = random_weights.is_dummy(encoder.model)
+    if random and encoder.projection == "checkpoint":
+        return {"modules": random_weights.late_interaction(encoder.model, folder)}
+    if not random and encoder.projection != "identity":
+        return {"model_name_or_path": str(folder)}
+    body = inference.transformer(encoder.model, folder, encoder.trust_remote_code)
+    return {"modules": [body, *([_identity(body)] if encoder.projection == "identity" else [])]}
+
+
+def _settings(encoder: Pylate) -> dict[str, Any]:
+    """Markers, lengths and query expansion: what the component says, else the checkpoint."""
+    said = {
+        "query_prefix": encoder.query_prefix,
+        "document_prefix": encoder.document_prefix,
+        "query_length": encoder.query_length,
+        "document_length": encoder.document_length,
+        "do_query_expansion": encoder.query_expansion,
+    }
+    told = {name: value for name, value in said.items() if value is not None}
+    if encoder.projection == "identity":
+        plain = {"query_prefix": "", "document_prefix": "", "do_query_expansion": False}
+        return {**plain, "skiplist_words": [], **told}
+    return {
+        **(_of_catalogue(encoder.model) if random_weights.is_dummy(encoder.model) else {}),
+        **told,
+    }
+
+
+def _of_catalogue(reference: str) -> dict[str, Any]:
+    """What the checkpoint of a model with random weights says; None is pylate's default."""
+    facts = random_weights.facts(reference)
+    return {
+        "query_prefix": facts.markers.query if facts.markers else None,
+        "document_prefix": facts.markers.document if facts.markers else None,
+        "query_length": facts.query_length,
+        "document_length": facts.document_length,
+        "do_query_expansion": facts.query_expansion,
+        "attend_to_expansion_tokens": facts.attend_to_expansion,
+    }
+
+
+def _identity(body: Any) -> Any:
+    import torch
+    from pylate import models as pylate_models
+
+    size = body.get_word_embedding_dimension()
+    return pylate_models.Dense(size, size, bias=False, init_weight=torch.eye(size))

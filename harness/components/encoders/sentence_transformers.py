@@ -1,0 +1,198 @@
+"""Single-vector encoders that sentence-transformers can load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from harness.components.models import inference, positions, prompts, random_weights, references
+from harness.components.protocols import SPEED
+from harness.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class SentenceTransformers:
+    """One vector a text by a SentenceTransformer model."""
+
+    needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
+
+    model: str
+    """Hub id, folder, `package:` or `dummy:`."""
+    pooling: Literal["checkpoint", "mean", "cls"] = "checkpoint"
+    """How token vectors become one. A plain transformer, whose checkpoint does not say, is refused
+    under `checkpoint`: sentence-transformers would take the mean without a word."""
+    query_prompt: str | None = None
+    """Put before queries; None is what the model's own files say, else the catalogue."""
+    doc_prompt: str | None = None
+    """Put before documents; None is what the model's own files say, else the catalogue."""
+    max_length: int | None = None
+    """Tokens kept of a text; None is the model's own limit."""
+    normalize: bool = True
+    """Vectors of length 1, so that the inner product is the cosine."""
+    batch_size: int | None = field(default=None, metadata=SPEED)
+    """Documents in one forward pass; None is what suits the device."""
+    device: inference.Device = "auto"
+    dtype: inference.Dtype = "float32"
+    trust_remote_code: bool = False
+    """Run code that comes with the model; allowed only where the model's revision is pinned."""
+
+    def __post_init__(self) -> None:
+        """Refuse remote code without a pinned revision, and batches of nothing."""
+        references.check_remote_code(self.model, self.trust_remote_code)
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError("batch_size must be at least 1")
+
+    def misfits(self) -> Mapping[str, str]:
+        """A length beyond the model's positions."""
+        return positions.beyond(self.model, {"max_length": self.max_length})
+
+    def identity(self) -> Mapping[str, str]:
+        """The model's revision; raises ModelError where nothing says how it pools."""
+        found = references.find(self.model)
+        if random_weights.is_dummy(self.model):
+            if self.pooling == "checkpoint":
+                random_weights.check_kind(self.model, "encoder")
+        elif (
+            found and self.pooling == "checkpoint" and not (found.folder / "modules.json").exists()
+        ):
+            raise ModelError(
+                f"The model {self.model!r} is no sentence-transformers model: its checkpoint does "
+                "not say how its token vectors become one. Say `pooling: mean` or `pooling: cls`, "
+                "whichever it was trained with."
+            )
+        positions.check(self)
+        return {
+            "model": references.identity(self.model),
+            **prompts.added(self._prompts(), self.model),
+        }
+
+    def notes(self) -> Iterator[str]:
+        """Which prompts come from the catalogue."""
+        return prompts.notes(self._prompts(), self.model)
+
+    def _prompts(self) -> prompts.Settings:
+        return {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
+
+    def load(self) -> None:
+        """Have the model in memory."""
+        _load(self)
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of shape (texts, dim)."""
+        prompt = prompts.query(self.query_prompt, self.model)
+        encoded: NDArray[np.float32] = _load(self).encode(
+            list(texts), prompt=prompt, normalize_embeddings=self.normalize, show_progress_bar=False
+        )
+        return encoded.astype("float32", copy=False)
+
+    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of shape (texts, dim)."""
+        import numpy as np
+
+        (matrices,) = inference.run([self.document_pass()], texts)
+        return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
+
+    def document_pass(self) -> inference.Pass:
+        """Pooling and whatever modules follow it are the head."""
+        import torch
+
+        model = _load(self)
+        prompt = prompts.document(self.doc_prompt, self.model)
+        extra = {}
+        if prompt:
+            extra["prompt_length"] = model.tokenize([prompt])["input_ids"].shape[-1] - 1
+
+        def head(features: inference.Features) -> list[NDArray[np.float32]]:
+            for module in list(model)[1:]:
+                features = module(features)
+            vectors = features["sentence_embedding"]
+            if self.normalize:
+                vectors = torch.nn.functional.normalize(vectors, dim=1)
+            return inference.split_rows(vectors[:, None, :])
+
+        return inference.Pass(
+            key=f"{self.identity()} {model.device} {self.dtype} {model.max_seq_length} {prompt!r}",
+            device=str(model.device),
+            tokenize=lambda texts: {**model.tokenize([prompt + text for text in texts]), **extra},
+            body=model[0],
+            head=head,
+            batch_size=self.batch_size,
+        )
+
+    def policies(self) -> Mapping[str, Self]:
+        """Sizes of batches; this encoder's own among them."""
+        return inference.batch_policies(self)
+
+    def attention(self) -> str:
+        """How the model computes attention."""
+        return inference.attention(_load(self)[0].auto_model)
+
+    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
+        """For each text the number of tokens that the model reads."""
+        return inference.count_rows(self.document_pass().tokenize, inference.real_tokens, texts)
+
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones and prompts."""
+        return inference.lengths(_load(self).tokenizer, texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read, whatever the query."""
+        del query
+        return self._room_behind(prompts.document(self.doc_prompt, self.model))
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        return self._room_behind(prompts.query(self.query_prompt, self.model))
+
+    def _room_behind(self, prompt: str) -> int:
+        model = _load(self)
+        (taken,) = inference.lengths(model.tokenizer, [prompt])
+        special: int = model.tokenizer.num_special_tokens_to_add(pair=False)
+        return max(int(model.max_seq_length) - special - taken, 0)
+
+
+def _load(encoder: SentenceTransformers) -> Any:
+    """The model in memory; prompts, length and batches of the vectors are no part of it."""
+    key = replace(encoder, query_prompt=None, doc_prompt=None, normalize=True, batch_size=None)
+    return inference.loaded(key, lambda: _made(encoder))
+
+
+def _made(encoder: SentenceTransformers) -> Any:
+    encoder.identity()
+    inference.prepare_libraries()
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(
+        **_source(encoder),
+        device=inference.pick_device(encoder.device, encoder.model),
+        trust_remote_code=encoder.trust_remote_code,
+        local_files_only=True,
+    )
+    inference.fitted(model[0], encoder.model, encoder.max_length)
+    return model.to(getattr(torch, encoder.dtype)).eval()
+
+
+def _source(encoder: SentenceTransformers) -> dict[str, Any]:
+    """What SentenceTransformer is made from: a folder, or modules."""
+    folder = references.folder(encoder.model, wanted_by="an encoder")
+    random = random_weights.is_dummy(encoder.model)
+    if encoder.pooling == "checkpoint" and not random:
+        return {"model_name_or_path": str(folder)}
+    from sentence_transformers import models as modules
+
+    facts = random_weights.facts(encoder.model) if random else None
+    pooling = encoder.pooling
+    if facts and pooling == "checkpoint":
+        pooling = facts.pooling or "mean"
+    body = inference.transformer(encoder.model, folder, encoder.trust_remote_code)
+    if facts:
+        random_weights.check_size(encoder.model, random_weights.parameters(body))
+    pooled = modules.Pooling(body.get_word_embedding_dimension(), pooling)
+    return {"modules": [body, pooled]}

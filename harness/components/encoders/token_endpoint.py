@@ -1,0 +1,50 @@
+"""Late-interaction encoding by a server: PyLate's, vLLM, next-plaid, infinity-emb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.components.servers import infinity, joined, next_plaid, pylate, vllm
+from harness.components.servers.dialect import Asked, Dialect
+from harness.components.servers.served import Server
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenEndpoint(Server):
+    """One vector a token by a server, at length 1.
+
+    Dialects: infinity, next_plaid, pylate, vllm. vLLM and infinity-emb know no difference between
+    queries and documents and add no markers; `query_prompt` and `doc_prompt` can.
+    """
+
+    dialects: ClassVar[Mapping[str, Dialect]] = {
+        "infinity": infinity.TOKENS,
+        "next_plaid": next_plaid.TOKENS,
+        "pylate": pylate.TOKENS,
+        "vllm": vllm.TOKENS,
+    }
+
+    query_prompt: str = ""
+    """Put before queries, such as a marker."""
+    doc_prompt: str = ""
+    """Put before documents, such as a marker."""
+
+    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """For each text a matrix of shape (tokens, dim)."""
+        return self._encoded([self.query_prompt + text for text in texts], of_queries=True)
+
+    def encode_doc_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """For each text a matrix of shape (tokens, dim)."""
+        return self._encoded([self.doc_prompt + text for text in texts], of_queries=False)
+
+    def _encoded(self, texts: Sequence[str], *, of_queries: bool) -> list[NDArray[np.float32]]:
+        from harness.components.vectors.compression import unit
+
+        asked = Asked(texts, of_queries=of_queries)
+        return [unit(matrix) for matrix in self.values(asked, joined.matrix, joined.same_length)]

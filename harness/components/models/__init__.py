@@ -1,0 +1,1 @@
+"""Models by their references: found, made or fetched, and run."""

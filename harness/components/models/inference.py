@@ -1,0 +1,266 @@
+"""One pass of many texts through one transformer, read by every encoder that shares it.
+
+A dense encoder and a late-interaction encoder over the same weights differ only in what they make
+of the last hidden states, so one pass serves both (half the work of encoding twice).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from harness.components.models import hub, padding, positions, random_weights
+from harness.components.protocols import Identified
+from harness.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+Features = Mapping[str, Any]
+
+TEXTS_PER_BATCH = {"cpu": 8, "cuda": 128, "mps": 32}
+"""On CPUs small batches win: they waste less on padding and stay nearer the cache."""
+
+ONE_BATCH = 1_000_000
+"""A size of batches that no call reaches: all texts go through in one forward pass."""
+
+BATCH_SIZES = (8, 32, ONE_BATCH)
+"""Sizes of batches worth comparing."""
+
+TEXTS_COUNTED = 64
+"""Texts tokenised at once where tokens are only counted."""
+
+MODELS_KEPT = 2
+"""How many models stay in memory when nobody asks for more: a retriever's and a reranker's."""
+
+
+@dataclass
+class _Shelf:
+    """The models in memory, the one used last at the end."""
+
+    capacity: int = MODELS_KEPT
+    models: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+
+    def shrink(self, count: int) -> None:
+        while len(self.models) > count:
+            self.models.popitem(last=False)
+
+
+_SHELF = _Shelf()
+
+
+def loaded(key: Hashable, make: Callable[[], Any]) -> Any:
+    """The model under `key`, made if it is not in memory; the one unused for longest gives way.
+
+    A key holds all that the model depends on, and nothing else, so that components that differ
+    in other settings share it.
+    """
+    if key not in _SHELF.models:
+        _SHELF.shrink(_SHELF.capacity - 1)
+        _SHELF.models[key] = make()
+    _SHELF.models.move_to_end(key)
+    return _SHELF.models[key]
+
+
+@contextmanager
+def keep(count: int) -> Iterator[None]:
+    """Keep up to `count` models in memory within this block; never fewer than before it."""
+    before = _SHELF.capacity
+    _SHELF.capacity = max(before, count)
+    try:
+        yield
+    finally:
+        _SHELF.capacity = before
+        _SHELF.shrink(before)
+
+
+def forget() -> None:
+    """Let go of every model in memory."""
+    _SHELF.shrink(0)
+
+
+def policy(size: int | None, device: str) -> str:
+    """The name of a size of batches; None is what suits the device."""
+    size = size or texts_per_batch(device)
+    return "one batch" if size >= ONE_BATCH else f"batches of {size}"
+
+
+def batch_policies(component: Any) -> dict[str, Any]:
+    """By name the variants of a component in its `batch_size`, its own among them."""
+    device = pick_device(component.device, component.model)
+    variants = [replace(component, batch_size=size) for size in BATCH_SIZES]
+    return {policy(one.batch_size, device): one for one in (*variants, component)}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How an encoder turns documents into vectors, in the three steps that can be shared."""
+
+    key: str
+    """Passes with equal keys put the same token ids through the same weights."""
+    device: str
+    tokenize: Callable[[list[str]], Features]
+    body: Callable[[Features], Features]
+    """Token ids to `token_embeddings` of shape (texts, tokens, hidden)."""
+    head: Callable[[Features], list[NDArray[np.float32]]]
+    """The body's output to one matrix (rows, dim) a text."""
+    batch_size: int | None = None
+    """Texts in one forward pass; None: TEXTS_PER_BATCH of the device."""
+
+
+@runtime_checkable
+class HasPass(Identified, Protocol):
+    """An encoder whose documents go through a transformer of this process."""
+
+    def document_pass(self) -> Pass:
+        """The pass over documents; loads the model."""
+        ...
+
+
+def run(passes: Sequence[Pass], texts: Sequence[str]) -> list[list[NDArray[np.float32]]]:
+    """For each pass the matrices of `texts`, in their order, from one run of the shared body.
+
+    Texts go through in order of length, so that a batch holds little padding; of several sizes of
+    batches the smallest holds.
+    """
+    import torch
+
+    first = passes[0]
+    if any(other.key != first.key for other in passes):
+        raise ValueError("only passes with one key can run together")
+    order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), texts[i]))
+    found: list[list[Any]] = [[None] * len(texts) for _ in passes]
+    size = min(one.batch_size or texts_per_batch(one.device) for one in passes)
+    with torch.inference_mode():
+        for start in range(0, len(order), size):
+            batch = order[start : start + size]
+            features = first.tokenize([texts[i] for i in batch])
+            hidden = first.body(on_device(features, first.device))
+            for matrices, each in zip(found, passes, strict=True):
+                for i, matrix in zip(batch, each.head(dict(hidden)), strict=True):
+                    matrices[i] = matrix
+    return found
+
+
+def texts_per_batch(device: str) -> int:
+    """How many texts go through a device at once where nothing else is said."""
+    return TEXTS_PER_BATCH[device.partition(":")[0]]
+
+
+def count_rows(
+    tokenize: Callable[[list[str]], Features],
+    mask: Callable[[Features], torch.Tensor],
+    texts: Sequence[str],
+) -> list[int]:
+    """For each text the number of its tokens that `mask` keeps; runs no model."""
+    counts: list[int] = []
+    for start in range(0, len(texts), TEXTS_COUNTED):
+        features = tokenize(list(texts[start : start + TEXTS_COUNTED]))
+        counts += mask(features).sum(dim=1).tolist()
+    return counts
+
+
+def lengths(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """For each text the number of its tokens, nothing cut and no special ones added."""
+    counts: list[int] = []
+    for start in range(0, len(texts), TEXTS_COUNTED):
+        batch = list(texts[start : start + TEXTS_COUNTED])
+        ids = tokenizer(batch, add_special_tokens=False, truncation=False, verbose=False)
+        counts += map(len, ids["input_ids"])
+    return counts
+
+
+def real_tokens(features: Features) -> torch.Tensor:
+    """The mask of tokens that are no padding."""
+    mask: torch.Tensor = features["attention_mask"]
+    return mask
+
+
+def attention(model: Any) -> str:
+    """How a transformer computes attention: `sdpa`, `eager` or another name of transformers."""
+    return str(getattr(model.config, "_attn_implementation", "not known"))
+
+
+def on_device(features: Features, device: str) -> dict[str, Any]:
+    """`features` with its tensors on `device`."""
+    return {
+        name: value.to(device) if hasattr(value, "to") else value
+        for name, value in features.items()
+    }
+
+
+def split_rows(
+    matrix: torch.Tensor, masks: Iterable[torch.Tensor] | None = None
+) -> list[NDArray[np.float32]]:
+    """A batch on the CPU as float32: one matrix a text, of the rows that its mask keeps."""
+    rows = list(matrix) if masks is None else [m[k] for m, k in zip(matrix, masks, strict=True)]
+    return [row.float().cpu().numpy() for row in rows]
+
+
+def pick_device(wanted: Device, model: str) -> str:
+    """The device to run on; raises ModelError for one that this machine does not have."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return next((name for name, available in there.items() if available), "cpu")
+    if not there.get(wanted, True):
+        raise ModelError(f"{model} is to run on {wanted!r}, which this machine does not have.")
+    return wanted
+
+
+def moved(vectors: NDArray[np.float32], device: Device, wanted_by: str) -> Any:
+    """`vectors` where they are wanted: as they are for the CPU, else a tensor on the device."""
+    if device == "cpu":
+        return vectors
+    import torch
+
+    return torch.from_numpy(vectors).to(pick_device(device, wanted_by))
+
+
+def transformer(reference: str, folder: Path, trust_remote_code: bool) -> Any:
+    """The transformer of a checkpoint alone, as a sentence-transformers module."""
+    if random_weights.is_dummy(reference):
+        return random_weights.transformer(reference, folder)
+    from sentence_transformers import models as modules
+
+    args = {"trust_remote_code": trust_remote_code}
+    return modules.Transformer(str(folder), model_args=dict(args), config_args=dict(args))
+
+
+def fitted(body: Any, model: str, max_length: int | None = None) -> None:
+    """Have a sentence-transformers body cut texts where its model ends, and fill shorter ones up.
+
+    `max_length` is what was asked for; None is the model's own limit. Raises ModelError for one that
+    leaves no room for a text.
+    """
+    tokenizer, config = body.tokenizer, body.auto_model.config.to_dict()
+    body.max_seq_length = max_length or positions.usable(body.max_seq_length, config)
+    padding.give(tokenizer, model)
+    special = tokenizer.num_special_tokens_to_add(pair=False)
+    if body.max_seq_length <= special:
+        raise ModelError(
+            f"max_length: {body.max_seq_length} tokens leave the model {model!r} no room for a text "
+            f"beside its {special} special tokens: say more."
+        )
+
+
+def prepare_libraries() -> None:
+    """Call before importing a model library: no network, no progress bars, no load reports.
+
+    Models are loaded from folders that were found before; with the hub left on, the libraries
+    would still ask it for optional files, which takes a minute where there is no network.
+    """
+    hub.tell_libraries(online=False)
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()

@@ -1,0 +1,91 @@
+"""The texts that an encoder's model wants before queries and documents, and who says so.
+
+The experiment file, else the checkpoint, else the catalogue: many checkpoints leave out what their
+model cards and published results have. So a model is measured as it was published, and alike with
+random weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.components.models import catalogue, references
+from harness.components.models.catalogue import Sides
+from harness.errors import InputError
+from harness.files.disk import read_json
+
+QUERY = ("query",)
+DOCUMENT = ("document", "passage", "corpus")
+"""The prompt names that sentence-transformers looks for, in this order."""
+
+
+SIDES = {"query_prompt": "queries", "doc_prompt": "documents"}
+"""What stands behind a setting's prompt."""
+
+Settings = Mapping[str, str | None]
+"""By setting what the experiment file says; None where it does not."""
+
+
+def query(said: str | None, model: str, file: str | None = None) -> str:
+    """What is put before a query; `said` is what the experiment file has."""
+    return _of_model(model, file).query if said is None else said
+
+
+def document(said: str | None, model: str, file: str | None = None) -> str:
+    """What is put before a document; `said` is what the experiment file has."""
+    return _of_model(model, file).document if said is None else said
+
+
+def added(settings: Settings, model: str, file: str | None = None) -> dict[str, str]:
+    """What the catalogue adds, as part of an encoder's identity."""
+    if any(_own(model, file).values()):
+        return {}
+    return {name: text for name, text in _known(model).items() if settings[name] is None}
+
+
+def notes(settings: Settings, model: str, file: str | None = None) -> Iterator[str]:
+    """A sentence on each prompt that the catalogue adds."""
+    for name, text in added(settings, model, file).items():
+        yield (
+            f"{text!r} is put before {SIDES[name]}: the catalogue has it of {model}, whose files name "
+            f"no prompt; `{name}: ''` leaves it out."
+        )
+
+
+def unused(settings: Settings, model: str) -> Iterator[str]:
+    """A sentence on each prompt that the catalogue knows of a server's model and nothing here puts."""
+    for name, text in _known(model).items():
+        if not settings[name]:
+            yield (
+                f"the catalogue has {text!r} before {SIDES[name]} of {model}, and none is put there "
+                f"here; if the server does not do it, say `{name}`."
+            )
+
+
+def _known(model: str) -> dict[str, str]:
+    """By setting the prompts of the catalogue."""
+    known = catalogue.known(model)
+    found = known.prompts if known and known.prompts else Sides()
+    both = {"query_prompt": found.query, "doc_prompt": found.document}
+    return {name: text for name, text in both.items() if text}
+
+
+def _of_model(model: str, file: str | None) -> Sides:
+    own = _own(model, file)
+    if any(own.values()):
+        return Sides(query=_first(own, QUERY), document=_first(own, DOCUMENT))
+    known = _known(model)
+    return Sides(query=known.get("query_prompt", ""), document=known.get("doc_prompt", ""))
+
+
+def _own(model: str, file: str | None) -> Mapping[str, str]:
+    try:
+        found = references.find(model, file)
+    except InputError:  # the plan tells
+        return {}
+    file_of_prompts = "config_sentence_transformers.json"
+    return (read_json(found.folder / file_of_prompts).get("prompts") if found else None) or {}
+
+
+def _first(prompts: Mapping[str, str], names: Sequence[str]) -> str:
+    return next((prompts[name] for name in names if prompts.get(name)), "")

@@ -1,0 +1,153 @@
+"""Reranking by three scores from one encoding: vectors, weighted terms, and late interaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from harness.components.abilities import CountsDocTokens, Footprint
+from harness.components.models import inference
+from harness.components.protocols import Joint, JointEncoder, Reranker
+from harness.components.timing.stopwatch import stage
+from harness.components.vectors import sparse_index, token_index
+from harness.components.vectors.compression import Precision
+from harness.components.vectors.maxsim import maxsim, maxsim_on_device
+from harness.components.vectors.sparse_index import TermIndex
+from harness.components.vectors.token_index import TokenIndex
+from harness.data import Doc
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """The weighted mean of a dense, a sparse and a multi-vector score; each text is encoded once.
+
+    The scores are the inner product of the two vectors, the sum over shared terms of the products
+    of their weights, and the mean over the query's tokens of the best inner product with a token
+    of the document, as FlagEmbedding's `BGEM3FlagModel.compute_score` has them.
+    """
+
+    encoder: JointEncoder
+    dense: float = 0.4
+    """Weight of the dense score. The three defaults are those of BGE-M3's README
+    (`weights_for_different_modes=[0.4, 0.2, 0.4]`); its training code weighs 1, 0.3 and 1."""
+    sparse: float = 0.2
+    """Weight of the sparse score."""
+    multi_vector: float = 0.4
+    """Weight of the multi-vector score."""
+    precision: Precision = "float32"
+    """How token vectors of documents are kept; queries, dense vectors and terms stay float32."""
+    documents: Literal["prepared", "mapped", "on_the_fly"] = "prepared"
+    """Encode documents beforehand, and keep their token vectors in memory or in memory-mapped files
+    of a temporary folder; or encode them when a query brings them."""
+    device: inference.Device = "cpu"
+    """Where MaxSim runs."""
+
+    def __post_init__(self) -> None:
+        """Refuse weights below 0, and no weight at all."""
+        weights = (self.dense, self.sparse, self.multi_vector)
+        if min(weights) < 0 or sum(weights) == 0:
+            raise ValueError("no weight may be below 0, and one must be above")
+
+    def prepare(self, docs: Sequence[Doc]) -> Reranker:
+        """A reranker that has the parts of `docs` at hand, unless they are made on the fly."""
+        if self.documents == "on_the_fly":
+            return self
+        kept = _kept(self, docs)
+        if self.documents == "mapped":
+            kept = kept._replace(tokens=token_index.mapped(kept.tokens))
+        return _Prepared(self, kept)
+
+    def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
+        """Scores with the documents encoded now."""
+        with stage("encode_docs"):
+            kept = _kept(self, docs)
+            found = _fetched(self, kept, docs)
+        return _scores(self, query, kept, found)
+
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Tokens of `docs` that the encoder's model reads; 0 where the encoder cannot count."""
+        del query
+        if not isinstance(self.encoder, CountsDocTokens):
+            return 0
+        return sum(self.encoder.count_doc_tokens(list(token_index.places(docs))))
+
+
+class _Kept(NamedTuple):
+    """What is kept of some documents."""
+
+    places: Mapping[str, int]
+    """Where a document's text is in the others."""
+    dense: NDArray[np.float32]
+    terms: TermIndex
+    tokens: TokenIndex
+
+
+class _Fetched(NamedTuple):
+    """What is read to score some candidates."""
+
+    places: Sequence[int]
+    dense: NDArray[np.float32]
+    tokens: Any
+    """Where MaxSim runs, one document after the other."""
+    lengths: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A hybrid with the documents' parts already made."""
+
+    system: Hybrid
+    kept: _Kept
+
+    def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
+        with stage("fetch"):
+            found = _fetched(self.system, self.kept, docs)
+        return _scores(self.system, query, self.kept, found)
+
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Token vectors of `docs` that are compared."""
+        del query
+        return self.kept.tokens.count([self.kept.places[doc.text] for doc in docs])
+
+    def footprints(self) -> list[Footprint]:
+        """Token vectors and dense ones are counted together; terms add to the bytes alone."""
+        _, dense, weighted, tokens = self.kept
+        counts = (len(tokens), tokens.vectors + len(dense), tokens.packed.dim)
+        size = tokens.payload_bytes + dense.nbytes + weighted.nbytes
+        return [Footprint("token vectors", *counts, tokens.precision, size)]
+
+
+def _kept(system: Hybrid, docs: Sequence[Doc]) -> _Kept:
+    places = token_index.places(docs)
+    joint: Joint = system.encoder.encode_docs_jointly(list(places))
+    tokens = token_index.build(joint.tokens, system.precision)
+    return _Kept(places, joint.dense, sparse_index.build(joint.terms), tokens)
+
+
+def _fetched(system: Hybrid, kept: _Kept, docs: Sequence[Doc]) -> _Fetched:
+    places = [kept.places[doc.text] for doc in docs]
+    vectors, lengths = kept.tokens.fetch(places)
+    moved = inference.moved(vectors, system.device, "MaxSim")
+    return _Fetched(places, kept.dense[places], moved, lengths)
+
+
+def _scores(system: Hybrid, query: str, kept: _Kept, found: _Fetched) -> list[float]:
+    with stage("encode_query"):
+        dense, (weighted,), (tokens,) = system.encoder.encode_queries_jointly([query])
+    if not found.places:
+        return []
+    compare = maxsim if system.device == "cpu" else maxsim_on_device
+    with stage("score"):
+        late = compare(tokens, found.tokens, found.lengths) / max(len(tokens), 1)
+        lexical = kept.terms.scores(weighted, found.places)
+        whole = system.dense * (found.dense @ dense[0])
+        whole += system.sparse * lexical + system.multi_vector * late
+        scores: list[float] = (
+            whole / (system.dense + system.sparse + system.multi_vector)
+        ).tolist()
+    return scores

@@ -1,0 +1,134 @@
+"""Reranking by late interaction: token vectors of query and document, compared by MaxSim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from harness.components.abilities import CountsDocTokens, Footprint
+from harness.components.models import inference
+from harness.components.protocols import Reranker, TokenEncoder
+from harness.components.timing.stopwatch import stage
+from harness.components.vectors import token_index
+from harness.components.vectors.compression import Precision, pooled, sliced
+from harness.components.vectors.maxsim import maxsim, maxsim_on_device
+from harness.components.vectors.token_index import TokenIndex
+from harness.data import Doc
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LateInteraction:
+    """Scores by MaxSim over the token vectors of an encoder."""
+
+    encoder: TokenEncoder
+    dim: int | None = None
+    """Keep the first `dim` coordinates, at length 1 again; None keeps all."""
+    precision: Precision = "float32"
+    """How document vectors are kept; queries stay float32."""
+    pool_factor: int = 1
+    """Keep about one vector for this many tokens of a document."""
+    documents: Literal["prepared", "mapped", "on_the_fly"] = "prepared"
+    """Encode documents beforehand, and keep them in memory or in memory-mapped files of a
+    temporary folder; or encode them when a query brings them."""
+    device: inference.Device = "cpu"
+    """Where MaxSim runs."""
+
+    def __post_init__(self) -> None:
+        """Refuse a factor or dimension below 1."""
+        if self.pool_factor < 1 or (self.dim is not None and self.dim < 1):
+            raise ValueError("dim and pool_factor must be at least 1")
+
+    def prepare(self, docs: Sequence[Doc]) -> Reranker:
+        """A reranker that has the vectors of `docs` at hand, unless they are made on the fly."""
+        if self.documents == "on_the_fly":
+            return self
+        texts = token_index.places(docs)
+        index = self._index(list(texts))
+        return _Prepared(
+            self, texts, token_index.mapped(index) if self.documents == "mapped" else index
+        )
+
+    def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
+        """Scores with the documents encoded now."""
+        (found,) = self.score_together([(query, docs)])
+        return found
+
+    def score_together(
+        self, asked: Sequence[tuple[str, Sequence[Doc]]]
+    ) -> Sequence[Sequence[float]]:
+        """Scores with the documents of all queries encoded now, together."""
+        texts = token_index.places(doc for _, docs in asked for doc in docs)
+        with stage("encode_docs"):
+            index = self._index(list(texts))
+            fetched = [_fetched(self, index, texts, docs) for _, docs in asked]
+        return _scores(self, [query for query, _ in asked], fetched)
+
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Tokens of `docs` that the encoder's model reads; 0 where the encoder cannot count."""
+        del query
+        if not isinstance(self.encoder, CountsDocTokens):
+            return 0
+        return sum(self.encoder.count_doc_tokens(list(token_index.places(docs))))
+
+    def _index(self, texts: Sequence[str]) -> TokenIndex:
+        matrices = self.encoder.encode_doc_tokens(texts)
+        kept = (pooled(sliced(matrix, self.dim), self.pool_factor) for matrix in matrices)
+        return token_index.build(kept, self.precision)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Late interaction with the documents' vectors already made."""
+
+    system: LateInteraction
+    places: Mapping[str, int]
+    """Where the index has a document's text."""
+    index: TokenIndex
+
+    def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
+        with stage("fetch"):
+            fetched = _fetched(self.system, self.index, self.places, docs)
+        (found,) = _scores(self.system, [query], [fetched])
+        return found
+
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        """Vectors of `docs` that are compared: tokens that were read beforehand."""
+        del query
+        return self.index.count([self.places[doc.text] for doc in docs])
+
+    def footprints(self) -> list[Footprint]:
+        index = self.index
+        counts = (len(index), index.vectors, index.packed.dim)
+        return [Footprint("token vectors", *counts, index.precision, index.payload_bytes)]
+
+
+class _Fetched(NamedTuple):
+    tokens: Any
+    """The vectors of some documents where MaxSim runs, one document after the other."""
+    lengths: NDArray[np.int64]
+
+
+def _fetched(
+    system: LateInteraction, index: TokenIndex, places: Mapping[str, int], docs: Sequence[Doc]
+) -> _Fetched:
+    tokens = index.fetch([places[doc.text] for doc in docs])
+    return _Fetched(inference.moved(tokens.vectors, system.device, "MaxSim"), tokens.lengths)
+
+
+def _scores(
+    system: LateInteraction, queries: Sequence[str], fetched: Sequence[_Fetched]
+) -> list[list[float]]:
+    """For each query the scores of what was fetched for it."""
+    with stage("encode_query"):
+        matrices = system.encoder.encode_query_tokens(queries)
+    compare = maxsim if system.device == "cpu" else maxsim_on_device
+    with stage("score"):
+        return [
+            compare(sliced(matrix, system.dim), *found).tolist()
+            for matrix, found in zip(matrices, fetched, strict=True)
+        ]

@@ -1,0 +1,154 @@
+"""Lexical search: BM25 by bm25s."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from harness import storage
+from harness.components.abilities import Footprint
+from harness.components.protocols import Searcher
+from harness.data import Doc, Hit, Query
+from harness.errors import DataError
+from harness.frames import best
+
+Language = Literal[
+    "danish",
+    "dutch",
+    "english",
+    "french",
+    "german",
+    "italian",
+    "norwegian",
+    "portuguese",
+    "russian",
+    "spanish",
+    "swedish",
+    "turkish",
+]
+"""Those of which bm25s has stop words and Snowball a stemmer."""
+
+UNSEGMENTED = (
+    "\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3005-\u3007\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9f"  # Japanese
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese characters
+)
+"""Characters of scripts that put no blanks between words."""
+
+RUN = re.compile(f"[{UNSEGMENTED}]+")
+
+TOKEN = rf"(?u)[{UNSEGMENTED}]{{1,2}}|\b\w\w+\b"
+"""A pair of such characters, or one alone; else bm25s' own pattern, of two letters and more."""
+
+MOST = 1_000
+"""Of k1, from which on it changes nothing: a score grows with each occurrence of a word."""
+
+TOLD_FROM = 0.01
+"""Share of the documents in such scripts from which on it is said how they were indexed."""
+
+
+@dataclass(frozen=True)
+class Bm25:
+    """BM25 (Robertson's form with Lucene's idf), Snowball stems, stop words left out.
+
+    Where a script puts no blanks between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese), a
+    word is a pair of neighbouring characters, as in Lucene's CJKBigramFilter, whatever the language.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("bm25s", "Stemmer")
+
+    k1: float = 1.2
+    b: float = 0.75
+    language: Language = "english"
+    """Of the stop words (bm25s) and the Snowball stemmer."""
+
+    def __post_init__(self) -> None:
+        """Refuse what its formula has no meaning for."""
+        if not (0 <= self.k1 <= MOST and 0 <= self.b <= 1):
+            raise ValueError(f"k1 must be from 0 to {MOST:,}, and b from 0 to 1")
+
+    def index(self, docs: Sequence[Doc]) -> Searcher:
+        """A searcher over the words of `docs`; raises DataError if none of them has any."""
+        import bm25s
+
+        index = bm25s.BM25(k1=self.k1, b=self.b)
+        words = self.words([doc.text for doc in docs])
+        if not any(words):
+            raise DataError(self._no_words(docs))
+        index.index(words, show_progress=False)
+        unsegmented = sum(RUN.search(doc.text) is not None for doc in docs) / len(docs)
+        return _Index(self, [doc.doc_id for doc in docs], index, unsegmented)
+
+    def _no_words(self, docs: Sequence[Doc]) -> str:
+        why = (
+            f"they have nothing but stop words of {self.language}, single letters and signs"
+            if any(doc.text.strip() for doc in docs)
+            else "all texts are empty"
+        )
+        return (
+            f"None of the {len(docs):,} documents holds a word that BM25 can index: {why}. Look at "
+            "the file of documents, or leave BM25 out."
+        )
+
+    def words(self, texts: Sequence[str]) -> list[list[str]]:
+        """The stems of each text."""
+        import bm25s
+        import Stemmer
+
+        stems: list[list[str]] = bm25s.tokenize(
+            [RUN.sub(_pairs, text) for text in texts],
+            token_pattern=TOKEN,
+            stopwords=self.language,
+            stemmer=Stemmer.Stemmer(self.language),
+            return_ids=False,
+            show_progress=False,
+        )
+        return stems
+
+
+def _pairs(run: re.Match[str]) -> str:
+    """Overlapping pairs of the characters of a run, apart from each other and from what is beside."""
+    text = run[0]
+    pairs = [text[i : i + 2] for i in range(len(text) - 1)] or [text]
+    return f" {' '.join(pairs)} "
+
+
+@dataclass(frozen=True)
+class _Index:
+    system: Bm25
+    doc_ids: Sequence[str]
+    index: Any
+    unsegmented: float
+    """The share of documents in which a script puts no blanks between words."""
+
+    def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
+        """Documents that share no word with a query are no hits."""
+        found: list[list[Hit]] = []
+        for words in self.system.words([query.text for query in queries]):
+            scores = self.index.get_scores(words) if words else np.zeros(0, dtype=np.float32)
+            found.append(best(self.doc_ids, scores, depth, np.flatnonzero(scores > 0)))
+        return found
+
+    def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
+        """A note where documents were indexed by pairs of characters."""
+        del queries, depth
+        if self.unsegmented < TOLD_FROM:
+            return {}
+        said = (
+            f"{self.unsegmented:.0%} of the documents are in a script without blanks between words "
+            "(such as Chinese, Japanese or Thai): BM25 takes pairs of neighbouring characters for "
+            "words there, which a segmenter may beat."
+        )
+        return {"notes": [said]}
+
+    def footprints(self) -> list[Footprint]:
+        """A document and a score for each of its terms; the files hold the vocabulary besides."""
+        scores, places = self.index.scores["data"], self.index.scores["indices"]
+        size = scores.nbytes + places.nbytes
+        disk = storage.written_bytes(lambda folder: self.index.save(folder, show_progress=False))
+        count = len(self.doc_ids)
+        return [Footprint("terms", count, len(scores), 1, str(scores.dtype), size, disk)]

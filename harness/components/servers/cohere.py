@@ -1,0 +1,39 @@
+"""POST /rerank as Cohere and Jina have it, also llama.cpp and OpenVINO.
+
+vLLM (`vllm.py`) and infinity-emb (`infinity.py`) add flags of their own.
+The url holds the prefix: https://api.jina.ai/v1, http://127.0.0.1:8080/v1 of `llama-server
+--reranking`, /v3 of OpenVINO. Scores come as the server makes them, mostly through a sigmoid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from harness.components.servers.dialect import MODEL_LISTS, Asked, Dialect, Placed, listed
+
+
+def body(asked: Asked) -> dict[str, Any]:
+    """The fields that all have."""
+    return {
+        "model": asked.model,
+        "query": asked.query,
+        "documents": list(asked.texts),
+        "top_n": len(asked.texts),
+    }
+
+
+def read(content: Any) -> Iterable[Placed]:
+    """Results in any order."""
+    return (Placed(item["index"], item["relevance_score"]) for item in content["results"])
+
+
+RERANK = Dialect(
+    path="/rerank",
+    body=body,
+    read=read,
+    about=MODEL_LISTS,
+    identify=listed,
+    names_model=True,
+    remark="Scores are as the server makes them; a sigmoid, where it applies one, can tie them.",
+)

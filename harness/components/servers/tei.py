@@ -1,0 +1,87 @@
+"""Hugging Face text-embeddings-inference 1.9: POST /rerank and /embed, GET /info.
+
+/info tells the model, its revision and dtype, and `max_client_batch_size`: the texts of a request,
+32 unless the server was started with another `--max-client-batch-size`; more are refused with 422
+(413 by older versions). The header x-total-time is in whole milliseconds, useless below about 10.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from harness.components.servers.dialect import (
+    Asked,
+    Dialect,
+    Placed,
+    Reply,
+    Told,
+    WrongServerError,
+    in_order,
+    limit_of,
+)
+
+DEFAULT_LIMIT = 32
+"""Texts a request where /info does not say."""
+
+SETTINGS = ("model_id", "model_sha", "model_dtype", "max_input_length", "auto_truncate", "version")
+"""What of /info decides the answers."""
+
+
+def _rerank(asked: Asked) -> dict[str, Any]:
+    return {
+        "query": asked.query,
+        "texts": list(asked.texts),
+        "raw_scores": asked.raw,
+        "return_text": False,
+        "truncate": True,
+    }
+
+
+def _ranks(content: Any) -> Iterable[Placed]:
+    return (Placed(item["index"], item["score"]) for item in content)
+
+
+def _embed(asked: Asked) -> dict[str, Any]:
+    return {"inputs": list(asked.texts), "normalize": True, "truncate": True}
+
+
+def _identify(told: Told, model: str) -> dict[str, str]:
+    info = told.get("/info")
+    if not isinstance(info, Mapping) or "model_id" not in info:
+        raise WrongServerError("it has no /info that names a model, so it is no TEI server")
+    if model and model != info["model_id"]:
+        raise WrongServerError(f"it serves {info['model_id']!r} and not {model!r}")
+    return {key: str(info[key]) for key in SETTINGS if info.get(key) is not None}
+
+
+def _limit(told: Told) -> int | None:
+    return limit_of(told["/info"].get("max_client_batch_size")) or DEFAULT_LIMIT
+
+
+def _seconds(reply: Reply) -> float:
+    return float(reply.headers.get("x-total-time", math.nan)) / 1e3
+
+
+RERANK = Dialect(
+    path="/rerank",
+    body=_rerank,
+    read=_ranks,
+    about=("/info",),
+    identify=_identify,
+    limit=_limit,
+    seconds=_seconds,
+    remark="Documents are truncated by the server. Its time is in whole milliseconds.",
+)
+
+EMBED = Dialect(
+    path="/embed",
+    body=_embed,
+    read=in_order,
+    about=("/info",),
+    identify=_identify,
+    limit=_limit,
+    seconds=_seconds,
+    remark="Texts are truncated by the server. Its time is in whole milliseconds.",
+)

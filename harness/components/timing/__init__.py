@@ -1,0 +1,1 @@
+"""Where time goes inside a call: clocks, and what servers were asked."""

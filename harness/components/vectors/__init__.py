@@ -1,0 +1,1 @@
+"""Vectors in memory and on disk: compressed, indexed and compared."""

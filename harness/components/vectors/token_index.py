@@ -1,0 +1,149 @@
+"""The token vectors of many documents, packed one after another, in memory or on disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import weakref
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.components.vectors.compression import Packed, Precision, pack, unpack
+from harness.data import Doc
+from harness.errors import ComponentError, StoreError
+from harness.files import temporary
+
+CODES, SCALES, OFFSETS, ABOUT = "codes.npy", "scales.npy", "offsets.npy", "about.json"
+
+
+class Tokens(NamedTuple):
+    """The vectors of some documents as scoring takes them."""
+
+    vectors: NDArray[np.float32]
+    """Shape (tokens, dim), one document after the other."""
+    lengths: NDArray[np.int64]
+    """Tokens of each document; they sum to the number of rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenIndex:
+    """Documents by their places, 0 to len - 1."""
+
+    packed: Packed
+    precision: Precision
+    offsets: NDArray[np.int64]
+    """Shape (documents + 1,): where each document's vectors begin, and the last one's end."""
+
+    def __len__(self) -> int:
+        """The number of documents."""
+        return len(self.offsets) - 1
+
+    @property
+    def vectors(self) -> int:
+        """The number of vectors."""
+        return len(self.packed.codes)
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of the vectors alone: codes and scales."""
+        return self.packed.nbytes
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return self.packed.nbytes + self.offsets.nbytes
+
+    def count(self, places: Sequence[int]) -> int:
+        """Vectors of the documents at `places`."""
+        return int((self.offsets[1:][places] - self.offsets[:-1][places]).sum())
+
+    def fetch(self, places: Sequence[int]) -> Tokens:
+        """The float32 vectors of the documents at `places`, in that order.
+
+        Each document is unpacked on its own, straight into its rows of the result: what takes
+        several steps then finds its numbers in the cache.
+        """
+        codes, scales, dim = self.packed
+        starts = self.offsets[:-1][places]
+        lengths = self.offsets[1:][places] - starts
+        vectors = np.empty((int(lengths.sum()), dim), dtype=np.float32)
+        row = 0
+        for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+            here = slice(start, start + length)
+            part = Packed(codes[here], scales[here], dim)
+            unpack(part, self.precision, out=vectors[row : row + length])
+            row += length
+        return Tokens(vectors, lengths)
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays to files in `folder`, which is made."""
+        folder.mkdir(parents=True)
+        np.save(folder / CODES, self.packed.codes)
+        if self.packed.scales.size:
+            np.save(folder / SCALES, self.packed.scales)
+        np.save(folder / OFFSETS, self.offsets)
+        about = {"precision": self.precision, "dim": self.packed.dim}
+        (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+
+
+def places(docs: Iterable[Doc]) -> dict[str, int]:
+    """The distinct texts of documents, each with its place among them."""
+    texts = dict.fromkeys(doc.text for doc in docs)
+    return {text: place for place, text in enumerate(texts)}
+
+
+def build(matrices: Iterable[NDArray[np.float32]], precision: Precision) -> TokenIndex:
+    """An index of documents, each given by its matrix of shape (tokens, dim).
+
+    Raises ComponentError for a vector that is not finite.
+    """
+    packed = [pack(_finite(matrix), precision) for matrix in matrices]
+    if not packed:
+        packed = [pack(np.empty((0, 0), dtype=np.float32), precision)]
+        offsets = np.zeros(1, dtype=np.int64)
+    else:
+        offsets = np.cumsum([0, *(len(each.codes) for each in packed)], dtype=np.int64)
+    codes = np.concatenate([each.codes for each in packed])
+    scales = np.concatenate([each.scales for each in packed])
+    return TokenIndex(Packed(codes, scales, packed[0].dim), precision, offsets)
+
+
+def open_index(folder: Path) -> TokenIndex:
+    """A saved index, its vectors read from the files as they are fetched.
+
+    Raises StoreError where `folder` holds no such index.
+    """
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        scales = np.empty(0, dtype=np.float32)
+        if (folder / SCALES).exists():
+            scales = _mapped(folder / SCALES)
+        packed = Packed(_mapped(folder / CODES), scales, about["dim"])
+        return TokenIndex(packed, about["precision"], np.load(folder / OFFSETS))
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"No token index can be read from {folder}: {error}") from error
+
+
+def mapped(index: TokenIndex) -> TokenIndex:
+    """The same index in the files of a temporary folder that goes when the index does."""
+    folder = temporary.folder()
+    index.save(folder / "index")
+    found = open_index(folder / "index")
+    weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
+    return found
+
+
+def _mapped(file: Path) -> NDArray[Any]:
+    """A plain array over the memory map, whose slices are made faster than a numpy.memmap's."""
+    return np.asarray(np.load(file, mmap_mode="r"))
+
+
+def _finite(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not np.isfinite(matrix).all():
+        raise ComponentError("The encoder gave a token vector that is not finite.")
+    return matrix
