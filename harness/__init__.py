@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.config import load_experiment
     from harness.data import Dataset, Doc, Hit, Query
+    from harness.experiment.plan import Plan, make_plan
+    from harness.experiment.reading import load_experiment
+    from harness.experiment.schema import Experiment
     from harness.frames import ranked
-    from harness.plan import Plan, make_plan
-    from harness.settings import Experiment
     from harness.store import Results, load_results
 
 __version__ = "0.1.0"
@@ -21,14 +21,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "Dataset": "data",
     "Doc": "data",
-    "Experiment": "settings",
+    "Experiment": "experiment.schema",
     "Hit": "data",
-    "Plan": "plan",
+    "Plan": "experiment.plan",
     "Query": "data",
     "Results": "store",
-    "load_experiment": "config",
+    "load_experiment": "experiment.reading",
     "load_results": "store",
-    "make_plan": "plan",
+    "make_plan": "experiment.plan",
     "ranked": "frames",
 }
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from harness import exits
 from harness.arguments import ACCEPT, OPTIONS, command, filled, options
 from harness.components.models import hub
+from harness.experiment.result_folders import check_here
 from harness.momentary import for_a_moment
 from harness.page.text import counted
-from harness.places import check_here
 from harness.terminal import Formatter, complain, heard, say
 
 if TYPE_CHECKING:
-    from harness.settings import Experiment
+    from harness.experiment.schema import Experiment
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +95,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _experiment(arguments: argparse.Namespace) -> Experiment:
-    from harness.config import load_experiment
-    from harness.dataset_option import dataset_spec
-    from harness.settings import quickened
+    from harness.experiment.dataset_option import dataset_spec
+    from harness.experiment.reading import load_experiment
+    from harness.experiment.schema import quickened
 
     datasets = [dataset_spec(text) for text in arguments.dataset]
     experiment = load_experiment(arguments.file, datasets, arguments.weights)
@@ -110,7 +110,7 @@ def _run(arguments: argparse.Namespace) -> int:
     clock = Clock()
     from harness import closing, fetching
     from harness.execute import Execution
-    from harness.plan import make_plan
+    from harness.experiment.plan import make_plan
     from harness.progress import Bars
     from harness.report.stored import write_report
     from harness.store import Store
@@ -131,7 +131,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> int:
     from harness import listed
-    from harness.plan import make_plan
+    from harness.experiment.plan import make_plan
     from harness.store import Store
 
     plan = make_plan(_experiment(arguments))
@@ -142,21 +142,21 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 def _results_folder(arguments: argparse.Namespace, *names: str) -> Path:
     """Where a run lies that was given these options, and the datasets of these names."""
-    from harness.places import results_name
+    from harness.experiment.result_folders import results_name
 
     name = results_name(arguments.file, arguments.weights, names, quick=arguments.quick)
     return Path(arguments.results, name)
 
 
 def _results_of(arguments: argparse.Namespace) -> Path:
-    from harness.dataset_option import dataset_names, dataset_spec
+    from harness.experiment.dataset_option import dataset_names, dataset_spec
 
     return _results_folder(arguments, *dataset_names(list(map(dataset_spec, arguments.dataset))))
 
 
 def _report(arguments: argparse.Namespace) -> int:
     for_a_moment()
-    from harness.config import load_decision
+    from harness.experiment.reading import load_decision
     from harness.report.stored import write_report
 
     decision = load_decision(arguments.file)
@@ -206,7 +206,7 @@ def _export_model(arguments: argparse.Namespace) -> int:
 def _gate(arguments: argparse.Namespace) -> int:
     for_a_moment()
     from harness import gating
-    from harness.dataset_option import dataset_spec
+    from harness.experiment.dataset_option import dataset_spec
 
     datasets = [dataset_spec(text) for text in arguments.dataset]
     folders = arguments.results, arguments.baselines
@@ -233,7 +233,7 @@ def _claims(arguments: argparse.Namespace) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     from harness.components.servers.client import token_in
-    from harness.config import load_experiment
+    from harness.experiment.reading import load_experiment
     from harness.service import host
     from harness.service.limits import Limits
 
@@ -268,7 +268,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _fetch(arguments: argparse.Namespace) -> int:
     from harness import fetching
-    from harness.plan import make_plan
+    from harness.experiment.plan import make_plan
 
     for told in fetching.fetch(make_plan(_experiment(arguments))):
         say(told)

@@ -14,14 +14,14 @@ from harness.components.models import catalogue
 from harness.components.models import trained as training
 from harness.components.protocols import TokenEncoder
 from harness.errors import reason
+from harness.experiment.plan import Costing, Trial, has_random_weights
+from harness.experiment.provenance import provenance
+from harness.experiment.schema import Experiment, Storage
 from harness.files import temporary
 from harness.latency import study
 from harness.latency.arms import encoders_of, models_of
 from harness.latency.encoders import RandomVectors
 from harness.load import study as load_study
-from harness.plan import Costing, Trial, has_random_weights
-from harness.provenance import provenance
-from harness.settings import Experiment, Storage
 from harness.store import Store
 from harness.work import Work
 

@@ -17,10 +17,10 @@ from harness.components.subset import subset
 from harness.components.timing.clock import Clock
 from harness.data import Dataset
 from harness.errors import DataError, StoreError, reason
+from harness.experiment.plan import Costing, Plan, TrainStage, Trial
+from harness.experiment.schema import DatasetChoice
 from harness.files import bounds, disk, ids, locks, temporary
 from harness.learning.make import lessons, make
-from harness.plan import Costing, Plan, TrainStage, Trial
-from harness.settings import DatasetChoice
 from harness.store import Store
 from harness.work import Work
 

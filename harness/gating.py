@@ -11,15 +11,15 @@ from typing import Any
 from harness.analysis.accepted import accept
 from harness.analysis.gate import judge
 from harness.baseline import read_baseline, write_baseline
-from harness.config import load_experiment
 from harness.errors import ConfigError, InputError
+from harness.experiment.plan import Plan, make_plan
+from harness.experiment.reading import load_experiment
+from harness.experiment.result_folders import Weights
+from harness.experiment.schema import quickened
 from harness.files import disk
 from harness.gate_text import accepted_text, gate_text
-from harness.places import Weights
-from harness.plan import Plan, make_plan
 from harness.report.gate import gate_markdown
 from harness.report.junit import gate_junit
-from harness.settings import quickened
 from harness.store import Results, load_results
 
 

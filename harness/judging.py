@@ -7,8 +7,8 @@ from pathlib import Path
 
 from harness.analysis.claims import Judged, judge
 from harness.analysis.evidence import Stored
-from harness.claim_file import load_claims
-from harness.places import found_in
+from harness.experiment.claims_reading import load_claims
+from harness.experiment.result_folders import found_in
 from harness.store import load_results
 
 

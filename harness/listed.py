@@ -14,12 +14,12 @@ from harness.components import registry, requirements, support_matrix
 from harness.components.models import references
 from harness.components.models.catalogue import Kind, Model, catalogue
 from harness.errors import ModelError, PackageError
+from harness.experiment.provenance import machine_words, provenance
 from harness.files import digests
 from harness.page.text import counted
-from harness.provenance import machine_words, provenance
 
 if TYPE_CHECKING:
-    from harness.plan import Plan
+    from harness.experiment.plan import Plan
     from harness.store import Store
 
 

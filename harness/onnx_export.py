@@ -18,8 +18,8 @@ from harness.components.encoders.pylate import has_trained_projection
 from harness.components.models import inference, positions, references
 from harness.components.rerankers.cross_encoder import has_trained_head
 from harness.errors import ModelError, StoreError
+from harness.experiment.provenance import machine, machine_words
 from harness.onnx_agreement import LEAST, Agreement, compared
-from harness.provenance import machine, machine_words
 
 FLOAT32, INT8 = "onnx/model.onnx", "onnx/model_int8.onnx"
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import Hit, Qrels, Run
-from harness.metrics import Metric, parsed
+from harness.experiment.metric_names import Metric, parsed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -33,7 +33,7 @@ from harness.stored_trials import MEASURED, Measured, Record
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.plan import Costing, Plan, Trial
+    from harness.experiment.plan import Costing, Plan, Trial
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import code
 from harness.data import Hit, Qrels, Run
+from harness.experiment import code_versions
 from harness.files import digests, disk, trec
 from harness.readings import Lengths
 from harness.stored_files import faults, is_there, opened, opened_if_any
@@ -117,4 +117,6 @@ def lengths(folder: Path) -> Lengths | None:
 
 def _measuring() -> dict[str, Any]:
     """The code and the package that make metrics of a run."""
-    return code.versions("harness.quality", "harness.readings") | code.packages(["ranx"])
+    return code_versions.versions("harness.quality", "harness.readings") | code_versions.packages(
+        ["ranx"]
+    )

@@ -19,12 +19,12 @@ from harness.components.timing import traffic
 from harness.components.timing.clock import Clock
 from harness.data import Dataset, Run
 from harness.errors import TextError
+from harness.experiment.keys import component_key, data_facts, packages_of
+from harness.experiment.plan import Stage, Trial
+from harness.experiment.provenance import provenance
 from harness.files import digests, locks
 from harness.files.digests import DamagedError
 from harness.journal import Journal
-from harness.keys import component_key, data_facts, packages_of
-from harness.plan import Stage, Trial
-from harness.provenance import provenance
 from harness.readings import Lengths
 from harness.stages import StageResult
 from harness.stored_trials import SNIPPET, Measured, Record

@@ -1,4 +1,4 @@
-"""Every module that decides scores or times has a version in harness/versions.json, and a digest.
+"""Every module that decides scores or times has a version in harness/experiment/versions.json, and a digest.
 
 `python tests/component_digests.py --write` writes the digests as the modules stand now. Where scores
 change, raise the module's `version` there first: its results, and those of all that lean on it, are
@@ -13,9 +13,9 @@ from typing import Any
 
 from test_architecture import FILES, MODULES, imports, module
 
-from harness.code import VERSIONS, normal
 from harness.components.registry import KINDS, names
 from harness.data import digest
+from harness.experiment.code_versions import VERSIONS, normal
 
 ROOTS = (
     *(f"harness.components.{kind}.{name}" for kind in KINDS for name in names(kind)),
@@ -48,22 +48,22 @@ NEUTRAL = frozenset(
         ),
         *(
             "components.registry",
-            "provenance",
+            "experiment.provenance",
             "progress",
-            "settings",
-            "plan",
+            "experiment.schema",
+            "experiment.plan",
             "store",
             "stored_tables",
         ),
         *(
-            "code",
+            "experiment.code_versions",
             "components.hardware.limits",
-            "places",
+            "experiment.result_folders",
             "components.vectors.sparse_index",
             "components.models.references",
             "components.timing.traffic",
             "work",
-            "keys",
+            "experiment.keys",
             "stored_costs",
         ),
         *("files.digests", "files.locks", "stored_files", "stored_trials", "files.temporary"),

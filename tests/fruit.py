@@ -11,10 +11,10 @@ import yaml
 
 from harness.analysis.alarms import alarms
 from harness.analysis.compare import notes
-from harness.config import load_experiment
 from harness.errors import DataError
 from harness.execute import Execution
-from harness.plan import make_plan
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
 from harness.store import Results, Store, load_results
 
 DOCS = {

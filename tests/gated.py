@@ -10,10 +10,10 @@ import pandas as pd
 from fakes import write_experiment
 
 from harness import frames
-from harness.config import load_experiment
 from harness.data import Hit
-from harness.keys import data_facts
-from harness.plan import Plan, make_plan
+from harness.experiment.keys import data_facts
+from harness.experiment.plan import Plan, make_plan
+from harness.experiment.reading import load_experiment
 from harness.store import Results, Store, load_results
 from harness.stored_trials import Measured, Record
 

@@ -13,8 +13,8 @@ import yaml
 from fakes import write_experiment
 
 from harness.cli import main
-from harness.config import load_experiment
 from harness.errors import ConfigError
+from harness.experiment.reading import load_experiment
 from harness.store import load_results
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.config import load_experiment
 from harness.data import Doc
+from harness.experiment.reading import load_experiment
 
 ROOT = Path(__file__).parents[1]
 

@@ -20,11 +20,11 @@ from harness.analysis import alarms
 from harness.analysis.compare import analyse
 from harness.analysis.needs import gigabytes, stock
 from harness.analysis.options import Option
-from harness.config import load_experiment
 from harness.errors import ModelError, StoreError
 from harness.execute import Execution
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
 from harness.files import digests
-from harness.plan import make_plan
 from harness.stages import StageResult
 from harness.store import Results, Store, load_results
 

@@ -15,9 +15,9 @@ from fakes import write_experiment
 from harness import fetching
 from harness.cli import main
 from harness.components.models import references
-from harness.config import load_experiment
 from harness.errors import ModelError
-from harness.plan import make_plan
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
 
 RECORD = """
 import json, os, socket, sys

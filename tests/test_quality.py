@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from harness.data import Hit
+from harness.experiment.metric_names import canonical
 from harness.frames import ranked
-from harness.metrics import canonical
 from harness.quality import DIAGNOSTICS, measurements
 
 PAIRS = {

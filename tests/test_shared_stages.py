@@ -10,10 +10,10 @@ import fakes
 import pytest
 
 from harness.components.timing.clock import Clock
-from harness.config import load_experiment
 from harness.execute import Execution, load_dataset
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
 from harness.files import locks
-from harness.plan import make_plan
 from harness.store import Store
 from harness.work import Work
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from harness.analysis.claimed_quality import setting_found
-from harness.claim import Arm, Claim, Latency, Memory, Quality, Storage, Way
-from harness.claim_file import load_claims
 from harness.components.models import catalogue
 from harness.components.protocols import Preparable, TokenEncoder
-from harness.config import load_experiment
 from harness.costs import SLICES
+from harness.experiment.claims import Arm, Claim, Latency, Memory, Quality, Storage, Way
+from harness.experiment.claims_reading import load_claims
+from harness.experiment.reading import load_experiment
+from harness.experiment.schema import Experiment, System
 from harness.latency.arms import encoders_of
-from harness.settings import Experiment, System
 
 pytestmark = pytest.mark.usefixtures("empty_hub")
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from fakes import CALLS, write_experiment
 
-from harness.config import load_experiment
 from harness.errors import StoreError
 from harness.execute import Execution
-from harness.plan import Plan, make_plan
+from harness.experiment.plan import Plan, make_plan
+from harness.experiment.reading import load_experiment
 from harness.store import Results, Store, load_results
 from harness.stored_files import AGAIN
 

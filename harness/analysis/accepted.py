@@ -13,8 +13,8 @@ from harness.analysis.changed import placeless
 from harness.analysis.yardstick import is_of, latency_facts, latency_metric, latency_ratios
 from harness.baseline import VALUES, Baseline
 from harness.errors import InputError
-from harness.plan import Plan
-from harness.settings import Experiment, LatencyRule, QualityRule
+from harness.experiment.plan import Plan
+from harness.experiment.schema import Experiment, LatencyRule, QualityRule
 from harness.store import Results
 
 DECIMALS = 6

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from harness.analysis.changed import differences, placeless
-from harness.keys import data_facts
-from harness.plan import Plan, Trial
+from harness.experiment.keys import data_facts
+from harness.experiment.plan import Plan, Trial
 from harness.store import Results
 
 NAMED = 3

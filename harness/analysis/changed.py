@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.keys import is_place
+from harness.experiment.keys import is_place
 
 CHANGED = ("what", "accepted", "now", "where")
 """One row a setting, model, version or count that is not as it was accepted; `where` names the

@@ -12,7 +12,7 @@ from harness.analysis.answer import milliseconds, significant
 from harness.analysis.costs import stand_ins
 from harness.analysis.evidence import Found, Stored, UnjudgedError, bounded, not_measured
 from harness.analysis.percentiles import percentiles
-from harness.claim import Arm, Latency, Memory
+from harness.experiment.claims import Arm, Latency, Memory
 from harness.store import Results
 
 CALL = ["round", "query_id"]

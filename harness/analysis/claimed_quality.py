@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from harness.analysis import stats
 from harness.analysis.evidence import Found, Stored, UnjudgedError, bounded, exact, not_measured
 from harness.analysis.reranking import wide
-from harness.claim import Published, Quality
 from harness.components.models import catalogue
+from harness.experiment.claims import Published, Quality
 from harness.page.text import counted
 from harness.store import Results
 

@@ -13,8 +13,8 @@ from harness.analysis.compare import storage_per_document
 from harness.analysis.evidence import Found, Stored, bounded, not_measured
 from harness.analysis.kept import configurations, dense_bytes
 from harness.analysis.stats import CONFIDENCE
-from harness.claim import Storage, Way
 from harness.components.models import catalogue
+from harness.experiment.claims import Storage, Way
 from harness.store import Results
 
 

@@ -14,7 +14,7 @@ from harness.analysis.claimed_cost import held, timed
 from harness.analysis.claimed_quality import quality
 from harness.analysis.claimed_storage import kept
 from harness.analysis.evidence import Found, Stored, UnjudgedError, Verdict
-from harness.claim import (
+from harness.experiment.claims import (
     Arithmetic,
     Catalogued,
     Claim,

@@ -21,9 +21,9 @@ from harness.analysis.load import Loads, analyse_load
 from harness.analysis.reranking import wide
 from harness.components.models import trained
 from harness.components.subset import LABEL
-from harness.metrics import levels
+from harness.experiment.metric_names import levels
+from harness.experiment.rules import measures_quality
 from harness.page.text import counted
-from harness.rules import measures_quality
 from harness.store import Results
 
 LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries", "label")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness.analysis.latency import ARM, document_seconds
-from harness.settings import Prices, Workload
+from harness.experiment.schema import Prices, Workload
 
 GB = 1e9
 

@@ -12,7 +12,7 @@ import pandas as pd
 from harness.analysis import cost, kept, latency, ratios
 from harness.analysis.latency import ARM, STATISTICS
 from harness.analysis.terms import terms
-from harness.settings import Prices, Workload
+from harness.experiment.schema import Prices, Workload
 from harness.store import Results
 
 LATENCIES = (*latency.LATENCIES, "timed_as")

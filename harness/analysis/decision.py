@@ -26,7 +26,7 @@ from harness.analysis.requirements import limits, requirements_table
 from harness.analysis.rule import Answer, Case, choose, standings
 from harness.analysis.sensitivity import SENSITIVITY, sensitivity
 from harness.analysis.terms import objective, terms, with_decision
-from harness.settings import Decision, Workload
+from harness.experiment.schema import Decision, Workload
 from harness.store import Results
 
 DECISIONS = ("terms", "answer", "system", "headline", "reason")

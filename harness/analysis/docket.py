@@ -28,8 +28,8 @@ import pandas as pd
 from harness.analysis import yardstick
 from harness.analysis.asked import OTHER_COSTS, Obstacle, obstacles, other_costs
 from harness.baseline import Baseline
-from harness.plan import Plan
-from harness.settings import RUN_TO_RUN, LatencyRule, QualityRule
+from harness.experiment.plan import Plan
+from harness.experiment.schema import RUN_TO_RUN, LatencyRule, QualityRule
 from harness.store import Results
 
 Rule = QualityRule | LatencyRule

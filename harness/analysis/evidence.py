@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from harness.analysis.answer import significant
-from harness.claim import Arithmetic, Catalogued, Packaged, Published
 from harness.components.models import catalogue
-from harness.places import Weights
+from harness.experiment.claims import Arithmetic, Catalogued, Packaged, Published
+from harness.experiment.result_folders import Weights
 from harness.store import Results
 
 Verdict = Literal[

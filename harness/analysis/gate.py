@@ -16,9 +16,9 @@ from harness.analysis.changed import CHANGED, changed_facts
 from harness.analysis.docket import Case, docket
 from harness.analysis.verdicts import SAME, Compared, Verdict, fewest_queries, verdicts
 from harness.baseline import Baseline
+from harness.experiment.plan import Plan
+from harness.experiment.schema import LatencyRule
 from harness.page.text import counted, more_queries
-from harness.plan import Plan
-from harness.settings import LatencyRule
 from harness.store import Results
 
 JUDGEMENTS = (

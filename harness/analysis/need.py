@@ -67,7 +67,7 @@ class Kind(NamedTuple):
     """What is needed, and where it depends on one, the device that it is needed on."""
 
     requirement: str
-    """A field of `settings.Requirements`, or `p50_ms`."""
+    """A field of `schema.Requirements`, or `p50_ms`."""
     device: str = ""
 
 

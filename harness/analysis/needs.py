@@ -17,7 +17,7 @@ from harness.analysis.need import SAID, Kind, Need
 from harness.analysis.options import FLY, Option
 from harness.analysis.tail import Tail, tail
 from harness.components.models import catalogue
-from harness.settings import Prices, Workload
+from harness.experiment.schema import Prices, Workload
 from harness.store import Results
 
 HOLDERS = ("retriever", "reranker")

@@ -11,7 +11,7 @@ from harness.analysis.costs import whole_calls
 from harness.analysis.needs import Stock, timed
 from harness.analysis.options import Option
 from harness.analysis.ratios import Ratio
-from harness.settings import Workload
+from harness.experiment.schema import Workload
 
 UNKNOWN = Ratio(math.nan, math.nan, math.nan)
 

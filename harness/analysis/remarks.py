@@ -15,7 +15,7 @@ from harness.analysis.options import Option
 from harness.analysis.rule import Case, Choice
 from harness.analysis.terms import terms
 from harness.components.subset import LABEL
-from harness.settings import Decision, Workload
+from harness.experiment.schema import Decision, Workload
 from harness.store import Results
 
 WEIGHED = {

@@ -11,7 +11,7 @@ import pandas as pd
 from harness.analysis.need import Kind, Need, Needs, need_of
 from harness.analysis.options import Option
 from harness.analysis.tail import Seen
-from harness.settings import Requirements
+from harness.experiment.schema import Requirements
 
 Verdict = Literal["in", "out", "unknown"]
 

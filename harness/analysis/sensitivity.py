@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.analysis.need import Kind, need_of
 from harness.analysis.rule import Case, choose
-from harness.settings import Workload
+from harness.experiment.schema import Workload
 
 FACTORS = (0.1, 10.0)
 

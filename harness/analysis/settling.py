@@ -27,7 +27,7 @@ from harness.analysis.options import FLY, Option
 from harness.analysis.rule import Case, choose, standings
 from harness.analysis.tail import Tail
 from harness.analysis.terms import objective, terms
-from harness.settings import Workload
+from harness.experiment.schema import Workload
 from harness.store import Results, load_results
 
 FEWEST = 2

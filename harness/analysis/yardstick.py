@@ -15,7 +15,7 @@ import pandas as pd
 
 from harness.analysis import ratios
 from harness.baseline import VALUES
-from harness.settings import LatencyRule
+from harness.experiment.schema import LatencyRule
 from harness.store import Results
 
 MODES = ("rerank", "on the fly", "precomputed")

@@ -20,11 +20,11 @@ from harness.components.abilities import (
 )
 from harness.components.protocols import AnyEncoder, Preparable, Reranker, Served
 from harness.data import Doc, Hit, Query
+from harness.experiment.keys import timing_key
+from harness.experiment.plan import Stage, Trial, has_random_weights
 from harness.frames import ranked
-from harness.keys import timing_key
 from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
-from harness.plan import Stage, Trial, has_random_weights
 from harness.work import Work
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ import numpy as np
 
 from harness.data import Doc, Hit, Query
 from harness.errors import reason
+from harness.experiment.schema import Latency
 from harness.page.text import counted
-from harness.settings import Latency
 
 log = logging.getLogger(__name__)
 

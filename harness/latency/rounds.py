@@ -23,8 +23,8 @@ from harness.components.protocols import Progress
 from harness.components.timing import stopwatch, traffic
 from harness.data import Query
 from harness.errors import reason
+from harness.experiment.schema import Latency
 from harness.latency.course import Arm, Course, prepared
-from harness.settings import Latency
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from harness import machine
 from harness.analysis.settling import Inquiry, More
 from harness.components.protocols import Progress
 from harness.data import Query
+from harness.experiment.schema import Latency
 from harness.latency.course import Course
 from harness.latency.rounds import Timed, arm_rows, one_round, wake
 from harness.latency.tables import Tables, made
-from harness.settings import Latency
 
 Name = tuple[str, str, int]
 """System, mode and candidates."""

@@ -19,15 +19,15 @@ from harness.components.protocols import Served
 from harness.components.timing import traffic
 from harness.data import Doc, Query, Run
 from harness.errors import reason
-from harness.keys import timing_key
+from harness.experiment.keys import timing_key
+from harness.experiment.plan import Costing, Stage, Trial, has_random_weights, stand_in
+from harness.experiment.provenance import provenance
+from harness.experiment.schema import Experiment, Latency
 from harness.latency import arms, cold, memory, offline, rounds
 from harness.latency.arms import Scores, Setting
 from harness.latency.course import Arm
 from harness.latency.settle import Settling
 from harness.latency.tables import Rows, Tables, made
-from harness.plan import Costing, Stage, Trial, has_random_weights, stand_in
-from harness.provenance import provenance
-from harness.settings import Experiment, Latency
 from harness.store import Store
 from harness.work import Work
 

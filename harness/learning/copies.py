@@ -9,9 +9,9 @@ from pathlib import Path
 from harness.components import registry
 from harness.components.models import references
 from harness.errors import ConfigError, InputError
+from harness.experiment.plan import TrainStage, Trial, make_plan
+from harness.experiment.schema import Experiment
 from harness.files import disk
-from harness.plan import TrainStage, Trial, make_plan
-from harness.settings import Experiment
 
 
 def copy(experiment: Experiment, name: str, folder: Path) -> list[Path]:

@@ -17,6 +17,8 @@ from harness.components.models.trained import (
     told_file,
 )
 from harness.data import Dataset, Run
+from harness.experiment.plan import TrainStage
+from harness.experiment.provenance import provenance
 from harness.files import digests, disk
 from harness.journal import Journal
 from harness.learning.card import card
@@ -24,8 +26,6 @@ from harness.learning.cross_encoder import CrossEncoderStudent
 from harness.learning.examples import Examples, Teach, examples, learnable
 from harness.learning.late_interaction import LateInteractionStudent, body_of
 from harness.learning.loop import State, best_of, fit
-from harness.plan import TrainStage
-from harness.provenance import provenance
 from harness.work import Work
 
 WEIGHTS = "model.safetensors"

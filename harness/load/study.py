@@ -16,6 +16,9 @@ from harness.components.hardware.limits import usable_cores
 from harness.components.servers.client import is_here
 from harness.data import Hit
 from harness.errors import HarnessError
+from harness.experiment.plan import Costing, Trial
+from harness.experiment.provenance import provenance
+from harness.experiment.schema import Experiment, Load
 from harness.frames import ranked
 from harness.latency.arms import Scores
 from harness.latency.rounds import same_order
@@ -23,9 +26,6 @@ from harness.load import loops
 from harness.load.ceiling import asking, ceiling
 from harness.load.loops import Span, Step
 from harness.load.under import Under, not_measurable, under_load
-from harness.plan import Costing, Trial
-from harness.provenance import provenance
-from harness.settings import Experiment, Load
 from harness.store import Store
 from harness.work import Work
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from harness.components import registry
 from harness.components.servers.served import Server
+from harness.experiment.plan import Trial
+from harness.experiment.schema import Latency, Load
 from harness.latency.arms import Scores
 from harness.latency.study import choose
 from harness.load.loops import Task
-from harness.plan import Trial
-from harness.settings import Latency, Load
 from harness.store import Store
 from harness.work import Work
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.analysis.claims import Judged, counts, experiment_of, judge
 from harness.analysis.evidence import Stored
-from harness.claim_file import load_claims
+from harness.experiment.claims_reading import load_claims
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import Table
 from harness.store import Results

@@ -10,8 +10,8 @@ import pandas as pd
 
 from harness.analysis.answer import milliseconds, significant
 from harness.analysis.latency import STAGES
+from harness.experiment.schema import Prices
 from harness.page.tables import NONE, Table, bracketed, number, times
-from harness.settings import Prices
 
 MODES: Mapping[str, str] = {
     "retrieve": "first-stage retrieval",

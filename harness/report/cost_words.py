@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.decision_words import factor_words
+from harness.experiment.provenance import machine_words
+from harness.experiment.schema import Prices, Workload
 from harness.page.text import counted
-from harness.provenance import machine_words
-from harness.settings import Prices, Workload
 
 SAME = 0.99
 """Kendall's tau below which another device ranks otherwise than the first."""

@@ -12,10 +12,10 @@ from harness.analysis.kept import configurations, dense_bytes
 from harness.analysis.terms import objective
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
+from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
 from harness.page.tables import with_interval
 from harness.page.text import counted
-from harness.places import slug
 from harness.report import cost_figures, cost_tables, cost_words
 from harness.report.cost_tables import MODES
 from harness.store import Results

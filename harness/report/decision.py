@@ -16,9 +16,9 @@ from harness.analysis.frontier import RESAMPLES
 from harness.analysis.options import Option
 from harness.analysis.tail import Seen
 from harness.analysis.terms import objective, terms
+from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
 from harness.page.tables import Table, number, with_interval
-from harness.places import slug
 from harness.report.frontier_figure import frontier_figure
 from harness.store import Results
 

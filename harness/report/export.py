@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from harness.components import requirements
+from harness.experiment.result_folders import slug
 from harness.files import disk, spreadsheet, trec
 from harness.page.tables import Table, markdown
-from harness.places import slug
 from harness.report.quality import leaderboard_table
 from harness.store import Results
 

@@ -11,10 +11,10 @@ import pandas as pd
 from harness.analysis.answer import milliseconds, significant
 from harness.analysis.capacity import warnings
 from harness.analysis.load import Loads, required
+from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
 from harness.page.tables import NEVER, NONE, Table, bracketed
 from harness.page.text import counted
-from harness.places import slug
 from harness.report.load_figure import rates_figure
 from harness.store import Results
 

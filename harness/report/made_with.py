@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.analysis.kept import configurations
+from harness.experiment.provenance import machine_words
 from harness.page.blocks import Block, Captioned, Section
 from harness.page.tables import Table
-from harness.provenance import machine_words
 from harness.store import Results
 
 

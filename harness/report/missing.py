@@ -12,7 +12,7 @@ from harness.analysis.kept import configurations, models_of
 from harness.components.models import catalogue
 from harness.components.models import random_weights as dummy
 from harness.errors import ModelError
-from harness.provenance import machine_words
+from harness.experiment.provenance import machine_words
 from harness.store import Results
 
 QUALITY_ONLY = (

@@ -13,10 +13,10 @@ from harness.analysis.compare import Analysis
 from harness.analysis.dimensions import line
 from harness.analysis.kept import Configs, configurations
 from harness.analysis.terms import objective
+from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
 from harness.page.tables import NONE, Table, number, with_interval
 from harness.page.text import counted
-from harness.places import slug
 from harness.quality import DIAGNOSTICS
 from harness.report import figures
 from harness.store import Results

@@ -11,10 +11,10 @@ from harness.analysis.compare import Analysis
 from harness.analysis.decision import Recommendation
 from harness.analysis.options import Option
 from harness.analysis.terms import objective, terms
+from harness.experiment.schema import Decision
 from harness.page.tables import NONE, Table, number
 from harness.page.text import counted
 from harness.report.decision import VERDICTS, p_cell, p_of_gain, sensitivity_table
-from harness.settings import Decision
 from harness.store import Results
 
 KEY = 12

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from harness.analysis.compare import Analysis, analyse
 from harness.analysis.terms import with_decision
+from harness.experiment.schema import Decision
 from harness.report import render
-from harness.settings import Decision
 from harness.store import load_results
 
 

@@ -16,11 +16,11 @@ from harness.components.protocols import Preparable, Reranker
 from harness.components.timing.clock import Clock
 from harness.data import Doc, Query
 from harness.errors import ComponentError, ConfigError, HarnessError, ServerError
-from harness.keys import component_key, identities
-from harness.plan import has_random_weights, make_plan, models_of
-from harness.provenance import provenance
+from harness.experiment.keys import component_key, identities
+from harness.experiment.plan import has_random_weights, make_plan, models_of
+from harness.experiment.provenance import provenance
+from harness.experiment.schema import Experiment, System
 from harness.service.limits import Limits, Patience
-from harness.settings import Experiment, System
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

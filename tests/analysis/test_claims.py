@@ -16,7 +16,7 @@ from harness import frames
 from harness.analysis import stats
 from harness.analysis.claims import Judged, counts, judge
 from harness.analysis.evidence import Stored
-from harness.claim import (
+from harness.experiment.claims import (
     Arithmetic,
     Arm,
     Catalogued,

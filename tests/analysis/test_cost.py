@@ -14,7 +14,7 @@ from literal import literal
 from harness import frames
 from harness.analysis import compare, cost, latency
 from harness.analysis.costs import analyse_costs
-from harness.settings import Prices, Workload
+from harness.experiment.schema import Prices, Workload
 
 WHERE = {"dataset": "x", "device": "cpu"}
 WORKLOAD = Workload(documents=2_000_000, queries_per_day=36_000, candidates=50)

@@ -12,11 +12,11 @@ from fakes import write_experiment
 
 from harness.analysis.why import RANKED, why
 from harness.cli import main
-from harness.config import load_experiment
 from harness.errors import DataError
 from harness.execute import Execution
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
 from harness.files import digests
-from harness.plan import make_plan
 from harness.readings import Lengths
 from harness.side_by_side import why_text
 from harness.store import Results, Store, load_results

@@ -26,8 +26,8 @@ from services import CLIENTS, ROOT, Request, asked_by_many, serving
 
 from harness.components.datasets.pydoc import Pydoc
 from harness.components.protocols import Reranker
-from harness.config import load_experiment
 from harness.data import Doc
+from harness.experiment.reading import load_experiment
 from harness.service.host import chosen
 
 FILE, SYSTEM = ROOT / "experiments" / "service.yaml", "maxsim"

@@ -13,14 +13,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import HOSTILE_JSON, as_json, damaged, mutated, mutated_lines, share, survives
 
-from harness.claim_file import load_claims
 from harness.components.datasets.files import Files
 from harness.components.retrievers.saved_run import SavedRun
 from harness.data import Doc, Query
 from harness.errors import DataError
 from harness.execute import load_dataset
+from harness.experiment.claims_reading import load_claims
+from harness.experiment.schema import DatasetChoice
 from harness.files import bounds, trec
-from harness.settings import DatasetChoice
 
 from mutations import HOSTILE_YAML, as_yaml  # isort: skip
 

@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 from fakes import write_experiment
 
-from harness import load_results, plan
+from harness import load_results
 from harness.components.timing.clock import Clock
-from harness.config import load_experiment
 from harness.errors import StoreError
 from harness.execute import Execution
+from harness.experiment import plan
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
 from harness.listed import plan_text
-from harness.plan import make_plan
 from harness.report.missing import not_measured
 from harness.store import Results, Store
 

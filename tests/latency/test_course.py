@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from simulated import CLOCK
 
 from harness.data import Doc, Hit, Query
+from harness.experiment.schema import Latency
 from harness.latency.course import HOPELESS, Arm, Course, allotted, prepared
-from harness.settings import Latency
 
 pytestmark = pytest.mark.usefixtures("simulated_clock")
 

@@ -10,9 +10,9 @@ from fakes import CALLS, DOCS, QUERIES, write_experiment
 
 from harness import load_results
 from harness.components.timing.clock import Clock
-from harness.config import load_experiment
 from harness.execute import Execution
-from harness.plan import make_plan
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
 from harness.store import Results, Store
 
 JOINT = {"use": "fakes:HashingJointEncoder"}

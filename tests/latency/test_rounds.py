@@ -15,9 +15,9 @@ from simulated import CLOCK
 from harness.analysis import ratios
 from harness.components.timing import stopwatch, traffic
 from harness.data import Doc, Hit, Query
+from harness.experiment.schema import Latency
 from harness.latency.course import Arm, Call
 from harness.latency.rounds import Timed, measure, same_order
-from harness.settings import Latency
 
 pytestmark = pytest.mark.usefixtures("simulated_clock")
 

@@ -12,11 +12,11 @@ from harness import load_results
 from harness.analysis.compare import analyse
 from harness.analysis.decision import Recommendation
 from harness.components.timing.clock import Clock
-from harness.config import load_experiment
 from harness.execute import Execution
-from harness.plan import make_plan
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
+from harness.experiment.schema import quickened
 from harness.report.costs import cost_blocks
-from harness.settings import quickened
 from harness.store import Results, Store
 
 

@@ -20,16 +20,16 @@ from harness import load_results
 from harness.components.encoders.sentence_transformers import SentenceTransformers
 from harness.components.retrievers.dense import Dense
 from harness.components.timing.clock import Clock
-from harness.config import load_experiment
 from harness.data import Hit, Query
 from harness.execute import Execution
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
+from harness.experiment.result_folders import Weights
+from harness.experiment.schema import Latency
 from harness.files import digests
 from harness.latency.course import Arm
 from harness.latency.memory import in_groups, most_at_once
 from harness.latency.study import choose
-from harness.places import Weights
-from harness.plan import make_plan
-from harness.settings import Latency
 from harness.store import Results, Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}

@@ -16,11 +16,11 @@ from fakes import CALLS, write_experiment
 from harness.cli import main
 from harness.components.datasets.files import Files
 from harness.components.models import references
-from harness.config import load_experiment
 from harness.errors import ComponentError, DataError
 from harness.execute import Execution
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
 from harness.learning import loop, make
-from harness.plan import make_plan
 from harness.store import Store, load_results
 
 NEGATIVES = {"retriever": {"use": "bm25"}, "depth": 20, "per_query": 2}

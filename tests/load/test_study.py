@@ -17,10 +17,10 @@ from fakes import write_experiment
 
 from harness import load_results
 from harness.analysis.compare import analyse
-from harness.config import load_experiment
 from harness.execute import Execution
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
 from harness.load import ceiling
-from harness.plan import make_plan
 from harness.report.render import write_report
 from harness.store import Results, Store
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from harness import cli
-from harness.config import load_experiment
+from harness.experiment.reading import load_experiment
 from harness.service.host import chosen
 from harness.service.limits import Patience
 

@@ -32,8 +32,8 @@ from harness.cli import main
 from harness.components.protocols import Reranker
 from harness.components.rerankers.endpoint import Endpoint
 from harness.components.servers import served
-from harness.config import load_experiment
 from harness.data import Doc, Hit
+from harness.experiment.reading import load_experiment
 from harness.frames import ranked
 from harness.service.host import chosen
 

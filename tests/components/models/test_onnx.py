@@ -20,7 +20,7 @@ from harness.components.models import downloads, onnx, references
 from harness.components.models.onnx import OnnxModel
 from harness.components.rerankers.fastembed import Fastembed as Reranker
 from harness.errors import ModelError, PackageError
-from harness.keys import component_key
+from harness.experiment.keys import component_key
 from harness.onnx_agreement import LEAST, Agreement, compared
 from harness.onnx_export import FLOAT32, INT8, export
 

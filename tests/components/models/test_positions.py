@@ -19,9 +19,9 @@ from harness.components.encoders.sentence_transformers import SentenceTransforme
 from harness.components.models import inference, labels, positions, references
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.fastembed import Fastembed
-from harness.config import load_experiment
 from harness.data import Doc
 from harness.errors import ConfigError, ModelError
+from harness.experiment.reading import load_experiment
 
 BGE = "BAAI/bge-reranker-base"
 MS_MARCO = "cross-encoder/ms-marco-MiniLM-L6-v2"

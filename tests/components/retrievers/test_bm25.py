@@ -10,9 +10,9 @@ from fruit import DOCS as FRUIT
 
 from harness.components.abilities import Stores
 from harness.components.retrievers.bm25 import Bm25, Language
-from harness.config import load_experiment
 from harness.data import Doc, Query
 from harness.errors import ConfigError
+from harness.experiment.reading import load_experiment
 
 DOCS = [Doc("a", "apple apple pear"), Doc("b", "apple plum"), Doc("c", "kiwi")]
 

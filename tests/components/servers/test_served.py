@@ -25,12 +25,12 @@ from harness.components.encoders.token_endpoint import TokenEndpoint
 from harness.components.rerankers.endpoint import Endpoint
 from harness.components.retrievers.endpoint import Endpoint as Search
 from harness.components.servers import colbert, served
-from harness.config import load_experiment
 from harness.data import Doc, Query
 from harness.errors import ComponentError, ServerError
 from harness.execute import Execution
-from harness.keys import component_key, timing_key
-from harness.plan import Plan, make_plan
+from harness.experiment.keys import component_key, timing_key
+from harness.experiment.plan import Plan, make_plan
+from harness.experiment.reading import load_experiment
 from harness.store import Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}

@@ -26,10 +26,10 @@ from harness.components.retrievers.vespa import Vespa
 from harness.components.servers import vespa as wire
 from harness.components.vectors.compression import pack, unit, unpack
 from harness.components.vectors.maxsim import maxsim
-from harness.config import load_experiment
 from harness.data import Doc, Query
 from harness.errors import ComponentError, ServerError
-from harness.keys import component_key
+from harness.experiment.keys import component_key
+from harness.experiment.reading import load_experiment
 from harness.latency import study
 
 DIM = 16

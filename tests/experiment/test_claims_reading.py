@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from harness.analysis.claims import judge
 from harness.analysis.evidence import Stored
-from harness.claim import Arithmetic, Catalogued, Expected, Range
-from harness.claim_file import load_claims
 from harness.errors import ConfigError
+from harness.experiment.claims import Arithmetic, Catalogued, Expected, Range
+from harness.experiment.claims_reading import load_claims
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 CLAIM = {"id": "X1", "says": "s", "source": "t", "arithmetic": "1 + 1", "expected": {"equals": 2}}
 TIMED = {"experiment": "exp", "system": "a", "mode": "rerank", "k": 5, "statistic": "p50"}
 VALUED = {"experiment": "exp", "system": "a", "metric": "ndcg@10", "dataset": "D"}

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from harness.components.registry import Fault, did_you_mean
+from harness.experiment.part import Part
+from harness.experiment.schema import Latency, LatencyRule, QualityRule
 from harness.files.wrong_values import shown
-from harness.part import Part
-from harness.settings import Latency, LatencyRule, QualityRule
 
 Rules = tuple[QualityRule | LatencyRule, ...]
 

@@ -13,18 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness import code
 from harness.components import registry
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED, Wanted
 from harness.components.models.trained import Trained, Training
 from harness.components.protocols import HasTraining, Served
 from harness.errors import ConfigError, DataError
+from harness.experiment import code_versions
+from harness.experiment.keys import component_key, dataset_key, identities, stage_key, timing_key
+from harness.experiment.keys import key as key_of
+from harness.experiment.provenance import measured_on
+from harness.experiment.schema import DatasetChoice, Experiment, System
 from harness.files import bounds, disk
-from harness.keys import component_key, dataset_key, identities, stage_key, timing_key
-from harness.keys import key as key_of
-from harness.provenance import measured_on
-from harness.settings import DatasetChoice, Experiment, System
 
 NOT_FETCHED = (DUMMY, TRAINED)
 """How the references of models begin that are made here."""
@@ -137,8 +137,8 @@ class Plan:
             ]
             for kind, settings in asked.items():
                 asked_for = settings.model_dump(mode="json")
-                made_by = code.versions(f"harness.{MEASURING[kind]}")
-                made_by |= code.packages(["fast_plaid"] if kind == "storage" else [])
+                made_by = code_versions.versions(f"harness.{MEASURING[kind]}")
+                made_by |= code_versions.packages(["fast_plaid"] if kind == "storage" else [])
                 key = key_of(kind, asked_for, named, self.experiment.seed, made_by)
                 here = measured_on(tuple(getattr(settings, "devices", ())))
                 yield Costing(kind, key, choice, trials, here)  # type: ignore[arg-type]
@@ -284,7 +284,7 @@ def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
     data = key_of(dataset_key(choice), component_key(queries))
     retriever, depth = training.negatives.retriever, training.negatives.depth
     candidates = Stage("retrieve", stage_key(data, retriever, depth), retriever, depth)
-    made_by = code.versions(*(f"harness.learning.{name}" for name in TRAINING))
+    made_by = code_versions.versions(*(f"harness.learning.{name}" for name in TRAINING))
     key = key_of(made_by, candidates.key, component_key(training))
     return TrainStage(key, choice, queries, training, candidates)
 

@@ -21,12 +21,12 @@ from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
 from harness.components.protocols import PLACE, SPEED
 from harness.components.rerankers.cross_encoder import CrossEncoder
-from harness.config import load_experiment
 from harness.data import Doc
 from harness.execute import Execution
-from harness.keys import component_key, timing_key
+from harness.experiment.keys import component_key, timing_key
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
 from harness.onnx_export import FLOAT32, INT8
-from harness.plan import make_plan
 from harness.store import Results, Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}
@@ -93,7 +93,7 @@ def test_batches_that_share_a_scale_change_scores(exported: Callable[[str], str]
 
 def run(folder: Path, batch: int) -> Results:
     system = {"name": "a", "retriever": OVERLAP}
-    system |= {"reranker": {"use": "test_keys:Batched", "batch": batch}}
+    system |= {"reranker": {"use": "experiment.test_keys:Batched", "batch": batch}}
     latency = {"candidates": [2], "budget_s": 0.1, "starts": 0}
     file = write_experiment(folder, systems=[system], latency=latency)
     store = Store(folder / "results", "experiment")
@@ -118,7 +118,7 @@ def _asked(*_: Any) -> None:
 
 
 def test_systems_that_differ_in_speed_are_timed_apart(tmp_path: Path) -> None:
-    late = {"use": "late_interaction", "encoder": {"use": "test_keys:SlowEncoder"}}
+    late = {"use": "late_interaction", "encoder": {"use": "experiment.test_keys:SlowEncoder"}}
     vary = {"reranker.encoder.batch": [1, 2], "reranker.precision": ["float32", "float16"]}
     systems = [{"name": "late", "retriever": OVERLAP, "reranker": late, "vary": vary}]
     latency = {"candidates": [2], "budget_s": 0.1, "starts": 0}

@@ -9,9 +9,11 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from harness import arithmetic
-from harness.arithmetic import FUNCTIONS, Number
-from harness.claim import (
+from harness.components import registry
+from harness.components.models import catalogue
+from harness.errors import ConfigError
+from harness.experiment import expressions
+from harness.experiment.claims import (
     Arithmetic,
     Arm,
     Catalogued,
@@ -27,13 +29,11 @@ from harness.claim import (
     Storage,
     Way,
 )
-from harness.components import registry
-from harness.components.models import catalogue
-from harness.errors import ConfigError
+from harness.experiment.expressions import FUNCTIONS, Number
+from harness.experiment.part import Part
 from harness.files import bounds
 from harness.files.wrong_values import shown
 from harness.files.yaml_lines import Located, read_yaml
-from harness.part import Part
 
 KEYS = ("experiments", "datasets", "numbers", "claims")
 """What may stand at the top of a claim file."""
@@ -236,11 +236,11 @@ class _Reader:
         if expression is None:
             return None
         try:
-            value = arithmetic.evaluate(expression, self._numbers())
+            value = expressions.evaluate(expression, self._numbers())
         except ValueError as error:
             self._fault(path, str(error))
             return None
-        figures = [self._figures[name] for name in arithmetic.names(expression)]
+        figures = [self._figures[name] for name in expressions.names(expression)]
         sources = [
             f"catalogue: {figure.model}" if isinstance(figure, Catalogued) else figure.source
             for figure in figures

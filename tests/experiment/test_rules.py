@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fakes import write_experiment
 
-from harness.config import load_experiment
 from harness.errors import ConfigError
-from harness.settings import LatencyRule, QualityRule
+from harness.experiment.reading import load_experiment
+from harness.experiment.schema import LatencyRule, QualityRule
 
 QUALITY = {"metric": "ndcg@3", "margin": 0.01}
 LATENCY = {"latency": 1.1, "to": "overlap", "k": 10}

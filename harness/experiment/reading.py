@@ -7,20 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.claim_file import load_claims
 from harness.components import registry
 from harness.components.protocols import DatasetSource, Reranker, Retriever
 from harness.errors import ConfigError
-from harness.files import bounds
-from harness.files.wrong_values import shown
-from harness.files.yaml_lines import Located, read_yaml
-from harness.metrics import parsed
-from harness.part import Part, Seed
-from harness.places import BESIDE, Weights, folders
-from harness.random_weights import with_random_weights
-from harness.rebased import rebased
-from harness.rules import Known, measures_quality, read_parity, read_rules
-from harness.settings import (
+from harness.experiment.claims_reading import load_claims
+from harness.experiment.dummy_weights import with_random_weights
+from harness.experiment.metric_names import parsed
+from harness.experiment.part import Part, Seed
+from harness.experiment.paths import rebased
+from harness.experiment.result_folders import BESIDE, Weights, folders
+from harness.experiment.rules import Known, measures_quality, read_parity, read_rules
+from harness.experiment.schema import (
     DatasetChoice,
     Decision,
     Depth,
@@ -31,7 +28,10 @@ from harness.settings import (
     Subset,
     System,
 )
-from harness.varied import varied
+from harness.experiment.vary import varied
+from harness.files import bounds
+from harness.files.wrong_values import shown
+from harness.files.yaml_lines import Located, read_yaml
 
 BLOCKS: Mapping[str, type[Part]] = {
     "latency": Latency,

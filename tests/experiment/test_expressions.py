@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.arithmetic import LONGEST, evaluate, names
+from harness.experiment.expressions import LONGEST, evaluate, names
 
 NUMBERS = {"a": 2.0, "many": (1.0, 2.0, 6.0)}
 

@@ -10,11 +10,11 @@ from fakes import write_experiment
 
 from harness.components import registry
 from harness.components.retrievers.bm25 import Bm25
-from harness.config import load_decision, load_experiment
-from harness.dataset_option import dataset_spec
 from harness.errors import ConfigError
-from harness.metrics import KNOWN
-from harness.settings import Decision, Experiment, Requirements, quickened
+from harness.experiment.dataset_option import dataset_spec
+from harness.experiment.metric_names import KNOWN
+from harness.experiment.reading import load_decision, load_experiment
+from harness.experiment.schema import Decision, Experiment, Requirements, quickened
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 

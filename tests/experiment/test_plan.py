@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.components.models import references
-from harness.config import load_experiment
 from harness.errors import DataError
-from harness.places import BESIDE, folders, slug
-from harness.plan import Plan, make_plan
+from harness.experiment.plan import Plan, make_plan
+from harness.experiment.reading import load_experiment
+from harness.experiment.result_folders import BESIDE, folders, slug
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OVERLAP = {"use": "fakes:WordOverlap"}
 ORACLE = {"use": "fakes:Oracle"}
 
@@ -246,8 +246,8 @@ def test_folders_are_never_shared(names: list[str], data: st.DataObject) -> None
 
 HEAVY = """
 import sys
-from harness.config import load_experiment
-from harness.plan import make_plan
+from harness.experiment.reading import load_experiment
+from harness.experiment.plan import make_plan
 make_plan(load_experiment(sys.argv[1]))
 heavy = {"torch", "ranx", "numba", "matplotlib", "pandas", "transformers", "sentence_transformers",
          "pylate", "bm25s", "ir_datasets", "huggingface_hub"}

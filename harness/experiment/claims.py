@@ -1,4 +1,4 @@
-"""What a claim file can say, as frozen values; `harness.claim_file` reads them."""
+"""What a claim file can say, as frozen values; `harness.experiment.claims_reading` reads them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from harness.metrics import Named
-from harness.part import Part
+from harness.experiment.metric_names import Named
+from harness.experiment.part import Part
 
 OPERATORS = ("near", "between", "above", "below", "at_least", "at_most", "equals")
 

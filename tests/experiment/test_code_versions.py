@@ -16,14 +16,14 @@ import literal
 import pytest
 from fakes import write_experiment
 
-from harness import code
 from harness.analysis.alarms import alarms
 from harness.analysis.compare import analyse
 from harness.closing import as_text
 from harness.components.rerankers.late_interaction import LateInteraction
-from harness.config import load_experiment
 from harness.execute import Execution
-from harness.plan import Plan, make_plan
+from harness.experiment import code_versions
+from harness.experiment.plan import Plan, make_plan
+from harness.experiment.reading import load_experiment
 from harness.store import Store, load_results
 
 OUTSIDE = '''"""Mine."""
@@ -131,7 +131,7 @@ def test_an_edited_component_is_run_again(mine: Path) -> None:
 
 def test_every_module_has_the_version_of_its_code() -> None:
     """Where this fails, a module has changed: see `component_digests`."""
-    stored = json.loads(code.VERSIONS.read_text(encoding="utf-8"))
+    stored = json.loads(code_versions.VERSIONS.read_text(encoding="utf-8"))
     told = component_digests.table()
     changed = sorted(name for name in told if stored.get(name) != told[name])
     assert (changed, sorted(stored.keys() - told.keys())) == ([], []), component_digests.__doc__
@@ -140,21 +140,21 @@ def test_every_module_has_the_version_of_its_code() -> None:
 def test_a_version_that_was_raised_reaches_all_that_lean_on_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = code.of_class(LateInteraction)
-    table = {name: dict(entry) for name, entry in code._table().items()}
+    before = code_versions.of_class(LateInteraction)
+    table = {name: dict(entry) for name, entry in code_versions._table().items()}
     table["harness.components.vectors.maxsim"]["version"] = 2
-    monkeypatch.setattr(code, "_table", lambda: table)
-    after = code.of_class(LateInteraction)
+    monkeypatch.setattr(code_versions, "_table", lambda: table)
+    after = code_versions.of_class(LateInteraction)
     assert {name for name in after if after[name] != before[name]} == {
         "harness.components.vectors.maxsim"
     }
-    assert "harness.components.vectors.maxsim" not in code.versions(
+    assert "harness.components.vectors.maxsim" not in code_versions.versions(
         "harness.components.rerankers.cross_encoder"
     )
 
 
 def test_a_module_of_ours_without_a_version_is_told_by_its_source() -> None:
-    (digest,) = code.versions("harness.errors").values()
+    (digest,) = code_versions.versions("harness.errors").values()
     assert len(digest) == 64
 
 
@@ -163,7 +163,7 @@ def test_a_module_of_ours_without_a_version_is_told_by_its_source() -> None:
     [("5.3.0", "5.3"), ("2.11.0+cpu", "2.11"), ("0.22.2", "0.22"), ("3", "3")],
 )
 def test_a_release_leaves_fixes_out(version: str, release: str) -> None:
-    assert code.release(version) == release
+    assert code_versions.release(version) == release
 
 
 def bm25(folder: Path) -> Plan:
@@ -188,7 +188,7 @@ def test_a_release_of_what_decides_scores_is_in_the_key(
 
 
 def test_sentence_transformers_brings_what_it_runs_on() -> None:
-    found = code.packages(["torch", "sentence_transformers>=6", "httpx"])
+    found = code_versions.packages(["torch", "sentence_transformers>=6", "httpx"])
     assert sorted(found) == ["sentence-transformers", "tokenizers", "torch", "transformers"]
 
 
@@ -199,9 +199,9 @@ def test_metrics_of_other_code_are_measured_again(
     plan, store = make_plan(load_experiment(file)), Store(tmp_path / "results", "experiment")
     Execution(plan, store, tmp_path / "cache", lambda *_: None).execute()
     assert store.pending(plan) == []
-    table = {name: dict(entry) for name, entry in code._table().items()}
+    table = {name: dict(entry) for name, entry in code_versions._table().items()}
     table["harness.quality"]["version"] += 1
-    monkeypatch.setattr(code, "_table", lambda: table)
+    monkeypatch.setattr(code_versions, "_table", lambda: table)
     assert [trial.system.name for trial in store.pending(plan)] == ["overlap", "oracle"]
     Execution(plan, store, tmp_path / "cache", lambda *_: None).execute()
     assert store.pending(plan) == []

@@ -1,4 +1,4 @@
-"""What an experiment file can say, as frozen values; `harness.config` reads them."""
+"""What an experiment file can say, as frozen values; `harness.experiment.reading` reads them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.components import registry
 from harness.components.vectors.compression import Precision
+from harness.experiment.metric_names import Named
+from harness.experiment.part import Count, Paid, Part, Ranks, Seconds, Seed
+from harness.experiment.result_folders import Weights, results_name
 from harness.files import bounds
-from harness.metrics import Named
-from harness.part import Count, Paid, Part, Ranks, Seconds, Seed
-from harness.places import Weights, results_name
 
 QUICK_BUDGET_S, QUICK_QUERIES = 5.0, 50
 """Seconds for each arm of a quick run, which also starts no process of its own for memory, and the
@@ -54,7 +54,7 @@ class DatasetChoice(Part):
     source: Any
     subset: Subset | None = None
     folder: str = ""
-    """Of its results, below the experiment's: `places.folders` of all names."""
+    """Of its results, below the experiment's: `result_folders.folders` of all names."""
 
 
 class System(Part):

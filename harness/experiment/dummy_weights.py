@@ -10,7 +10,7 @@ from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import LOCAL
 from harness.components.models.trained import Training
 from harness.components.protocols import Served
-from harness.settings import System
+from harness.experiment.schema import System
 
 
 def with_random_weights(system: System) -> System:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import code
 from harness.components import registry
 from harness.components.protocols import PLACE, SPEED, Identified
 from harness.data import digest
-from harness.settings import DatasetChoice
+from harness.experiment import code_versions
+from harness.experiment.schema import DatasetChoice
 
 ANYWHERE = "/"
 """What stands for the place of a model or file whose content is known."""
@@ -30,12 +30,14 @@ def data_facts(choice: DatasetChoice) -> dict[str, Any]:
 def dataset_key(choice: DatasetChoice) -> str:
     """A hash of what decides which documents, queries and judgements there are."""
     subset = choice.subset.model_dump() if choice.subset else None
-    return key(component_key(choice.source), subset, code.versions("harness.components.subset"))
+    return key(
+        component_key(choice.source), subset, code_versions.versions("harness.components.subset")
+    )
 
 
 def stage_key(before: str, component: Any, depth: int) -> str:
     """Of a stage over the dataset or the stage with the key `before`."""
-    return key(before, component_key(component), depth, code.versions("harness.stages"))
+    return key(before, component_key(component), depth, code_versions.versions("harness.stages"))
 
 
 def component_key(component: Any) -> str:
@@ -43,8 +45,10 @@ def component_key(component: Any) -> str:
 
     Components with one key score alike, though one may be faster.
     """
-    made_by = [code.of_class(type(part)) for part in registry.parts(component)]
-    releases = {name: code.release(found) for name, found in packages_of(component).items()}
+    made_by = [code_versions.of_class(type(part)) for part in registry.parts(component)]
+    releases = {
+        name: code_versions.release(found) for name, found in packages_of(component).items()
+    }
     return key(_config(component, SPEED, PLACE), identities(component), made_by, releases)
 
 
@@ -62,7 +66,7 @@ def timing_key(component: Any) -> str:
 def packages_of(component: Any) -> dict[str, str]:
     """The versions of the packages that decide the component's scores."""
     needs = (getattr(type(part), "needs", ()) for part in registry.parts(component))
-    return code.packages(need for of_part in needs for need in of_part)
+    return code_versions.packages(need for of_part in needs for need in of_part)
 
 
 def _config(component: Any, *without: Mapping[str, str]) -> dict[str, Any]:

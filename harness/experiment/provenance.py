@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.code import version
 from harness.components.hardware import limits
+from harness.experiment.code_versions import version
 from harness.machine import accelerator, instructions
 
 PACKAGES = (

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from fruit import METRICS, run, write
 
-from harness.config import load_decision, load_experiment
 from harness.errors import ConfigError
-from harness.metrics import KNOWN, canonical, levels, parsed
+from harness.experiment.metric_names import KNOWN, canonical, levels, parsed
+from harness.experiment.reading import load_decision, load_experiment
 
 
 @pytest.mark.parametrize(
