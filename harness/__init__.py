@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from harness.experiment.plan import Plan, make_plan
     from harness.experiment.reading import load_experiment
     from harness.experiment.schema import Experiment
-    from harness.frames import ranked
-    from harness.store import Results, load_results
+    from harness.results.columns import ranked
+    from harness.results.store import Results, load_results
 
 __version__ = "0.1.0"
 
@@ -25,11 +25,11 @@ _HOMES = {
     "Hit": "data",
     "Plan": "experiment.plan",
     "Query": "data",
-    "Results": "store",
+    "Results": "results.store",
     "load_experiment": "experiment.reading",
-    "load_results": "store",
+    "load_results": "results.store",
     "make_plan": "experiment.plan",
-    "ranked": "frames",
+    "ranked": "results.columns",
 }
 
 __all__ = [

@@ -113,7 +113,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from harness.experiment.plan import make_plan
     from harness.progress import Bars
     from harness.report.stored import write_report
-    from harness.store import Store
+    from harness.results.store import Store
 
     experiment = _experiment(arguments)
     plan = make_plan(experiment)
@@ -132,7 +132,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _plan(arguments: argparse.Namespace) -> int:
     from harness import listed
     from harness.experiment.plan import make_plan
-    from harness.store import Store
+    from harness.results.store import Store
 
     plan = make_plan(_experiment(arguments))
     store = Store(arguments.results, plan.experiment.name)
@@ -168,8 +168,8 @@ def _report(arguments: argparse.Namespace) -> int:
 def _why(arguments: argparse.Namespace) -> int:
     for_a_moment()
     from harness.analysis.why import why
+    from harness.results.store import load_results
     from harness.side_by_side import why_text
-    from harness.store import load_results
 
     given = _results_folder(arguments, *filter(None, [arguments.of]))
     results = load_results(given if given.exists() else _results_folder(arguments))
@@ -182,7 +182,7 @@ def _export(arguments: argparse.Namespace) -> int:
     for_a_moment()
     from harness.analysis.compare import leaderboard
     from harness.report.export import export
-    from harness.store import load_results
+    from harness.results.store import load_results
 
     if arguments.system:
         return _export_model(arguments)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import frames, storage
+from harness import storage
 from harness.components.models import catalogue
 from harness.components.models import trained as training
 from harness.components.protocols import TokenEncoder
@@ -22,7 +22,8 @@ from harness.latency import study
 from harness.latency.arms import encoders_of, models_of
 from harness.latency.encoders import RandomVectors
 from harness.load import study as load_study
-from harness.store import Store
+from harness.results import columns as results_columns
+from harness.results.store import Store
 from harness.work import Work
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def _storage(
         except Exception as error:  # one encoder that breaks must not stop the others
             log.debug("%s failed while its vectors were kept", system, exc_info=True)
             left_out[system] = reason(error)
-    columns = list(frames.GRID)
+    columns = list(results_columns.GRID)
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     facts = {
         "settings": settings.model_dump(mode="json"),

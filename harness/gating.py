@@ -20,7 +20,7 @@ from harness.files import disk
 from harness.gate_text import accepted_text, gate_text
 from harness.report.gate import gate_markdown
 from harness.report.junit import gate_junit
-from harness.store import Results, load_results
+from harness.results.store import Results, load_results
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from harness.analysis.claims import Judged, judge
 from harness.analysis.evidence import Stored
 from harness.experiment.claims_reading import load_claims
 from harness.experiment.result_folders import found_in
-from harness.store import load_results
+from harness.results.store import load_results
 
 
 def verdicts(file: Path, results: Path, datasets: Sequence[str], given: str) -> list[Judged]:

@@ -20,7 +20,7 @@ from harness.page.text import counted
 
 if TYPE_CHECKING:
     from harness.experiment.plan import Plan
-    from harness.store import Store
+    from harness.results.store import Store
 
 
 def plan_text(plan: Plan, store: Store, cache: Path) -> str:

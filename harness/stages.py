@@ -21,10 +21,10 @@ from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError, TextError
 from harness.files import digests, disk, trec
 from harness.files.digests import DamagedError
-from harness.frames import ranked, score_fault
 from harness.journal import Journal
 from harness.page.text import counted
-from harness.stored_tables import read_json
+from harness.results.columns import ranked, score_fault
+from harness.results.tables import read_json
 
 NAMED = 3
 """Documents and queries that a message names; of more it gives the number."""

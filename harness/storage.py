@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import frames
 from harness.components.abilities import Footprint, Stores
 from harness.components.databases import fast_plaid
 from harness.components.protocols import Progress
@@ -30,6 +29,7 @@ from harness.components.vectors import token_index
 from harness.components.vectors.compression import Precision, pooled, sliced
 from harness.components.vectors.token_index import TokenIndex
 from harness.files import temporary
+from harness.results import columns as results_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ def storage_grid(
     ):
         rows.append({**row, "trained": row["dim"] in trained})
         progress("storage", len(rows), total)
-    columns = [name for name in frames.GRID if name not in ("dataset", "system", "model")]
+    columns = [name for name in results_columns.GRID if name not in ("dataset", "system", "model")]
     return pd.DataFrame(rows, columns=columns).astype({"nbits": "Int64"})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.components.abilities import LimitsLength
 from harness.data import Query, Run
-from harness.readings import Lengths
+from harness.results.derived_rankings import Lengths
 
 Count = Callable[[LimitsLength, Sequence[str]], Sequence[int]]
 """Tokens of each text by the tokenizer of a reader."""

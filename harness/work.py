@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness import frames, quality, readings, stages, unread, vectors
+from harness import stages, unread, vectors
 from harness.components import registry
 from harness.components.abilities import HasNotes, LimitsLength
 from harness.components.models import trained
@@ -25,9 +25,10 @@ from harness.experiment.provenance import provenance
 from harness.files import digests, locks
 from harness.files.digests import DamagedError
 from harness.journal import Journal
-from harness.readings import Lengths
+from harness.results import columns, derived_rankings, metrics
+from harness.results.derived_rankings import Lengths
+from harness.results.trials import SNIPPET, Measured, Record
 from harness.stages import StageResult
-from harness.stored_trials import SNIPPET, Measured, Record
 
 HOLDERS = {"retrieve": "retriever", "rerank": "reranker"}
 """By stage who stores what it made of the documents."""
@@ -106,8 +107,8 @@ class Work:
             run=run,
             candidates=candidates,
             measured=self.measured(trial, run, candidates, lengths and Lengths(**lengths)),
-            timings=pd.DataFrame(timings, columns=list(frames.TIMINGS)),
-            storage=pd.DataFrame(storage, columns=list(frames.STORAGE)),
+            timings=pd.DataFrame(timings, columns=list(columns.TIMINGS)),
+            storage=pd.DataFrame(storage, columns=list(columns.STORAGE)),
             texts=self._texts(run),
             facts=self._facts(trial, results),
         )
@@ -119,11 +120,13 @@ class Work:
         qrels, depth = self.dataset.qrels, trial.system.depth.rerank
         names = {"dataset": trial.dataset.name, "system": trial.system.name}
         with self.clock.kind("measure"):
-            values = quality.measurements(run, qrels, self._metrics)
-            others = readings.readings(run, candidates, qrels, self._metrics, depth, lengths)
+            values = metrics.measurements(run, qrels, self._metrics)
+            others = derived_rankings.readings(
+                run, candidates, qrels, self._metrics, depth, lengths
+            )
         return Measured(
-            measurements=values.assign(**names)[list(frames.MEASUREMENTS)],
-            readings=others.assign(**names)[list(frames.READINGS)],
+            measurements=values.assign(**names)[list(columns.MEASUREMENTS)],
+            readings=others.assign(**names)[list(columns.READINGS)],
             qrels=qrels,
             lengths=lengths,
         )

@@ -25,7 +25,7 @@ ROOTS = (
         "harness.components.models.trained",
         "harness.vectors",
     ),
-    *("harness.quality", "harness.readings"),
+    *("harness.results.metrics", "harness.results.derived_rankings"),
     *("harness.learning.examples", "harness.learning.loop"),
     *("harness.learning.cross_encoder", "harness.learning.late_interaction"),
     *("harness.latency.study", "harness.load.study", "harness.storage"),
@@ -52,8 +52,8 @@ NEUTRAL = frozenset(
             "progress",
             "experiment.schema",
             "experiment.plan",
-            "store",
-            "stored_tables",
+            "results.store",
+            "results.tables",
         ),
         *(
             "experiment.code_versions",
@@ -64,9 +64,15 @@ NEUTRAL = frozenset(
             "components.timing.traffic",
             "work",
             "experiment.keys",
-            "stored_costs",
+            "results.costs",
         ),
-        *("files.digests", "files.locks", "stored_files", "stored_trials", "files.temporary"),
+        *(
+            "files.digests",
+            "files.locks",
+            "results.whole_folders",
+            "results.trials",
+            "files.temporary",
+        ),
     )
 ) | {"harness"}
 """Modules that find, check, tell and store, and compute neither scores nor times."""

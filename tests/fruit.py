@@ -15,7 +15,7 @@ from harness.errors import DataError
 from harness.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
-from harness.store import Results, Store, load_results
+from harness.results.store import Results, Store, load_results
 
 DOCS = {
     "d1": "apple pie with cinnamon and butter",

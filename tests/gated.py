@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 from fakes import write_experiment
 
-from harness import frames
 from harness.data import Hit
 from harness.experiment.keys import data_facts
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment
-from harness.store import Results, Store, load_results
-from harness.stored_trials import Measured, Record
+from harness.results import columns
+from harness.results.store import Results, Store, load_results
+from harness.results.trials import Measured, Record
 
 METRIC = "ndcg@3"
 RULE = {"metric": METRIC, "margin": 0.01}
@@ -69,12 +69,12 @@ def store(
                 run={f"q{i}": [Hit("d1", 1.0)] for i in range(len(rows))},
                 candidates=None,
                 measured=Measured(
-                    measurements=pd.DataFrame(rows, columns=list(frames.MEASUREMENTS)),
-                    readings=pd.DataFrame(columns=list(frames.READINGS)),
+                    measurements=pd.DataFrame(rows, columns=list(columns.MEASUREMENTS)),
+                    readings=pd.DataFrame(columns=list(columns.READINGS)),
                     qrels={},
                 ),
-                timings=pd.DataFrame(columns=list(frames.TIMINGS)),
-                storage=pd.DataFrame(columns=list(frames.STORAGE)),
+                timings=pd.DataFrame(columns=list(columns.TIMINGS)),
+                storage=pd.DataFrame(columns=list(columns.STORAGE)),
                 texts={f"query q{i}": f"text of q{i}" for i in range(len(rows))},
                 facts=_facts(trial, facts, len(rows)),
             ),
@@ -125,8 +125,8 @@ def timed(
 def _store_calls(kept: Store, plan: Any, calls: Any, changes: Mapping[str, Any]) -> None:
     (costing,) = plan.costings()
     arms = pd.DataFrame(calls).drop_duplicates(["system", "mode", "k"])
-    arms = arms.assign(status="measured", reason="").reindex(columns=list(frames.ARMS))
-    tables = {"calls": pd.DataFrame(calls).reindex(columns=list(frames.CALLS)), "arms": arms}
+    arms = arms.assign(status="measured", reason="").reindex(columns=list(columns.ARMS))
+    tables = {"calls": pd.DataFrame(calls).reindex(columns=list(columns.CALLS)), "arms": arms}
     shares = {"retrieve": {"first": "first", "second": "first"}, "on the fly": {}}
     facts = {"provenance": changes.get("provenance", PROVENANCE), "threads": 2, "shares": shares}
     kept.save_costs(costing, tables, facts)

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness import frames
-from harness.store import COSTS, Results
+from harness.results import columns
+from harness.results.store import COSTS, Results
 
 RETRIEVE = 0.01
 BYTES = 1000
@@ -103,7 +103,7 @@ def mode(name: str) -> str:
 
 
 def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(rows).reindex(columns=list(getattr(frames, name.upper())))
+    return pd.DataFrame(rows).reindex(columns=list(getattr(columns, name.upper())))
 
 
 def _costs(
@@ -138,7 +138,7 @@ def _costs(
         for name, loaded in memory.items():
             row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name)}
             starts.append(row | {"libraries_bytes": 0.0, "loaded_bytes": loaded})
-    tables = {name: pd.DataFrame(columns=list(getattr(frames, name.upper()))) for name in COSTS}
+    tables = {name: pd.DataFrame(columns=list(getattr(columns, name.upper()))) for name in COSTS}
     made = {"calls": calls, "arms": arms, "starts": starts}
     return tables | {name: _frame(name, rows) for name, rows in made.items() if rows}
 
@@ -185,9 +185,9 @@ def _quality(
             facts[dataset, name] = {"system": settings, "dataset": described, "stages": [stage]}
             facts[dataset, name] |= {"provenance": PROVENANCE}
     return {
-        "trials": pd.DataFrame(trials, columns=list(frames.TRIALS)),
-        "measurements": pd.DataFrame(values, columns=list(frames.MEASUREMENTS)),
-        "timings": pd.DataFrame(columns=list(frames.TIMINGS)),
-        "storage": pd.DataFrame(storage, columns=list(frames.STORAGE)),
+        "trials": pd.DataFrame(trials, columns=list(columns.TRIALS)),
+        "measurements": pd.DataFrame(values, columns=list(columns.MEASUREMENTS)),
+        "timings": pd.DataFrame(columns=list(columns.TIMINGS)),
+        "storage": pd.DataFrame(storage, columns=list(columns.STORAGE)),
         "facts": facts,
     }

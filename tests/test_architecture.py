@@ -34,8 +34,8 @@ FLOORS = (
     ("harness.latency.study",),
     ("harness.latency",),
     ("harness.work",),
-    ("harness.analysis",),
-    ("harness.stages", "harness.store"),
+    ("harness.analysis", "harness.results.terms"),
+    ("harness.stages", "harness.results.store"),
     ("harness.experiment.plan",),
     ("harness.experiment.keys",),
     ("harness.experiment.reading",),
@@ -107,9 +107,11 @@ def floor(name: str) -> int:
 
 
 def test_imports_are_seen() -> None:
-    assert {"harness.stored_trials", "harness.stages", "pandas"} <= imports("harness.work")
-    assert "harness.experiment.plan" not in imports("harness.store")  # for type checkers only
-    assert "ranx" in imports("harness.quality")
+    assert {"harness.results.trials", "harness.stages", "pandas"} <= imports("harness.work")
+    assert "harness.experiment.plan" not in imports(
+        "harness.results.store"
+    )  # for type checkers only
+    assert "ranx" in imports("harness.results.metrics")
     assert "harness.data" in reachable("harness.cli")
 
 
@@ -127,7 +129,7 @@ def test_arrows_go_down_only(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "users"), [("ranx", {"harness.quality"}), ("matplotlib", set())]
+    ("package", "users"), [("ranx", {"harness.results.metrics"}), ("matplotlib", set())]
 )
 def test_only_one_place_imports(package: str, users: set[str]) -> None:
     assert users == {

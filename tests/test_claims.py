@@ -15,7 +15,7 @@ from fakes import write_experiment
 from harness.cli import main
 from harness.errors import ConfigError
 from harness.experiment.reading import load_experiment
-from harness.store import load_results
+from harness.results.store import load_results
 
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / "experiments" / "claims.yaml"

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import frames
 from harness.components.databases import fast_plaid
 from harness.components.vectors.compression import unit
 from harness.errors import PackageError
+from harness.results import columns
 from harness.storage import disk_bytes, storage_grid
 
 PRECISIONS = ("float32", "float16", "int8", "binary")
@@ -59,7 +59,7 @@ def only(grid: pd.DataFrame, dim: int, precision: str, factor: int) -> pd.Series
 
 def test_a_row_for_each_way(grid: pd.DataFrame, told: list[tuple[str, int, int]]) -> None:
     assert list(grid.columns) == [
-        name for name in frames.GRID if name not in ("dataset", "system", "model")
+        name for name in columns.GRID if name not in ("dataset", "system", "model")
     ]
     assert len(grid) == 2 * 4 * 2
     assert told == [("storage", done, 16) for done in range(17)]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import frames, unread
+from harness import unread
 from harness.analysis.alarms import alarms
 from harness.analysis.compare import analyse
 from harness.cli import main
@@ -25,9 +25,10 @@ from harness.components.rerankers import cross_encoder, fastembed
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.fastembed import Fastembed
 from harness.data import Hit, Query
-from harness.readings import Lengths
-from harness.store import load_results
-from harness.stored_tables import lengths_table, read_lengths, write_table
+from harness.results import columns
+from harness.results.derived_rankings import Lengths
+from harness.results.store import load_results
+from harness.results.tables import lengths_table, read_lengths, write_table
 
 MS_MARCO = "cross-encoder/ms-marco-MiniLM-L6-v2"
 MINILM = "sentence-transformers/minilm"
@@ -91,7 +92,7 @@ def test_lengths_come_back_from_their_file(tmp_path: Path) -> None:
     old = lengths_table(Lengths({"d": 5}, {"q": 4}))
     write_table(tmp_path / "old.csv", old)
     assert read_lengths(tmp_path / "old.csv") == Lengths({"d": 5}, {"q": 4})
-    assert list(old.columns) == list(frames.LENGTHS)
+    assert list(old.columns) == list(columns.LENGTHS)
 
 
 ENCODERS: dict[str, Callable[[Exported], Any]] = {

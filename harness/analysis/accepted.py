@@ -15,7 +15,7 @@ from harness.baseline import VALUES, Baseline
 from harness.errors import InputError
 from harness.experiment.plan import Plan
 from harness.experiment.schema import Experiment, LatencyRule, QualityRule
-from harness.store import Results
+from harness.results.store import Results
 
 DECIMALS = 6
 """Values of metrics are kept so far: enough for any margin, and short enough to read in a diff."""

@@ -9,8 +9,8 @@ import pandas as pd
 
 from harness.analysis.reranking import some_judged_not_relevant
 from harness.page.text import counted
-from harness.readings import DISTINCT, ORDER, TAU, TRUNCATED
-from harness.store import Results
+from harness.results.derived_rankings import DISTINCT, ORDER, TAU, TRUNCATED
+from harness.results.store import Results
 
 ALARMS = ("dataset", "system", "alarm", "severity", "evidence")
 """One row an alarm; those that block a recommendation first."""

@@ -13,9 +13,9 @@ from harness.analysis import ratios
 from harness.analysis.costs import CostAnalysis, common_k
 from harness.analysis.gains import Gains
 from harness.analysis.kept import of_system, trained_here
-from harness.analysis.terms import objective, terms
 from harness.components.subset import LABEL
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import objective, terms
 
 RANDOM = "was not measured, for weights are random"
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from harness.analysis.changed import differences, placeless
 from harness.experiment.keys import data_facts
 from harness.experiment.plan import Plan, Trial
-from harness.store import Results
+from harness.results.store import Results
 
 NAMED = 3
 """Differences that a reason names; of more it says how many."""

@@ -13,7 +13,7 @@ from harness.analysis.costs import stand_ins
 from harness.analysis.evidence import Found, Stored, UnjudgedError, bounded, not_measured
 from harness.analysis.percentiles import percentiles
 from harness.experiment.claims import Arm, Latency, Memory
-from harness.store import Results
+from harness.results.store import Results
 
 CALL = ["round", "query_id"]
 """Calls of two arms that agree in these are a pair: they were made one after the other."""

@@ -16,7 +16,7 @@ from harness.analysis.reranking import wide
 from harness.components.models import catalogue
 from harness.experiment.claims import Published, Quality
 from harness.page.text import counted
-from harness.store import Results
+from harness.results.store import Results
 
 Means = NDArray[np.float64]
 

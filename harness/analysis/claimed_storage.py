@@ -15,7 +15,7 @@ from harness.analysis.kept import configurations, dense_bytes
 from harness.analysis.stats import CONFIDENCE
 from harness.components.models import catalogue
 from harness.experiment.claims import Storage, Way
-from harness.store import Results
+from harness.results.store import Results
 
 
 def kept(asked: Storage, stored: Stored) -> Found:

@@ -24,7 +24,7 @@ from harness.components.subset import LABEL
 from harness.experiment.metric_names import levels
 from harness.experiment.rules import measures_quality
 from harness.page.text import counted
-from harness.store import Results
+from harness.results.store import Results
 
 LEADERBOARD = ("dataset", "system", "metric", "value", "low", "high", "queries", "label")
 """Mean over queries with its interval, one row a trial and metric; `label` marks a subset."""

@@ -38,7 +38,7 @@ CHOICES = (
 )
 """One row a way to keep vectors. 1 GB is 10^9 bytes; `times_dense` is the formula's bytes over those
 of the dense vector; the excesses are the bytes found over the formula's, less 1; the rest is as in
-`frames.GRID`."""
+`columns.GRID`."""
 
 PROJECTION = (
     *(*ARM, "k", "status", "seconds", "vectors_gb", "model_gb", "ram_gb", "disk_gb"),
@@ -91,7 +91,7 @@ def memory(starts: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_model_bytes(starts: pd.DataFrame) -> pd.DataFrame:
-    """`frames.STARTS` with `model_bytes`, what loading added to the resident set."""
+    """`columns.STARTS` with `model_bytes`, what loading added to the resident set."""
     return starts.assign(model_bytes=starts["loaded_bytes"] - starts["libraries_bytes"])
 
 
@@ -140,7 +140,7 @@ def projection(
     time predicted, with just `workload.candidates`.
 
     `latencies` is that of `latency.latencies`, `storage` that of `compare.storage_per_document`,
-    `throughput` has the columns `frames.THROUGHPUT`, `memory` is that of `memory`; `encodes` maps a
+    `throughput` has the columns `columns.THROUGHPUT`, `memory` is that of `memory`; `encodes` maps a
     system to the one whose encoder was measured in its stead, if it was not itself.
     """
     columns = [*PROJECTION, *([] if prices is None else CURRENCY)]

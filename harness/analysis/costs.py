@@ -11,9 +11,9 @@ import pandas as pd
 
 from harness.analysis import cost, kept, latency, ratios
 from harness.analysis.latency import ARM, STATISTICS
-from harness.analysis.terms import terms
 from harness.experiment.schema import Prices, Workload
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import terms
 
 LATENCIES = (*latency.LATENCIES, "timed_as")
 """Those of `latency`; `timed_as` names the system whose arm stands for this one's, else it is empty:

@@ -25,9 +25,9 @@ from harness.analysis.remarks import remarks
 from harness.analysis.requirements import limits, requirements_table
 from harness.analysis.rule import Answer, Case, choose, standings
 from harness.analysis.sensitivity import SENSITIVITY, sensitivity
-from harness.analysis.terms import objective, terms, with_decision
 from harness.experiment.schema import Decision, Workload
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import objective, terms, with_decision
 
 DECISIONS = ("terms", "answer", "system", "headline", "reason")
 """One row a change of the terms, with the first reason."""

@@ -30,7 +30,7 @@ from harness.analysis.asked import OTHER_COSTS, Obstacle, obstacles, other_costs
 from harness.baseline import Baseline
 from harness.experiment.plan import Plan
 from harness.experiment.schema import RUN_TO_RUN, LatencyRule, QualityRule
-from harness.store import Results
+from harness.results.store import Results
 
 Rule = QualityRule | LatencyRule
 

@@ -13,7 +13,7 @@ from harness.analysis.answer import significant
 from harness.components.models import catalogue
 from harness.experiment.claims import Arithmetic, Catalogued, Packaged, Published
 from harness.experiment.result_folders import Weights
-from harness.store import Results
+from harness.results.store import Results
 
 Verdict = Literal[
     "supported", "contradicted", "not distinguishable", "not comparable", "not measured"

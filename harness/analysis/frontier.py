@@ -25,8 +25,8 @@ from harness.analysis.costs import CostAnalysis, whole_calls
 from harness.analysis.gains import per_query
 from harness.analysis.needs import Stock, gigabytes, stock, timed
 from harness.analysis.options import FLY, Option, encoding_on_the_fly, options
-from harness.analysis.terms import objective, terms
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import objective, terms
 
 RESAMPLES = 2_000
 

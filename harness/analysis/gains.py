@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.analysis import stats
 from harness.analysis.stats import Columns
-from harness.store import Results
+from harness.results.store import Results
 
 State = Literal["shown", "undecided", "small"]
 

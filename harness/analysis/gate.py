@@ -19,7 +19,7 @@ from harness.baseline import Baseline
 from harness.experiment.plan import Plan
 from harness.experiment.schema import LatencyRule
 from harness.page.text import counted, more_queries
-from harness.store import Results
+from harness.results.store import Results
 
 JUDGEMENTS = (
     *(

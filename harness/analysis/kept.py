@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.analysis.cost import GB
 from harness.components.models import catalogue
-from harness.store import Results
+from harness.results.store import Results
 
 TERM_BYTES = 8
 """Of a learned sparse vector's term: its id and its weight, 32 bits each."""

@@ -21,9 +21,9 @@ from harness.analysis.capacity import capacities
 from harness.analysis.costs import stand_ins
 from harness.analysis.percentiles import MINIMUM, percentiles
 from harness.analysis.stats import mean_intervals
-from harness.analysis.terms import terms
 from harness.page.text import counted
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import terms
 
 STRETCHES = 20
 """Parts of a step, alike in length: what they share widens the intervals."""
@@ -109,7 +109,7 @@ def loads(
 ) -> pd.DataFrame:
     """Columns LOADS, a row for each of `steps`; `limit` in seconds is NaN where none is required.
 
-    `first_stages` has by system calls of its retrieval, with the columns `frames.CALLS`.
+    `first_stages` has by system calls of its retrieval, with the columns `columns.CALLS`.
     """
     keys = ["dataset", "system", "loop", "level"]
     sent = dict(list(requests.groupby(keys, sort=False)))

@@ -18,7 +18,7 @@ from harness.analysis.options import FLY, Option
 from harness.analysis.tail import Tail, tail
 from harness.components.models import catalogue
 from harness.experiment.schema import Prices, Workload
-from harness.store import Results
+from harness.results.store import Results
 
 HOLDERS = ("retriever", "reranker")
 

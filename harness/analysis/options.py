@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from harness.analysis.costs import CostAnalysis
 from harness.analysis.kept import configurations
-from harness.store import Results
+from harness.results.store import Results
 
 FLY = "on the fly"
 
 
 class Option(NamedTuple):
-    """A system in one mode of those in `frames.CALLS`."""
+    """A system in one mode of those in `columns.CALLS`."""
 
     system: str
     mode: str

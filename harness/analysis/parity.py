@@ -13,8 +13,8 @@ from harness.analysis import ratios, stats
 from harness.analysis.costs import stand_ins
 from harness.analysis.reranking import wide
 from harness.data import Hit
-from harness.readings import kendall
-from harness.store import Results
+from harness.results.derived_rankings import kendall
+from harness.results.store import Results
 
 PARITY = (
     *("dataset", "model", "system", "reference", "metric", "queries", "pairs", "shared"),

@@ -13,10 +13,10 @@ from harness.analysis.decision_words import factor_words, figure
 from harness.analysis.need import Kind, need_of
 from harness.analysis.options import Option
 from harness.analysis.rule import Case, Choice
-from harness.analysis.terms import terms
 from harness.components.subset import LABEL
 from harness.experiment.schema import Decision, Workload
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import terms
 
 WEIGHED = {
     "p95_ms": "latency",

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis import stats
-from harness.readings import CEILING, CONDENSED, DEPTH
-from harness.store import Results
+from harness.results.derived_rankings import CEILING, CONDENSED, DEPTH
+from harness.results.store import Results
 
 CEILINGS = (
     *("dataset", "system", "metric", "depth", "first", "value", "ceiling"),

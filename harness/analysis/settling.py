@@ -26,9 +26,9 @@ from harness.analysis.needs import timed
 from harness.analysis.options import FLY, Option
 from harness.analysis.rule import Case, choose, standings
 from harness.analysis.tail import Tail
-from harness.analysis.terms import objective, terms
 from harness.experiment.schema import Workload
-from harness.store import Results, load_results
+from harness.results.store import Results, load_results
+from harness.results.terms import objective, terms
 
 FEWEST = 2
 """More calls that are asked for at a time: two that are too slow already show that a limit is missed."""

@@ -10,8 +10,8 @@ import pandas as pd
 
 from harness.components.registry import did_you_mean
 from harness.errors import DataError
-from harness.readings import Lengths
-from harness.store import Results
+from harness.results.derived_rankings import Lengths
+from harness.results.store import Results
 
 RANKED = ("doc_id", "relevance", "system", "rank", "score", "truncated")
 """One row a document and system that ranked it; `relevance` is NaN where nobody judged it, `score`

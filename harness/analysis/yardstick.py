@@ -16,10 +16,10 @@ import pandas as pd
 from harness.analysis import ratios
 from harness.baseline import VALUES
 from harness.experiment.schema import LatencyRule
-from harness.store import Results
+from harness.results.store import Results
 
 MODES = ("rerank", "on the fly", "precomputed")
-"""The modes of `frames.CALLS` in which a system reranks."""
+"""The modes of `columns.CALLS` in which a system reranks."""
 
 DIGITS = 6
 """Significant digits of a ratio that are kept."""
@@ -69,7 +69,7 @@ def _timed_as(results: Results, dataset: str, system: str) -> str:
 
 
 def arms(results: Results, rule: LatencyRule) -> pd.DataFrame:
-    """The rows of `frames.ARMS` that the rule is about, timed or not."""
+    """The rows of `columns.ARMS` that the rule is about, timed or not."""
     table = results.costs["arms"]
     reranks = (table["mode"] != "retrieve") & (table["k"] == rule.k)
     return table[reranks & (table["device"] == rule.device)]

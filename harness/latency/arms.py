@@ -22,9 +22,9 @@ from harness.components.protocols import AnyEncoder, Preparable, Reranker, Serve
 from harness.data import Doc, Hit, Query
 from harness.experiment.keys import timing_key
 from harness.experiment.plan import Stage, Trial, has_random_weights
-from harness.frames import ranked
 from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
+from harness.results.columns import ranked
 from harness.work import Work
 
 log = logging.getLogger(__name__)

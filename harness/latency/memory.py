@@ -37,7 +37,7 @@ def sizes(
 ) -> dict[str, float]:
     """Bytes that the arms' models take on the device, of those that can be told.
 
-    `started` has by model a row of `frames.STARTS`. In the host's memory what loading added counts
+    `started` has by model a row of `columns.STARTS`. In the host's memory what loading added counts
     before what the number of parameters gives. On another device it does not count at all: there
     the parameters do, and for a model of which they are not known the peak, its work included.
     """

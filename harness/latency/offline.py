@@ -47,7 +47,7 @@ def throughput(
     progress: Progress,
     failed: dict[str, str],
 ) -> list[dict[str, Any]]:
-    """Rows of `frames.THROUGHPUT`: documents for every encoder, pairs for every cross-encoder.
+    """Rows of `columns.THROUGHPUT`: documents for every encoder, pairs for every cross-encoder.
 
     `budget` is an arm's, in seconds. `failed` has by system why it broke, when it was timed or
     here; nothing more is asked of it.

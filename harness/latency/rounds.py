@@ -39,7 +39,7 @@ TOKENS_FROM = 20
 
 @dataclass
 class Timed:
-    """What was found: rows of `frames.CALLS`, `ARMS` and `ROUNDS` without dataset and device."""
+    """What was found: rows of `columns.CALLS`, `ARMS` and `ROUNDS` without dataset and device."""
 
     queries: Sequence[Query]
     device: str
@@ -224,7 +224,7 @@ def _drop_failed(timed: Timed, courses: Sequence[Course]) -> None:
 
 
 def arm_rows(courses: Sequence[Course], timed: Timed) -> list[dict[str, Any]]:
-    """Rows of `frames.ARMS` by what was timed so far; second copies (A/A) have none."""
+    """Rows of `columns.ARMS` by what was timed so far; second copies (A/A) have none."""
     return [row for one in courses if not one.arm.copy for row in _arm_rows(one, timed)]
 
 

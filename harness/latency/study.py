@@ -28,7 +28,7 @@ from harness.latency.arms import Scores, Setting
 from harness.latency.course import Arm
 from harness.latency.settle import Settling
 from harness.latency.tables import Rows, Tables, made
-from harness.store import Store
+from harness.results.store import Store
 from harness.work import Work
 
 log = logging.getLogger(__name__)
@@ -280,7 +280,7 @@ def _start(
     device: str,
     found: Tables,
 ) -> Rows:
-    """Rows of `frames.STARTS` of one process, for the first arm of each mode."""
+    """Rows of `columns.STARTS` of one process, for the first arm of each mode."""
     by_mode = {arm.mode: arm for arm in reversed(loading)}
     modes = sorted(by_mode, key=lambda mode: mode == "on the fly")  # needs most memory
     first = by_mode[modes[0]]

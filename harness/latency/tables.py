@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import frames
 from harness.latency.rounds import Timed
+from harness.results import columns
 
 Rows = list[dict[str, Any]]
 
@@ -58,6 +58,6 @@ class Tables:
 def made(rows: Mapping[str, Rows]) -> dict[str, pd.DataFrame]:
     """Tables whose columns are those of `frames`."""
     return {
-        name: pd.DataFrame(table).reindex(columns=list(getattr(frames, name.upper())))
+        name: pd.DataFrame(table).reindex(columns=list(getattr(columns, name.upper())))
         for name, table in rows.items()
     }

@@ -29,7 +29,7 @@ TELLING = 0.2
 """Seconds from one word on progress to the next."""
 
 Outcome = Literal["answered", "refused", "failed", "unsent"]
-"""As `frames.REQUESTS` has them."""
+"""As `columns.REQUESTS` has them."""
 
 Telling = Callable[[float], None]
 """Told how many seconds of a step are over."""

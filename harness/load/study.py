@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness import errors, frames, machine
+from harness import errors, machine
 from harness.components.hardware.limits import usable_cores
 from harness.components.servers.client import is_here
 from harness.data import Hit
@@ -19,14 +19,15 @@ from harness.errors import HarnessError
 from harness.experiment.plan import Costing, Trial
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, Load
-from harness.frames import ranked
 from harness.latency.arms import Scores
 from harness.latency.rounds import same_order
 from harness.load import loops
 from harness.load.ceiling import asking, ceiling
 from harness.load.loops import Span, Step
 from harness.load.under import Under, not_measurable, under_load
-from harness.store import Store
+from harness.results import columns
+from harness.results.columns import ranked
+from harness.results.store import Store
 from harness.work import Work
 
 log = logging.getLogger(__name__)
@@ -243,4 +244,4 @@ def _ends(values: Sequence[int]) -> list[int]:
 
 
 def _table(name: str, rows: Rows) -> pd.DataFrame:
-    return pd.DataFrame(rows).reindex(columns=list(getattr(frames, name.upper())))
+    return pd.DataFrame(rows).reindex(columns=list(getattr(columns, name.upper())))

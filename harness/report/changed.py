@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.analysis import compare
-from harness.analysis.terms import objective
 from harness.files import trec
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import Table
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import objective
 
 QUERIES_SHOWN = 3
 """Queries that won most and lost most, for each system."""

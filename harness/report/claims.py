@@ -10,7 +10,7 @@ from harness.analysis.evidence import Stored
 from harness.experiment.claims_reading import load_claims
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import Table
-from harness.store import Results
+from harness.results.store import Results
 
 TITLE = "What these results say of claims that others make"
 

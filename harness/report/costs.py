@@ -9,7 +9,6 @@ import pandas as pd
 from harness.analysis.compare import Analysis
 from harness.analysis.costs import CostAnalysis, common_k, prices, workload
 from harness.analysis.kept import configurations, dense_bytes
-from harness.analysis.terms import objective
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
 from harness.experiment.result_folders import slug
@@ -18,7 +17,8 @@ from harness.page.tables import with_interval
 from harness.page.text import counted
 from harness.report import cost_figures, cost_tables, cost_words
 from harness.report.cost_tables import MODES
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import objective
 
 LONG = 15
 """Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""

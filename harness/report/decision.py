@@ -15,12 +15,12 @@ from harness.analysis.decision_words import tested
 from harness.analysis.frontier import RESAMPLES
 from harness.analysis.options import Option
 from harness.analysis.tail import Seen
-from harness.analysis.terms import objective, terms
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
 from harness.page.tables import Table, number, with_interval
 from harness.report.frontier_figure import frontier_figure
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import objective, terms
 
 LONG = 20
 """Rows above which a table is folded."""

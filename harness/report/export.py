@@ -15,7 +15,7 @@ from harness.experiment.result_folders import slug
 from harness.files import disk, spreadsheet, trec
 from harness.page.tables import Table, markdown
 from harness.report.quality import leaderboard_table
-from harness.store import Results
+from harness.results.store import Results
 
 TABLES = ("trials", "measurements", "readings", "timings", "storage")
 """Of results; those of cost come beside them."""

@@ -11,7 +11,7 @@ from harness.analysis.gate import Gate
 from harness.analysis.yardstick import is_latency
 from harness.page.tables import markdown, number
 from harness.page.text import counted
-from harness.store import Results
+from harness.results.store import Results
 
 QUERIES_SHOWN = 5
 """Queries that moved most, for a judgement."""

@@ -16,7 +16,7 @@ from harness.page.blocks import Block, Captioned, Shown
 from harness.page.tables import NEVER, NONE, Table, bracketed
 from harness.page.text import counted
 from harness.report.load_figure import rates_figure
-from harness.store import Results
+from harness.results.store import Results
 
 TIMES = ["p50 ms [95 %]", "p95 ms [95 %]", "slowest ms"]
 

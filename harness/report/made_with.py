@@ -9,7 +9,7 @@ from harness.analysis.kept import configurations
 from harness.experiment.provenance import machine_words
 from harness.page.blocks import Block, Captioned, Section
 from harness.page.tables import Table
-from harness.store import Results
+from harness.results.store import Results
 
 
 def system_anchors(results: Results) -> dict[str, str]:

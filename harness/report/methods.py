@@ -14,11 +14,11 @@ from harness.analysis.percentiles import MINIMUM
 from harness.analysis.ratios import FEWEST_QUERIES, QUIET
 from harness.analysis.stats import FEWEST, RESAMPLES
 from harness.analysis.tail import PERCENT, PLANNED, SETTLING
-from harness.analysis.terms import objective, terms
 from harness.files import disk
 from harness.page.blocks import Block, Section
 from harness.page.text import counted
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import objective, terms
 
 TITLE = "How it was measured"
 

@@ -13,7 +13,7 @@ from harness.components.models import catalogue
 from harness.components.models import random_weights as dummy
 from harness.errors import ModelError
 from harness.experiment.provenance import machine_words
-from harness.store import Results
+from harness.results.store import Results
 
 QUALITY_ONLY = (
     "Latency, memory and cost: this experiment measures quality and the bytes of the index."

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.compare import Analysis
-from harness.analysis.terms import objective
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import NO_INTERVAL, NONE, Table, times
 from harness.page.text import counted
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import objective
 
 SMALLEST = 1e-6
 """Differences of scores below this are not told apart: float32 has about seven digits."""

@@ -12,14 +12,14 @@ from harness.analysis.answer import interval
 from harness.analysis.compare import Analysis
 from harness.analysis.dimensions import line
 from harness.analysis.kept import Configs, configurations
-from harness.analysis.terms import objective
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
 from harness.page.tables import NONE, Table, number, with_interval
 from harness.page.text import counted
-from harness.quality import DIAGNOSTICS
 from harness.report import figures
-from harness.store import Results
+from harness.results.metrics import DIAGNOSTICS
+from harness.results.store import Results
+from harness.results.terms import objective
 
 
 def quality_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:

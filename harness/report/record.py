@@ -10,12 +10,12 @@ from harness.analysis.answer import interval, significant
 from harness.analysis.compare import Analysis
 from harness.analysis.decision import Recommendation
 from harness.analysis.options import Option
-from harness.analysis.terms import objective, terms
 from harness.experiment.schema import Decision
 from harness.page.tables import NONE, Table, number
 from harness.page.text import counted
 from harness.report.decision import VERDICTS, p_cell, p_of_gain, sensitivity_table
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import objective, terms
 
 KEY = 12
 """Digits of a trial's key: as many as its folder is named by."""

@@ -27,7 +27,7 @@ from harness.report.parity import parity_blocks
 from harness.report.quality import dataset_block, quality_blocks
 from harness.report.record import record_context
 from harness.report.reranking import alarm_blocks, reranking_blocks
-from harness.store import Results
+from harness.results.store import Results
 
 CAVEATS: Mapping[tuple[str, str], str] = {
     ("projection", "identity"): (

@@ -10,10 +10,10 @@ import pandas as pd
 from harness.analysis.alarms import INFO, sentences
 from harness.analysis.answer import interval
 from harness.analysis.compare import Analysis
-from harness.analysis.terms import objective
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import NONE, Table, with_interval
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import objective
 
 
 def alarm_blocks(analysis: Analysis, dataset: str) -> Iterator[Block]:

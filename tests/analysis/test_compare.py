@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness import frames
 from harness.analysis import compare
-from harness.store import COSTS, Results
+from harness.results import columns
+from harness.results.store import COSTS, Results
 
 BASE = [0.0, 0.5, 1.0, 0.5, 0.0, 0.5, 0.0, 0.5]
 BETTER = [0.5, 1.0, 1.0, 1.0, 0.5, 1.0, 0.5, 1.0]  # 7 wins of 0.5, 1 tie
@@ -31,14 +31,14 @@ def results(systems: Mapping[str, Sequence[float]], **changes: Any) -> Results:
     counted = ("token vectors", 4, 40, 8, "float16", 640, None, "")
     storage += [("x", "better", "reranker", *counted)] * ("better" in systems)
     tables = {
-        "trials": pd.DataFrame(trials, columns=list(frames.TRIALS)),
-        "measurements": pd.DataFrame(rows, columns=list(frames.MEASUREMENTS)),
-        "timings": pd.DataFrame(columns=list(frames.TIMINGS)),
-        "storage": pd.DataFrame(storage, columns=list(frames.STORAGE)),
+        "trials": pd.DataFrame(trials, columns=list(columns.TRIALS)),
+        "measurements": pd.DataFrame(rows, columns=list(columns.MEASUREMENTS)),
+        "timings": pd.DataFrame(columns=list(columns.TIMINGS)),
+        "storage": pd.DataFrame(storage, columns=list(columns.STORAGE)),
     }
     plan = {"baseline": "base", "metrics": ["m@1"], "seed": 7, "question": "?", "weights": "real"}
     plan["decision"] = {"workload": None, "prices": None}
-    costs = {name: pd.DataFrame(columns=list(getattr(frames, name.upper()))) for name in COSTS}
+    costs = {name: pd.DataFrame(columns=list(getattr(columns, name.upper()))) for name in COSTS}
     parts = tables | {"plan": plan, "costs": costs, "cost_facts": {}, "facts": {}} | changes
     return Results(folder=Path(), **parts)
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from literal import literal
 
-from harness import frames
 from harness.analysis import compare, cost, latency
 from harness.analysis.costs import analyse_costs
 from harness.experiment.schema import Prices, Workload
+from harness.results import columns
 
 WHERE = {"dataset": "x", "device": "cpu"}
 WORKLOAD = Workload(documents=2_000_000, queries_per_day=36_000, candidates=50)
@@ -35,7 +35,7 @@ def test_memory_is_the_median_of_starts() -> None:
         start("a", 2, 3.0, 9.0, 0.2, loaded_bytes=1.3e9, peak_bytes=2e9),
         start("b", 0, 1.0, 1.0, 1.0, libraries_bytes=math.nan),
     ]
-    found = cost.memory(pd.DataFrame(rows, columns=list(frames.STARTS)))
+    found = cost.memory(pd.DataFrame(rows, columns=list(columns.STARTS)))
     assert tuple(found.columns) == cost.MEMORY
     a, b = found.to_dict("records")
     assert (a["system"], a["mode"], a["starts"]) == ("a", "rerank", 3)
@@ -48,7 +48,7 @@ def test_memory_is_the_median_of_starts() -> None:
 
 def test_throughput_by_hand() -> None:
     row = WHERE | {"system": "a", "unit": "pairs", "count": 200, "tokens": 50_000, "seconds": 4.0}
-    (found,) = cost.throughput(pd.DataFrame([row], columns=list(frames.THROUGHPUT))).to_dict(
+    (found,) = cost.throughput(pd.DataFrame([row], columns=list(columns.THROUGHPUT))).to_dict(
         "records"
     )
     assert tuple(found) == cost.THROUGHPUT
@@ -62,7 +62,7 @@ def test_storage_choices_by_hand() -> None:
     row = {"dataset": "x", "system": "late", "dim": 128, "precision": "float16", "pool_factor": 1}
     row |= {"documents": 10, "vectors": 5000, "formula_bytes": 1_280_000}
     row |= {"payload_bytes": 1_280_000, "disk_bytes": 1_600_000}
-    table = pd.DataFrame([row], columns=list(frames.GRID))
+    table = pd.DataFrame([row], columns=list(columns.GRID))
     (found,) = cost.storage_choices(table, 4 * 384).to_dict("records")
     assert tuple(found) == cost.CHOICES
     assert found["vectors_per_document"] == 500
@@ -108,7 +108,7 @@ def projected(prices: Prices | None = PRICES) -> pd.DataFrame:
     return cost.projection(
         pd.DataFrame(LATENCIES, columns=list(latency.LATENCIES)),
         storage.assign(dataset="x").reindex(columns=list(compare.STORAGE)),
-        throughput.reindex(columns=list(frames.THROUGHPUT)),
+        throughput.reindex(columns=list(columns.THROUGHPUT)),
         pd.DataFrame(started, columns=[*WHERE, "system", "mode", "model_bytes"]),
         {"late[int8]": "late"},
         WORKLOAD,
@@ -190,7 +190,7 @@ def test_a_retriever_does_not_take_the_throughput_of_its_systems_reranker() -> N
     table = cost.projection(
         pd.DataFrame(rows, columns=list(latency.LATENCIES)),
         pd.DataFrame(columns=list(compare.STORAGE)),
-        pd.DataFrame([work], columns=list(frames.THROUGHPUT)),
+        pd.DataFrame([work], columns=list(columns.THROUGHPUT)),
         pd.DataFrame(columns=list(cost.MEMORY)),
         {},
         WORKLOAD,
@@ -250,11 +250,11 @@ def test_processor_time_that_was_not_counted_is_not_free() -> None:
 
 
 def test_nothing_was_measured() -> None:
-    memory = cost.memory(pd.DataFrame(columns=list(frames.STARTS)))
-    throughput = pd.DataFrame(columns=list(frames.THROUGHPUT))
+    memory = cost.memory(pd.DataFrame(columns=list(columns.STARTS)))
+    throughput = pd.DataFrame(columns=list(columns.THROUGHPUT))
     assert memory.columns.tolist() == [*cost.MEMORY]
     assert cost.throughput(throughput).columns.tolist() == [*cost.THROUGHPUT]
-    choices = cost.storage_choices(pd.DataFrame(columns=list(frames.GRID)), 10.0)
+    choices = cost.storage_choices(pd.DataFrame(columns=list(columns.GRID)), 10.0)
     assert choices.columns.tolist() == [*cost.CHOICES]
     table = cost.projection(
         pd.DataFrame(columns=list(latency.LATENCIES)),

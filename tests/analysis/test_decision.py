@@ -19,9 +19,9 @@ from harness.analysis.decision import OPTIONS, Recommendation, decide, decisions
 from harness.analysis.requirements import REQUIREMENTS
 from harness.analysis.sensitivity import SENSITIVITY
 from harness.analysis.tail import Seen
-from harness.analysis.terms import with_decision
 from harness.errors import ConfigError
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import with_decision
 
 QUERIES = 200
 BASE = [0.5] * QUERIES

@@ -15,7 +15,7 @@ from literal import literal
 from harness.analysis import compare, frontier
 from harness.analysis.costs import analyse_costs
 from harness.analysis.frontier import Axes, dominates, resampled_percentiles
-from harness.store import Results
+from harness.results.store import Results
 
 NAN = math.nan
 LOAD = {"documents": 1000, "queries_per_day": 10, "candidates": 10}

@@ -193,7 +193,7 @@ def test_results_of_an_older_file_are_not_judged(bench: Bench) -> None:
         {"name": "third", "retriever": salted},
     ]
     gated.experiment(bench.folder, systems=systems)
-    from harness.store import load_results
+    from harness.results.store import load_results
 
     results = load_results(bench.folder / "new" / "experiment")
     gate = judge(results, accepted, gated.loaded(bench.file))

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from literal import literal
 
-from harness import frames
 from harness.analysis import compare, kept, needs, requirements
 from harness.analysis.costs import analyse_costs
 from harness.analysis.need import Need
 from harness.analysis.options import Option
+from harness.results import columns
 
 ENCODER = {"use": "bge_m3", "model": "dummy:BAAI/bge-m3"}
 DENSE = {"use": "dense", "encoder": ENCODER, "dim": None}
@@ -97,7 +97,7 @@ def part(system: str, holder: str, size: float | None, unknown: str = "") -> dic
 
 def gigabytes(rows: list[dict[str, Any]], option: Option) -> Need:
     results = literal({"base": [0.5, 0.6], "late": [0.5, 0.6], "cross": [0.5, 0.6]})
-    table = pd.DataFrame(rows).reindex(columns=list(frames.STORAGE))
+    table = pd.DataFrame(rows).reindex(columns=list(columns.STORAGE))
     results = replace(results, storage=table)
     costs = analyse_costs(results, compare.storage_per_document(results))
     return needs.gigabytes(needs.stock(results, costs), "x", option)

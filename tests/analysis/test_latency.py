@@ -11,21 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness import frames
 from harness.analysis import latency
+from harness.results import columns
 
 WHERE = {"dataset": "x", "device": "cpu"}
 
 
 def calls(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     of = {"system": "a", "mode": "rerank", "copy": 0, "k": 10, "round": 0}
-    return pd.DataFrame([WHERE | of | dict(row) for row in rows], columns=list(frames.CALLS))
+    return pd.DataFrame([WHERE | of | dict(row) for row in rows], columns=list(columns.CALLS))
 
 
 def arms(*rows: Mapping[str, Any]) -> pd.DataFrame:
     of = {"system": "a", "mode": "rerank", "k": 10, "status": "measured", "reason": ""}
     table = [WHERE | of | {"policy": "all"} | dict(row) for row in rows]
-    return pd.DataFrame(table, columns=list(frames.ARMS))
+    return pd.DataFrame(table, columns=list(columns.ARMS))
 
 
 def line(k: int, tokens: float, seconds: float, **changes: Any) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def timed(system: str, fly: float, pre: float, **changes: Any) -> list[dict[str,
 def throughput(*rows: tuple[str, str, int, float]) -> pd.DataFrame:
     """From (system, unit, count, seconds)."""
     table = pd.DataFrame(list(rows), columns=["system", "unit", "count", "seconds"])
-    return table.assign(**WHERE).reindex(columns=list(frames.THROUGHPUT))
+    return table.assign(**WHERE).reindex(columns=list(columns.THROUGHPUT))
 
 
 def test_break_even() -> None:

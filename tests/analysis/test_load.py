@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from harness import frames
 from harness.analysis.capacity import CAPACITIES, capacities, warnings
 from harness.analysis.load import LOADS, _added, loads
 from harness.analysis.percentiles import percentiles
+from harness.results import columns
 
 NOTHING = math.nan
 LIMIT = 0.1
@@ -57,7 +57,7 @@ def table(
 def retrieval(seconds: float) -> pd.DataFrame:
     """Calls of retrieval, of a query that is asked and of one that is not."""
     rows = [{"query_id": name, "seconds": seconds} for name in ("q1", "other")]
-    return pd.DataFrame(rows).reindex(columns=list(frames.CALLS))
+    return pd.DataFrame(rows).reindex(columns=list(columns.CALLS))
 
 
 def of(
@@ -66,8 +66,8 @@ def of(
     limit: float = LIMIT,
     first: float | None = 0.0,
 ) -> pd.DataFrame:
-    made = pd.DataFrame(requests).reindex(columns=list(frames.REQUESTS))
-    table = pd.DataFrame(steps).reindex(columns=list(frames.STEPS))
+    made = pd.DataFrame(requests).reindex(columns=list(columns.REQUESTS))
+    table = pd.DataFrame(steps).reindex(columns=list(columns.STEPS))
     found = loads(made, table, limit, 1, {"s": retrieval(first)} if first is not None else {})
     assert list(found.columns) == list(LOADS)
     return found

@@ -16,7 +16,7 @@ from scipy.stats import kendalltau
 from harness import cli
 from harness.analysis import parity
 from harness.data import Hit
-from harness.store import load_results
+from harness.results.store import load_results
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness import frames
 from harness.analysis import ratios, stats
+from harness.results import columns
 
 QUIET = {("x", "cpu"): 1.0}
 
@@ -21,7 +21,7 @@ def calls(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """Calls from (system, mode, copy, k, round, query_id, seconds)."""
     names = ["system", "mode", "copy", "k", "round", "query_id", "seconds"]
     table = pd.DataFrame(list(rows), columns=names).assign(dataset="x", device="cpu")
-    return table.reindex(columns=list(frames.CALLS))
+    return table.reindex(columns=list(columns.CALLS))
 
 
 def many(system: str, seconds: float, queries: int = 10, **changes: Any) -> list[list[Any]]:

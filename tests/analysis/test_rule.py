@@ -23,8 +23,8 @@ from harness.analysis.options import Option
 from harness.analysis.pace import UNKNOWN
 from harness.analysis.ratios import Ratio
 from harness.analysis.rule import Case, choose
-from harness.analysis.terms import with_decision
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import with_decision
 
 QUERIES = 200
 QUALITY = {"base": [0.5] * QUERIES, "late": [0.7] * QUERIES, "late[dim=8]": [0.695] * QUERIES}

@@ -10,7 +10,7 @@ import pytest
 from literal import literal
 
 from harness.analysis.settling import Inquiry, More
-from harness.store import Results
+from harness.results.store import Results
 
 QUALITY = {"base": [0.5] * 200, "late": [0.7] * 200, "late[dim=8]": [0.695] * 200}
 SIZES = {"late": 9000, "late[dim=8]": 3000}

@@ -17,10 +17,10 @@ from harness.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.files import digests
-from harness.readings import Lengths
+from harness.results.derived_rankings import Lengths
+from harness.results.store import Results, Store, load_results
+from harness.results.tables import lengths_table, write_table
 from harness.side_by_side import why_text
-from harness.store import Results, Store, load_results
-from harness.stored_tables import lengths_table, write_table
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from harness.execute import Execution
 from harness.experiment import code_versions
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment
-from harness.store import Store, load_results
+from harness.results.store import Store, load_results
 
 OUTSIDE = '''"""Mine."""
 from dataclasses import dataclass
@@ -200,7 +200,7 @@ def test_metrics_of_other_code_are_measured_again(
     Execution(plan, store, tmp_path / "cache", lambda *_: None).execute()
     assert store.pending(plan) == []
     table = {name: dict(entry) for name, entry in code_versions._table().items()}
-    table["harness.quality"]["version"] += 1
+    table["harness.results.metrics"]["version"] += 1
     monkeypatch.setattr(code_versions, "_table", lambda: table)
     assert [trial.system.name for trial in store.pending(plan)] == ["overlap", "oracle"]
     Execution(plan, store, tmp_path / "cache", lambda *_: None).execute()

@@ -27,7 +27,7 @@ from harness.experiment.keys import component_key, timing_key
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.onnx_export import FLOAT32, INT8
-from harness.store import Results, Store
+from harness.results.store import Results, Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 

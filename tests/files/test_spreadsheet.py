@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from harness.baseline import Baseline, read_baseline, write_baseline
 from harness.cli import main
 from harness.files.spreadsheet import csv_text
-from harness.stored_tables import read_table, write_table
+from harness.results.tables import read_table, write_table
 
 COLUMNS = ("system", "query_id", "value")
 RUN = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

@@ -20,7 +20,7 @@ from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.listed import plan_text
 from harness.report.missing import not_measured
-from harness.store import Results, Store
+from harness.results.store import Results, Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 ENCODER = {"use": "fakes:HashingTokenEncoder"}
@@ -191,7 +191,7 @@ def test_a_measurement_that_is_written_over_is_not_whole_until_it_is(
         patch.setattr(Store, "pending_costings", lambda *_: [])
         run(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("harness.store.write_table", _full)
+        patch.setattr("harness.results.store.write_table", _full)
         with pytest.raises(StoreError, match="no space"):
             execution(tmp_path).execute()
     assert timed(run(tmp_path)) == {"overlap", "oracle", "raising"}

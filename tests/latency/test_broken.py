@@ -21,7 +21,7 @@ from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.load import ceiling
 from harness.report.missing import not_measured
-from harness.store import Results, Store
+from harness.results.store import Results, Store
 
 WHY = "The weights are damaged."
 OVERLAP = {"use": "fakes:WordOverlap"}

@@ -13,7 +13,7 @@ from harness.components.timing.clock import Clock
 from harness.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
-from harness.store import Results, Store
+from harness.results.store import Results, Store
 
 JOINT = {"use": "fakes:HashingJointEncoder"}
 DENSE = {"use": "dense", "encoder": JOINT}

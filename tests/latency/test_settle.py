@@ -17,7 +17,7 @@ from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.experiment.schema import quickened
 from harness.report.costs import cost_blocks
-from harness.store import Results, Store
+from harness.results.store import Results, Store
 
 
 def run(file: Path, *, quick: bool = False) -> Results:

@@ -30,7 +30,7 @@ from harness.files import digests
 from harness.latency.course import Arm
 from harness.latency.memory import in_groups, most_at_once
 from harness.latency.study import choose
-from harness.store import Results, Store
+from harness.results.store import Results, Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 MAXSIM = {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}}

@@ -21,7 +21,7 @@ from harness.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.learning import loop, make
-from harness.store import Store, load_results
+from harness.results.store import Store, load_results
 
 NEGATIVES = {"retriever": {"use": "bm25"}, "depth": 20, "per_query": 2}
 

@@ -22,7 +22,7 @@ from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.load import ceiling
 from harness.report.render import write_report
-from harness.store import Results, Store
+from harness.results.store import Results, Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 LOAD = {

@@ -14,8 +14,9 @@ import fakes
 import pandas as pd
 import pytest
 
-from harness import cli, frames
-from harness.store import COSTS, Results
+from harness import cli
+from harness.results import columns as results_columns
+from harness.results.store import COSTS, Results
 
 EVIL = "la|te<b>&`$x$"
 """A late-interaction system; `twin` shares its arm on the fly."""
@@ -30,7 +31,7 @@ PROVENANCE = {"harness": "0", "revision": None, "python": "3", "packages": {}, "
 
 def frame(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """One of the stored tables, NaN where a row says nothing."""
-    columns = list(getattr(frames, name.upper()))
+    columns = list(getattr(results_columns, name.upper()))
     return pd.DataFrame(rows).reindex(columns=columns).assign(dataset="x")
 
 
@@ -158,10 +159,12 @@ def _trials(weights: str) -> dict[str, Any]:
         for name, config in configs.items()
     }
     return {
-        "trials": pd.DataFrame(trials, columns=list(frames.TRIALS)),
-        "measurements": pd.DataFrame(values if done else [], columns=list(frames.MEASUREMENTS)),
-        "timings": pd.DataFrame(columns=list(frames.TIMINGS)),
-        "storage": pd.DataFrame(kept if done else [], columns=list(frames.STORAGE)),
+        "trials": pd.DataFrame(trials, columns=list(results_columns.TRIALS)),
+        "measurements": pd.DataFrame(
+            values if done else [], columns=list(results_columns.MEASUREMENTS)
+        ),
+        "timings": pd.DataFrame(columns=list(results_columns.TIMINGS)),
+        "storage": pd.DataFrame(kept if done else [], columns=list(results_columns.STORAGE)),
         "facts": facts if done else {},
     }
 

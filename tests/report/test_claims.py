@@ -14,7 +14,7 @@ from harness.analysis.compare import analyse
 from harness.errors import ConfigError
 from harness.report.claims import claim_blocks
 from harness.report.render import write_report
-from harness.store import Results
+from harness.results.store import Results
 
 Make = Callable[..., Results]
 

@@ -15,7 +15,7 @@ from harness.page.blocks import Block
 from harness.page.tables import Table
 from harness.report import costs
 from harness.report.render import write_report
-from harness.store import Results
+from harness.results.store import Results
 
 Make = Callable[..., Results]
 EVIL = "la|te<b>&`$x$"

@@ -19,12 +19,12 @@ from literal import literal
 
 from harness import cli
 from harness.analysis.compare import analyse
-from harness.analysis.terms import with_decision
 from harness.page.blocks import Block
 from harness.page.tables import Table
 from harness.report import decision, frontier_figure
 from harness.report.render import write_report
-from harness.store import Results
+from harness.results.store import Results
+from harness.results.terms import with_decision
 
 Make = Callable[..., Results]
 EVIL = "late|te<b>&`$x$\n[a](javascript:b)"

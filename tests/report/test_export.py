@@ -18,7 +18,7 @@ from harness.data import Hit
 from harness.errors import DataError
 from harness.files import trec
 from harness.report import export
-from harness.store import COSTS, Results, load_results
+from harness.results.store import COSTS, Results, load_results
 
 EVIL = r"[a] & 50%_$x$ #1 {b} ~ ^ \c <d> | -- `e` \"f\""
 

@@ -20,7 +20,7 @@ from harness.files import digests
 from harness.gate_text import accepted_text, gate_text
 from harness.report.gate import ROWS, gate_markdown
 from harness.report.junit import gate_junit
-from harness.store import Results
+from harness.results.store import Results
 
 EVIL = "a|b<b>&`*]]> @all #1"
 """A system: it would end a cell, open an element, call everybody, and is no XML."""

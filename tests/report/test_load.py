@@ -18,7 +18,7 @@ from harness.report.load import load_blocks
 from harness.report.load_figure import rates_figure
 from harness.report.methods import method_of
 from harness.report.render import report_context, write_report
-from harness.store import Results
+from harness.results.store import Results
 
 Make = Callable[..., Results]
 EVIL = "la|te<b>&`$x$"

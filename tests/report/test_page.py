@@ -15,7 +15,7 @@ from browser import Browser
 
 from harness.analysis.compare import analyse
 from harness.report.render import write_report
-from harness.store import Results
+from harness.results.store import Results
 
 pytestmark = pytest.mark.skipif(
     browser.found() is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"

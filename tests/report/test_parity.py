@@ -12,7 +12,7 @@ from harness.analysis import parity as tables
 from harness.analysis.compare import analyse
 from harness.page.blocks import Block
 from harness.report.parity import parity_blocks
-from harness.store import Results
+from harness.results.store import Results
 
 Make = Callable[..., Results]
 

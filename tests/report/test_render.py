@@ -17,7 +17,7 @@ from harness.analysis.compare import analyse
 from harness.page.tables import markdown
 from harness.report import methods
 from harness.report.render import report_context
-from harness.store import load_results
+from harness.results.store import load_results
 
 
 class Page(HTMLParser):

@@ -12,7 +12,7 @@ from harness.analysis.alarms import ALARMS
 from harness.analysis.compare import Analysis, analyse
 from harness.page.blocks import Block
 from harness.report.reranking import alarm_blocks, reranking_blocks
-from harness.store import Results
+from harness.results.store import Results
 
 Make = Callable[..., Results]
 

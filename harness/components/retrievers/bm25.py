@@ -14,7 +14,7 @@ from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher
 from harness.data import Doc, Hit, Query
 from harness.errors import DataError
-from harness.frames import best
+from harness.results.columns import best
 
 Language = Literal[
     "danish",

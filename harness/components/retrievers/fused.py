@@ -11,7 +11,7 @@ from harness import storage
 from harness.components.abilities import Footprint, HasFacts
 from harness.components.protocols import Retriever, Searcher
 from harness.data import Doc, Hit, Query
-from harness.frames import ranked
+from harness.results.columns import ranked
 
 
 @dataclass(frozen=True)

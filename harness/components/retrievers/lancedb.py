@@ -16,7 +16,7 @@ from harness.components.timing.stopwatch import stage
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded, Made
 from harness.data import Doc, Hit, Query
-from harness.frames import ranked
+from harness.results.columns import ranked
 
 if TYPE_CHECKING:
     import numpy as np

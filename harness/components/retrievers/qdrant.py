@@ -18,7 +18,7 @@ from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded
 from harness.data import Doc, Hit, Query
 from harness.files import temporary
-from harness.frames import ranked
+from harness.results.columns import ranked
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from harness.data import Doc, Hit, Query, Run
 from harness.errors import DataError
 from harness.files import bounds, ids, trec
 from harness.files.disk import sha256
-from harness.frames import ranked
 from harness.page.text import counted
+from harness.results.columns import ranked
 
 
 @dataclass(frozen=True)

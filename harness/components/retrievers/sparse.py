@@ -15,7 +15,7 @@ from harness.components.protocols import Searcher, SparseEncoder
 from harness.components.timing.stopwatch import stage
 from harness.components.vectors import sparse_index
 from harness.data import Doc, Hit, Query
-from harness.frames import best
+from harness.results.columns import best
 
 
 @dataclass(frozen=True)

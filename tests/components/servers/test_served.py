@@ -31,7 +31,7 @@ from harness.execute import Execution
 from harness.experiment.keys import component_key, timing_key
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment
-from harness.store import Store
+from harness.results.store import Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 

@@ -10,7 +10,7 @@ import pytest
 from ir_measures import nDCG
 
 from harness.data import Hit
-from harness.readings import DEPTHS, Lengths, kendall, readings
+from harness.results.derived_rankings import DEPTHS, Lengths, kendall, readings
 
 CANDIDATES = {"q": [Hit(d, 9.0 - i) for i, d in enumerate("abcde")]}
 RUN = {"q": [Hit("c", 3.0), Hit("a", 2.0), Hit("b", 1.0), Hit("d", 0.9), Hit("e", 0.8)]}

@@ -9,7 +9,7 @@ from harness.components import registry
 from harness.errors import ConfigError
 from harness.experiment.rules import measures_quality
 from harness.experiment.schema import Decision
-from harness.store import Results
+from harness.results.store import Results
 
 
 def terms(results: Results) -> Decision:

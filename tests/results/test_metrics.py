@@ -13,8 +13,8 @@ import pytest
 
 from harness.data import Hit
 from harness.experiment.metric_names import canonical
-from harness.frames import ranked
-from harness.quality import DIAGNOSTICS, measurements
+from harness.results.columns import ranked
+from harness.results.metrics import DIAGNOSTICS, measurements
 
 PAIRS = {
     "ndcg@10": "nDCG@10",
@@ -161,7 +161,7 @@ def test_order_of_the_run_counts_and_not_its_scores() -> None:
 
 
 SECOND_GO = """
-from harness import quality
+from harness.results import metrics as quality
 from harness.data import Hit
 quality.measurements({"q": [Hit("a", 1.0)]}, {"q": {"a": 1}}, ["ndcg@10"])
 """
@@ -171,7 +171,7 @@ quality.measurements({"q": [Hit("a", 1.0)]}, {"q": {"a": 1}}, ["ndcg@10"])
 def test_compiled_code_is_kept_for_the_next_process() -> None:
     values({"q": [Hit("a", 1.0)]}, {"q": {"a": 1}}, "ndcg@10")  # makes it if it is not there
     kept = compiled()
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", SECOND_GO], check=True, capture_output=True, cwd=root)
     assert kept
     assert compiled() == kept

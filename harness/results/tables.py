@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import frames
 from harness.errors import StoreError
 from harness.files import digests, disk, spreadsheet
 from harness.files.digests import DamagedError
-from harness.readings import Lengths
-from harness.stored_files import AGAIN
+from harness.results import columns as results_columns
+from harness.results.derived_rankings import Lengths
+from harness.results.whole_folders import AGAIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,12 +87,12 @@ def lengths_table(lengths: Lengths) -> pd.DataFrame:
 
     parts = {name: getattr(lengths, own) for name, own in KINDS.items()}
     rows = [(name, *item) for name, part in parts.items() for item in part.items()]
-    return pd.DataFrame(rows, columns=list(frames.LENGTHS))
+    return pd.DataFrame(rows, columns=list(results_columns.LENGTHS))
 
 
 def read_lengths(file: Path) -> Lengths:
     """What `lengths_table` gave, from its file."""
-    table = read_table(file, frames.LENGTHS)
+    table = read_table(file, results_columns.LENGTHS)
     by_kind = {
         kind: dict(zip(rows["id"], rows["tokens"].tolist(), strict=True))
         for kind, rows in table.groupby("kind")
@@ -104,7 +104,7 @@ def joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The parts of a table of `frames` one below the other; older ones may lack columns."""
     import pandas as pd
 
-    columns = list(getattr(frames, name.upper()))
+    columns = list(getattr(results_columns, name.upper()))
     filled = [part for part in parts if len(part)]
     if not filled:
         return pd.DataFrame(columns=columns)

@@ -19,16 +19,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import frames, stored_trials
 from harness.data import Hit, Run
 from harness.errors import StoreError
 from harness.files import digests, disk, trec
-from harness.readings import Lengths
-from harness.stored_costs import DONE_COSTS, elsewhere, left_out, of_every_machine
-from harness.stored_costs import costs as read_costs
-from harness.stored_files import AGAIN, faults, is_there, opened, opened_if_any, written
-from harness.stored_tables import joined, json_text, read_json, read_table, write_table
-from harness.stored_trials import MEASURED, Measured, Record
+from harness.results import columns
+from harness.results import trials as results_trials
+from harness.results.costs import DONE_COSTS, elsewhere, left_out, of_every_machine
+from harness.results.costs import costs as read_costs
+from harness.results.derived_rankings import Lengths
+from harness.results.tables import joined, json_text, read_json, read_table, write_table
+from harness.results.trials import MEASURED, Measured, Record
+from harness.results.whole_folders import AGAIN, faults, is_there, opened, opened_if_any, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,7 @@ class Store:
         return [
             one
             for one in trials
-            if not stored_trials.is_measured(self.folder / one.folder, metrics)
+            if not results_trials.is_measured(self.folder / one.folder, metrics)
         ]
 
     def pending_costings(self, plan: Plan) -> list[Costing]:
@@ -80,7 +81,7 @@ class Store:
 
     def ready(self, trial: Trial) -> bool:
         """Whether what a trial costs can be measured: it is done, or has no quality to measure."""
-        return trial.random_weights or stored_trials.holds_run(self.folder / trial.folder)
+        return trial.random_weights or results_trials.holds_run(self.folder / trial.folder)
 
     def set_damage_aside(self, plan: Plan) -> None:
         """Give another name to what is not as it was written, and say so: it is not done then.
@@ -89,7 +90,7 @@ class Store:
         """
         for trial in plan.trials:
             folder = self.folder / trial.folder
-            if found := stored_trials.lost(folder):
+            if found := results_trials.lost(folder):
                 digests.set_aside(folder, found[0])
             elif found := faults(folder):
                 log.warning("%s. It is measured again.", found[0])
@@ -105,7 +106,7 @@ class Store:
     def save(self, trial: Trial, record: Record) -> None:
         """Write a finished trial; raises StoreError, and leaves it undone, if it cannot."""
         with written(self.folder / trial.folder) as folder:
-            stored_trials.write(folder, record, trial.system.name)
+            results_trials.write(folder, record, trial.system.name)
 
     def save_measured(self, trial: Trial, measured: Measured) -> None:
         """Replace what a trial's rankings say; raises StoreError if it cannot be written.
@@ -113,7 +114,7 @@ class Store:
         Until the digests are those of all that is new, it is to be measured again.
         """
         folder = self.folder / trial.folder
-        stored_trials.write_measured(folder, measured)
+        results_trials.write_measured(folder, measured)
         digests.renew(folder, MEASURED)
 
     def save_costs(
@@ -133,17 +134,17 @@ class Store:
         folder = self.folder / trial.folder
         return (
             trec.read_run(opened(folder, "run.trec.gz"))
-            if stored_trials.holds_run(folder)
+            if results_trials.holds_run(folder)
             else None
         )
 
     def candidates(self, trial: Trial) -> Run | None:
         """What a stored trial reranked; None where nothing was."""
-        return stored_trials.candidates(self.folder / trial.folder)
+        return results_trials.candidates(self.folder / trial.folder)
 
     def lengths(self, trial: Trial) -> Lengths | None:
         """How long the texts were that the last stage of a stored trial read, if that is known."""
-        return stored_trials.lengths(self.folder / trial.folder)
+        return results_trials.lengths(self.folder / trial.folder)
 
     def save_failure(self, trial: Trial, reason: str) -> None:
         """Note why a trial failed."""
@@ -153,7 +154,7 @@ class Store:
 
 @dataclass(frozen=True)
 class Results:
-    """Stored results as tables; the columns are described in `harness.frames`."""
+    """Stored results as tables; the columns are described in `harness.results.columns`."""
 
     folder: Path
     plan: Mapping[str, Any]
@@ -178,7 +179,7 @@ class Results:
 
     def candidates(self, dataset: str, system: str) -> dict[str, list[Hit]] | None:
         """What a trial reranked, in the order of the first stage; None where nothing was."""
-        return stored_trials.candidates(self._trial(dataset, system))
+        return results_trials.candidates(self._trial(dataset, system))
 
     def qrels(self, dataset: str, system: str) -> dict[str, dict[str, int]]:
         """The judgements by which a trial was measured."""
@@ -186,7 +187,7 @@ class Results:
 
     def lengths(self, dataset: str, system: str) -> Lengths | None:
         """How long the texts are that the last stage read; None where that is not known."""
-        return stored_trials.lengths(self._trial(dataset, system))
+        return results_trials.lengths(self._trial(dataset, system))
 
     def texts(self, dataset: str, system: str) -> dict[str, str]:
         """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters."""
@@ -223,13 +224,13 @@ def load_results(folder: str | Path) -> Results:
         facts[name] = read_json(told)
         trials.append((*name, entry["key"], "done", *_components(facts[name]), ""))
         for table, parts in tables.items():
-            part = read_table(opened(place, f"{table}.csv"), getattr(frames, table.upper()))
+            part = read_table(opened(place, f"{table}.csv"), getattr(columns, table.upper()))
             parts.append(part.assign(dataset=name[0], system=name[1]))
     costs, cost_facts = read_costs(folder, plan["costs"], COSTS)
     return Results(
         folder=folder,
         plan=plan,
-        trials=pd.DataFrame(trials, columns=list(frames.TRIALS)),
+        trials=pd.DataFrame(trials, columns=list(columns.TRIALS)),
         facts=facts,
         costs=costs,
         cost_facts=cost_facts,

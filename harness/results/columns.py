@@ -18,7 +18,7 @@ MEASUREMENTS = ("dataset", "system", "query_id", "metric", "value")
 """One row a trial, query and metric."""
 
 READINGS = ("dataset", "system", "reading", "depth", "query_id", "metric", "value")
-"""One row a trial, query, metric and other ranking made of the trial's run (`harness.readings`):
+"""One row a trial, query, metric and other ranking made of the trial's run (`harness.results.derived_rankings`):
 `depth`, had only so many candidates been reranked; `ceiling`, the candidates in the order of their
 judgements; `condensed`, the run without unjudged documents; and of `order` what the reranker made of
 the first stage's order: `tau`, `distinct`, `truncated`."""

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import frames
-from harness.stored_files import faults, is_there, opened, opened_if_any
-from harness.stored_tables import joined, read_json, read_table
+from harness.results import columns
+from harness.results.tables import joined, read_json, read_table
+from harness.results.whole_folders import faults, is_there, opened, opened_if_any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def costs(
         facts[entry["dataset"], entry["kind"]] = read_json(opened(place, DONE_COSTS))
         for name in tables:
             if file := opened_if_any(place, f"{name}.csv"):
-                table = read_table(file, getattr(frames, name.upper()))
+                table = read_table(file, getattr(columns, name.upper()))
                 parts[name].append(table.assign(dataset=entry["dataset"]))
     return {name: joined(name, found) for name, found in parts.items()}, facts
 

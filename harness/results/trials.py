@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from harness.data import Hit, Qrels, Run
 from harness.experiment import code_versions
 from harness.files import digests, disk, trec
-from harness.readings import Lengths
-from harness.stored_files import faults, is_there, opened, opened_if_any
-from harness.stored_tables import json_text, lengths_table, read_json, read_lengths, write_table
+from harness.results.derived_rankings import Lengths
+from harness.results.tables import json_text, lengths_table, read_json, read_lengths, write_table
+from harness.results.whole_folders import faults, is_there, opened, opened_if_any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +117,6 @@ def lengths(folder: Path) -> Lengths | None:
 
 def _measuring() -> dict[str, Any]:
     """The code and the package that make metrics of a run."""
-    return code_versions.versions("harness.quality", "harness.readings") | code_versions.packages(
-        ["ranx"]
-    )
+    return code_versions.versions(
+        "harness.results.metrics", "harness.results.derived_rankings"
+    ) | code_versions.packages(["ranx"])

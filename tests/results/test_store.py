@@ -16,8 +16,8 @@ from harness.errors import StoreError
 from harness.execute import Execution
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment
-from harness.store import Results, Store, load_results
-from harness.stored_files import AGAIN
+from harness.results.store import Results, Store, load_results
+from harness.results.whole_folders import AGAIN
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness import quality
 from harness.data import Hit, Qrels, Run
+from harness.results import metrics as results_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,8 +77,8 @@ def readings(
     joined_qrels = {
         _name(kind, query_id): qrels[query_id] for kind in rankings for query_id in qrels
     }
-    measured = quality.measurements(joined_run, joined_qrels, metrics)
-    measured = measured[~measured["metric"].isin(set(quality.DIAGNOSTICS) - set(metrics))]
+    measured = results_metrics.measurements(joined_run, joined_qrels, metrics)
+    measured = measured[~measured["metric"].isin(set(results_metrics.DIAGNOSTICS) - set(metrics))]
     names = measured["query_id"].str.split("\0", n=2, expand=True)
     table = measured.assign(reading=names[0], depth=names[1].astype(int), query_id=names[2])
     columns = ["reading", "depth", "query_id", "metric", "value"]

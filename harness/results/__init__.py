@@ -1,0 +1,1 @@
+"""What is on disk after a run, and which tables it is read into."""
