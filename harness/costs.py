@@ -22,9 +22,9 @@ from harness.latency import study
 from harness.latency.arms import encoders_of, models_of
 from harness.latency.encoders import RandomVectors
 from harness.load import study as load_study
+from harness.pipeline.stage_runner import Work
 from harness.results import columns as results_columns
 from harness.results.store import Store
-from harness.work import Work
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from harness.experiment.code_versions import VERSIONS, normal
 ROOTS = (
     *(f"harness.components.{kind}.{name}" for kind in KINDS for name in names(kind)),
     *(
-        "harness.stages",
+        "harness.pipeline.stages",
         "harness.components.subset",
         "harness.components.models.trained",
-        "harness.vectors",
+        "harness.pipeline.embedding_cache",
     ),
     *("harness.results.metrics", "harness.results.derived_rankings"),
     *("harness.learning.examples", "harness.learning.loop"),
@@ -43,7 +43,7 @@ NEUTRAL = frozenset(
             "components.models.catalogue",
             "components.models.hub",
             "components.timing.clock",
-            "journal",
+            "pipeline.rerank_journal",
             "components.requirements",
         ),
         *(
@@ -62,7 +62,7 @@ NEUTRAL = frozenset(
             "components.vectors.sparse_index",
             "components.models.references",
             "components.timing.traffic",
-            "work",
+            "pipeline.stage_runner",
             "experiment.keys",
             "results.costs",
         ),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.files import disk
-from harness.vectors import VectorStore
+from harness.pipeline.embedding_cache import VectorStore
 
 
 def add_shards(folder: Path, times: int, barrier: Any) -> None:

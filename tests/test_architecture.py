@@ -33,9 +33,9 @@ FLOORS = (
     ("harness.load",),
     ("harness.latency.study",),
     ("harness.latency",),
-    ("harness.work",),
+    ("harness.pipeline.stage_runner",),
     ("harness.analysis", "harness.results.terms"),
-    ("harness.stages", "harness.results.store"),
+    ("harness.pipeline.stages", "harness.results.store"),
     ("harness.experiment.plan",),
     ("harness.experiment.keys",),
     ("harness.experiment.reading",),
@@ -107,7 +107,9 @@ def floor(name: str) -> int:
 
 
 def test_imports_are_seen() -> None:
-    assert {"harness.results.trials", "harness.stages", "pandas"} <= imports("harness.work")
+    assert {"harness.results.trials", "harness.pipeline.stages", "pandas"} <= imports(
+        "harness.pipeline.stage_runner"
+    )
     assert "harness.experiment.plan" not in imports(
         "harness.results.store"
     )  # for type checkers only

@@ -25,8 +25,8 @@ from harness.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.files import digests
+from harness.pipeline.stages import StageResult
 from harness.results.store import Results, Store, load_results
-from harness.stages import StageResult
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 DENSE = {"use": "dense", "encoder": {"use": "fakes:HashingEncoder"}}

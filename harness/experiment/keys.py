@@ -37,7 +37,9 @@ def dataset_key(choice: DatasetChoice) -> str:
 
 def stage_key(before: str, component: Any, depth: int) -> str:
     """Of a stage over the dataset or the stage with the key `before`."""
-    return key(before, component_key(component), depth, code_versions.versions("harness.stages"))
+    return key(
+        before, component_key(component), depth, code_versions.versions("harness.pipeline.stages")
+    )
 
 
 def component_key(component: Any) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness import stages
 from harness.components import registry
 from harness.components.abilities import (
     AsksServer,
@@ -24,8 +23,9 @@ from harness.experiment.keys import timing_key
 from harness.experiment.plan import Stage, Trial, has_random_weights
 from harness.latency.course import Arm, Call
 from harness.latency.encoders import LiveQueries, RandomVectors
+from harness.pipeline import stages
+from harness.pipeline.stage_runner import Work
 from harness.results.columns import ranked
-from harness.work import Work
 
 log = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from harness.latency.arms import Scores, Setting
 from harness.latency.course import Arm
 from harness.latency.settle import Settling
 from harness.latency.tables import Rows, Tables, made
+from harness.pipeline.stage_runner import Work
 from harness.results.store import Store
-from harness.work import Work
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import stages
 from harness.components import registry
 from harness.components.models import references
 from harness.components.models.trained import (
@@ -20,13 +19,14 @@ from harness.data import Dataset, Run
 from harness.experiment.plan import TrainStage
 from harness.experiment.provenance import provenance
 from harness.files import digests, disk
-from harness.journal import Journal
 from harness.learning.card import card
 from harness.learning.cross_encoder import CrossEncoderStudent
 from harness.learning.examples import Examples, Teach, examples, learnable
 from harness.learning.late_interaction import LateInteractionStudent, body_of
 from harness.learning.loop import State, best_of, fit
-from harness.work import Work
+from harness.pipeline import stages
+from harness.pipeline.rerank_journal import Journal
+from harness.pipeline.stage_runner import Work
 
 WEIGHTS = "model.safetensors"
 

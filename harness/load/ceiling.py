@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import machine, stages
+from harness import machine
 from harness.components.protocols import Reranker
 from harness.components.rerankers.endpoint import Endpoint
 from harness.components.servers.served import Server
@@ -21,6 +21,7 @@ from harness.components.timing import stopwatch
 from harness.errors import ComponentError, RefusedError
 from harness.load import loops
 from harness.load.loops import Ask, Reply, Span, Task
+from harness.pipeline import stages
 
 SECONDS = 1.0
 """For each number of clients."""

@@ -25,10 +25,10 @@ from harness.load import loops
 from harness.load.ceiling import asking, ceiling
 from harness.load.loops import Span, Step
 from harness.load.under import Under, not_measurable, under_load
+from harness.pipeline.stage_runner import Work
 from harness.results import columns
 from harness.results.columns import ranked
 from harness.results.store import Store
-from harness.work import Work
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from harness.experiment.schema import Latency, Load
 from harness.latency.arms import Scores
 from harness.latency.study import choose
 from harness.load.loops import Task
+from harness.pipeline.stage_runner import Work
 from harness.results.store import Store
-from harness.work import Work
 
 NO_SERVER = "it is no server: its reranker runs in this process, or in part"
 

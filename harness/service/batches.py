@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness import stages
 from harness.components.protocols import Reranker, ScoresTogether
 from harness.errors import HarnessError
+from harness.pipeline import stages
 from harness.service.request import GONE, RefusedError, Wanted
 
 log = logging.getLogger(__name__)

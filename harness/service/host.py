@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness import stages
 from harness.components import registry
 from harness.components.models import references
 from harness.components.models.trained import Training
@@ -20,6 +19,7 @@ from harness.experiment.keys import component_key, identities
 from harness.experiment.plan import has_random_weights, make_plan, models_of
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, System
+from harness.pipeline import stages
 from harness.service.limits import Limits, Patience
 
 if TYPE_CHECKING:

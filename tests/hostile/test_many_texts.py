@@ -16,7 +16,7 @@ limit, count, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 from pathlib import Path
 from harness.components.timing.clock import Clock
-from harness.vectors import StoredEncoder
+from harness.pipeline.embedding_cache import StoredEncoder
 
 encoded, peak, ended = [0], [0], threading.Event()
 

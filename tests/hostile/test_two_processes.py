@@ -10,7 +10,7 @@ import pytest
 import racing
 from test_resume import DENSE, LATE, contents, experiment, systems
 
-from harness.vectors import VectorStore
+from harness.pipeline.embedding_cache import VectorStore
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from fakes import Jointly
 
-from harness import vectors
 from harness.components.abilities import Footprint, Stores
 from harness.components.protocols import Joint, Preparable, Reranker
 from harness.components.rerankers.hybrid import Hybrid
 from harness.components.timing import stopwatch
 from harness.components.timing.clock import Clock
 from harness.data import Doc
+from harness.pipeline import embedding_cache
 
 PARTS: dict[str, tuple[list[float], dict[int, float], list[list[float]]]] = {
     "right": ([1.0, 0.0], {3: 0.5}, [[1.0, 0.0]]),
@@ -103,7 +103,7 @@ def test_stored_parts_come_from_one_call(tmp_path: Path) -> None:
     encoder = Literal()
     texts = [doc.text for doc in DOCS]
     for _ in range(2):  # the second finds everything on disk
-        stored = vectors.StoredEncoder(tmp_path, encoder, Clock(), lambda *_: None)
+        stored = embedding_cache.StoredEncoder(tmp_path, encoder, Clock(), lambda *_: None)
         stored.remember_queries(["up", "both"])
         assert Hybrid(stored).prepare(DOCS).score("both", DOCS) == pytest.approx(
             mean(dense=0.4, sparse=0.2, multi_vector=0.4)

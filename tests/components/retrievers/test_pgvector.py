@@ -18,7 +18,7 @@ from harness.components.timing.clock import Clock
 from harness.components.vectors.compression import unit
 from harness.data import Dataset, Doc, Hit, Query
 from harness.errors import ComponentError
-from harness.stages import retrieve
+from harness.pipeline.stages import retrieve
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from contract_server import MODEL, Answer, ContractServer, texts
 
-from harness import stages
 from harness.components.encoders.endpoint import Endpoint as Encoder
 from harness.components.rerankers.endpoint import Endpoint as Reranker
 from harness.components.servers import client, remedies
 from harness.components.servers.client import Client, Request
 from harness.data import Dataset, Doc, Query
 from harness.errors import ComponentError, ServerError, TextError
+from harness.pipeline import stages
 
 WHERE = ("http://host", "/rerank")
 LONG = "river " * 200

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness import shards, vectors
 from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
 from harness.components.models import inference
 from harness.components.timing.clock import Clock
 from harness.errors import StoreError
-from harness.vectors import StoredEncoder, VectorStore
+from harness.pipeline import embedding_cache, shards
+from harness.pipeline.embedding_cache import StoredEncoder, VectorStore
 
 TEXTS = ["a", "bb", "ccc", "dddd", "eeeee", "bb"]
 LONGEST_FIRST = ["eeeee", "dddd", "ccc", "bb", "a"]
@@ -66,7 +66,7 @@ class Counting:
 
 @pytest.fixture
 def shards_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "TEXTS_PER_SHARD", 2)
+    monkeypatch.setattr(embedding_cache, "TEXTS_PER_SHARD", 2)
 
 
 def ignore(*_progress: object) -> None:
@@ -115,7 +115,7 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
 def test_fill_goes_by_length_and_tells_its_progress(tmp_path: Path) -> None:
     encode, told = Encode(), []
     store = VectorStore(tmp_path)
-    vectors.fill([store], TEXTS, encode, lambda *progress: told.append(progress))
+    embedding_cache.fill([store], TEXTS, encode, lambda *progress: told.append(progress))
     assert encode.calls == [["eeeee", "dddd"], ["ccc", "bb"], ["a"]]
     assert told == [("encode", 0, 15), ("encode", 9, 15), ("encode", 14, 15), ("encode", 15, 15)]
     assert_complete(store)
@@ -146,14 +146,14 @@ def damaged(file: Path) -> list[Path]:
 def test_damaged_shard_is_made_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes]
 ) -> None:
-    vectors.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
+    embedding_cache.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
     whole = contents(tmp_path)
     shard = shard_of_two(tmp_path)
     shard.write_bytes(harm := damage(shard.read_bytes()))
     encode = Encode()
     with caplog.at_level(logging.WARNING):
         store = VectorStore(tmp_path)
-        vectors.fill([store], TEXTS, encode, ignore)
+        embedding_cache.fill([store], TEXTS, encode, ignore)
     assert [f"{shard} is damaged" in line for line in caplog.messages] == [True]
     assert [len(call) for call in encode.calls] == [2]  # the damaged shard's texts alone
     assert_complete(store)
@@ -165,7 +165,7 @@ def test_damaged_shard_is_made_again(
 
 @pytest.mark.usefixtures("shards_of_two")
 def test_no_flipped_bit_is_used(tmp_path: Path) -> None:
-    vectors.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
+    embedding_cache.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
     shard = shard_of_two(tmp_path)
     whole = shard.read_bytes()
     for at in range(0, len(whole), 3):
@@ -179,12 +179,12 @@ def test_no_flipped_bit_is_used(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("shards_of_two")
 def test_deleted_shard_is_made_again(tmp_path: Path) -> None:
     store = VectorStore(tmp_path)
-    vectors.fill([store], TEXTS, Encode(), ignore)
+    embedding_cache.fill([store], TEXTS, Encode(), ignore)
     whole, another = contents(tmp_path), VectorStore(tmp_path)
     shard_of_two(tmp_path).unlink()
     for opened in (another, VectorStore(tmp_path)):
         assert len(opened.missing(TEXTS)) == 2
-        vectors.fill([opened], TEXTS, Encode(), ignore)
+        embedding_cache.fill([opened], TEXTS, Encode(), ignore)
         assert contents(tmp_path) == whole
     found = store.get(TEXTS)
     shard_of_two(tmp_path).unlink()
@@ -208,7 +208,7 @@ def no_descriptors() -> Iterator[None]:
 @pytest.mark.parametrize("asked", ["open", "missing", "get"])
 def test_what_cannot_be_read_is_left_as_it_is(tmp_path: Path, asked: str) -> None:
     store = VectorStore(tmp_path)
-    vectors.fill([store], TEXTS, Encode(), ignore)
+    embedding_cache.fill([store], TEXTS, Encode(), ignore)
     whole, opened = contents(tmp_path), VectorStore(tmp_path)
     ask: dict[str, Callable[[], object]] = {
         "open": lambda: VectorStore(tmp_path),
@@ -231,7 +231,7 @@ def test_shards_of_an_earlier_version_are_told_once_and_not_used(
     np.save(tmp_path / "0123abcd" / "vectors.npy", matrix("a"))
     for _ in range(2):
         store = VectorStore(tmp_path)
-        vectors.fill([store], TEXTS, Encode(), ignore)
+        embedding_cache.fill([store], TEXTS, Encode(), ignore)
         assert_complete(store)
     assert [line.partition(" holds ")[2][:32] for line in caplog.messages] == [
         "1 shard of an earlier version, w"
@@ -268,7 +268,7 @@ def test_stored_matrices_are_a_sequence_read_in_blocks(
 
 @pytest.mark.usefixtures("shards_of_two")
 def test_what_was_left_half_written_is_ignored(tmp_path: Path) -> None:
-    vectors.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
+    embedding_cache.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
     shard = next(tmp_path.iterdir())
     shard.rename(tmp_path / ".writing-abc")
     assert len(VectorStore(tmp_path).missing(TEXTS)) in (1, 2)
@@ -276,12 +276,12 @@ def test_what_was_left_half_written_is_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("shards_of_two")
 def test_interrupted_fill_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
-    vectors.fill([VectorStore(tmp_path / "whole")], TEXTS, Encode(), ignore)
+    embedding_cache.fill([VectorStore(tmp_path / "whole")], TEXTS, Encode(), ignore)
     interrupted = VectorStore(tmp_path / "interrupted")
     with pytest.raises(RuntimeError, match="power"):
-        vectors.fill([interrupted], TEXTS, Encode(breaks_in_call=1), ignore)
+        embedding_cache.fill([interrupted], TEXTS, Encode(breaks_in_call=1), ignore)
     again = Encode()
-    vectors.fill([VectorStore(tmp_path / "interrupted")], TEXTS, again, ignore)
+    embedding_cache.fill([VectorStore(tmp_path / "interrupted")], TEXTS, again, ignore)
     assert again.calls == [["ccc", "bb"], ["a"]]
     assert contents(tmp_path / "interrupted") == contents(tmp_path / "whole")
 
@@ -290,7 +290,7 @@ def test_interrupted_fill_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
 def test_interrupted_fill_of_a_model_is_the_same_to_the_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "TEXTS_PER_SHARD", 8)
+    monkeypatch.setattr(embedding_cache, "TEXTS_PER_SHARD", 8)
     texts = [f"the {'cat ' * (i % 7)} of tree {i}" for i in range(30)]
     encoder = Pylate("colbert-ir/colbertv2.0", device="cpu")
     stored(tmp_path / "whole", encoder).encode_doc_tokens(texts)
@@ -369,7 +369,7 @@ def test_encoders_that_share_a_body_take_one_pass(
     with monkeypatch.context() as patch:
         patch.setattr(inference, "run", counted)
         for _ in range(2):
-            vectors.encode_together([dense, tokens], TEXTS)
+            embedding_cache.encode_together([dense, tokens], TEXTS)
             dense.encode_docs(TEXTS)
             tokens.encode_doc_tokens(TEXTS)
     assert ran == [2]
@@ -385,5 +385,5 @@ def test_encoders_that_share_nothing_are_left_alone(tmp_path: Path) -> None:
         stored(tmp_path / name, encoder)
         for name, encoder in [("a", DENSE), ("b", NOT_SHARING), ("c", Counting())]
     ]
-    vectors.encode_together(encoders, TEXTS)
+    embedding_cache.encode_together(encoders, TEXTS)
     assert contents(tmp_path) == {}

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import stages
 from harness.components.abilities import Footprint
 from harness.components.rerankers.late_interaction import LateInteraction
 from harness.components.timing.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query
 from harness.errors import ComponentError, DataError, StoreError
-from harness.journal import Journal
-from harness.stages import StageResult
+from harness.pipeline import stages
+from harness.pipeline.rerank_journal import Journal
+from harness.pipeline.stages import StageResult
 
 DATASET = Dataset(
     name="fruit",

@@ -1,6 +1,6 @@
 """Encoded texts on disk: each text is encoded once per encoder, whatever uses it.
 
-    CACHE/vectors/ENCODER/METHOD/SHARD    as `harness.shards` has it
+    CACHE/vectors/ENCODER/METHOD/SHARD    as `harness.pipeline.shards` has it
 
 Texts are encoded in shards of equal size in order of length. A shard is complete or absent, and
 its content depends on its texts alone, so an interrupted run goes on with the same batches and
@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import shards
 from harness.components.abilities import Loadable
 from harness.components.models import inference
 from harness.components.protocols import (
@@ -37,7 +36,8 @@ from harness.components.timing.clock import Clock
 from harness.errors import StoreError
 from harness.files import digests, disk
 from harness.page.text import counted
-from harness.shards import Matrices, Place, Shard, Stored
+from harness.pipeline import shards
+from harness.pipeline.shards import Matrices, Place, Shard, Stored
 
 log = logging.getLogger(__name__)
 

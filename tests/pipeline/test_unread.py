@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import unread
 from harness.analysis.alarms import alarms
 from harness.analysis.compare import analyse
 from harness.cli import main
@@ -25,6 +24,7 @@ from harness.components.rerankers import cross_encoder, fastembed
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.fastembed import Fastembed
 from harness.data import Hit, Query
+from harness.pipeline import unread
 from harness.results import columns
 from harness.results.derived_rankings import Lengths
 from harness.results.store import load_results

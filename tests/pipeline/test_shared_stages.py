@@ -14,8 +14,8 @@ from harness.execute import Execution, load_dataset
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.files import locks
+from harness.pipeline.stage_runner import Work
 from harness.results.store import Store
-from harness.work import Work
 
 SYSTEM = {"name": "a", "retriever": {"use": "fakes:WordOverlap"}, "reranker": {"use": "fakes:Slow"}}
 

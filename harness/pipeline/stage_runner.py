@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from harness import stages, unread, vectors
 from harness.components import registry
 from harness.components.abilities import HasNotes, LimitsLength
 from harness.components.models import trained
@@ -24,11 +23,12 @@ from harness.experiment.plan import Stage, Trial
 from harness.experiment.provenance import provenance
 from harness.files import digests, locks
 from harness.files.digests import DamagedError
-from harness.journal import Journal
+from harness.pipeline import embedding_cache, stages, unread
+from harness.pipeline.rerank_journal import Journal
+from harness.pipeline.stages import StageResult
 from harness.results import columns, derived_rankings, metrics
 from harness.results.derived_rankings import Lengths
 from harness.results.trials import SNIPPET, Measured, Record
-from harness.stages import StageResult
 
 HOLDERS = {"retrieve": "retriever", "rerank": "reranker"}
 """By stage who stores what it made of the documents."""
@@ -54,7 +54,7 @@ class Work:
         self.cache = cache
         self.clock = clock
         self.progress = progress
-        self._encoders: dict[str, vectors.StoredEncoder] = {}
+        self._encoders: dict[str, embedding_cache.StoredEncoder] = {}
         self._retrieved: dict[str, StageResult] = {}
         """First stages at hand, since several systems rerank the same one."""
         self._lengths: dict[str, dict[str, int]] = {}
@@ -81,7 +81,7 @@ class Work:
         for stage in wanted.values():
             registry.replaced(stage.component, self.remembering)
         texts = [doc.text for doc in self.dataset.docs]
-        vectors.encode_together(list(self._encoders.values()), texts)
+        embedding_cache.encode_together(list(self._encoders.values()), texts)
         parts = (part for stage in wanted.values() for part in registry.parts(stage.component))
         for encoder, uses in Counter(p for p in parts if isinstance(p, JointEncoder)).items():
             if uses > 1:
@@ -217,7 +217,7 @@ class Work:
             return component
         key = component_key(component)[:32]
         if key not in self._encoders:
-            self._encoders[key] = vectors.StoredEncoder(
+            self._encoders[key] = embedding_cache.StoredEncoder(
                 self.cache / "vectors" / key, component, self.clock, self.progress
             )
         return self._encoders[key]
@@ -226,7 +226,7 @@ class Work:
         """Encode all queries at once for the encoders of a component that asks one by one."""
         texts = [query.text for query in self.dataset.queries]
         for part in registry.parts(component):
-            if isinstance(encoder := self.remembering(part), vectors.StoredEncoder):
+            if isinstance(encoder := self.remembering(part), embedding_cache.StoredEncoder):
                 encoder.remember_queries(texts)
 
     def _texts(self, run: Run) -> dict[str, str]:

@@ -21,8 +21,8 @@ from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError, TextError
 from harness.files import digests, disk, trec
 from harness.files.digests import DamagedError
-from harness.journal import Journal
 from harness.page.text import counted
+from harness.pipeline.rerank_journal import Journal
 from harness.results.columns import ranked, score_fault
 from harness.results.tables import read_json
 

@@ -1,0 +1,1 @@
+"""One stage at a time, and what is kept of it."""
