@@ -167,9 +167,9 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _why(arguments: argparse.Namespace) -> int:
     for_a_moment()
-    from harness.analysis.why import why
+    from harness.analysis.quality.one_query import why
+    from harness.analysis.quality.one_query_text import why_text
     from harness.results.store import load_results
-    from harness.side_by_side import why_text
 
     given = _results_folder(arguments, *filter(None, [arguments.of]))
     results = load_results(given if given.exists() else _results_folder(arguments))
@@ -180,7 +180,7 @@ def _why(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     for_a_moment()
-    from harness.analysis.compare import leaderboard
+    from harness.analysis.quality.leaderboard import leaderboard
     from harness.report.export import export
     from harness.results.store import load_results
 
@@ -223,11 +223,12 @@ def _gate(arguments: argparse.Namespace) -> int:
 
 def _claims(arguments: argparse.Namespace) -> int:
     for_a_moment()
-    from harness import claim_lines, judging
+    from harness import judging
+    from harness.analysis.claims import lines
 
     given = options("run", arguments)
     found = judging.verdicts(arguments.file, arguments.results, arguments.dataset, given)
-    say(claim_lines.as_json(found) if arguments.json else claim_lines.as_text(found))
+    say(lines.as_json(found) if arguments.json else lines.as_text(found))
     return exits.OK
 
 

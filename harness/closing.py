@@ -12,7 +12,7 @@ from harness.components.timing.clock import Kind
 from harness.page.text import counted, shortened
 
 if TYPE_CHECKING:
-    from harness.analysis.compare import Analysis
+    from harness.analysis.quality.leaderboard import Analysis
     from harness.execute import Execution
 
 WIDTH = 79
@@ -69,7 +69,7 @@ def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
 
 def _package_lines(analysis: Analysis) -> list[str]:
     """That systems were not made alike: to be known before the decision is."""
-    from harness.analysis.alarms import OTHER_PACKAGES
+    from harness.analysis.quality.alarms import OTHER_PACKAGES
 
     table = analysis.alarms[analysis.alarms["alarm"] == OTHER_PACKAGES]
     lines: list[str] = []
@@ -87,7 +87,7 @@ def _decision_lines(analysis: Analysis) -> list[str]:
 
 
 def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
-    from harness.analysis.alarms import INFO, sentences
+    from harness.analysis.quality.alarms import INFO, sentences
 
     lines: list[str] = []
     for dataset, group in analysis.leaderboard.groupby("dataset", sort=False):
@@ -109,7 +109,7 @@ def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
 
 def _cost_lines(analysis: Analysis) -> list[str]:
     """The whole query's latency: a row a system and mode, a column for each k."""
-    from harness.analysis.answer import milliseconds
+    from harness.analysis.quality.answer import milliseconds
 
     lines: list[str] = []
     table = analysis.costs.end_to_end

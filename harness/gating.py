@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.accepted import accept
-from harness.analysis.gate import judge
-from harness.baseline import read_baseline, write_baseline
+from harness.analysis.gate.baseline import accept
+from harness.analysis.gate.baseline_files import read_baseline, write_baseline
+from harness.analysis.gate.judge import judge
+from harness.analysis.gate.junit import gate_junit
+from harness.analysis.gate.markdown import gate_markdown
+from harness.analysis.gate.text import accepted_text, gate_text
 from harness.errors import ConfigError, InputError
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment
 from harness.experiment.result_folders import Weights
 from harness.experiment.schema import quickened
 from harness.files import disk
-from harness.gate_text import accepted_text, gate_text
-from harness.report.gate import gate_markdown
-from harness.report.junit import gate_junit
 from harness.results.store import Results, load_results
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.analysis.claims import Judged, judge
-from harness.analysis.evidence import Stored
+from harness.analysis.claims.evidence import Stored
+from harness.analysis.claims.judge import Judged, judge
 from harness.experiment.claims_reading import load_claims
 from harness.experiment.result_folders import found_in
 from harness.results.store import load_results

@@ -14,6 +14,8 @@ import hypothesis
 import pytest
 import tiny
 
+pytest_plugins = ["reported"]
+
 # Two threads over a tiny model mostly wait for each other: ten times slower on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

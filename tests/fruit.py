@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from harness.analysis.alarms import alarms
-from harness.analysis.compare import notes
+from harness.analysis.quality.alarms import alarms
+from harness.analysis.quality.leaderboard import notes
 from harness.errors import DataError
 from harness.execute import Execution
 from harness.experiment.plan import make_plan

@@ -16,10 +16,10 @@ import pytest
 from fakes import CALLS, write_experiment
 
 from harness import costs
-from harness.analysis import alarms
-from harness.analysis.compare import analyse
-from harness.analysis.needs import gigabytes, stock
-from harness.analysis.options import Option
+from harness.analysis.decision.needs import gigabytes, stock
+from harness.analysis.decision.options import Option
+from harness.analysis.quality import alarms
+from harness.analysis.quality.leaderboard import analyse
 from harness.errors import ModelError, StoreError
 from harness.execute import Execution
 from harness.experiment.plan import make_plan

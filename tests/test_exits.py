@@ -16,8 +16,8 @@ from commands import environment, one_line, shell
 from fakes import write_experiment
 
 from harness import exits, gating
-from harness.analysis.accepted import accept
-from harness.baseline import write_baseline
+from harness.analysis.gate.baseline import accept
+from harness.analysis.gate.baseline_files import write_baseline
 from harness.cli import main
 from harness.components.protocols import Searcher
 from harness.data import Doc

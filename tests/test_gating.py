@@ -229,7 +229,7 @@ def pyproject() -> str:
 
 
 def test_the_projects_own_gate_covers_every_system_of_its_experiment() -> None:
-    from harness.baseline import read_baseline
+    from harness.analysis.gate.baseline_files import read_baseline
 
     experiment = harness.load_experiment(ROOT / "experiments" / "smoke.yaml")
     baseline = read_baseline(ROOT / "results" / "baselines", "smoke")

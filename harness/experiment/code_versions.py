@@ -5,7 +5,7 @@ holds the digest of each module against it (`python tests/component_digests.py`)
 outside has the digest of its source, and of what it imports from its own folder. Comments,
 docstrings and layout are in neither. Packages are told by the first two numbers of their version:
 a week of encoding is not done anew for a fix of a tokenizer, but where fixes differ inside a report,
-`analysis.alarms` says so.
+`analysis.quality.alarms` says so.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import machine
-from harness.analysis.settling import Inquiry, More
+from harness.analysis.decision.settling import Inquiry, More
 from harness.components.protocols import Progress
 from harness.data import Query
 from harness.experiment.schema import Latency

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harness import machine
-from harness.analysis.settling import Inquiry
+from harness.analysis.decision.settling import Inquiry
 from harness.components import registry
 from harness.components.abilities import Loadable
 from harness.components.models import inference

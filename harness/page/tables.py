@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from harness.analysis.answer import milliseconds, significant
-from harness.analysis.stats import FEWEST
+from harness.analysis.quality.answer import milliseconds, significant
+from harness.analysis.statistics.intervals import FEWEST
 
 NONE = "n/a"
 """What was not measured, or what too few calls do not carry."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from harness.analysis.quality.page import leaderboard_table
 from harness.components import requirements
 from harness.experiment.result_folders import slug
 from harness.files import disk, spreadsheet, trec
 from harness.page.tables import Table, markdown
-from harness.report.quality import leaderboard_table
 from harness.results.store import Results
 
 TABLES = ("trials", "measurements", "readings", "timings", "storage")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.analysis.kept import configurations
+from harness.analysis.costs.vector_bytes import configurations
 from harness.experiment.provenance import machine_words
 from harness.page.blocks import Block, Captioned, Section
 from harness.page.tables import Table

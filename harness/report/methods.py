@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.load import BEHIND, STRETCHES
-from harness.analysis.percentiles import MINIMUM
-from harness.analysis.ratios import FEWEST_QUERIES, QUIET
-from harness.analysis.stats import FEWEST, RESAMPLES
-from harness.analysis.tail import PERCENT, PLANNED, SETTLING
+from harness.analysis.costs.load import BEHIND, STRETCHES
+from harness.analysis.statistics.intervals import FEWEST, RESAMPLES
+from harness.analysis.statistics.paired_ratios import FEWEST_QUERIES, QUIET
+from harness.analysis.statistics.percentiles import MINIMUM
+from harness.analysis.statistics.tail import PERCENT, PLANNED, SETTLING
 from harness.files import disk
 from harness.page.blocks import Block, Section
 from harness.page.text import counted

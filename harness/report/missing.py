@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.kept import configurations, models_of
+from harness.analysis.costs.vector_bytes import configurations, models_of
 from harness.components.models import catalogue
 from harness.components.models import random_weights as dummy
 from harness.errors import ModelError

@@ -10,23 +10,23 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from harness.analysis.compare import Analysis
-from harness.analysis.kept import configurations
+from harness.analysis.claims.page import claim_blocks
+from harness.analysis.costs.load_page import load_blocks
+from harness.analysis.costs.page import cost_blocks
+from harness.analysis.costs.vector_bytes import configurations
+from harness.analysis.decision.page import decision_blocks
+from harness.analysis.decision.record import record_context
+from harness.analysis.quality.changed_queries import changed_queries
+from harness.analysis.quality.leaderboard import Analysis
+from harness.analysis.quality.page import dataset_block, quality_blocks
+from harness.analysis.quality.reranking_page import alarm_blocks, reranking_blocks
+from harness.analysis.quality.same_model_page import parity_blocks
 from harness.files import disk
 from harness.page import blocks, drawing, tables
 from harness.page.blocks import Block, Section
 from harness.report import export, methods
-from harness.report.changed import changed_queries
-from harness.report.claims import claim_blocks
-from harness.report.costs import cost_blocks
-from harness.report.decision import decision_blocks
-from harness.report.load import load_blocks
 from harness.report.made_with import made_with, system_anchors
 from harness.report.missing import not_measured, random_weights
-from harness.report.parity import parity_blocks
-from harness.report.quality import dataset_block, quality_blocks
-from harness.report.record import record_context
-from harness.report.reranking import alarm_blocks, reranking_blocks
 from harness.results.store import Results
 
 CAVEATS: Mapping[tuple[str, str], str] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.analysis.compare import Analysis, analyse
+from harness.analysis.quality.leaderboard import Analysis, analyse
 from harness.experiment.schema import Decision
 from harness.report import render
 from harness.results.store import load_results

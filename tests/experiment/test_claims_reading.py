@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.claims import judge
-from harness.analysis.evidence import Stored
+from harness.analysis.claims.evidence import Stored
+from harness.analysis.claims.judge import judge
 from harness.errors import ConfigError
 from harness.experiment.claims import Arithmetic, Catalogued, Expected, Range
 from harness.experiment.claims_reading import load_claims

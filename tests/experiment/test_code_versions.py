@@ -16,8 +16,8 @@ import literal
 import pytest
 from fakes import write_experiment
 
-from harness.analysis.alarms import alarms
-from harness.analysis.compare import analyse
+from harness.analysis.quality.alarms import alarms
+from harness.analysis.quality.leaderboard import analyse
 from harness.closing import as_text
 from harness.components.rerankers.late_interaction import LateInteraction
 from harness.execute import Execution

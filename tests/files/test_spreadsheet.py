@@ -13,7 +13,7 @@ from fakes import write_beir, write_experiment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.baseline import Baseline, read_baseline, write_baseline
+from harness.analysis.gate.baseline_files import Baseline, read_baseline, write_baseline
 from harness.cli import main
 from harness.files.spreadsheet import csv_text
 from harness.results.tables import read_table, write_table

@@ -14,7 +14,7 @@ from breakable import Other, OtherTokens, Told
 from fakes import write_experiment
 
 from harness import load_results
-from harness.analysis.compare import analyse
+from harness.analysis.quality.leaderboard import analyse
 from harness.errors import ModelError
 from harness.execute import Execution
 from harness.experiment.plan import make_plan

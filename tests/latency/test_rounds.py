@@ -12,7 +12,7 @@ import pytest
 from patience import patient
 from simulated import CLOCK
 
-from harness.analysis import ratios
+from harness.analysis.statistics import paired_ratios
 from harness.components.timing import stopwatch, traffic
 from harness.data import Doc, Hit, Query
 from harness.experiment.schema import Latency
@@ -62,7 +62,7 @@ def test_a_system_that_is_slower_by_a_tenth_is_found_slower() -> None:
     arms = arm("one", busy(5e-4)), arm("slowed", busy(5.5e-4))
     found = timed(*arms, settings=longer)
     quiet = {("d", "cpu"): 1.0}
-    table = ratios.ratio_to(calls(found), "one", "rerank", seed=0, doubts=quiet)
+    table = paired_ratios.ratio_to(calls(found), "one", "rerank", seed=0, doubts=quiet)
     row = table.set_index("k").loc[4]
     assert row["low"] > 1
     assert row["ratio"] == pytest.approx(1.1, abs=0.05)
@@ -94,7 +94,7 @@ def test_two_equal_arms_are_found_equal() -> None:
     quiet = 0
     for seed in range(10):
         found = calls(timed(arm("one", busy(5e-5)), seed=seed))
-        row = ratios.noise(found[found["k"] == 4], seed=0).iloc[0]
+        row = paired_ratios.noise(found[found["k"] == 4], seed=0).iloc[0]
         quiet += row["low"] <= 1 <= row["high"]
     assert quiet >= 6
 

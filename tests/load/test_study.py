@@ -16,7 +16,7 @@ from contract_server import MODEL, Answer, ContractServer
 from fakes import write_experiment
 
 from harness import load_results
-from harness.analysis.compare import analyse
+from harness.analysis.quality.leaderboard import analyse
 from harness.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.answer import milliseconds, significant
+from harness.analysis.quality.answer import milliseconds, significant
 from harness.page import tables
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.analysis.alarms import alarms
-from harness.analysis.compare import analyse
+from harness.analysis.quality.alarms import alarms
+from harness.analysis.quality.leaderboard import analyse
 from harness.cli import main
 from harness.components.encoders.bge_m3 import BgeM3
 from harness.components.encoders.fastembed import Fastembed as FastembedEncoder

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from harness import cli
-from harness.analysis.compare import leaderboard
+from harness.analysis.quality.leaderboard import leaderboard
 from harness.data import Hit
 from harness.errors import DataError
 from harness.files import trec

@@ -13,7 +13,7 @@ import browser
 import pytest
 from browser import Browser
 
-from harness.analysis.compare import analyse
+from harness.analysis.quality.leaderboard import analyse
 from harness.report.render import write_report
 from harness.results.store import Results
 
@@ -170,7 +170,7 @@ def test_numbers_of_the_report_sort_as_numbers(window: Browser, costly_page: Pat
     tables = window.value("[...document.querySelectorAll('table')].map((t) => t.innerText)")
     whole = next(i for i, text in enumerate(tables) if "retrieval only" in text)
     press_sort(window, whole, 2)
-    # medians of base, late, twin, on the fly, cross in ms; tests/report/test_costs.py derives them
+    # medians of base, late, twin, on the fly, cross in ms; tests/analysis/costs/test_page.py derives them
     assert column(window, whole, 2) == [
         *("11.0 / n/a", "120 / n/a", "230 / n/a", "558 / n/a", "1,110 / n/a"),
     ]

@@ -13,7 +13,7 @@ import pytest
 
 import harness
 from harness import cli
-from harness.analysis.compare import analyse
+from harness.analysis.quality.leaderboard import analyse
 from harness.page.tables import markdown
 from harness.report import methods
 from harness.report.render import report_context

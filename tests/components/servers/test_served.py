@@ -15,8 +15,8 @@ from fakes import write_experiment
 from spoken import CASES, QUERY, Case
 
 from harness import load_results
-from harness.analysis.compare import analyse
-from harness.analysis.latency import latencies
+from harness.analysis.costs.latency import latencies
+from harness.analysis.quality.leaderboard import analyse
 from harness.cli import main
 from harness.components import registry
 from harness.components.abilities import Stores

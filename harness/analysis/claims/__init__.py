@@ -1,0 +1,1 @@
+"""Claims of others, judged from stored results."""

@@ -1,0 +1,1 @@
+"""What the systems of an experiment cost: numbers, sentences, tables and figures."""

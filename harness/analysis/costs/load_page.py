@@ -1,0 +1,186 @@
+"""The block on servers under load of one dataset."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from harness.analysis.costs.capacity import warnings
+from harness.analysis.costs.load import Loads, required
+from harness.analysis.costs.load_figure import rates_figure
+from harness.analysis.quality.answer import milliseconds, significant
+from harness.experiment.result_folders import slug
+from harness.page.blocks import Block, Captioned, Shown
+from harness.page.tables import NEVER, NONE, Table, bracketed
+from harness.page.text import counted
+from harness.results.store import Results
+
+TIMES = ["p50 ms [95 %]", "p95 ms [95 %]", "slowest ms"]
+
+STANDS = {"met": "in", "missed": "OUT", "unknown": "not known"}
+
+CLOSED = "Closed loop, {k} candidates: each client asks again as soon as it is answered."
+
+OPEN = (
+    "Open loop, {k} candidates: requests at random times, latency from when each was due. One without "
+    "an answer counts as never answered."
+)
+
+WHOLE = "Milliseconds are those of the whole query: retrieval's are added."
+
+ALONE = "Milliseconds are those of reranking alone: retrieval was not timed."
+
+MISSING = ("refused", "failed", "unsent")
+
+
+def load_blocks(results: Results, loads: Loads, dataset: str) -> Iterator[Block]:
+    """What servers did under load, where the experiment asked for it."""
+    facts = results.cost_facts.get((dataset, "load"))
+    if facts is None:
+        return
+    here, limit = loads.of(dataset), required(results, dataset)
+    asked = here.steps[here.steps["loop"] != ""]
+    said = here.capacities
+    failed = said["status"] == "not measured"
+    lines = [*said[~failed]["said"], *_setting(facts, limit), *_unanswered(asked)]
+    yield Block(
+        "Under load",
+        lines if len(asked) else [NOBODY],
+        [*said[failed]["said"], *warnings(asked, facts)],
+        list(_tables(asked[asked["requests"].notna()], limit)),
+        list(_figures(asked, limit, dataset)),
+        method="load",
+    )
+
+
+NOBODY = "No system of this experiment has its reranker on a server."
+
+
+def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
+    """What was required, where client and servers ran, and what the client can do."""
+    settings = facts["settings"]
+    if math.isnan(limit):
+        yield f"The decision requires no p95_ms on {settings['device']}."
+    else:
+        yield (
+            f"Required of a whole query on {settings['device']}: a 95th percentile of "
+            f"{milliseconds(limit)} ms. Requests are reranking alone: to their milliseconds those of "
+            "retrieval are added, timed one at a time, of the same query or, where that was not timed, "
+            "of one drawn at random."
+        )
+    servers = facts["servers"]
+    here = [name for name, server in servers.items() if server["here"]]
+    if here:
+        yield (
+            f"Client and server shared the {facts['cores']} cores of this machine "
+            f"({', '.join(here)}): each takes from the other."
+        )
+    for name, server in servers.items():
+        if server["remembers"]:
+            yield (
+                f"{name}: its server may answer from memory what was asked before, so that each of "
+                f"{server['queries']} queries was asked once."
+            )
+        else:
+            yield f"{name}: {counted(server['queries'], 'query', 'queries')}, asked again when all of them were."
+    for one in facts["ceiling"]:
+        yield (
+            f"The client's own limit, {_clients(one['clients'])}: {significant(one['per_second'])} such "
+            f"requests a second to a server that answers at once, {milliseconds(one['median_seconds'])} "
+            f"ms each at the median, {one['cores']:.1f} cores used."
+        )
+
+
+def _unanswered(asked: pd.DataFrame) -> Iterator[str]:
+    """What a server said to the first of its requests that it did not answer."""
+    told = asked[(asked["status"] == "measured") & (asked["remark"] != "")]
+    for row in told.drop_duplicates("system").itertuples():
+        yield f"{row.system}, the first request without an answer: {row.remark}"
+
+
+def _clients(count: int) -> str:
+    return f"{count} client{'s' * (count > 1)}"
+
+
+def _tables(asked: pd.DataFrame, limit: float) -> Iterator[Captioned]:
+    for loop, caption, table in (("closed", CLOSED, _closed), ("open", OPEN, _open)):
+        rows = asked[asked["loop"] == loop]
+        if len(rows):
+            said = WHOLE if rows["first_stage"].notna().any() else ALONE
+            k = f"{rows['k'].iloc[0]:.0f}"
+            yield Captioned(f"{caption.format(k=k)} {said}", table(rows, limit))
+
+
+def _closed(rows: pd.DataFrame, limit: float) -> Table:
+    del limit
+    missing = _missing(rows)
+    columns = ["system", "clients", "answered / s [95 %]", *TIMES, *missing, "cores"]
+    cells = [
+        [
+            row["system"],
+            f"{row['level']:.0f}",
+            _rate(row),
+            *_times(row),
+            *(f"{row[name]:,.0f}" for name in missing),
+            f"{row['cores']:.1f}",
+        ]
+        for row in rows.to_dict("records")
+    ]
+    return Table(columns, cells)
+
+
+def _open(rows: pd.DataFrame, limit: float) -> Table:
+    missing = _missing(rows)
+    columns = ["system", "offered / s", "of the most", "answered / s [95 %]", *TIMES, *missing]
+    cells = [
+        [
+            row["system"],
+            significant(row["offered"]),
+            f"{row['share']:.0%}",
+            _rate(row),
+            *_times(row),
+            *(f"{row[name]:,.0f}" for name in missing),
+            _stands(row, limit),
+        ]
+        for row in rows.to_dict("records")
+    ]
+    return Table([*columns, "verdict"], cells, prose=(-1,))
+
+
+def _missing(rows: pd.DataFrame) -> list[str]:
+    """Of the ways to get no answer those that occurred."""
+    return [name for name in MISSING if rows[name].sum()]
+
+
+def _rate(row: Mapping[str, Any]) -> str:
+    low, high = significant(row["achieved_low"]), significant(row["achieved_high"])
+    return f"{significant(row['achieved'])} [{low}, {high}]"
+
+
+def _times(row: Mapping[str, Any]) -> list[str]:
+    found = []
+    for name in ("p50", "p95"):
+        value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+        known = math.nan if math.isinf(high) else high
+        found.append(NEVER if math.isinf(value) else bracketed(value, low, known))
+    return [*found, milliseconds(row["max"])]
+
+
+def _stands(row: Mapping[str, Any], limit: float) -> str:
+    if row["status"] != "measured":
+        return str(row["reason"])
+    if math.isnan(limit):
+        return row["why"] or NONE
+    stands = STANDS[row["verdict"]]
+    return f"{stands}: {row['why']}" if row["why"] else stands
+
+
+def _figures(asked: pd.DataFrame, limit: float, dataset: str) -> Iterator[Shown]:
+    rows = asked[(asked["loop"] == "open") & (asked["status"] == "measured")]
+    rows = rows[rows["p50"].map(math.isfinite)]
+    if len(rows):
+        alt = "95th percentile of latency from when requests were due, against the rate offered"
+        yield Shown(f"load-{slug(dataset)}", alt, rates_figure(rows, limit))

@@ -1,0 +1,269 @@
+"""What the systems of an experiment cost: measured latency and storage, read together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+from harness.analysis.costs import latency, projection, vector_bytes
+from harness.analysis.costs.latency import ARM, STATISTICS
+from harness.analysis.statistics import paired_ratios
+from harness.experiment.schema import Prices, Workload
+from harness.results.store import Results
+from harness.results.terms import terms
+
+LATENCIES = (*latency.LATENCIES, "timed_as")
+"""Those of `latency`; `timed_as` names the system whose arm stands for this one's, else it is empty:
+encoding on the fly takes the same however the vectors would be kept."""
+
+END_TO_END = (*ARM, "k", "status", *STATISTICS, "timed_as")
+"""One row a system, mode and k: the whole query, from text to ranked ids. `mode` is `retrieve` for a
+system that does not rerank. A predicted row has only `p50`, the sum of both stages' medians."""
+
+RATIOS = (*paired_ratios.RATIOS, "reference", "reference_mode")
+"""Seconds of an arm over those of the reference: of the first cross-encoder that was timed, else of
+the first system that encodes on the fly."""
+
+
+@dataclass(frozen=True)
+class CostAnalysis:
+    """What the measurements of cost say, computed once; every table has a column `dataset`."""
+
+    latencies: pd.DataFrame
+    end_to_end: pd.DataFrame
+    ratios: pd.DataFrame
+    noise: pd.DataFrame
+    break_even: pd.DataFrame
+    memory: pd.DataFrame
+    throughput: pd.DataFrame
+    choices: pd.DataFrame
+    kept: pd.DataFrame
+    projection: pd.DataFrame
+    """Columns PROJECTION, and with prices CURRENCY; empty without a workload."""
+
+    def of(self, dataset: str) -> CostAnalysis:
+        """The same of one dataset."""
+        parts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return CostAnalysis(
+            **{name: table[table["dataset"] == dataset] for name, table in parts.items()}
+        )
+
+
+def analyse_costs(results: Results, storage: pd.DataFrame) -> CostAnalysis:
+    """Everything that a report shows of cost; `storage` is `leaderboard.storage_per_document`."""
+    parts = [_of_dataset(str(name), results, storage) for name in _datasets(results)]
+    names = [one.name for one in fields(CostAnalysis)]
+    return CostAnalysis(
+        **{name: _joined([getattr(part, name) for part in parts]) for name in names}
+    )
+
+
+def _datasets(results: Results) -> Sequence[str]:
+    return list(dict.fromkeys(results.trials["dataset"])) or [""]
+
+
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else parts[0]
+
+
+def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAnalysis:
+    tables = {
+        name: table[table["dataset"] == dataset].reset_index(drop=True)
+        for name, table in results.costs.items()
+    }
+    systems = list(dict.fromkeys(results.trials["system"]))
+    calls, arms, seed = tables["calls"], _ordered(tables["arms"], systems), results.plan["seed"]
+    facts = results.cost_facts.get((dataset, "latency"), {})
+    retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
+    alone = latency.latencies(calls, arms)
+    everyone = _ordered(_with_shared(alone, fly)[list(LATENCIES)], systems)
+    memory = _ordered(projection.memory(tables["starts"]), systems)
+    throughput = _ordered(tables["throughput"], systems)
+    noise = _ordered(paired_ratios.noise(calls, seed), systems)
+    configs, counted = vector_bytes.configurations(results), storage[storage["dataset"] == dataset]
+    dense = vector_bytes.dense_bytes(counted, results.plan["baseline"], configs)
+    choices = projection.storage_choices(tables["grid"], dense)
+    vectors = vector_bytes.kept(counted, choices, configs)
+    return CostAnalysis(
+        latencies=everyone,
+        end_to_end=_ordered(_end_to_end(calls, everyone, retrieves, fly), systems),
+        ratios=_ordered(
+            _by_device(
+                arms,
+                RATIOS,
+                lambda device: _ratios(calls, arms, device, seed, paired_ratios.doubts(noise)),
+            ),
+            systems,
+        ),
+        noise=noise,
+        break_even=latency.break_even(alone, throughput, fly, _documents(results)),
+        memory=memory,
+        throughput=projection.throughput(throughput),
+        choices=choices,
+        kept=vectors.assign(dataset=dataset),
+        projection=_projection(
+            results, facts, everyone, vectors.assign(dataset=dataset), throughput, memory, fly
+        ),
+    )
+
+
+def stand_ins(facts: Mapping[str, Any], mode: str) -> dict[str, str]:
+    """By system the one whose arm of this mode was timed, from the facts of a measurement."""
+    return dict(facts.get("shares", {}).get(mode, {}))
+
+
+def _with_shared(table: pd.DataFrame, stands_in: Mapping[str, str]) -> pd.DataFrame:
+    """`table` with `timed_as`, its rows on the fly again for each system that shares them."""
+    fly = table[table["mode"] == "on the fly"]
+    copies = [
+        fly[fly["system"] == timed].assign(system=system, timed_as=timed)
+        for system, timed in stands_in.items()
+        if system != timed
+    ]
+    filled = [copy for copy in copies if len(copy)]
+    return pd.concat([table.assign(timed_as=""), *filled], ignore_index=True)
+
+
+def _end_to_end(
+    calls: pd.DataFrame,
+    latencies: pd.DataFrame,
+    retrieves: Mapping[str, str],
+    fly: Mapping[str, str],
+) -> pd.DataFrame:
+    """Columns END_TO_END."""
+    alike = {a: b for a, b in fly.items() if retrieves.get(a) == retrieves.get(b)}
+    others = {a: b for a, b in fly.items() if a not in alike}
+    totals = latency.totals(_with_shared(calls, others), retrieves).assign(status="measured")
+    measured = _with_shared(totals, alike)
+    first = latencies[(latencies["mode"] == "retrieve") & (latencies["status"] == "measured")]
+    reranking = {*latencies[latencies["mode"] != "retrieve"]["system"], *fly}
+    parts = [measured, _predicted(latencies, first, retrieves)]
+    for system, timed in retrieves.items():
+        if system not in reranking:
+            parts.append(first[first["system"] == timed].assign(system=system))
+    filled = [part for part in parts if len(part)]
+    table = pd.concat(filled, ignore_index=True) if filled else measured
+    mine = {"retrieve": retrieves, "on the fly": fly}
+    names = [
+        mine.get(mode, {}).get(system, system)
+        for mode, system in zip(table["mode"], table["system"], strict=True)
+    ]
+    timed_as = ["" if a == b else a for a, b in zip(names, table["system"], strict=True)]
+    return table.assign(timed_as=timed_as)[list(END_TO_END)]
+
+
+def _ordered(table: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
+    """`table` with the systems in the order of the experiment, whatever order they were timed in."""
+    order = {name: i for i, name in enumerate(systems)}
+    table = table.assign(order=table["system"].map(order))
+    keys = [name for name in ("device", "order", "mode", "k") if name in table]
+    return table.sort_values(keys, kind="stable", ignore_index=True).drop(columns="order")
+
+
+def whole_calls(
+    results: Results, dataset: str, device: str
+) -> dict[tuple[str, str, int], pd.DataFrame]:
+    """By system, mode and k the timed calls of the whole query, also where another's arm was timed."""
+    calls = results.costs["calls"]
+    is_here = (calls["dataset"] == dataset) & (calls["device"] == device) & (calls["copy"] == 0)
+    facts = results.cost_facts.get((dataset, "latency"), {})
+    retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
+    names = ["system", "mode", "k"]
+    reranked = latency.whole_queries(_with_shared(calls[is_here], fly), retrieves)
+    found: dict[Any, pd.DataFrame] = dict(list(reranked.groupby(names, sort=False)))
+    alone = calls[is_here & (calls["mode"] == "retrieve")]
+    for (name, mode, k), table in alone.groupby(names, sort=False):
+        found |= {(system, mode, k): table for system, of in retrieves.items() if of == name}
+    return found
+
+
+def common_k(latencies: pd.DataFrame) -> int | None:
+    """The number of candidates that most arms were timed with, of several the greatest."""
+    is_timed = (latencies["status"] == "measured") & (latencies["mode"] != "retrieve")
+    arms = latencies[is_timed].groupby("k").size()
+    return int(arms[arms == arms.max()].index.max()) if len(arms) else None
+
+
+def _predicted(
+    latencies: pd.DataFrame, first: pd.DataFrame, retrieves: Mapping[str, str]
+) -> pd.DataFrame:
+    """Predicted medians of rerankers, with that of their retriever."""
+    medians = first.set_index(["device", "system"])["p50"].to_dict()
+    is_predicted = (latencies["status"] == "predicted") & (latencies["mode"] != "retrieve")
+    table = latencies[is_predicted]
+    retrieval = [
+        medians.get((device, retrieves.get(system, "")), math.nan)
+        for device, system in zip(table["device"], table["system"], strict=True)
+    ]
+    total = table["p50"] + pd.Series(retrieval, index=table.index, dtype=float)
+    known = table.reindex(columns=[*ARM, "k", "status", "calls", "queries"]).assign(p50=total)
+    return known[known["p50"].notna()].reindex(columns=list(END_TO_END[:-1]))
+
+
+def _by_device(
+    arms: pd.DataFrame, columns: Sequence[str], table: Callable[[str], pd.DataFrame]
+) -> pd.DataFrame:
+    parts = [table(str(device)) for device in dict.fromkeys(arms["device"])]
+    return _joined([*parts, pd.DataFrame(columns=list(columns))])
+
+
+def _ratios(
+    calls: pd.DataFrame, arms: pd.DataFrame, device: str, seed: int, doubts: paired_ratios.Doubts
+) -> pd.DataFrame:
+    timed = arms[(arms["device"] == device) & (arms["status"] == "measured")]
+    for mode in ("rerank", "on the fly"):
+        names = list(timed[timed["mode"] == mode]["system"])
+        if names:
+            here = calls[calls["device"] == device]
+            found = paired_ratios.ratio_to(here, names[0], mode, seed, doubts)
+            return found.assign(reference=names[0], reference_mode=mode)
+    return pd.DataFrame(columns=list(RATIOS))
+
+
+def workload(results: Results) -> Workload | None:
+    """What the systems would serve, if the experiment says so."""
+    return terms(results).workload
+
+
+def prices(results: Results) -> Prices | None:
+    """What things cost, if the experiment says so."""
+    return terms(results).prices
+
+
+def _documents(results: Results) -> int | None:
+    load = workload(results)
+    return load.documents if load else None
+
+
+def arm_needs(results: Results, costs: CostAnalysis, dataset: str) -> list[projection.ArmNeeds]:
+    """What a workload multiplies, of the arms of the devices on which anything was timed."""
+    here = costs.of(dataset)
+    fly = stand_ins(results.cost_facts.get((dataset, "latency"), {}), "on the fly")
+    timed = _timed_devices(here.latencies)
+    return projection.arm_needs(timed, here.kept, here.throughput, here.memory, fly)
+
+
+def _timed_devices(latencies: pd.DataFrame) -> pd.DataFrame:
+    devices = latencies[latencies["status"] == "measured"]["device"]
+    return latencies[latencies["device"].isin(devices)]
+
+
+def _projection(
+    results: Results,
+    facts: Mapping[str, Any],
+    latencies: pd.DataFrame,
+    vectors: pd.DataFrame,
+    throughput: pd.DataFrame,
+    memory: pd.DataFrame,
+    fly: Mapping[str, str],
+) -> pd.DataFrame:
+    load = workload(results)
+    if load is None or not facts:
+        return pd.DataFrame(columns=list(projection.PROJECTION))
+    present = _timed_devices(latencies)
+    return projection.projection(present, vectors, throughput, memory, fly, load, prices(results))

@@ -1,0 +1,245 @@
+"""The blocks on cost of one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from harness.analysis.costs import figures as costs_figures
+from harness.analysis.costs import sentences
+from harness.analysis.costs import tables as costs_tables
+from harness.analysis.costs.measured import CostAnalysis, common_k, prices, workload
+from harness.analysis.costs.tables import MODES
+from harness.analysis.costs.vector_bytes import configurations, dense_bytes
+from harness.analysis.quality.leaderboard import Analysis
+from harness.components.models.catalogue import DUMMY
+from harness.components.models.references import TRAINED
+from harness.experiment.result_folders import slug
+from harness.page.blocks import Block, Captioned, Shown
+from harness.page.tables import with_interval
+from harness.page.text import counted
+from harness.results.store import Results
+from harness.results.terms import objective
+
+LONG = 15
+"""Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""
+
+PERCENTILES = (
+    "Milliseconds, from text to ranked ids. A percentile stands where enough independent calls "
+    "carry it, else n/a; columns of stages are medians. Rows in italics are predicted from calls "
+    "with fewer candidates."
+)
+
+
+def cost_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:
+    """What was measured of cost on the dataset."""
+    costs = analysis.costs.of(dataset)
+    board = analysis.leaderboard
+    board = board[board["dataset"] == dataset]
+    quality = board[board["metric"] == objective(results)]
+    blocks = list(_decide(results, costs, quality, analysis.storage, dataset))
+    for device in _devices(costs):
+        blocks += _on_device(results, costs, quality, dataset, device)
+    blocks += [*_ways(costs), *_offline(results, costs)]
+    if (dataset, "latency") in results.cost_facts:
+        blocks.append(_measured_on(results, costs, dataset))
+    return blocks
+
+
+def _devices(costs: CostAnalysis) -> list[str]:
+    timed = costs.latencies[costs.latencies["status"] != "not measured"]
+    return [str(device) for device in dict.fromkeys(timed["device"])]
+
+
+def _of(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    return table[table["dataset"] == dataset]
+
+
+def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
+    facts = results.cost_facts[dataset, "latency"]
+    arms, rounds = _of(results.costs["arms"], dataset), _of(results.costs["rounds"], dataset)
+    noise, noisy = sentences.noise_lines(costs.noise)
+    rankings, different = sentences.ranking_lines(arms)
+    lines = [
+        *sentences.setting_lines(facts, arms),
+        *sentences.settled_lines(facts),
+        *sentences.machine_lines(rounds),
+    ]
+    unseen = [] if len(costs.noise) else ["NOISY? No two equal arms were timed."]
+    return Block(
+        "What the numbers of cost were measured on",
+        [*lines, *noise, *rankings],
+        [*noisy, *different, *unseen],
+        method="latency",
+    )
+
+
+def _decide(
+    results: Results,
+    costs: CostAnalysis,
+    quality: pd.DataFrame,
+    storage: pd.DataFrame,
+    dataset: str,
+) -> Iterator[Block]:
+    device = next(iter(_devices(costs)), "")
+    here = costs.latencies[costs.latencies["device"] == device]
+    k = common_k(here[here["mode"] == "precomputed"])
+    vectors = costs.kept[costs.kept["holder"] == "reranker"]
+    if vectors.empty:
+        return
+    dense = dense_bytes(_of(storage, dataset), results.plan["baseline"], configurations(results))
+    values = {row["system"]: with_interval(row) for row in quality.to_dict("records")}
+    metric = objective(results)
+    table = costs_tables.decision_table(vectors, here, values, metric, dense, k)
+    caption = (
+        f"Token vectors of each system, beside the dense vector's {dense:,.0f} bytes. "
+        f"Milliseconds: reranking {k} candidates by precomputed vectors on {device}."
+        if k
+        else f"Token vectors of each system, beside the dense vector's {dense:,.0f} bytes."
+    )
+    told = vectors[vectors["source"] == "sample"]["system"]
+    lines = [f"Sizes by formula from the storage sample: {', '.join(told)}."] if len(told) else []
+    shown = [Captioned(caption, table)]
+    yield Block("One table to decide from", lines, tables=shown, method="storage")
+
+
+def _on_device(
+    results: Results,
+    costs: CostAnalysis,
+    quality: pd.DataFrame,
+    dataset: str,
+    device: str,
+) -> Iterator[Block]:
+    here = costs.latencies[costs.latencies["device"] == device]
+    calls = _of(results.costs["calls"], dataset)
+    calls = calls[(calls["device"] == device) & (calls["copy"] == 0)]
+    tables = [
+        _timed(here[here["mode"] == mode], said)
+        for mode, said in MODES.items()
+        if (here["mode"] == mode).any()
+    ]
+    whole = costs.end_to_end[costs.end_to_end["device"] == device]
+    if len(whole):
+        yield _whole(results, whole, quality, dataset, device)
+    ratios = costs.ratios[costs.ratios["device"] == device]
+    if len(ratios):
+        name, mode = ratios[["reference", "reference_mode"]].iloc[0]
+        caption = (
+            f"Geometric means over calls of the same query and round, with 95 % intervals: 2 is "
+            f"twice as fast as {name} ({mode}), 0.5 half as fast."
+        )
+        table = Captioned(caption, costs_tables.ratio_table(ratios))
+        title = f"How many times as fast as {name} on {device}"
+        yield Block(title, tables=[table], method="ratios")
+    drawn = list(_latency_figures(here, calls, dataset, device))
+    yield Block(f"Latency on {device}", [PERCENTILES], (), tables, drawn, method="latency")
+
+
+def _timed(rows: pd.DataFrame, said: str) -> Captioned:
+    """The table of one mode; what is long the reader opens."""
+    table = costs_tables.latency_table(rows)
+    shared = costs_tables.sharing_words(rows)
+    return Captioned(f"{said.capitalize()}. {shared}".strip(), table, len(table.rows) > LONG)
+
+
+def _latency_figures(
+    here: pd.DataFrame, calls: pd.DataFrame, dataset: str, device: str
+) -> Iterator[Shown]:
+    k = common_k(here)
+    if k is None:
+        return
+    own = here[here["timed_as"] == ""]
+    place = f"{slug(dataset)}-{device}"
+    alt = f"Distribution of each arm's calls at {k} candidates on {device}, the fastest first"
+    yield Shown(f"latency-{place}", alt, costs_figures.distributions(own, calls, k))
+    if len(set(own[own["mode"] != "retrieve"]["k"])) > 1:
+        alt = f"Median latency against the number of candidates on {device}"
+        yield Shown(f"candidates-{place}", alt, costs_figures.against_k(own))
+
+
+def _whole(
+    results: Results,
+    whole: pd.DataFrame,
+    quality: pd.DataFrame,
+    dataset: str,
+    device: str,
+) -> Block:
+    caption = (
+        "Milliseconds of retrieval and reranking of the same query: median / 95th percentile, n/a "
+        "where the calls do not carry it."
+    )
+    shared = costs_tables.sharing_words(whole[whole["mode"] == "on the fly"])
+    caption += f" On the fly, {shared}" if shared else ""
+    metric = objective(results)
+    points = costs_figures.points(whole, quality)
+    figures = []
+    if len(points) > 1:
+        svg = costs_figures.quality_against_latency(points, metric)
+        alt = f"{metric} with its interval against the latency of the whole query on {device}"
+        figures = [Shown(f"quality-latency-{slug(dataset)}-{device}", alt, svg)]
+    table = Captioned(caption, costs_tables.whole_table(whole))
+    title = f"The whole query on {device}"
+    return Block(title, (), (), [table], figures, method="latency")
+
+
+def _ways(costs: CostAnalysis) -> Iterator[Block]:
+    if costs.choices.empty:
+        return
+    tables, lines = [], []
+    for model, rows in costs.choices.groupby("model", sort=False, dropna=False):
+        known = "" if pd.isna(model) else str(model).removeprefix(DUMMY)
+        own = str(rows["system"].iloc[0]).partition("[")[0]
+        name = own if not known or known.startswith(TRAINED) else known
+        documents = " and ".join(f"{count:,}" for count in dict.fromkeys(rows["documents"]))
+        caption = f"{name}: {counted(len(rows), 'way')}, documents: {documents}."
+        tables.append(Captioned(caption, costs_tables.ways_table(rows), folded=True))
+        lines += [
+            f"{name}, {row.precision} with {row.nbits:.0f} bits: {row.remark}."
+            for row in rows.itertuples()
+            if row.remark
+        ]
+    said = (
+        "Bytes by formula, and what the files take on disk with the difference; milliseconds to "
+        "fetch and decompress 100 documents from memory, from a memory map, and from one whose "
+        "pages were dropped. For PLAID: a search restricted to 100 documents, in memory."
+    )
+    yield Block("Ways to keep token vectors", [said, *lines], tables=tables, method="storage")
+
+
+def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
+    load, price = workload(results), prices(results)
+    for device in _devices(costs):
+        memory, throughput, pays, needs = (
+            table[table["device"] == device]
+            for table in (costs.memory, costs.throughput, costs.break_even, costs.projection)
+        )
+        if len(memory):
+            said = (
+                "Medians over fresh processes; the model is what loading added to the resident set."
+            )
+            table = Captioned(said, costs_tables.memory_table(memory))
+            title = f"Memory and cold start on {device}"
+            yield Block(title, tables=[table], method="memory")
+        if len(throughput):
+            said = "Many documents or pairs, as fast as they go through."
+            table = Captioned(said, costs_tables.throughput_table(throughput))
+            yield Block(f"Offline throughput on {device}", tables=[table], method="throughput")
+        if len(pays):
+            documents = load.documents if load else None
+            said = (
+                f"Queries until the time to encode {documents or 1000:,} documents beforehand is "
+                "saved, by the medians of k candidates. Keeping the vectors is not counted."
+            )
+            table = Captioned(said, costs_tables.break_even_table(pays, documents))
+            title = f"When encoding beforehand pays on {device}"
+            yield Block(title, tables=[table], method="break-even")
+        if len(needs) and load:
+            lines = sentences.workload_words(load, price)
+            here = costs.latencies[costs.latencies["device"] == device]
+            shared = set(here[here["timed_as"] != ""]["system"])
+            own = needs[(needs["mode"] != "on the fly") | ~needs["system"].isin(shared)]
+            said = f"What each arm adds. {costs_tables.sharing_words(here)}".strip()
+            table = Captioned(said, costs_tables.projection_table(own, price))
+            title = f"What the workload would need on {device}"
+            yield Block(title, lines, tables=[table], method="projection")

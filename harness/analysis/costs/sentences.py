@@ -1,0 +1,159 @@
+"""What the numbers of cost were measured on and with, and how far they may be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness.analysis.decision.headline import factor_words
+from harness.experiment.provenance import machine_words
+from harness.experiment.schema import Prices, Workload
+from harness.page.text import counted
+
+SAME = 0.99
+"""Kendall's tau below which another device ranks otherwise than the first."""
+
+
+def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]:
+    """Machine, queries, budgets, and the number formats that the arms say."""
+    machine, settings = machine_words(facts["provenance"]["machine"]), facts["settings"]
+    threads = facts.get("threads")
+    yield f"{machine}; {threads or 'not known how many'} threads for every library."
+    yield (
+        f"{counted(facts['queries'], 'query', 'queries')}, each timed up to {settings['rounds']} times by every arm in "
+        f"an order drawn anew in each round; {facts['tuning_queries']} other queries for warm-up and "
+        f"the choice of batches; {settings['budget_s']:g} s for each arm."
+    )
+    timed = arms[arms["status"] == "measured"]
+    for device, rows in timed.groupby("device", sort=False):
+        formats = ", ".join(name for name in dict.fromkeys(rows["dtype"]) if name)
+        attention = ", ".join(name for name in dict.fromkeys(rows["attention"]) if name)
+        if formats:
+            yield f"{device}: numbers as {formats}; attention: {attention or 'not known'}."
+    for source, systems in _grouped(facts.get("candidates_from", {})).items():
+        yield (
+            f"Candidates are those of {source} for {_listed(systems)}: a first stage with random "
+            "weights finds arbitrary texts."
+        )
+
+
+def settled_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What more calls after the planned rounds settled, and what they did not."""
+    budget = facts["settings"].get("settle_s", 0.0)
+    for device, spent in facts.get("settled", {}).items():
+        for settled, verb in ((True, "settled"), (False, "did not settle")):
+            arms = [arm for arm in spent["arms"] if arm["settled"] == settled]
+            if arms:
+                said = ", ".join(f"{a['calls']:,} of {a['system']} ({a['mode']})" for a in arms)
+                yield (
+                    f"More calls after the planned rounds on {device} {verb} what was open: {said}; "
+                    f"{spent['seconds']:,.0f} s of {budget:g} were spent."
+                )
+
+
+def _grouped(named: Mapping[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in named.items():
+        found.setdefault(value, []).append(name)
+    return found
+
+
+def _listed(systems: Sequence[str]) -> str:
+    return f"{len(systems)} systems" if len(systems) > 1 else systems[0]
+
+
+def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """What two equal arms say of each device: lines, and warnings."""
+    lines, warnings = [], []
+    for (device, noisy), rows in noise.groupby(["device", "noisy"], sort=False):
+        system, mode = rows[["system", "mode"]].iloc[0]
+        seen = ", ".join(
+            f"{factor_words(row._asdict())} at k = {row.k}" for row in rows.itertuples()
+        )
+        said = f"two equal arms ({system}, {mode}) on {device} differed by a factor of {seen}"
+        if noisy:
+            warnings.append(f"NOISY: {said}. Smaller differences there are not to be trusted.")
+        else:
+            least = max(100 * rows["half_width"].max(), 0.1)
+            lines.append(f"A/A: {said}: differences below about {least:.2g} % are not seen.")
+    return lines, warnings
+
+
+def machine_lines(rounds: pd.DataFrame) -> Iterator[str]:
+    """What else went on in the machine, from its state in each round."""
+    for device, rows in rounds.groupby("device", sort=False):
+        spin = rows["spin_seconds"].astype(float)
+        parts = [
+            f"load {rows['load'].min():.1f} to {rows['load'].max():.1f}",
+            f"at most {_percent(rows['steal'].max())} of processor time stolen",
+        ]
+        if len(spin) > 1:
+            parts.append(f"a fixed computation varied by {_percent(spin.std() / spin.mean())} (CV)")
+        if rows["gpu_mhz"].notna().any():
+            parts.append(f"GPU at {rows['gpu_mhz'].min():,.0f} to {rows['gpu_mhz'].max():,.0f} MHz")
+            parts.append(f"throttled in {counted((rows['gpu_throttled'] > 0).sum(), 'round')}")
+        yield f"{device}, over {counted(len(rows), 'round')}: {'; '.join(parts)}."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def ranking_lines(arms: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Whether what was timed ranks as what quality was measured on: lines, and warnings."""
+    lines, warnings = [], []
+    known = arms[(arms["status"] == "measured") & arms["agreement"].notna()]
+    worse = known[known["agreement"] < 1]
+    if len(known) > len(worse):
+        lines.append(
+            f"{len(known) - len(worse)} of {len(known)} arms and k ranked every timed query as in "
+            "the run that quality was measured on."
+        )
+    for (device, system, mode), rows in worse.groupby(["device", "system", "mode"], sort=False):
+        low = rows["agreement"].min()
+        warnings.append(
+            f"{system} ({mode}, {device}) ranked only {_percent(low)} of the timed queries as in the run "
+            "that quality was measured on: its quality is that of another ranking."
+        )
+    taus = arms[arms["tau"].notna()]
+    for device, rows in taus.groupby("device", sort=False):
+        least = rows.loc[rows["tau"].idxmin()]
+        said = (
+            f"Rankings on {device} agree with those on {arms['device'].iloc[0]} by Kendall's tau of "
+            f"{least['tau']:.3f} or more (least: {least['system']}, {least['mode']}, k = {least['k']})"
+        )
+        (warnings if least["tau"] < SAME else lines).append(said + ".")
+    return lines, warnings
+
+
+def workload_words(workload: Workload, prices: Prices | None) -> Sequence[str]:
+    """What a projection assumes."""
+    served = (
+        f"{counted(workload.documents, 'document')}, {counted(workload.queries_per_day, 'query', 'queries')} a day, "
+        f"{counted(workload.candidates, 'candidate')} reranked."
+    )
+    bound = (
+        "Processors are paid for the time that they work for a call, a GPU and the machine of a server "
+        "for the seconds that it takes, as if none were ever idle; the index is held once in memory and "
+        "once on disk; texts and the models' files are not counted. What serves needs more. A "
+        "reranker's row comes on top of its retriever's."
+    )
+    return [served, bound, _prices(prices)]
+
+
+def _prices(prices: Prices | None) -> str:
+    if prices is None:
+        return "No prices are given, so that nothing is said in money."
+    gpu = "no price of a GPU" if prices.gpu_hour is None else f"{prices.gpu_hour:g} a GPU hour"
+    server = (
+        "no price of a server's machine, so that what servers do is not in money"
+        if prices.server_hour is None
+        else f"{prices.server_hour:g} an hour of a server's machine"
+    )
+    return (
+        f"Prices, in one currency: {prices.ram_gb_month:g} a month for 1 GB of RAM, "
+        f"{prices.disk_gb_month:g} for 1 GB of disk, {prices.cpu_core_hour:g} a core hour, {gpu}, "
+        f"{server}."
+    )

@@ -1,0 +1,291 @@
+"""The tables of cost: what was timed, what is kept, what a workload would need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from harness.analysis.costs.latency import STAGES
+from harness.analysis.quality.answer import milliseconds, significant
+from harness.experiment.schema import Prices
+from harness.page.tables import NONE, Table, bracketed, number, times
+
+MODES: Mapping[str, str] = {
+    "retrieve": "first-stage retrieval",
+    "rerank": "cross-encoders",
+    "precomputed": "late interaction, documents encoded beforehand",
+    "on the fly": "late interaction, documents encoded with every query",
+}
+"""What is never compared in one table, in the order in which it is shown."""
+
+NAMED = 3
+"""Systems that a caption names; of more it gives the number."""
+
+PLACES = {mode: place for place, mode in enumerate(MODES)}
+
+LATENCY = ["system", "k", "calls", "p50 ms [95 %]", "p90", "p95 ms [95 %]", "p99"]
+
+STAGE_NAMES = {
+    "encode_query": "query",
+    "encode_docs": "documents",
+    "fetch": "fetch",
+    "score": "score",
+    "server": "of it server",
+}
+
+
+def latency_table(rows: pd.DataFrame) -> Table:
+    """One row an arm and k of one mode, without the systems that share another's arm."""
+    own = rows[rows["timed_as"] == ""]
+    used = [stage for stage in STAGES if own[stage].notna().any()]
+    said = any(_remark(row) for row in own.to_dict("records"))
+    columns = [*LATENCY, *(f"{STAGE_NAMES[stage]} ms" for stage in used), *["batches"] * said]
+    cells: list[list[str]] = []
+    apart: list[int] = []
+    for row in own.to_dict("records"):
+        if predicted(row):
+            apart.append(len(cells))
+        stages = [milliseconds(row[stage]) for stage in used]
+        cells.append(
+            [row["system"], str(row["k"]), *_timed(row), *stages, *[_remark(row) or "-"] * said]
+        )
+    return Table(columns, cells, apart, [-1] if said else ())
+
+
+def in_modes(rows: pd.DataFrame) -> pd.DataFrame:
+    """`rows` with each mode together, in the order of MODES."""
+    return rows.sort_values("mode", key=lambda modes: modes.map(PLACES), kind="stable")
+
+
+def sharing_words(rows: pd.DataFrame) -> str:
+    """Which systems have the figures of which other one."""
+    shared = rows[rows["timed_as"] != ""].drop_duplicates("system")
+    return " ".join(
+        f"{', '.join(group['system']) if len(group) <= NAMED else f'{len(group)} others'}: as {timed}."
+        for timed, group in shared.groupby("timed_as", sort=False)
+    )
+
+
+def predicted(row: Mapping[str, Any]) -> bool:
+    """Whether the row has a median that was predicted."""
+    return row["status"] == "predicted" and not math.isnan(row["p50"])
+
+
+def _timed(row: Mapping[str, Any]) -> list[str]:
+    """Calls and percentiles."""
+    if predicted(row):
+        return ["predicted", milliseconds(row["p50"]), NONE, NONE, NONE]
+    if row["status"] != "measured" or math.isnan(row["p50"]):
+        return ["not measured", NONE, NONE, NONE, NONE]
+    p50, p95 = (bracketed(row[p], row[f"{p}_low"], row[f"{p}_high"]) for p in ("p50", "p95"))
+    return [str(row["calls"]), p50, milliseconds(row["p90"]), p95, milliseconds(row["p99"])]
+
+
+def _remark(row: Mapping[str, Any]) -> str:
+    said = (row["policy"], row["reason"]) if row["status"] == "measured" else (row["reason"],)
+    return "; ".join(str(part) for part in said if part)
+
+
+def whole_table(rows: pd.DataFrame) -> Table:
+    """Median and p95 of the whole query, a column for each k; retrieval alone has its own depth.
+
+    Systems that share another's arm on the fly are left out.
+    """
+    sizes = sorted(set(rows[rows["mode"] != "retrieve"]["k"]))
+    own = rows[(rows["timed_as"] == "") | (rows["mode"] == "retrieve")]
+    cells = []
+    for (system, mode), group in in_modes(own).groupby(["system", "mode"], sort=False):
+        by_k = {row["k"]: row for row in group.to_dict("records")}
+        if mode == "retrieve":
+            (row,) = by_k.values()
+            cells.append([str(system), "retrieval only", *[_p50_p95(row)] * max(len(sizes), 1)])
+        else:
+            cells.append([str(system), str(mode), *(_p50_p95(by_k.get(size)) for size in sizes)])
+    return Table(["system", "how", *(f"k = {size}" for size in sizes or ["any"])], cells)
+
+
+def _p50_p95(row: Mapping[str, Any] | None) -> str:
+    if row is None or math.isnan(row["p50"]):
+        return "not measured"
+    if row["status"] == "predicted":
+        return f"predicted {milliseconds(row['p50'])}"
+    return f"{milliseconds(row['p50'])} / {milliseconds(row['p95'])}"
+
+
+def ratio_table(rows: pd.DataFrame) -> Table:
+    """How many times as fast as the reference, a column for each k."""
+    sizes = sorted(set(rows["k"]))
+    cells = []
+    for (system, mode), group in in_modes(rows).groupby(["system", "mode"], sort=False):
+        by_k = {
+            row.k: times(1 / row.ratio, 1 / row.high, 1 / row.low) for row in group.itertuples()
+        }
+        cells.append([str(system), str(mode), *(by_k.get(k, "not measured") for k in sizes)])
+    return Table(["system", "how", *(f"k = {size}" for size in sizes)], cells)
+
+
+def decision_table(
+    vectors: pd.DataFrame,
+    latencies: pd.DataFrame,
+    quality: Mapping[str, str],
+    metric: str,
+    dense_bytes: float,
+    k: int | None,
+) -> Table:
+    """One row a late-interaction system: quality, size, and precomputed reranking of `k`."""
+    at_k = latencies[(latencies["mode"] == "precomputed") & (latencies["k"] == k)]
+    timed = {row["system"]: row for row in at_k.to_dict("records")}
+    mine = vectors[vectors["holder"] == "reranker"]
+    cells: list[list[str]] = []
+    apart: list[int] = []
+    for row in mine.itertuples():
+        time = timed.get(row.system)
+        if time and predicted(time):
+            apart.append(len(cells))
+        cells.append(
+            [
+                str(row.system),
+                str(row.dim),
+                str(row.precision),
+                quality.get(str(row.system), "not measured"),
+                number(row.gb_per_million_documents, ",.2f"),
+                number(row.bytes_per_document / dense_bytes, ".1f"),
+                *(milliseconds(time[name]) if time else NONE for name in ("p50", "p95", "fetch")),
+                number(row.vectors_per_document, ".1f"),
+                number(row.bytes_per_document),
+            ]
+        )
+    columns = ["system", "dim", "precision", metric, "GB / million docs", "times dense"]
+    columns += ["p50 ms", "p95 ms", "fetch ms", "vectors / doc", "bytes / doc"]
+    return Table(columns, cells, apart)
+
+
+WAYS = [
+    *("dims", "precision", "pooled", "vectors / doc", "bytes / doc", "on disk", "difference"),
+    *("GB / million docs", "times dense", "trained for these dims"),
+    *("memory ms", "map ms", "cold map ms"),
+]
+
+
+def ways_table(rows: pd.DataFrame) -> Table:
+    """One row a way to keep a model's vectors; a way that could not be built is named as such."""
+    cells = []
+    for row in rows.to_dict("records"):
+        bits = "" if pd.isna(row["nbits"]) else f", {int(row['nbits'])} bits"
+        disk = row["disk_bytes_per_document"]
+        cells.append(
+            [
+                str(row["dim"]),
+                f"{row['precision']}{bits}",
+                "no" if row["pool_factor"] == 1 else f"1 of {row['pool_factor']}",
+                number(row["vectors_per_document"], ".1f"),
+                number(row["formula_bytes_per_document"]),
+                "not measured" if math.isnan(disk) else number(disk),
+                number(row["disk_excess"], "+.1%"),
+                number(row["gb_per_million_documents"], ",.2f"),
+                number(row["times_dense"], ".1f"),
+                "yes" if row["trained"] else "no",
+                *(milliseconds(row[f"{way}_seconds"]) for way in ("memory", "mapped", "cold")),
+            ]
+        )
+    return Table(WAYS, cells)
+
+
+MEMORY = [
+    *("system", "how", "starts", "imports s", "load s", "first call s"),
+    *("model GB", "peak GB", "GPU peak GB"),
+]
+
+
+def memory_table(rows: pd.DataFrame) -> Table:
+    """Medians over fresh processes."""
+    seconds, sizes = (
+        ("import_seconds", "load_seconds", "first_call_seconds"),
+        ("model_bytes", "peak_bytes", "gpu_peak_bytes"),
+    )
+    return Table(
+        MEMORY,
+        [
+            [
+                *(row["system"], row["mode"], str(row["starts"])),
+                *(number(row[name], ",.2f") for name in seconds),
+                *(number(row[name] / 1e9, ",.2f") for name in sizes),
+            ]
+            for row in rows.to_dict("records")
+        ],
+    )
+
+
+def throughput_table(rows: pd.DataFrame) -> Table:
+    """Units and tokens per second of offline work."""
+    columns = ["system", "stage", "what", "count", "per second", "tokens / s", "s / 1,000 tokens"]
+    cells = [
+        [
+            *(row["system"], row["mode"], row["unit"], f"{row['count']:,}"),
+            *(significant(row[name]) for name in ("per_second", "tokens_per_second")),
+            significant(row["seconds_per_1k_tokens"]),
+        ]
+        for row in rows.to_dict("records")
+    ]
+    return Table(columns, cells)
+
+
+def break_even_table(rows: pd.DataFrame, documents: int | None) -> Table:
+    """After how many queries encoding `documents` (or 1,000) beforehand has paid, by k."""
+    sizes = sorted(set(rows["k"]))
+    name = "queries_per_1000_documents" if documents is None else "queries"
+    cells = []
+    for system, group in rows.groupby("system", sort=False):
+        by_k = {row["k"]: _pays(row, name) for row in group.to_dict("records")}
+        first = group.iloc[0]
+        each = significant(1000 * first["seconds_per_document"])
+        source = "offline" if first["source"] == "throughput" else "within a query"
+        cells.append([str(system), each, source, *(by_k.get(k, "not measured") for k in sizes)])
+    return Table(["system", "ms / document", "measured", *(f"k = {k}" for k in sizes)], cells)
+
+
+def _pays(row: Mapping[str, Any], name: str) -> str:
+    count = row[name]
+    if math.isnan(count):
+        return "not measured"
+    said = "never" if math.isinf(count) else f"{math.ceil(count):,}"
+    return f"predicted {said}" if row["status"] == "predicted" else said
+
+
+PRICED = {
+    "sum / month": "month",
+    "RAM / month": "ram_month",
+    "disk / month": "disk_month",
+    "compute / month": "compute_month",
+    "index once": "index_once",
+}
+
+NEEDED = {
+    "RAM GB": "ram_gb",
+    "disk GB": "disk_gb",
+    "index h": "index_hours",
+    "busy h / month": "busy_hours_month",
+    "processor h / month": "processor_hours_month",
+}
+
+
+def projection_table(rows: pd.DataFrame, prices: Prices | None) -> Table:
+    """What each arm adds to serve the workload."""
+    numbers = NEEDED if prices is None else {**PRICED, **NEEDED}
+    cells: list[list[str]] = []
+    apart: list[int] = []
+    for row in in_modes(rows).to_dict("records"):
+        unknown = math.isnan(row["seconds"])
+        if row["status"] == "predicted" and not unknown:
+            apart.append(len(cells))
+        cells.append(
+            [
+                *(row["system"], row["mode"], str(row["k"])),
+                "not measured" if unknown else milliseconds(row["seconds"]),
+                *(significant(row[name]) for name in numbers.values()),
+            ]
+        )
+    return Table(["system", "how", "k", "ms / query", *numbers], cells, apart)

@@ -1,0 +1,1 @@
+"""What to do, and why: the rule, its reasons, and what would change it."""

@@ -1,0 +1,241 @@
+"""How much each system gains over the baseline by the objective, over all datasets together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.analysis.statistics import intervals
+from harness.analysis.statistics.intervals import Columns
+from harness.results.store import Results
+
+State = Literal["shown", "undecided", "small"]
+
+Verdict = Literal["better", "worse", "open", "same"]
+
+GAINS = (
+    *("system", "gain", "low", "high", "p_none", "p_none_holm", "p", "p_holm"),
+    *("verdict", "state", "needed"),
+)
+"""One row a system that was measured on every dataset: means over datasets of means over queries,
+with intervals as in `leaderboard.DIFFERENCES`. The two-sided paired randomisation test is asked twice:
+`p_none` is that of no gain, `p` that of a gain of just the smallest that matters; `_holm` is corrected
+for the family. `state` is `shown` where `low` is at least the smallest that matters and `p_holm` below
+ALPHA, else `undecided` where `gain` is at least that and above 0, else `small`. `verdict` is `better`
+where that or any gain is shown (`low` above 0, `p_none_holm` below ALPHA), `worse` where a loss is
+(`high` below 0), `same` where no query's value changes, so that nothing is tested (p is NaN), else
+`open`. `needed` queries in all, shared among datasets as now, would tell a true gain of this size from
+the smallest that matters (inf where it is just that, NaN where it is shown)."""
+
+ALIKE = 5
+"""Decimals to which the changes of systems that are tested once are the same."""
+
+
+class Loss(NamedTuple):
+    """How much one system is above another in the mean, with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Gains:
+    """The gains of an experiment, and what losses between its systems are told from."""
+
+    table: pd.DataFrame
+    """Columns GAINS."""
+    means: Mapping[str, float]
+    """By system the mean over datasets."""
+    resampled: Mapping[str, NDArray[np.float64]]
+    """By system that mean over each random half of the queries, the same halves for all systems."""
+    queries: int
+    """Of all datasets."""
+    family: int
+    """Comparisons that are tested: systems that change a value, those that change the same once."""
+    by_dataset: Mapping[str, Mapping[str, Loss]]
+    """By dataset what each system gains there, with its interval."""
+    missing: Mapping[str, str]
+    """By system why it cannot be compared."""
+
+    @cached_property
+    def of(self) -> Mapping[str, Any]:
+        """The rows of `table` by system."""
+        return {row.system: row for row in self.table.itertuples(index=False)}
+
+    @property
+    def surest(self) -> list[Any]:
+        """The rows of `table`: those that beat the baseline first, by their lower bounds, then by gain."""
+
+        def order(row: Any) -> tuple[bool, float, float]:
+            beats = row.verdict == "better"
+            return beats, row.low if beats else 0.0, row.gain
+
+        return sorted(self.of.values(), key=order, reverse=True)
+
+    @property
+    def best(self) -> Any:
+        """The first of `surest`; None where nothing could be compared."""
+        return next(iter(self.surest), None)
+
+    def loss(self, kept: str, left: str, confidence: float = intervals.CONFIDENCE) -> Loss:
+        """What is lost by `kept` instead of `left`; without bounds where queries do not tell."""
+        value = self.means[left] - self.means[kept]
+        if kept not in self.resampled:
+            return Loss(value, math.nan, math.nan)
+        low, high = intervals.bounds(self.resampled[left] - self.resampled[kept], confidence)
+        return Loss(value, float(low), float(high))
+
+
+def gains(results: Results, objective: str, smallest: float) -> Gains:
+    """The gains of all systems by the metric `objective`, judged by the smallest that matters."""
+    parts, missing = _values(results, objective)
+    baseline, seed = results.plan["baseline"], results.plan["seed"]
+    if not parts or baseline not in next(iter(parts.values())):
+        return Gains(pd.DataFrame(columns=list(GAINS)), {}, {}, 0, 0, {}, missing)
+    names = list(next(iter(parts.values())).columns)
+    others = [name for name in names if name != baseline]
+    values = [part.to_numpy(dtype=np.float64) for part in parts.values()]
+    changes = [part[others].sub(part[baseline], axis=0).to_numpy() for part in parts.values()]
+    means = np.mean([value.mean(axis=0) for value in values], axis=0).tolist()
+    known = min(map(len, values)) >= intervals.FEWEST
+    halves = intervals.means_of_halves(values, seed).T if known else ()
+    family, among = _family(np.concatenate(changes))
+    found = Gains(
+        table=pd.DataFrame(columns=list(GAINS)),
+        means=dict(zip(names, means, strict=True)),
+        resampled=dict(zip(names, halves, strict=known)),
+        queries=sum(map(len, values)),
+        family=len(family),
+        by_dataset={
+            name: dict(zip(others, map(Loss, *_listed(change, seed)), strict=True))
+            for name, change in zip(parts, changes, strict=True)
+        },
+        missing=missing,
+    )
+    tests = _tests(changes, family, among, smallest)
+    needed = _needed(changes, found.queries, smallest, len(family))
+    rows = [
+        _row(name, found.loss(baseline, name), _Test(*test), smallest, float(more))
+        for name, test, more in zip(others, tests.tolist(), needed, strict=True)
+    ]
+    return replace(found, table=pd.DataFrame(rows, columns=list(GAINS)))
+
+
+def _listed(change: Columns, seed: int) -> list[list[float]]:
+    return [bound.tolist() for bound in intervals.mean_intervals(change, seed)]
+
+
+def per_query(results: Results, dataset: str, metric: str) -> pd.DataFrame:
+    """A row a query and a column a system that was measured on the dataset."""
+    table = results.measurements
+    table = table[(table["metric"] == metric) & (table["dataset"] == dataset)]
+    return table.pivot_table(index="query_id", columns="system", values="value")
+
+
+def changes(results: Results, dataset: str, metric: str) -> pd.DataFrame:
+    """A row a query and a column a system: how much it changed the baseline's value."""
+    values = per_query(results, dataset, metric)
+    baseline = results.plan["baseline"]
+    return values.drop(columns=baseline).sub(values[baseline], axis=0)
+
+
+def _values(results: Results, objective: str) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """By dataset a row a query and a column a system; and why systems have none."""
+    systems = list(dict.fromkeys(results.trials["system"]))
+    datasets = list(dict.fromkeys(results.trials["dataset"]))
+    wide = {
+        str(name): per_query(results, name, objective).reindex(columns=systems) for name in datasets
+    }
+    reasons = {(row.dataset, row.system): row.reason for row in results.trials.itertuples()}
+    missing: dict[str, str] = {}
+    for name, part in wide.items():
+        for system in part.columns[part.isna().any() | (len(part) == 0)]:
+            why = reasons.get((name, system), "") or f"{objective} was not measured"
+            missing.setdefault(str(system), f"{why} (on {name})" if len(datasets) > 1 else why)
+    compared = [system for system in systems if system not in missing]
+    return {name: part[compared] for name, part in wide.items() if compared}, missing
+
+
+class _Test(NamedTuple):
+    """The p of one comparison, of no gain and of the smallest that matters."""
+
+    p_none: float
+    p_none_holm: float
+    p: float
+    p_holm: float
+
+
+def _family(changes: Columns) -> tuple[list[int], list[int]]:
+    """The columns to test, and for each column its place among them, -1 where nothing changes."""
+    places: dict[bytes, int] = {}
+    family: list[int] = []
+    among: list[int] = []
+    for i, column in enumerate(np.round(changes.T, ALIKE) + 0.0):  # no -0.0
+        if column.any() and column.tobytes() not in places:
+            places[column.tobytes()] = len(family)
+            family.append(i)
+        among.append(places.get(column.tobytes(), -1))
+    return family, among
+
+
+def _tests(
+    changes: Sequence[Columns], family: Sequence[int], among: Sequence[int], smallest: float
+) -> Columns:
+    """A row a system, a column a field of _Test; NaN where nothing changes."""
+    found = []
+    for gain in (0.0, smallest):
+        p = p_values([part[:, family] for part in changes], gain)
+        adjusted = intervals.holm(dict(zip(map(str, family), p.tolist(), strict=True)))
+        found += [[*p, math.nan], [*(adjusted[str(i)] for i in family), math.nan]]
+    columns: Columns = np.array(found).T[among]
+    return columns
+
+
+def p_values(changes: Sequence[Columns], gain: float) -> Columns:
+    """The p of each column that its mean over datasets of means over queries is truly `gain`."""
+    queries = sum(map(len, changes))
+    shares = [queries / (len(changes) * len(part)) for part in changes]  # their mean is 1
+    taken = [(part - gain) * share for part, share in zip(changes, shares, strict=True)]
+    return intervals.randomisation_p(np.concatenate(taken))
+
+
+def _row(
+    name: str, found: Loss, test: _Test, smallest: float, needed: float
+) -> tuple[str | float, ...]:
+    """A row of GAINS: whatever is shown to gain enough is so shown to gain."""
+    gain, low, high = found
+    shown = low >= smallest and test.p_holm < intervals.ALPHA
+    state: State = "shown" if shown else "undecided" if gain >= smallest and gain > 0 else "small"
+    verdict: Verdict = "open"
+    if math.isnan(test.p_none):
+        verdict = "same"
+    elif shown or (low > 0 and test.p_none_holm < intervals.ALPHA):
+        verdict = "better"
+    elif high < 0:
+        verdict = "worse"
+    return (name, *found, *test, verdict, state, math.nan if shown else needed)
+
+
+def _needed(changes: Sequence[Columns], queries: int, smallest: float, family: int) -> Columns:
+    """Queries in all that tell gains of the size that was seen from the smallest that matters.
+
+    By the inverse of `intervals.detectable`, at the first step of Holm's correction. Of several datasets
+    each adds the variance of its own mean, over the square of their number. At least as many as it
+    takes for the most extreme flip of n signs, p = 2 / 2^n, to be shown, and for an interval.
+    """
+    gain = np.mean([part.mean(axis=0) for part in changes], axis=0)
+    alpha = intervals.ALPHA / max(family, 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        to_tell = [part / np.abs(gain - smallest) for part in changes]  # in units of the distance
+        alone = [intervals.queries_needed(part, 1.0, alpha) / len(part) for part in to_tell]
+    found: Columns = np.ceil(np.sum(alone, axis=0) / len(changes) ** 2 * queries)
+    fewest = max(intervals.FEWEST, math.floor(math.log2(2 / alpha)) + 1)
+    return np.where(gain == smallest, np.inf, np.maximum(found, fewest))

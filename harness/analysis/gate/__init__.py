@@ -1,0 +1,1 @@
+"""Stored results against those that were accepted."""

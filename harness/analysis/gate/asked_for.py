@@ -1,0 +1,93 @@
+"""What an experiment's file asks for now, against what its stored results were measured of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from harness.analysis.gate.changed_settings import differences, placeless
+from harness.experiment.keys import data_facts
+from harness.experiment.plan import Plan, Trial
+from harness.results.store import Results
+
+NAMED = 3
+"""Differences that a reason names; of more it says how many."""
+
+DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
+"""A digest or a commit, of which a reader needs the beginning."""
+
+
+OTHER_COSTS = "what the file asks for now is not what was timed, by its settings or systems"
+
+
+class Obstacle(NamedTuple):
+    """Why two sides are not tested."""
+
+    status: Literal["inconclusive", "not comparable", "not measured"]
+    reason: str
+    run_again: bool = False
+    """Whether a run of the experiment is the way out."""
+
+
+def obstacles(results: Results, plan: Plan) -> dict[tuple[str, str], Obstacle]:
+    """By (dataset, system) of the plan: why no stored result is what the file asks for now.
+
+    Compared are the keys of trials, which are hashes of content: a file that lies elsewhere is the
+    same, and another one in its place is not.
+    """
+    ran = {(entry["dataset"], entry["system"]): entry for entry in results.plan["trials"]}
+    states = {
+        (str(row.dataset), str(row.system)): (str(row.status), str(row.reason))
+        for row in results.trials.itertuples()
+    }
+    found = {}
+    for trial in plan.trials:
+        name = (trial.dataset.name, trial.system.name)
+        status, reason = states.get(name, ("pending", "not run yet"))
+        if status == "done" and ran[name]["key"] != trial.key:
+            other = _differing(trial, results.facts[name])
+            found[name] = Obstacle(
+                "not comparable",
+                f"what the file asks for now is not what was measured ({other}): run again",
+                run_again=True,
+            )
+        elif status != "done":
+            told = reason if status == "pending" else f"{status}: {reason}"
+            found[name] = Obstacle("not measured", told, run_again=True)
+    return found
+
+
+def other_costs(results: Results, plan: Plan, kind: str) -> set[str]:
+    """The datasets whose costs of a kind were measured with other settings or of other systems.
+
+    On whichever machine: that is told by the costs themselves.
+    """
+    measured = {
+        (entry["dataset"], key)
+        for entry in results.plan["costs"]
+        for key in entry["folder"].split("--")[1:]
+    }
+    wanted = {(one.dataset.name, one.key[:12]) for one in plan.costings() if one.kind == kind}
+    return {dataset for dataset, _ in wanted - measured}
+
+
+def _differing(trial: Trial, facts: Mapping[str, Any]) -> str:
+    """What the trial is of now and its result is not; `facts` are those of the result."""
+    now = {
+        **trial.system.configuration(),
+        "dataset": data_facts(trial.dataset),
+        "model": trial.identities(),
+    }
+    then = {
+        **facts["system"],
+        "dataset": {name: facts["dataset"][name] for name in now["dataset"]},
+        "model": facts["identities"],
+    }
+    told = [
+        DIGEST.sub(r"\1", f"{path}: {old} -> {new}")
+        for path, old, new in differences(placeless(then), placeless(now))
+        if path != "name"
+    ]
+    more = [f"{len(told) - NAMED} more"] if len(told) > NAMED else []
+    return "; ".join([*told[:NAMED], *more]) or "the code that computes it, or its packages"

@@ -1,0 +1,130 @@
+"""Stored results in the shape of a baseline: what `gate --accept` stores, and judges against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis.gate.asked_for import OTHER_COSTS, obstacles, other_costs
+from harness.analysis.gate.baseline_files import VALUES, Baseline
+from harness.analysis.gate.changed_settings import placeless
+from harness.analysis.gate.relative_latency import (
+    is_of,
+    latency_facts,
+    latency_metric,
+    latency_ratios,
+)
+from harness.errors import InputError
+from harness.experiment.plan import Plan
+from harness.experiment.schema import Experiment, LatencyRule, QualityRule
+from harness.results.store import Results
+
+DECIMALS = 6
+"""Values of metrics are kept so far: enough for any margin, and short enough to read in a diff."""
+
+OF_A_DATASET = ("documents", "queries", "judgements", "identity", "source", "subset")
+"""Facts of a dataset that are kept beside the fingerprint, to say what became of it."""
+
+
+def accept(results: Results, plan: Plan, reason: str, date: str) -> Baseline:
+    """The results as a baseline, with the reason and the date of today.
+
+    Raises InputError while anything that the rules judge is missing: a baseline with a hole would
+    let whatever is in the hole pass unseen.
+    """
+    experiment = plan.experiment
+    found = baseline_of(results, experiment)
+    missing = [
+        f"{system} on {dataset} ({obstacle.reason})"
+        for (dataset, system), obstacle in obstacles(results, plan).items()
+        if any(rule.covers(dataset, system) for rule in experiment.gate)
+    ]
+    missing = missing or list(_without_values(results, plan, found))
+    if missing:
+        raise InputError(
+            f"Nothing was accepted, because something has no result: {'; '.join(missing)}. Mend it "
+            "and run `python -m harness run FILE` first."
+        )
+    return Baseline(found.table, {**found.facts, "reason": reason, "accepted": date})
+
+
+def _without_values(results: Results, plan: Plan, found: Baseline) -> Iterator[str]:
+    """What each rule judges of which there is no value at all, or none as the file asks for it."""
+    known = set(found.table["metric"])
+    other = other_costs(results, plan, "latency")
+    for rule in plan.experiment.gate:
+        if isinstance(rule, QualityRule):
+            if rule.metric not in known:
+                yield f"{rule.metric} (not measured)"
+        elif not any(is_of(rule, name) for name in known):
+            yield f"{latency_metric(rule, '')} (not measured)"
+        elif datasets := sorted(name for name in other if rule.on(name)):
+            yield f"{latency_metric(rule, '')} on {', '.join(datasets)} ({OTHER_COSTS})"
+
+
+def baseline_of(results: Results, experiment: Experiment) -> Baseline:
+    """What the rules of the experiment judge: values of every query, and how they came about."""
+    return Baseline(_values(results, experiment), facts_of(results, experiment))
+
+
+def _values(results: Results, experiment: Experiment) -> pd.DataFrame:
+    table = results.measurements
+    wanted = {rule.metric for rule in experiment.gate if isinstance(rule, QualityRule)}
+    quality = table[table["metric"].isin(wanted)]
+    quality = quality.assign(value=quality["value"].astype(float).round(DECIMALS))
+    rules = [rule for rule in experiment.gate if isinstance(rule, LatencyRule)]
+    parts = [quality[list(VALUES)], *(latency_ratios(results, rule) for rule in rules)]
+    whole = pd.concat([part for part in parts if len(part)] or parts[:1])
+    kept = [
+        any(rule.covers(dataset, system) for rule in experiment.gate)
+        for dataset, system in zip(whole["dataset"], whole["system"], strict=True)
+    ]
+    return whole[np.array(kept, dtype=bool)].sort_values(list(VALUES[:-1]), ignore_index=True)
+
+
+def facts_of(results: Results, experiment: Experiment) -> dict[str, Any]:
+    """How the values came about, in the shape that is stored.
+
+    Of files it has names and digests, not places, which another checkout has elsewhere. `trials`,
+    by dataset and system: `fingerprint` of documents, queries and judgements; `first`
+    and `candidates`, the key of the first stage and the digest of its lists where there is a
+    reranker; `config`, every setting; `models`, digests; `made_with`, an entry of `provenances`.
+    """
+    provenances: list[Any] = []
+    trials: dict[str, dict[str, Any]] = {}
+    datasets: dict[str, Any] = {}
+    for (dataset, system), facts in sorted(results.facts.items()):
+        if facts["provenance"] not in provenances:
+            provenances.append(facts["provenance"])
+        datasets.setdefault(dataset, {key: facts["dataset"][key] for key in OF_A_DATASET})
+        trials.setdefault(dataset, {})[system] = {
+            "fingerprint": facts["dataset"]["fingerprint"],
+            **_stages(facts["stages"]),
+            "config": {key: value for key, value in facts["system"].items() if key != "name"},
+            "models": facts["identities"],
+            "made_with": provenances.index(facts["provenance"]),
+        }
+    timed = any(isinstance(rule, LatencyRule) for rule in experiment.gate)
+    facts = {
+        "experiment": experiment.name,
+        "rules": [rule.model_dump(mode="json") for rule in experiment.gate],
+        "datasets": datasets,
+        "trials": trials,
+        "provenances": provenances,
+        "latency": latency_facts(results) if timed else {},
+    }
+    return dict(placeless(facts))
+
+
+def _stages(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    found = {"key": stages[-1]["key"]}
+    if len(stages) == 1:
+        return found
+    return {
+        **found,
+        "first": stages[0]["key"],
+        "candidates": stages[-1]["candidates_sha256"],
+    }

@@ -1,0 +1,277 @@
+"""What is wrong with a result, or may be, as data: a reader of numbers must not have to suspect it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from harness.analysis.quality.reranking import some_judged_not_relevant
+from harness.page.text import counted
+from harness.results.derived_rankings import DISTINCT, ORDER, TAU, TRUNCATED
+from harness.results.store import Results
+
+ALARMS = ("dataset", "system", "alarm", "severity", "evidence")
+"""One row an alarm; those that block a recommendation first."""
+
+INFO, CAUTION, INVALID = "INFO", "CAUTION", "INVALID"
+"""To be known; to be weighed; the result says nothing about the system."""
+
+SEVERITIES = (INVALID, CAUTION, INFO)
+
+SAME_ORDER, OTHER_ORDER = 0.999, -0.9
+"""Kendall's tau to the first stage from which on a reranker changed nothing, or turned it around."""
+
+CONSTANT_INVALID = 0.5
+"""Share of the queries with one score for all candidates that makes a rerank invalid."""
+
+TIES = 0.1
+"""Share of the first ten whose place the tie rule decided."""
+
+CUT_CAUTION, CUT_INFO = 0.25, 0.05
+"""Share of the candidates that the model read only in part."""
+
+READERS = {"retrieve": "the first stage's model", "rerank": "the reranker's model"}
+"""By kind of a stage who reads."""
+
+QUERIES_CUT = ("queries cut", "queries", "query_room")
+
+UNREAD = {
+    "retrieve": (("documents cut", "documents", "room"), QUERIES_CUT),
+    "rerank": (QUERIES_CUT,),
+}
+"""By kind of a stage what it may read in part: the alarm, what is counted, and the most that is read of
+it. Documents of a rerank are counted candidate by candidate: TRUNCATED."""
+
+FEWER_JUDGED = 0.05
+"""How much smaller than the baseline's the share of judged documents among the first ten is."""
+
+APART, FAR_APART = 0.99, 0.9
+"""Kendall's tau between the rankings of two devices below which they are apart."""
+
+AGAINST_INVALID = 0.5
+"""Share of the queries whose ranks run against their scores that makes a run invalid."""
+
+FOUND_ITSELF = 0.1
+"""Share of the queries that find the document of their own id first, which is not relevant."""
+
+OTHER_PACKAGES = "other packages"
+"""Scores of one comparison that were made with several versions of what decides them."""
+
+JUDGED, TIED = "judged@10", "ties@10"
+
+NAMED = 3
+"""Systems of the same evidence that are all named."""
+
+
+class Alarm(NamedTuple):
+    """One alarm of a system on a dataset."""
+
+    alarm: str
+    severity: str
+    evidence: str
+
+
+def sentences(alarmed: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Of rows of ALARMS the severity and the words: one sentence for systems of the same evidence."""
+    same = ["severity", "alarm", "evidence"]
+    for (severity, alarm, evidence), rows in alarmed.groupby(same, sort=False):
+        names = ", ".join(dict.fromkeys(rows["system"]))
+        if len(rows) > NAMED:
+            names = f"{rows['system'].iloc[0]} and {len(rows) - 1} other systems"
+        yield severity, f"{severity}: {names}, {alarm}. {evidence}"
+
+
+def alarms(results: Results) -> pd.DataFrame:
+    """Columns ALARMS, from stored readings, measurements, facts and timed rankings."""
+    facts, baseline = _facts(results), results.plan["baseline"]
+    rows = [
+        (dataset, system, *alarm)
+        for (dataset, system), mine in facts.items()
+        for check in CHECKS
+        for alarm in check(mine, facts.get((dataset, baseline), {}))
+    ]
+    rows += [*_first_stages(results), *_unread(results), *_timed(results), *_packages(results)]
+    table = pd.DataFrame(rows, columns=list(ALARMS))
+    order = table["severity"].map({severity: i for i, severity in enumerate(SEVERITIES)})
+    return table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)[
+        list(ALARMS)
+    ]
+
+
+Facts = Mapping[str, "pd.Series[float]"]
+"""By metric a system's values, one a query. Without JUDGED where only relevant documents were judged,
+for there it is their precision."""
+
+
+def _facts(results: Results) -> dict[tuple[str, str], dict[str, pd.Series[float]]]:
+    measured = results.measurements
+    judged = {
+        name for name in measured["dataset"].unique() if some_judged_not_relevant(results, name)
+    }
+    measured = measured[(measured["metric"] != JUDGED) | measured["dataset"].isin(judged)]
+    order = results.readings[results.readings["reading"] == ORDER]
+    found: dict[tuple[str, str], dict[str, pd.Series[float]]] = {}
+    for table in (measured[measured["metric"].isin((JUDGED, TIED))], order):
+        for (dataset, system, metric), rows in table.groupby(
+            ["dataset", "system", "metric"], sort=False
+        ):
+            found.setdefault((dataset, system), {})[metric] = rows["value"]
+    return found
+
+
+def _order(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
+    del baseline
+    if TAU not in facts:
+        return
+    tau = facts[TAU].mean()
+    said = f"Kendall's tau to the order of the first stage is {tau:.3f} on average"
+    if tau >= SAME_ORDER:
+        yield Alarm("null reranker", INVALID, f"{said}: it changed nothing.")
+    elif tau <= OTHER_ORDER:
+        yield Alarm("reversed order", INVALID, f"{said}: it turned the order around.")
+
+
+def _constant(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
+    del baseline
+    share = (facts[DISTINCT] == 1).mean() if DISTINCT in facts else 0.0
+    if share > 0:
+        severity = INVALID if share >= CONSTANT_INVALID else CAUTION
+        said = f"{share:.0%} of the queries have one score for all candidates."
+        yield Alarm("constant scores", severity, said)
+
+
+def _ties(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
+    del baseline
+    share = facts[TIED].mean() if TIED in facts else 0.0
+    if share > TIES:
+        said = f"{share:.0%} of the first ten documents share their score with another."
+        yield Alarm("tie-heavy", CAUTION, said)
+
+
+def _truncated(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
+    del baseline
+    share = facts[TRUNCATED].mean() if TRUNCATED in facts else 0.0
+    if share > CUT_INFO:
+        severity = CAUTION if share > CUT_CAUTION else INFO
+        said = f"{share:.0%} of the candidates are longer than what the model reads of them."
+        yield Alarm("truncation-heavy", severity, said)
+
+
+def _unread(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """What models leave unread: queries, and documents of a first stage; of each stage once."""
+    seen = set()
+    for (dataset, system), facts in results.facts.items():
+        for stage in facts["stages"]:
+            told = stage.get("read")
+            if told is None or (dataset, stage["key"]) in seen:
+                continue
+            seen.add((dataset, stage["key"]))
+            for alarm, part, room in UNREAD[stage["kind"]]:
+                cut, whole = told[f"{part}_cut"], told[part]
+                if cut and cut > CUT_INFO * whole:
+                    severity = CAUTION if cut > CUT_CAUTION * whole else INFO
+                    said = (
+                        f"{cut:,} of {whole:,} {part} are longer than the {told[room]:,} tokens that "
+                        f"{READERS[stage['kind']]} reads of them."
+                    )
+                    yield dataset, system, alarm, severity, said
+
+
+def _unjudged(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
+    if JUDGED not in facts or JUDGED not in baseline:
+        return
+    mine, theirs = facts[JUDGED].mean(), baseline[JUDGED].mean()
+    if theirs - mine > FEWER_JUDGED:
+        said = (
+            f"{mine:.0%} of its first ten documents have a judgement, {theirs:.0%} of the "
+            "baseline's: what nobody judged counts as not relevant."
+        )
+        yield Alarm("unjudged-heavy", CAUTION, said)
+
+
+CHECKS: tuple[Callable[[Facts, Facts], Iterator[Alarm]], ...] = (
+    _order,
+    _constant,
+    _ties,
+    _truncated,
+    _unjudged,
+)
+
+
+def _ranks(ranks: Mapping[str, int] | None) -> Iterator[Alarm]:
+    """Whether the rank column of a saved run says otherwise than its scores."""
+    if not ranks or not ranks["unsorted"]:
+        return
+    queries, against = ranks["queries"], ranks["against"]
+    said = "runs against the scores" if against else "is not the order of the scores"
+    yield Alarm(
+        "ranks against scores",
+        INVALID if against >= AGAINST_INVALID * queries else CAUTION,
+        f"For {against or ranks['unsorted']} of {counted(queries, 'query', 'queries')} the rank column of the saved run "
+        f"{said}, by which it is read, the highest first. If less is better, as of distances, write "
+        "the scores with a minus.",
+    )
+
+
+def _first_stages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """Alarms of what a first stage was given, and of what it found."""
+    for (dataset, system), facts in results.facts.items():
+        first = facts["stages"][0]
+        yield from ((dataset, system, *alarm) for alarm in _ranks(first.get("ranks")))
+        itself = first.get("own_document_first", 0) / facts["dataset"]["queries"]
+        if itself >= FOUND_ITSELF:
+            said = (
+                f"{itself:.0%} of the queries find first the document that has their own id and is "
+                "not relevant: if it is the query itself, say `drop_self_hits: true`."
+            )
+            yield dataset, system, "finds itself", CAUTION, said
+
+
+def _packages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """Where a system's stages were made with other versions than those that stand before it.
+
+    Keys tell releases apart, so these are fixes: as a rule scores are the same, or nearly.
+    """
+    first: dict[tuple[str, str], set[str]] = {}
+    for (dataset, system), facts in results.facts.items():
+        for name, found in sorted(_versions(facts).items()):
+            before = first.setdefault((dataset, name), found)
+            if len(before | found) > 1:
+                said = (
+                    f"Its scores were made with {name} {' and '.join(sorted(found))}, others that "
+                    f"they are compared with by {name} {' and '.join(sorted(before))}: what differs "
+                    "may be the package. Run again with --results and --cache in new folders."
+                )
+                yield dataset, system, OTHER_PACKAGES, CAUTION, said
+
+
+def _versions(facts: Mapping[str, Any]) -> dict[str, set[str]]:
+    """By package that decided scores its versions: when each stage was made, and at the end."""
+    at_the_end = facts["provenance"]["packages"]
+    found: dict[str, set[str]] = {}
+    for stage in facts["stages"]:
+        for name, version in stage.get("packages", {}).items():
+            found.setdefault(name, {at_the_end.get(name, version)}).add(version)
+    return found
+
+
+def _timed(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+    """Alarms of the rankings that were timed: on another device, or not those of quality."""
+    arms = results.costs["arms"]
+    for (dataset, system), rows in arms[arms["tau"].notna()].groupby(
+        ["dataset", "system"], sort=False
+    ):
+        least = rows.loc[rows["tau"].idxmin()]
+        if least["tau"] < APART:
+            severity = INVALID if least["tau"] < FAR_APART else CAUTION
+            said = f"Kendall's tau to the first device is {least['tau']:.3f} on {least['device']}."
+            yield str(dataset), str(system), "devices apart", severity, said
+    known = arms[(arms["status"] == "measured") & (arms["agreement"] < 1)]
+    for (dataset, system), rows in known.groupby(["dataset", "system"], sort=False):
+        said = (
+            f"{rows['agreement'].min():.0%} of the timed queries were ranked as in the run that "
+            "quality was measured on: latency and quality are not of the same ranking."
+        )
+        yield str(dataset), str(system), "timed ranking differs", CAUTION, said

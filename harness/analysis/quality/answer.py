@@ -1,0 +1,225 @@
+"""The answer to an experiment's question, in a few plain sentences for each dataset."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from harness.analysis.costs.measured import CostAnalysis, common_k
+from harness.analysis.costs.vector_bytes import of_system, trained_here
+from harness.analysis.decision.gains import Gains
+from harness.analysis.statistics import paired_ratios
+from harness.components.subset import LABEL
+from harness.results.store import Results
+from harness.results.terms import objective, terms
+
+RANDOM = "was not measured, for weights are random"
+
+
+def subsets(results: Results) -> set[str]:
+    """The datasets of which only a part was used."""
+    return {name for (name, _), facts in results.facts.items() if facts["dataset"]["subset"]}
+
+
+def answer(results: Results, gained: Gains, changes: pd.DataFrame, costs: CostAnalysis) -> str:
+    """What the results say to the experiment's question.
+
+    By the objective and the decision's own test: the best system that is shown to beat the
+    baseline, or that none is. What it costs is named, not weighed. Where no quality was measured,
+    which reranker was fastest.
+    """
+    metric, baseline = objective(results), results.plan["baseline"]
+    main = changes[changes["metric"] == metric].sort_values("gain", ascending=False, kind="stable")
+    sizes = of_system(costs.kept)
+    part = subsets(results)
+    datasets = list(map(str, dict.fromkeys(results.trials["dataset"])))
+    where = f"On {datasets[0]}" if len(datasets) == 1 else f"Over the {len(datasets)} datasets"
+    best = gained.best
+    sentences = [] if best is None else [_verdict(results, gained, best, where)]
+    for dataset in datasets:
+        rows, cost = main[main["dataset"] == dataset], costs.of(dataset)
+        if rows.empty:
+            sentences += [_nothing(results, dataset, baseline), *_fastest(cost)]
+        else:
+            here = rows if best is None else rows[rows["system"] == best.system]
+            system = str(here["system"].iloc[0])
+            clause = _storage_clause(dataset, system, baseline, sizes)
+            if len(datasets) > 1 or best is None:
+                gain = _interval(here.iloc[0], metric)
+                sentences.append(
+                    f"On {dataset} {system} differs from {baseline} by {gain}{clause}."
+                )
+            elif clause and best.verdict == "better":
+                sentences[0] = f"{sentences[0].removesuffix('.')}{clause}."
+            sentences += _cost(cost, system, baseline)
+        sentences += [f"({LABEL.capitalize()}.)"] * (dataset in part)
+    return " ".join([*sentences, *_in_vain(results, gained)])
+
+
+def _nothing(results: Results, dataset: str, baseline: str) -> str:
+    if results.plan["weights"] == "dummy":
+        return f"On {dataset} quality {RANDOM}."
+    return f"On {dataset} nothing could be compared with {baseline}."
+
+
+def _verdict(results: Results, gained: Gains, best: Any, where: str) -> str:
+    """Whether the best system beats the baseline, and by as much as matters."""
+    metric, baseline = objective(results), results.plan["baseline"]
+    gain, smallest = _interval(best, metric), terms(results).smallest_gain_that_matters
+    count = len(gained.table)
+    if best.verdict == "better":
+        among = f" (the best of {count} that were compared)" if count > 1 else ""
+        enough = f", {_enough(best, smallest)}" if smallest else ""
+        return f"{where} {best.system}{among} beats {baseline} by {gain}{enough}."
+    which = "the most is" if best.gain > 0 else "the nearest is"
+    nearest = f"{which} {best.system} with {gain}, {not_shown(best, gained.family)}"
+    if best.verdict == "same":
+        nearest = f"{best.system} differs from it in no query"
+    return f"{where} no system is shown to beat {baseline}: {nearest}."
+
+
+def _enough(row: Any, smallest: float) -> str:
+    matters = f"{smallest:g}, the smallest gain that matters"
+    if row.state == "shown":
+        return f"which is shown to be at least {matters}"
+    if row.state == "small":
+        return f"which is less than {matters}"
+    return f"which is not shown to be at least {matters}"
+
+
+def not_shown(row: Any, family: int) -> str:
+    """Of a gain that is not shown: that a loss is, or that the queries do not tell."""
+    if row.verdict == "worse":
+        return "a loss that is shown"
+    return f"which these queries cannot tell from no gain ({chance(row.p_none_holm, family)})"
+
+
+def chance(p: float, family: int) -> str:
+    """A p in words with four decimals, and for how many comparisons it is corrected."""
+    corrected = f" after Holm's correction for {family} comparisons" * (family > 1)
+    return ("p < 0.0001" if p < 0.0001 else f"p = {p:.4f}") + corrected
+
+
+def _in_vain(results: Results, gained: Gains) -> Iterator[str]:
+    """That a model was trained in the run and no system with it is shown to beat the baseline."""
+    trained = {system for _, system in trained_here(results)}
+    families = defaultdict(list)
+    for row in gained.surest:
+        if row.system in trained:
+            families[row.system.partition("[")[0]].append(row)
+    told = gained.best and gained.best.system
+    for name, (row, *others) in families.items():
+        if row.verdict != "better" and told not in {one.system for one in (row, *others)}:
+            said = "ranks worse than" if row.verdict == "worse" else "is not shown to beat"
+            yield (
+                f"{name}, trained in this run, {said} {results.plan['baseline']}: "
+                f"{_interval(row, objective(results))}. It is a small model for one collection, and "
+                "tells nothing of published models of its kind."
+            )
+
+
+def _interval(row: Any, metric: str) -> str:
+    return f"{row.gain:+.3f} {metric} {interval(row.low, row.high)}"
+
+
+def interval(low: float, high: float) -> str:
+    """Bounds in brackets."""
+    return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
+
+
+def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) -> str:
+    if (dataset, system) not in sizes.index or (dataset, baseline) not in sizes.index:
+        return ""
+    ratio = sizes[dataset, system] / sizes[dataset, baseline]
+    return f"; its index takes {ratio:.1f} times the bytes"
+
+
+def _cost(costs: CostAnalysis, system: str, baseline: str) -> Iterator[str]:
+    """How long the whole query takes with most candidates on each device, beside the baseline's."""
+    whole = costs.end_to_end
+    for device in dict.fromkeys(whole["device"]):
+        here = whole[(whole["device"] == device) & (whole["status"] == "measured")]
+        mine, theirs = (here[here["system"] == name] for name in (system, baseline))
+        if mine.empty or theirs.empty or system == baseline:
+            continue
+        row, other = _preferred(mine), _preferred(theirs)
+        name = "p95" if _carried(row, "p95") and _carried(other, "p95") else "p50"
+        yield (
+            f"{_how(row)} its whole query takes {milliseconds(row[name])} ms on {device} "
+            f"({STATISTIC[name]}), that of {baseline} {milliseconds(other[name])} ms."
+        )
+
+
+STATISTIC = {"p50": "median", "p95": "95th percentile"}
+
+HOW = {
+    "retrieve": "Retrieving {k} documents",
+    "rerank": "Reranking {k} candidates",
+    "on the fly": "Encoding and reranking {k} candidates on the fly",
+    "precomputed": "Reranking {k} candidates by precomputed vectors",
+}
+
+
+def _preferred(rows: pd.DataFrame) -> Any:
+    """The row with most candidates; precomputed before on the fly, as one would serve it."""
+    most = rows[rows["k"] == rows["k"].max()]
+    return most.sort_values("mode", ascending=False, kind="stable").iloc[0]
+
+
+def _how(row: Any) -> str:
+    return HOW[row["mode"]].format(k=row["k"]) + ","
+
+
+def _carried(row: Any, name: str) -> bool:
+    return not math.isnan(row[name])
+
+
+def _fastest(costs: CostAnalysis) -> Iterator[str]:
+    """The fastest reranker on each device by the median, at the k that most were timed with."""
+    table = costs.latencies
+    is_own = (table["mode"] != "retrieve") & (table["timed_as"] == "")
+    timed = table[is_own & (table["status"] == "measured") & table["p50"].notna()]
+    for device, rows in timed.groupby("device", sort=False):
+        most = rows[rows["k"] == common_k(rows)].sort_values("p50", kind="stable")
+        if len(most) > 1:
+            first, last = most.iloc[0], most.iloc[-1]
+            yield (
+                f"On {device} the fastest of {len(most)} ways to rerank {first['k']} candidates is "
+                f"{_named(first)} with a median of {milliseconds(first['p50'])} ms, the slowest "
+                f"{_named(last)} with {milliseconds(last['p50'])} ms{_doubt(costs, str(device))}."
+            )
+
+
+def _doubt(costs: CostAnalysis, device: str) -> str:
+    """By how much times of the device cannot be told apart, where that is not little."""
+    here = costs.noise[costs.noise["device"] == device]
+    if len(here) and not here["noisy"].any():
+        return ""
+    factor = paired_ratios.doubt(here)
+    known = (
+        "by a factor that is not known" if math.isinf(factor) else f"by a factor of {factor:.3g}"
+    )
+    return f" (noisy: equal work may differ {known})"
+
+
+def _named(row: Any) -> str:
+    return f"{row['system']} ({row['mode']})"
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds with three significant digits; `n/a` for NaN."""
+    return significant(1000 * seconds)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits and thousands set apart; `n/a` for NaN."""
+    if math.isnan(value):
+        return "n/a"
+    if value == 0 or math.isinf(value):
+        return f"{value:g}"
+    places = digits - 1 - math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    return f"{round(value, places):,.{max(places, 0)}f}"

@@ -1,0 +1,65 @@
+"""The queries that a system changed most: what stood first before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.analysis.quality import leaderboard
+from harness.files import trec
+from harness.page.blocks import Block, Captioned
+from harness.page.tables import Table
+from harness.results.store import Results
+from harness.results.terms import objective
+
+QUERIES_SHOWN = 3
+"""Queries that won most and lost most, for each system."""
+
+SYSTEMS_WITH_QUERIES = 3
+"""Systems whose changed queries are shown: those that changed most."""
+
+SNIPPET = 240
+"""Characters of a document that a reader is shown."""
+
+CHANGED = ["query", "text", "before", "after", "first document before", "first document after"]
+
+
+def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
+    """The queries whose value changed most, for the systems that changed most."""
+    metric, baseline = objective(results), results.plan["baseline"]
+    table = leaderboard.changed_most(results, metric, QUERIES_SHOWN)
+    table = table[table["dataset"] == dataset]
+    distance = table.groupby("system", sort=False)["change"].agg(lambda c: c.abs().sum())
+    chosen = distance.sort_values(ascending=False, kind="stable").head(SYSTEMS_WITH_QUERIES).index
+    if not len(chosen):
+        return
+    before, texts = _first_hits(results, dataset, baseline), results.texts(dataset, baseline)
+    tables = []
+    for i, system in enumerate(map(str, chosen)):
+        after = _first_hits(results, dataset, system)
+        known = {**texts, **results.texts(dataset, system)}
+        rows = [
+            [
+                row.query_id,
+                known[f"query {row.query_id}"],
+                f"{row.baseline:.3f}",
+                f"{row.value:.3f}",
+                _first(before.get(row.query_id), known),
+                _first(after.get(row.query_id), known),
+            ]
+            for row in table[table["system"] == system].itertuples()
+        ]
+        caption = f"{system} against {baseline}, by {metric}."
+        tables.append(Captioned(caption, Table(CHANGED, rows, prose=(1, 4, 5)), folded=i > 0))
+    yield Block("Queries that changed most", tables=tables, method="metrics")
+
+
+def _first_hits(results: Results, dataset: str, system: str) -> dict[str, str]:
+    return trec.first_hits(results.file(dataset, system, "run.trec.gz"))
+
+
+def _first(doc_id: str | None, texts: Mapping[str, str]) -> str:
+    """The id and the beginning of a document."""
+    if doc_id is None:
+        return "no hit"
+    text = texts.get(f"doc {doc_id}", "")
+    return f"{doc_id}: {text[:SNIPPET]}{'…' * (len(text) > SNIPPET)}"

@@ -1,0 +1,142 @@
+"""One query side by side as text for the terminal."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from harness.analysis.quality.answer import significant
+from harness.analysis.quality.one_query import Why
+from harness.closing import WIDTH, columns
+from harness.page.text import counted, shortened
+
+NAME = 13
+"""Characters of a system's name above its column."""
+
+SIDE_BY_SIDE = 3
+"""Systems in one table."""
+
+SNIPPET_LINES = 3
+
+LISTED = 5
+"""Relevant documents that nobody found, of which a reader is told the ids."""
+
+LEGEND = (
+    "Rank (score) in each system; rank alone below what its reranker scored; - where the document is "
+    "not among those that it kept; rel: its relevance, ? where nobody judged it; *: the system's model "
+    "is known to have read only the beginning."
+)
+
+
+def why_text(found: Why, metrics: Sequence[str], top: int) -> str:
+    """The query's text, metrics and documents: the first `top` of each system, and what is relevant.
+
+    Of relevant documents that stand below those of every system, the first `top` are shown and the
+    others counted. A cell is rank and score; `*` marks a document that the model read only in part.
+    """
+    shown = _shown(found, top)
+    names = list(found.metrics.index)
+    lines = [
+        *_wrapped(f"{found.dataset}, query {found.query_id}: {found.text}"),
+        *_wrapped(" ".join(_judged(found, shown.all))),
+        "",
+        *columns([["", *metrics], *_values(found, metrics)]),
+        "",
+    ]
+    systems = list(enumerate(names, start=1))
+    for start in range(0, len(systems), SIDE_BY_SIDE):
+        lines += [*_documents(shown, found, systems[start : start + SIDE_BY_SIDE]), ""]
+    lines += _wrapped(LEGEND)
+    for doc_id in shown.all:
+        text = " ".join(found.texts.get(doc_id, "(text not kept)").split())
+        lines += ["", *_wrapped(f"{doc_id}: {text}")[:SNIPPET_LINES]]
+    return "\n".join(lines)
+
+
+class _Shown(NamedTuple):
+    """The documents that are shown."""
+
+    all: Sequence[str]
+    """The most relevant first."""
+    relevant: Collection[str]
+    """Those that every table shows, whatever its systems made of them."""
+    first: Mapping[str, Collection[str]]
+    """By system its own first documents."""
+
+
+def _shown(found: Why, top: int) -> _Shown:
+    rows = found.ranked
+    head = rows[rows["rank"] <= top]
+    first = {str(name): set(part["doc_id"]) for name, part in head.groupby("system")}
+    best = rows.groupby("doc_id")["rank"].min()
+
+    def place(doc_id: str) -> tuple[int, int]:
+        return -found.judged.get(doc_id, -1), int(best[doc_id])
+
+    in_front = set(head["doc_id"])
+    relevant = [doc_id for doc_id in _relevant(found) if doc_id in best.index]
+    below = sorted((doc_id for doc_id in relevant if doc_id not in in_front), key=place)[:top]
+    chosen = {*(doc_id for doc_id in relevant if doc_id in in_front), *below}
+    return _Shown(sorted({*in_front, *below}, key=place), chosen, first)
+
+
+def _relevant(found: Why) -> list[str]:
+    return sorted(doc_id for doc_id, grade in found.judged.items() if grade > 0)
+
+
+def _judged(found: Why, shown: Collection[str]) -> Iterator[str]:
+    """How many documents were judged, and which relevant ones stand nowhere below."""
+    relevant = _relevant(found)
+    yield f"{counted(len(found.judged), 'judged document')}, {len(relevant)} relevant."
+    ranked = set(found.ranked["doc_id"])
+    unfound = [doc_id for doc_id in relevant if doc_id not in ranked]
+    if unfound:
+        count = len(found.metrics)
+        none = f"None of the {count} systems" if count > 1 else f"{found.metrics.index[0]} did not"
+        more = f" and {len(unfound) - LISTED:,} more" if len(unfound) > LISTED else ""
+        yield f"{none} {'found' if count > 1 else 'find'} {', '.join(unfound[:LISTED])}{more}."
+    if found.unread:
+        verb = "reads" if len(found.unread) == 1 else "read"
+        yield f"Of the query {', '.join(found.unread)} {verb} only the beginning."
+    left = len(set(relevant) & ranked - set(shown))
+    if left:
+        yield f"{counted(left, 'more relevant document')} further down: --top shows more."
+
+
+def _values(found: Why, metrics: Sequence[str]) -> list[list[str]]:
+    return [
+        [f"{number}: {system}", *(f"{row[metric]:.4f}" for metric in metrics)]
+        for number, (system, row) in enumerate(found.metrics.iterrows(), start=1)
+    ]
+
+
+def _documents(shown: _Shown, found: Why, systems: Sequence[tuple[int, str]]) -> list[str]:
+    """A row a document, a column each of a few numbered systems."""
+    cells = {
+        (row.doc_id, row.system): _cell(row.rank, row.score, row.truncated)
+        for row in found.ranked.itertuples()
+    }
+    here = {*shown.relevant, *(one for _, name in systems for one in shown.first.get(name, ()))}
+    names = shortened([name for _, name in systems], NAME)
+    rows = [["", "rel", *(f"{number}: {names[name]}" for number, name in systems)]]
+    rows += [
+        [
+            doc_id,
+            str(found.judged.get(doc_id, "?")),
+            *(cells.get((doc_id, system), "-") for _, system in systems),
+        ]
+        for doc_id in shown.all
+        if doc_id in here
+    ]
+    return columns(rows)
+
+
+def _cell(rank: int, score: float, truncated: object) -> str:
+    mark = "*" if truncated is True else ""
+    return f"{rank}" if math.isnan(score) else f"{rank} ({significant(score, 4)}){mark}"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, break_on_hyphens=False) or [""]

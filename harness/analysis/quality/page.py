@@ -1,0 +1,202 @@
+"""The blocks on quality of one dataset: leaderboard, differences, storage, changed queries."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from harness.analysis.costs.dimensions import line
+from harness.analysis.costs.vector_bytes import Configs, configurations
+from harness.analysis.quality import figures
+from harness.analysis.quality.answer import interval
+from harness.analysis.quality.leaderboard import Analysis
+from harness.experiment.result_folders import slug
+from harness.page.blocks import Block, Captioned, Shown
+from harness.page.tables import NONE, Table, number, with_interval
+from harness.page.text import counted
+from harness.results.metrics import DIAGNOSTICS
+from harness.results.store import Results
+from harness.results.terms import objective
+
+
+def quality_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:
+    """What was measured of quality on the dataset."""
+    board, changes, sizes = (
+        table[table["dataset"] == dataset]
+        for table in (analysis.leaderboard, analysis.differences, analysis.costs.kept)
+    )
+    metric = objective(results)
+    main = board[board["metric"] == metric]
+    storage = _storage(sizes, main, configurations(results))
+    label = "".join(f" {label.capitalize()}." for label in board["label"].unique() if label)
+    if board.empty:
+        return [Block("Leaderboard", ["Quality was not measured."])]
+    return [
+        _leaderboard(board, results.plan["metrics"], label),
+        *_differences(changes, metric, results.plan["baseline"], dataset, label),
+        *_dimensions(storage, main, metric, dataset),
+        *_bytes(storage, main, metric, results.plan["baseline"], dataset, label),
+    ]
+
+
+def dataset_block(results: Results, analysis: Analysis, dataset: str) -> Block:
+    """What the dataset is, and what a reader of its numbers must know."""
+    known = (fact["dataset"] for name, fact in results.facts.items() if name[0] == dataset)
+    told = []
+    for facts in itertools.islice(known, 1):
+        counts = (
+            f"{counted(facts['documents'], 'document')}, {counted(facts['queries'], 'query', 'queries')}, "
+            f"{counted(facts['judgements'], 'judgement')}; fingerprint {facts['fingerprint'][:16]}."
+        )
+        told = [*filter(None, [facts["description"]]), counts]
+    return Block(f"The dataset {dataset}", [*told, *analysis.notes.get(dataset, [])])
+
+
+def _leaderboard(board: pd.DataFrame, metrics: Sequence[str], label: str) -> Block:
+    caption = f"Means over all judged queries, with 95 % intervals.{label}"
+    table = Captioned(caption, leaderboard_table(board, metrics))
+    return Block("Leaderboard", tables=[table], method="metrics")
+
+
+def leaderboard_table(board: pd.DataFrame, metrics: Sequence[str]) -> Table:
+    """A row a system of one dataset: its means with intervals, and what they rest on."""
+    rows, measured = [], [metric for metric in metrics if metric not in DIAGNOSTICS]
+    for system, group in board.groupby("system", sort=False):
+        by_metric = group.set_index("metric")
+        cells = [with_interval(by_metric.loc[metric]) for metric in measured]
+        extra = [f"{by_metric.loc[name, 'value']:.0%}" for name in DIAGNOSTICS]
+        rows.append([str(system), *cells, *extra])
+    return Table(["system", *measured, *DIAGNOSTICS], rows)
+
+
+def _differences(
+    changes: pd.DataFrame, metric: str, baseline: str, dataset: str, label: str
+) -> Iterator[Block]:
+    main, others = changes[changes["metric"] == metric], changes[changes["metric"] != metric]
+    if main.empty:
+        return
+    caption = (
+        "Paired over queries, with 95 % intervals. Which gains are shown stands in the decision, "
+        f'under "Who beats {baseline}".{label}'
+    )
+    tables = [Captioned(caption, _difference_table(main))]
+    if len(others):
+        tables.append(Captioned("The same by the other metrics.", _difference_table(others), True))
+    alt = f"Gain of each system over {baseline} in {metric}, with intervals"
+    svg = figures.forest(main, metric, baseline)
+    shown = [Shown(f"forest-{slug(dataset)}", alt, svg)]
+    yield Block(f"Differences to {baseline}", (), (), tables, shown, "tests")
+
+
+def _difference_table(changes: pd.DataFrame) -> Table:
+    rows = [
+        [
+            row.system,
+            row.metric,
+            f"{row.gain:+.4f} {interval(row.low, row.high)}",
+            f"{row.wins} / {row.ties} / {row.losses}",
+        ]
+        for row in changes.itertuples()
+    ]
+    return Table(["system", "metric", "gain", "wins / ties / losses"], rows)
+
+
+def _dimensions(
+    storage: pd.DataFrame, board: pd.DataFrame, metric: str, dataset: str
+) -> Iterator[Block]:
+    """The Matryoshka curve, where token vectors of several dimensions were measured."""
+    late = storage[storage["multi_vector"]]
+    if late["dim"].nunique() < 2:
+        return
+    others = board[~board["system"].isin(late["system"])]
+    alt = f"{metric} with its interval against the dimensions of token vectors, a line a precision"
+    svg = figures.quality_against_dimension(late, metric, _flat(others))
+    shown = Shown(f"dimensions-{slug(dataset)}", alt, svg)
+    yield Block("Quality against dimensions", figures=[shown], method="storage")
+
+
+def _flat(board: pd.DataFrame) -> list[tuple[str, float]]:
+    return list(zip(board["system"], board["value"], strict=True))
+
+
+SUMMED = ("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document")
+
+SIZES = (
+    *("system", "line", "kind", "dim", "precision", "multi_vector", "vectors_per_document"),
+    *(*SUMMED, "unknown", "value", "low", "high"),
+)
+"""One row a system that stores something: its bytes over all stages, NaN where those of a part are,
+and of the last stage what they are of."""
+
+
+def _storage(sizes: pd.DataFrame, board: pd.DataFrame, configs: Configs) -> pd.DataFrame:
+    """Columns SIZES."""
+    quality = board.set_index("system")
+    rows = []
+    for system, group in sizes[sizes["system"].isin(board["system"])].groupby("system", sort=False):
+        last = group[group["holder"] == min(group["holder"])]  # the reranker, where it stores any
+        first = last.iloc[0]
+        rows.append(
+            {
+                "system": system,
+                "line": line(str(system), configs),
+                "kind": " + ".join(dict.fromkeys(kind for kind in last["kind"] if kind)),
+                "dim": first["dim"],
+                "precision": first["precision"],
+                "multi_vector": first["kind"] == "token vectors",
+                "vectors_per_document": last["vectors_per_document"].sum(),
+                **{name: group[name].sum(skipna=False) for name in SUMMED},
+                "unknown": "; ".join(dict.fromkeys(why for why in group["unknown"] if why)),
+                **{name: quality.loc[system, name] for name in ("value", "low", "high")},
+            }
+        )
+    return pd.DataFrame(rows, columns=list(SIZES)).astype({"multi_vector": bool})
+
+
+def _bytes(
+    storage: pd.DataFrame,
+    board: pd.DataFrame,
+    metric: str,
+    baseline: str,
+    dataset: str,
+    label: str,
+) -> Iterator[Block]:
+    if storage.empty:
+        return
+    caption = (
+        "Bytes of the index of all stages, counted over the documents that a system read; what the "
+        f"last stage that stores anything has of a document.{label}"
+    )
+    table = Captioned(caption, _storage_table(storage, metric, baseline))
+    alt = f"{metric} with its interval against gigabytes of the index per million documents"
+    known = storage[storage["bytes_per_document"] > 0]
+    others = board[~board["system"].isin(known["system"])]
+    svg = figures.quality_against_storage(known, metric, _flat(others))
+    shown = [Shown(f"storage-{slug(dataset)}", alt, svg)] * bool(len(known))
+    lines = [f"{row.system}: {row.unknown}." for row in storage.itertuples() if row.unknown]
+    yield Block("Quality against storage", lines, (), [table], shown, "storage")
+
+
+def _storage_table(storage: pd.DataFrame, metric: str, baseline: str) -> Table:
+    columns = ["system", metric, "stored", "dim", "precision", "vectors or terms / doc"]
+    columns += ["bytes / doc", "on disk", "GB / million docs", f"times {baseline}"]
+    sizes = storage.set_index("system")["bytes_per_document"]
+    rows = [
+        [
+            row.system,
+            with_interval(row._asdict()),
+            row.kind or "not known",
+            number(row.dim) if row.kind else NONE,
+            row.precision or NONE,
+            number(row.vectors_per_document, ".1f") if row.kind else NONE,
+            number(row.bytes_per_document),
+            number(row.disk_bytes_per_document),
+            number(row.gb_per_million_documents, ",.2f"),
+            number(row.bytes_per_document / sizes.get(baseline, math.nan), ".1f"),
+        ]
+        for row in storage.itertuples(index=False)
+    ]
+    return Table(columns, rows)

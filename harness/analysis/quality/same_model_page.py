@@ -1,0 +1,89 @@
+"""What was found of systems that are to be one model, as blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from harness.analysis.quality.leaderboard import Analysis
+from harness.page.blocks import Block, Captioned
+from harness.page.tables import NO_INTERVAL, NONE, Table, times
+from harness.page.text import counted
+from harness.results.store import Results
+from harness.results.terms import objective
+
+SMALLEST = 1e-6
+"""Differences of scores below this are not told apart: float32 has about seven digits."""
+
+
+def parity_blocks(results: Results, analysis: Analysis, dataset: str) -> Iterator[Block]:
+    """A table for each model that several systems are to be, by the first metric."""
+    metric = objective(results)
+    found, timed = (
+        table[table["dataset"] == dataset] for table in (analysis.parity, analysis.speeds)
+    )
+    for model, rows in found[found["metric"] == metric].groupby("model", sort=False):
+        first, queries = rows[["reference", "queries"]].iloc[0]
+        caption = (
+            f"Against {first}, over {counted(queries, 'query', 'queries')}. Scores and order are compared on the "
+            "documents that both systems scored."
+        )
+        speeds = _speeds(timed[timed["model"] == model])
+        table = Captioned(caption, _table(rows, metric, speeds))
+        lines = [_said(row, metric) for row in rows.to_dict("records")]
+        yield Block(
+            f"{model}, the same model in several ways", lines, tables=[table], method="parity"
+        )
+
+
+def _said(row: Mapping[str, Any], metric: str) -> str:
+    same = f"{metric} is the same on every query"
+    if row["changed"]:
+        same = f"{metric} differs on {row['changed']} of {counted(row['queries'], 'query', 'queries')}, by {_gain(row)}"
+    return f"{row['system']}: scores within {_difference(row['score_difference'])}; {same}."
+
+
+def _table(rows: pd.DataFrame, metric: str, speeds: Mapping[str, Mapping[str, str]]) -> Table:
+    columns = ["system", "largest score difference", "Kendall's tau", f"{metric} difference"]
+    columns += ["queries that differ", "documents in common", *speeds]
+    cells = [
+        [
+            row["system"],
+            _difference(row["score_difference"]),
+            NONE if math.isnan(row["tau"]) else f"{row['tau']:.4f}",
+            _gain(row),
+            str(row["changed"]),
+            f"{row['shared']:.1%}",
+            *(by_system.get(row["system"], "not measured") for by_system in speeds.values()),
+        ]
+        for row in rows.to_dict("records")
+    ]
+    return Table(columns, cells)
+
+
+def _gain(row: Mapping[str, Any]) -> str:
+    if math.isnan(row["low"]):
+        return f"{row['gain']:+.4f} {NO_INTERVAL}"
+    return f"{row['gain']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+
+
+def _difference(value: float) -> str:
+    if math.isnan(value):
+        return NONE
+    return f"<{SMALLEST:f}" if 0 < value < SMALLEST else f"{value:.6f}"
+
+
+def _speeds(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """By device, mode and the greatest k how many times as fast each system is."""
+    found: dict[str, dict[str, str]] = {}
+    for (device, mode), group in rows.groupby(["device", "mode"], sort=False):
+        k = group["k"].max()
+        head = f"times as fast, {mode} k = {k} on {device}"
+        found[head] = {
+            row.system: times(1 / row.ratio, 1 / row.high, 1 / row.low)
+            for row in group[group["k"] == k].itertuples()
+        }
+    return found or {"times as fast": {}}

@@ -1,0 +1,1 @@
+"""Intervals, tests, percentiles and ratios: numbers in, numbers out."""

@@ -1,0 +1,174 @@
+"""Ceilings, sweeps and condensed lists from literal readings."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.analysis.quality import alarms, reranking
+from harness.results import columns
+from harness.results.store import COSTS, Results
+
+QUERIES = tuple(f"q{i}" for i in range(8))
+"""Each value is given for two of them: fewer than six queries have no interval."""
+
+
+def rows(system: str, metric: str, values: list[float]) -> list[tuple[Any, ...]]:
+    return [("x", system, q, metric, v) for q, v in zip(QUERIES, values * 2, strict=True)]
+
+
+def read(
+    system: str, reading: str, depth: int, metric: str, values: list[float]
+) -> list[tuple[Any, ...]]:
+    return [
+        ("x", system, reading, depth, q, metric, v)
+        for q, v in zip(QUERIES, values * 2, strict=True)
+    ]
+
+
+def made(
+    measured: list[tuple[Any, ...]], readings: list[tuple[Any, ...]], **costs: pd.DataFrame
+) -> Results:
+    empty = {name: pd.DataFrame(columns=list(getattr(columns, name.upper()))) for name in COSTS}
+    return Results(
+        folder=Path(),
+        plan={"baseline": "base", "metrics": ["m@1"], "seed": 3},
+        trials=pd.DataFrame(columns=list(columns.TRIALS)),
+        measurements=pd.DataFrame(measured, columns=list(columns.MEASUREMENTS)),
+        timings=pd.DataFrame(columns=list(columns.TIMINGS)),
+        storage=pd.DataFrame(columns=list(columns.STORAGE)),
+        facts={},
+        costs=empty | costs,
+        cost_facts={},
+        readings=pd.DataFrame(readings, columns=list(columns.READINGS)),
+    )
+
+
+@pytest.fixture
+def results() -> Results:
+    measured = [
+        *rows("base", "m@1", [0.0, 0.0, 0.5, 0.5]),
+        *rows("re", "m@1", [0.5, 0.5, 0.5, 0.5]),
+        *rows("base", "judged@10", [1.0] * 4),
+        *rows("re", "judged@10", [0.5] * 4),
+        *rows("re", "ties@10", [0.0] * 4),
+    ]
+    readings = [
+        *read("re", "depth", 0, "m@1", [0.0, 0.0, 0.5, 0.5]),
+        *read("re", "depth", 10, "m@1", [0.5, 0.0, 0.5, 0.5]),
+        *read("re", "ceiling", 20, "m@1", [1.0, 0.5, 1.0, 0.5]),
+        *read("re", "condensed", 20, "m@1", [1.0, 0.5, 0.5, 0.5]),
+        *read("base", "condensed", 0, "m@1", [0.0, 0.0, 0.5, 0.5]),
+    ]
+    return made(measured, readings)
+
+
+def test_the_ceiling_by_hand(results: Results) -> None:
+    (row,) = reranking.ceilings(results).to_dict("records")
+    assert tuple(row) == reranking.CEILINGS
+    # means: first stage 1/4, rerank 1/2, ceiling 3/4
+    assert (row["first"], row["value"], row["ceiling"], row["depth"]) == (0.25, 0.5, 0.75, 20)
+    assert row["closed"] == pytest.approx(0.5)
+    assert row["closed_low"] <= 0.5 <= row["closed_high"]
+    assert (row["lost_before"], row["left_behind"]) == (0.25, 0.25)
+    assert row["limit"] == "reranker"
+
+
+def test_a_first_stage_that_finds_nothing_is_the_limit() -> None:
+    none = [0.0] * 4
+    found = made(
+        rows("re", "m@1", none),
+        [*read("re", "depth", 0, "m@1", none), *read("re", "ceiling", 20, "m@1", none)],
+    )
+    (row,) = reranking.ceilings(found).to_dict("records")
+    assert row["limit"] == "first stage"
+    assert math.isnan(row["closed"])  # there was no gap to close
+
+
+def test_the_sweep_ends_at_the_full_depth(results: Results) -> None:
+    table = reranking.sweep(results)
+    assert tuple(table.columns) == reranking.SWEEP
+    assert table[["depth", "value", "change"]].to_numpy().tolist() == [
+        [0, 0.25, -0.25],
+        [10, 0.375, -0.125],
+        [20, 0.5, 0.0],
+    ]
+    assert (table["low"] <= table["value"]).all()
+
+
+def test_gains_without_unjudged_documents(results: Results) -> None:
+    (row,) = reranking.unjudged(results).to_dict("records")
+    assert (row["system"], row["judged"], row["judged_baseline"]) == ("re", 0.5, 1.0)
+    assert row["gain"] == pytest.approx(0.25)  # 1/2 - 1/4
+    assert row["condensed_gain"] == pytest.approx(0.375)  # 5/8 - 1/4
+    assert row["condensed_low"] <= 0.375 <= row["condensed_high"]
+
+
+def test_results_without_readings_give_empty_tables() -> None:
+    bare = made(rows("base", "m@1", [0.0] * 4), [])
+    for table in (reranking.ceilings(bare), reranking.sweep(bare), reranking.unjudged(bare)):
+        assert table.empty
+    assert alarms.alarms(bare).empty
+
+
+def severities(results: Results) -> dict[tuple[str, str], str]:
+    table = alarms.alarms(results)
+    assert tuple(table.columns) == alarms.ALARMS
+    return {(row.system, row.alarm): row.severity for row in table.itertuples()}
+
+
+def test_fewer_judged_documents_than_the_baseline_alarm(results: Results) -> None:
+    assert severities(results) == {("re", "unjudged-heavy"): "CAUTION"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "expected"),
+    [
+        ("tau", [1.0] * 4, {("re", "null reranker"): "INVALID"}),
+        ("tau", [1.0, 1.0, 1.0, 0.9], {}),
+        ("tau", [-1.0] * 4, {("re", "reversed order"): "INVALID"}),
+        ("distinct", [1.0, 1.0, 5.0, 5.0], {("re", "constant scores"): "INVALID"}),
+        ("distinct", [1.0, 5.0, 5.0, 5.0], {("re", "constant scores"): "CAUTION"}),
+        ("distinct", [5.0] * 4, {}),
+        ("truncated", [0.5] * 4, {("re", "truncation-heavy"): "CAUTION"}),
+        ("truncated", [0.1] * 4, {("re", "truncation-heavy"): "INFO"}),
+        ("truncated", [0.0] * 4, {}),
+    ],
+)
+def test_alarms_of_a_rerank(
+    metric: str, values: list[float], expected: dict[tuple[str, str], str]
+) -> None:
+    assert severities(made([], read("re", "order", 20, metric, values))) == expected
+
+
+def test_ties_alarm_for_any_system() -> None:
+    assert severities(made(rows("base", "ties@10", [0.5] * 4), [])) == {
+        ("base", "tie-heavy"): "CAUTION"
+    }
+
+
+@pytest.mark.parametrize(("tau", "severity"), [(0.98, "CAUTION"), (0.5, "INVALID"), (1.0, None)])
+def test_devices_that_rank_apart_alarm(tau: float, severity: str | None) -> None:
+    arm = {"dataset": "x", "system": "re", "device": "cuda", "status": "measured"}
+    arms = pd.DataFrame([arm | {"tau": tau, "agreement": 1.0}]).reindex(columns=list(columns.ARMS))
+    found = severities(made([], [], arms=arms))
+    assert found == ({("re", "devices apart"): severity} if severity else {})
+
+
+def test_a_timed_ranking_that_is_not_the_measured_one_alarms() -> None:
+    arm = {"dataset": "x", "system": "re", "device": "cpu", "status": "measured"}
+    arms = pd.DataFrame([arm | {"agreement": 0.9}]).reindex(columns=list(columns.ARMS))
+    assert severities(made([], [], arms=arms)) == {("re", "timed ranking differs"): "CAUTION"}
+
+
+def test_what_blocks_stands_first() -> None:
+    readings = [
+        *read("re", "order", 20, "truncated", [0.5] * 4),
+        *read("re", "order", 20, "tau", [1.0] * 4),
+    ]
+    table = alarms.alarms(made([], readings))
+    assert table["severity"].tolist() == ["INVALID", "CAUTION"]

@@ -1,0 +1,84 @@
+"""How a rerank is to be read, from literal tables."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pandas as pd
+
+from harness.analysis.quality import reranking as tables
+from harness.analysis.quality.alarms import ALARMS
+from harness.analysis.quality.leaderboard import Analysis, analyse
+from harness.analysis.quality.reranking_page import alarm_blocks, reranking_blocks
+from harness.page.blocks import Block
+from harness.results.store import Results
+
+Make = Callable[..., Results]
+
+
+def analysis(results: Results) -> Analysis:
+    closed = (0.5, 0.25, 0.75)
+    rows = {
+        "ceilings": (
+            tables.CEILINGS,
+            [("x", "twin", "m@1", 9, 0.2, 0.4, 0.6, *closed, 0.4, 0.2, "first stage")],
+        ),
+        "sweep": (
+            tables.SWEEP,
+            [("x", "twin", "m@1", depth, depth / 10, 0.0, 1.0, 0.0) for depth in (0, 5)],
+        ),
+        "unjudged": (tables.UNJUDGED, [("x", "twin", "m@1", 0.3, 0.5, -0.1, 0.01, -0.02, 0.03)]),
+        "alarms": (
+            ALARMS,
+            [
+                ("x", "twin", "null reranker", "INVALID", "It changed nothing."),
+                ("x", "twin", "truncation-heavy", "INFO", "6% are longer."),
+                ("y", "twin", "tie-heavy", "CAUTION", "elsewhere"),
+            ],
+        ),
+    }
+    literal = {
+        name: pd.DataFrame(values, columns=list(columns))
+        for name, (columns, values) in rows.items()
+    }
+    lost = analyse(results)
+    changes = lost.differences.assign(low=-0.2, high=-0.05)
+    return dataclasses.replace(lost, **literal, differences=changes)
+
+
+def blocks(make_results: Make) -> dict[str, Block]:
+    results = make_results()
+    return {block.title: block for block in reranking_blocks(results, analysis(results), "x")}
+
+
+def test_the_ceiling_and_what_limits(make_results: Make) -> None:
+    (shown,) = blocks(make_results)["How far reranking can go"].tables
+    assert shown.table.rows == [
+        ["twin", "0.2000", "0.4000", "0.6000", "50% [25%, 75%]", "0.4000", "0.2000", "first stage"]
+    ]
+
+
+def test_a_column_for_each_depth(make_results: Make) -> None:
+    (shown,) = blocks(make_results)["With fewer candidates"].tables
+    assert shown.table.columns == ["system", "0", "5"]
+    assert shown.table.rows == [["twin", "0.0000 [0.000, 1.000]", "0.5000 [0.000, 1.000]"]]
+
+
+def test_a_loss_of_unjudged_documents_is_doubted(make_results: Make) -> None:
+    block = blocks(make_results)["Unjudged documents"]
+    (line,) = block.lines
+    assert line.startswith("twin loses 0.1000, but fewer of its documents were judged")
+    assert block.tables[0].table.rows[0][1:3] == ["30%", "50%"]
+
+
+def test_alarms_of_the_dataset_alone(make_results: Make) -> None:
+    (block,) = alarm_blocks(analysis(make_results()), "x")
+    assert block.warnings == ["INVALID: twin, null reranker. It changed nothing."]
+    assert block.lines == ["INFO: twin, truncation-heavy. 6% are longer."]
+
+
+def test_nothing_is_shown_where_nothing_was_read(make_results: Make) -> None:
+    results = make_results()
+    bare = analyse(results)
+    assert list(reranking_blocks(results, bare, "x")) == []
