@@ -196,7 +196,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _export_model(arguments: argparse.Namespace) -> int:
-    from harness.learning.copies import copy
+    from harness.training.copies import copy
 
     for folder in copy(_experiment(arguments), arguments.system, arguments.folder):
         say(folder)
@@ -277,7 +277,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
 
 def _onnx(arguments: argparse.Namespace) -> int:
-    from harness.onnx_export import export
+    from harness.training.onnx_export import export
 
     files, agreement = export(arguments.model, arguments.folder)
     say("\n".join(map(str, files)))

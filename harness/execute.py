@@ -20,9 +20,9 @@ from harness.errors import DataError, StoreError, reason
 from harness.experiment.plan import Costing, Plan, TrainStage, Trial
 from harness.experiment.schema import DatasetChoice
 from harness.files import bounds, disk, ids, locks, temporary
-from harness.learning.make import lessons, make
 from harness.pipeline.stage_runner import Work
 from harness.results.store import Store
+from harness.training.make import lessons, make
 
 log = logging.getLogger(__name__)
 

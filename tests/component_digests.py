@@ -26,8 +26,8 @@ ROOTS = (
         "harness.pipeline.embedding_cache",
     ),
     *("harness.results.metrics", "harness.results.derived_rankings"),
-    *("harness.learning.examples", "harness.learning.loop"),
-    *("harness.learning.cross_encoder", "harness.learning.late_interaction"),
+    *("harness.training.examples", "harness.training.loop"),
+    *("harness.training.cross_encoder", "harness.training.late_interaction"),
     *("harness.latency.study", "harness.load.study", "harness.storage"),
 )
 """What a key names by itself; the rest is what these lean on."""

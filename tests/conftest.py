@@ -90,7 +90,7 @@ def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 @pytest.fixture(scope="session")
 def exported(hub: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """The folder with a model written as ONNX, in float32 and int8; written once."""
-    from harness.onnx_export import export
+    from harness.training.onnx_export import export
 
     assert hub.is_dir()
     folder, done = tmp_path_factory.mktemp("onnx"), set()

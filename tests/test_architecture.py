@@ -46,7 +46,7 @@ FLOORS = (
         "harness.page.scales",
         "harness.page.tables",
     ),
-    ("harness.costs", "harness.learning"),
+    ("harness.costs", "harness.training"),
     ("harness.load",),
     ("harness.latency.study",),
     ("harness.latency",),
@@ -120,7 +120,7 @@ FLOORS = (
         "harness.arguments",
         "harness.experiment.dataset_option",
         "harness.components.support_matrix",
-        "harness.onnx_export",
+        "harness.training.onnx_export",
     ),
     ("harness.components.registry",),
 )

@@ -90,7 +90,7 @@ def test_all_files_are_in_the_wheel(wheel: Path) -> None:
 
 
 def test_it_works_from_another_folder(installed: Path, tmp_path: Path) -> None:
-    where = "import harness, harness.learning.make; print(harness.__file__)"
+    where = "import harness, harness.training.make; print(harness.__file__)"
     found = Path(run([str(installed), "-c", where], tmp_path).strip())
     assert found.is_relative_to(installed.parents[1])
     write_beir(tmp_path / "data")

@@ -30,7 +30,7 @@ NOT_FETCHED = (DUMMY, TRAINED)
 """How the references of models begin that are made here."""
 
 TRAINING = ("examples", "loop", "cross_encoder", "late_interaction")
-"""The modules of `harness.learning` that make a model."""
+"""The modules of `harness.training` that make a model."""
 
 MEASURING = {"latency": "latency.study", "load": "load.study", "storage": "storage"}
 """By kind the module of ours that measures what systems cost."""
@@ -284,7 +284,7 @@ def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
     data = key_of(dataset_key(choice), component_key(queries))
     retriever, depth = training.negatives.retriever, training.negatives.depth
     candidates = Stage("retrieve", stage_key(data, retriever, depth), retriever, depth)
-    made_by = code_versions.versions(*(f"harness.learning.{name}" for name in TRAINING))
+    made_by = code_versions.versions(*(f"harness.training.{name}" for name in TRAINING))
     key = key_of(made_by, candidates.key, component_key(training))
     return TrainStage(key, choice, queries, training, candidates)
 

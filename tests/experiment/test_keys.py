@@ -26,8 +26,8 @@ from harness.execute import Execution
 from harness.experiment.keys import component_key, timing_key
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
-from harness.onnx_export import FLOAT32, INT8
 from harness.results.store import Results, Store
+from harness.training.onnx_export import FLOAT32, INT8
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 

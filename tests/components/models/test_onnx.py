@@ -21,8 +21,8 @@ from harness.components.models.onnx import OnnxModel
 from harness.components.rerankers.fastembed import Fastembed as Reranker
 from harness.errors import ModelError, PackageError
 from harness.experiment.keys import component_key
-from harness.onnx_agreement import LEAST, Agreement, compared
-from harness.onnx_export import FLOAT32, INT8, export
+from harness.training.onnx_agreement import LEAST, Agreement, compared
+from harness.training.onnx_export import FLOAT32, INT8, export
 
 Exported = Callable[[str], str]
 
@@ -59,7 +59,7 @@ def test_int8_that_does_not_agree_is_refused_and_not_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = Agreement(0.5412, "the correlation of their scores")
-    monkeypatch.setattr("harness.onnx_export.compared", lambda *_: bad)
+    monkeypatch.setattr("harness.training.onnx_export.compared", lambda *_: bad)
     told = r"another one.* the correlation of their scores is 0\.541 .* at least 0\.9 is wanted"
     with pytest.raises(ModelError, match=told):
         export(MINILM, tmp_path)
@@ -109,13 +109,13 @@ def test_missing_package_is_told_with_its_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needed = dict.fromkeys(("torch", "no_such_package"), "writing ONNX")
-    monkeypatch.setattr("harness.onnx_export.NEEDED", needed)
+    monkeypatch.setattr("harness.training.onnx_export.NEEDED", needed)
     with pytest.raises(PackageError, match=r"no_such_package \(for writing ONNX\)\. Install with"):
         export(MINILM, tmp_path)
 
 
 def test_model_that_one_file_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.onnx_export.MOST_BYTES", 1000)
+    monkeypatch.setattr("harness.training.onnx_export.MOST_BYTES", 1000)
     with pytest.raises(ModelError, match=r"minilm' has 0\.0 GB of weights, more than one file"):
         export(MINILM, tmp_path)
 

@@ -20,8 +20,8 @@ from harness.errors import ComponentError, DataError
 from harness.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
-from harness.learning import loop, make
 from harness.results.store import Store, load_results
+from harness.training import loop, make
 
 NEGATIVES = {"retriever": {"use": "bm25"}, "depth": 20, "per_query": 2}
 

@@ -19,7 +19,7 @@ from harness.components.models import inference, positions, references
 from harness.components.rerankers.cross_encoder import has_trained_head
 from harness.errors import ModelError, StoreError
 from harness.experiment.provenance import machine, machine_words
-from harness.onnx_agreement import LEAST, Agreement, compared
+from harness.training.onnx_agreement import LEAST, Agreement, compared
 
 FLOAT32, INT8 = "onnx/model.onnx", "onnx/model_int8.onnx"
 

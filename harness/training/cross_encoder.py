@@ -11,8 +11,8 @@ from harness.components.models import inference
 from harness.components.models.trained import CrossEncoderTraining
 from harness.components.rerankers.cross_encoder import pairs
 from harness.errors import ModelError
-from harness.learning.body import encoder_folder, mixed_precision, without_dropout
-from harness.learning.examples import Group
+from harness.training.body import encoder_folder, mixed_precision, without_dropout
+from harness.training.examples import Group
 
 if TYPE_CHECKING:
     import torch

@@ -19,14 +19,14 @@ from harness.data import Dataset, Run
 from harness.experiment.plan import TrainStage
 from harness.experiment.provenance import provenance
 from harness.files import digests, disk
-from harness.learning.card import card
-from harness.learning.cross_encoder import CrossEncoderStudent
-from harness.learning.examples import Examples, Teach, examples, learnable
-from harness.learning.late_interaction import LateInteractionStudent, body_of
-from harness.learning.loop import State, best_of, fit
 from harness.pipeline import stages
 from harness.pipeline.rerank_journal import Journal
 from harness.pipeline.stage_runner import Work
+from harness.training.card import card
+from harness.training.cross_encoder import CrossEncoderStudent
+from harness.training.examples import Examples, Teach, examples, learnable
+from harness.training.late_interaction import LateInteractionStudent, body_of
+from harness.training.loop import State, best_of, fit
 
 WEIGHTS = "model.safetensors"
 

@@ -17,8 +17,8 @@ from harness.components.models import inference
 from harness.components.models.trained import LateInteractionTraining
 from harness.components.protocols import TokenEncoder
 from harness.errors import ModelError
-from harness.learning.body import encoder_folder
-from harness.learning.examples import Examples, Group
+from harness.training.body import encoder_folder
+from harness.training.examples import Examples, Group
 
 if TYPE_CHECKING:
     import torch

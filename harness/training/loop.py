@@ -17,7 +17,7 @@ from harness.data import digest
 from harness.errors import ComponentError
 from harness.files import digests, disk
 from harness.files.digests import DamagedError
-from harness.learning.examples import Examples, Group
+from harness.training.examples import Examples, Group
 
 if TYPE_CHECKING:
     import torch

@@ -25,11 +25,11 @@ from harness.components.retrievers.bm25 import Bm25
 from harness.data import Doc
 from harness.errors import ModelError
 from harness.files import digests
-from harness.learning.body import encoder_folder
-from harness.learning.cross_encoder import CrossEncoderStudent
-from harness.learning.examples import Examples, Group
-from harness.learning.late_interaction import LateInteractionStudent, body_of
-from harness.learning.loop import fit
+from harness.training.body import encoder_folder
+from harness.training.cross_encoder import CrossEncoderStudent
+from harness.training.examples import Examples, Group
+from harness.training.late_interaction import LateInteractionStudent, body_of
+from harness.training.loop import fit
 
 NEGATIVES = Negatives(Bm25(), 10, 2)
 GROUPS = [

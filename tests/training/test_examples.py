@@ -12,7 +12,7 @@ from harness.components.models.trained import CrossEncoderTraining, Negatives
 from harness.components.retrievers.bm25 import Bm25
 from harness.data import Dataset, Doc, Hit, Query, Run
 from harness.errors import DataError
-from harness.learning.examples import examples, learnable
+from harness.training.examples import examples, learnable
 
 DOCS = [Doc(f"d{i}", f"text {i}") for i in range(40)]
 QUERIES = [Query(f"q{i}", f"query {i}") for i in range(30)]

@@ -12,9 +12,9 @@ import torch
 from harness.components.models.trained import CrossEncoderTraining, Negatives
 from harness.components.retrievers.bm25 import Bm25
 from harness.errors import ComponentError
-from harness.learning import loop
-from harness.learning.examples import Examples, Group
-from harness.learning.loop import Check, best_of, fit
+from harness.training import loop
+from harness.training.examples import Examples, Group
+from harness.training.loop import Check, best_of, fit
 
 
 class Toy:
