@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import storage
 from harness.components.models import catalogue
 from harness.components.models import trained as training
 from harness.components.protocols import TokenEncoder
@@ -18,10 +17,11 @@ from harness.experiment.plan import Costing, Trial, has_random_weights
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, Storage
 from harness.files import temporary
-from harness.latency import study
-from harness.latency.arms import encoders_of, models_of
-from harness.latency.encoders import RandomVectors
-from harness.load import study as load_study
+from harness.measure import storage
+from harness.measure.latency import study
+from harness.measure.latency.arms import encoders_of, models_of
+from harness.measure.latency.encoders import RandomVectors
+from harness.measure.load import study as load_study
 from harness.pipeline.stage_runner import Work
 from harness.results import columns as results_columns
 from harness.results.store import Store

@@ -45,8 +45,8 @@ def _no_time_for_the_machine() -> Iterator[None]:
     `test_machine.py` looks at both as they are.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.machine.quiet", contextlib.nullcontext)
-        patch.setattr("harness.machine.spin", lambda: 0.01)
+        patch.setattr("harness.measure.machine.quiet", contextlib.nullcontext)
+        patch.setattr("harness.measure.machine.spin", lambda: 0.01)
         yield
 
 

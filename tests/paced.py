@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import pytest
 from fakes import write_beir, write_experiment
 
-from harness import machine
 from harness.data import Doc
-from harness.latency import course, rounds, settle
+from harness.measure import machine
+from harness.measure.latency import course, rounds, settle
 
 
 class Clock:

@@ -47,9 +47,9 @@ FLOORS = (
         "harness.page.tables",
     ),
     ("harness.costs", "harness.training"),
-    ("harness.load",),
-    ("harness.latency.study",),
-    ("harness.latency",),
+    ("harness.measure.load",),
+    ("harness.measure.latency.study",),
+    ("harness.measure.latency",),
     ("harness.pipeline.stage_runner",),
     (
         "harness.analysis",
@@ -211,7 +211,7 @@ def test_only_the_command_line_and_a_process_of_its_own_print() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write")
     }
-    assert printing == {"harness.terminal", "harness.latency.cold"}
+    assert printing == {"harness.terminal", "harness.measure.latency.cold"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=module)

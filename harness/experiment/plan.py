@@ -137,7 +137,7 @@ class Plan:
             ]
             for kind, settings in asked.items():
                 asked_for = settings.model_dump(mode="json")
-                made_by = code_versions.versions(f"harness.{MEASURING[kind]}")
+                made_by = code_versions.versions(f"harness.measure.{MEASURING[kind]}")
                 made_by |= code_versions.packages(["fast_plaid"] if kind == "storage" else [])
                 key = key_of(kind, asked_for, named, self.experiment.seed, made_by)
                 here = measured_on(tuple(getattr(settings, "devices", ())))

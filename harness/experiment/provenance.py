@@ -14,7 +14,7 @@ from typing import Any
 import harness
 from harness.components.hardware import limits
 from harness.experiment.code_versions import version
-from harness.machine import accelerator, instructions
+from harness.measure.machine import accelerator, instructions
 
 PACKAGES = (
     "numpy",

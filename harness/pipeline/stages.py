@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from harness import storage
 from harness.components import registry
 from harness.components.abilities import Footprint, HasFacts, Loadable
 from harness.components.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
@@ -21,6 +20,7 @@ from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError, TextError
 from harness.files import digests, disk, trec
 from harness.files.digests import DamagedError
+from harness.measure import storage
 from harness.page.text import counted
 from harness.pipeline.rerank_journal import Journal
 from harness.results.columns import ranked, score_fault

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import machine
 from harness.components.models import references
 from harness.components.models.trained import Training
 from harness.errors import ModelError
 from harness.files.disk import read_json
+from harness.measure import machine
 
 
 def encoder_folder(training: Training) -> Path:

@@ -20,7 +20,6 @@ from typing import Any
 
 import torch
 
-from harness import machine
 from harness.components.datasets.pydoc import Pydoc
 from harness.components.models.trained import (
     CrossEncoderTraining,
@@ -31,6 +30,7 @@ from harness.components.models.trained import (
 from harness.components.rerankers.cross_encoder import pairs
 from harness.components.retrievers.bm25 import Bm25
 from harness.components.timing.clock import Clock
+from harness.measure import machine
 from harness.pipeline.embedding_cache import StoredEncoder
 from harness.pipeline.stages import retrieve
 from harness.training.body import mixed_precision

@@ -11,7 +11,6 @@ import pytest
 import tiny
 import torch
 
-from harness import machine
 from harness.components.encoders.pylate import Pylate
 from harness.components.models import references
 from harness.components.models.trained import (
@@ -25,6 +24,7 @@ from harness.components.retrievers.bm25 import Bm25
 from harness.data import Doc
 from harness.errors import ModelError
 from harness.files import digests
+from harness.measure import machine
 from harness.training.body import encoder_folder
 from harness.training.cross_encoder import CrossEncoderStudent
 from harness.training.examples import Examples, Group

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from harness import machine
 from harness.components.models import hub, inference, padding, positions, references
 from harness.components.protocols import SPEED
 from harness.errors import ModelError
 from harness.files import temporary
+from harness.measure import machine
 
 RESTING = ("session.force_spinning_stop", "1")
 """onnxruntime_session_options_config_keys.h: threads stop spinning when the last call returns."""

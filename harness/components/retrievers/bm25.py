@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from harness import storage
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher
 from harness.data import Doc, Hit, Query
 from harness.errors import DataError
+from harness.measure import storage
 from harness.results.columns import best
 
 Language = Literal[

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness import storage
 from harness.components.abilities import Footprint, HasFacts
 from harness.components.protocols import Retriever, Searcher
 from harness.data import Doc, Hit, Query
+from harness.measure import storage
 from harness.results.columns import ranked
 
 

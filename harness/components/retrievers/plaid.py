@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness import storage
 from harness.components.abilities import Footprint
 from harness.components.databases import fast_plaid
 from harness.components.protocols import Searcher, TokenEncoder
@@ -17,6 +16,7 @@ from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded, Made
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
+from harness.measure import storage
 from harness.results.columns import ranked
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import storage
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, SparseEncoder
 from harness.components.timing.stopwatch import stage
 from harness.components.vectors import sparse_index
 from harness.data import Doc, Hit, Query
+from harness.measure import storage
 from harness.results.columns import best
 
 

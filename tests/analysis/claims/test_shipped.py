@@ -17,7 +17,7 @@ from harness.experiment.claims import Arm, Claim, Latency, Memory, Quality, Stor
 from harness.experiment.claims_reading import load_claims
 from harness.experiment.reading import load_experiment
 from harness.experiment.schema import Experiment, System
-from harness.latency.arms import encoders_of
+from harness.measure.latency.arms import encoders_of
 
 pytestmark = pytest.mark.usefixtures("empty_hub")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import machine
 from harness.components.hardware import limits
 from harness.experiment import provenance
+from harness.measure import machine
 
 GIB = 2**30
 V1_NONE = str(2**63 - 4096)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tiny
 
-from harness import cli, machine
+from harness import cli
 from harness.components.encoders.fastembed import Fastembed
 from harness.components.hardware import limits
 from harness.components.models import downloads, onnx, references
@@ -21,6 +21,7 @@ from harness.components.models.onnx import OnnxModel
 from harness.components.rerankers.fastembed import Fastembed as Reranker
 from harness.errors import ModelError, PackageError
 from harness.experiment.keys import component_key
+from harness.measure import machine
 from harness.training.onnx_agreement import LEAST, Agreement, compared
 from harness.training.onnx_export import FLOAT32, INT8, export
 

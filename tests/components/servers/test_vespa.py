@@ -30,7 +30,7 @@ from harness.data import Doc, Query
 from harness.errors import ComponentError, ServerError
 from harness.experiment.keys import component_key
 from harness.experiment.reading import load_experiment
-from harness.latency import study
+from harness.measure.latency import study
 
 DIM = 16
 WORDS = ["apple", "pear", "plum", "pie", "red", "green", "tart", "sour", "sweet", "ripe"]

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from harness.load import ceiling
+from harness.measure.load import ceiling
 
 
 def test_a_server_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

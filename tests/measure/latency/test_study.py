@@ -27,9 +27,9 @@ from harness.experiment.reading import load_experiment
 from harness.experiment.result_folders import Weights
 from harness.experiment.schema import Latency
 from harness.files import digests
-from harness.latency.course import Arm
-from harness.latency.memory import in_groups, most_at_once
-from harness.latency.study import choose
+from harness.measure.latency.course import Arm
+from harness.measure.latency.memory import in_groups, most_at_once
+from harness.measure.latency.study import choose
 from harness.results.store import Results, Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}

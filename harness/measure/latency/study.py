@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import machine
 from harness.analysis.decision.settling import Inquiry
 from harness.components import registry
 from harness.components.abilities import Loadable
@@ -23,11 +22,12 @@ from harness.experiment.keys import timing_key
 from harness.experiment.plan import Costing, Stage, Trial, has_random_weights, stand_in
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, Latency
-from harness.latency import arms, cold, memory, offline, rounds
-from harness.latency.arms import Scores, Setting
-from harness.latency.course import Arm
-from harness.latency.settle import Settling
-from harness.latency.tables import Rows, Tables, made
+from harness.measure import machine
+from harness.measure.latency import arms, cold, memory, offline, rounds
+from harness.measure.latency.arms import Scores, Setting
+from harness.measure.latency.course import Arm
+from harness.measure.latency.settle import Settling
+from harness.measure.latency.tables import Rows, Tables, made
 from harness.pipeline.stage_runner import Work
 from harness.results.store import Store
 

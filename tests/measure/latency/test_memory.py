@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from harness import machine
 from harness.components.models import catalogue
 from harness.components.rerankers.cross_encoder import CrossEncoder
-from harness.latency import memory
-from harness.latency.course import Arm
+from harness.measure import machine
+from harness.measure.latency import memory
+from harness.measure.latency.course import Arm
 
 MODEL = "BAAI/bge-reranker-base"
 KNOWN = catalogue.known(MODEL)

@@ -16,7 +16,7 @@ from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.late_interaction import LateInteraction
 from harness.data import Doc
 from harness.errors import ComponentError
-from harness.latency import cold
+from harness.measure.latency import cold
 
 DOCS = [Doc(f"d{i}", "the cat is blue") for i in range(4)]
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness import machine
 from harness.analysis.decision.settling import Inquiry, More
 from harness.components.protocols import Progress
 from harness.data import Query
 from harness.experiment.schema import Latency
-from harness.latency.course import Course
-from harness.latency.rounds import Timed, arm_rows, one_round, wake
-from harness.latency.tables import Tables, made
+from harness.measure import machine
+from harness.measure.latency.course import Course
+from harness.measure.latency.rounds import Timed, arm_rows, one_round, wake
+from harness.measure.latency.tables import Tables, made
 
 Name = tuple[str, str, int]
 """System, mode and candidates."""

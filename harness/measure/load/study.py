@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness import errors, machine
+from harness import errors
 from harness.components.hardware.limits import usable_cores
 from harness.components.servers.client import is_here
 from harness.data import Hit
@@ -19,12 +19,13 @@ from harness.errors import HarnessError
 from harness.experiment.plan import Costing, Trial
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, Load
-from harness.latency.arms import Scores
-from harness.latency.rounds import same_order
-from harness.load import loops
-from harness.load.ceiling import asking, ceiling
-from harness.load.loops import Span, Step
-from harness.load.under import Under, not_measurable, under_load
+from harness.measure import machine
+from harness.measure.latency.arms import Scores
+from harness.measure.latency.rounds import same_order
+from harness.measure.load import loops
+from harness.measure.load.ceiling import asking, ceiling
+from harness.measure.load.loops import Span, Step
+from harness.measure.load.under import Under, not_measurable, under_load
 from harness.pipeline.stage_runner import Work
 from harness.results import columns
 from harness.results.columns import ranked

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from harness import machine
 from harness.components.protocols import Progress
 from harness.components.timing import stopwatch, traffic
 from harness.data import Query
 from harness.errors import reason
 from harness.experiment.schema import Latency
-from harness.latency.course import Arm, Course, prepared
+from harness.measure import machine
+from harness.measure.latency.course import Arm, Course, prepared
 
 log = logging.getLogger(__name__)
 

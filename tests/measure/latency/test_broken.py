@@ -19,7 +19,7 @@ from harness.errors import ModelError
 from harness.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
-from harness.load import ceiling
+from harness.measure.load import ceiling
 from harness.report.missing import not_measured
 from harness.results.store import Results, Store
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness import machine
 from harness.components.models import catalogue, inference
 from harness.experiment.plan import Trial
-from harness.latency.arms import placed, with_models
-from harness.latency.course import Arm
+from harness.measure import machine
+from harness.measure.latency.arms import placed, with_models
+from harness.measure.latency.course import Arm
 
 SHARE = 0.8
 """How much of the free memory models may fill; the rest is for vectors and the work itself."""

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from harness.machine import quiet, spin
+from harness.measure.machine import quiet, spin
 
 
 class Node:

@@ -11,7 +11,7 @@ from simulated import CLOCK
 
 from harness.data import Doc, Hit, Query
 from harness.experiment.schema import Latency
-from harness.latency.course import HOPELESS, Arm, Course, allotted, prepared
+from harness.measure.latency.course import HOPELESS, Arm, Course, allotted, prepared
 
 pytestmark = pytest.mark.usefixtures("simulated_clock")
 

@@ -20,7 +20,7 @@ from harness.analysis.quality.leaderboard import analyse
 from harness.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
-from harness.load import ceiling
+from harness.measure.load import ceiling
 from harness.report.render import write_report
 from harness.results.store import Results, Store
 

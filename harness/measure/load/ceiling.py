@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from harness import machine
 from harness.components.protocols import Reranker
 from harness.components.rerankers.endpoint import Endpoint
 from harness.components.servers.served import Server
 from harness.components.timing import stopwatch
 from harness.errors import ComponentError, RefusedError
-from harness.load import loops
-from harness.load.loops import Ask, Reply, Span, Task
+from harness.measure import machine
+from harness.measure.load import loops
+from harness.measure.load.loops import Ask, Reply, Span, Task
 from harness.pipeline import stages
 
 SECONDS = 1.0

@@ -16,8 +16,8 @@ from harness.analysis.statistics import paired_ratios
 from harness.components.timing import stopwatch, traffic
 from harness.data import Doc, Hit, Query
 from harness.experiment.schema import Latency
-from harness.latency.course import Arm, Call
-from harness.latency.rounds import Timed, measure, same_order
+from harness.measure.latency.course import Arm, Call
+from harness.measure.latency.rounds import Timed, measure, same_order
 
 pytestmark = pytest.mark.usefixtures("simulated_clock")
 

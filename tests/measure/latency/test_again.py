@@ -137,7 +137,7 @@ def machine(patch: pytest.MonkeyPatch, **facts: Any) -> None:
     here = plan.measured_on(("cpu", "cuda"))
     known: Mapping[str, Any] = {**here, **facts}
     patch.setattr(plan, "measured_on", lambda _: known)
-    patch.setattr("harness.latency.study.provenance", lambda: {"machine": known})
+    patch.setattr("harness.measure.latency.study.provenance", lambda: {"machine": known})
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness import machine
 from harness.components import registry, requirements
 from harness.components.abilities import Loadable
 from harness.components.protocols import Preparable, Reranker, Retriever
 from harness.data import Doc, Query
 from harness.errors import ComponentError
-from harness.latency.arms import placed, with_documents
-from harness.latency.encoders import RandomVectors
+from harness.measure import machine
+from harness.measure.latency.arms import placed, with_documents
+from harness.measure.latency.encoders import RandomVectors
 
 PROTOCOLS: Mapping[str, tuple[type, ...]] = {
     "retrieve": (Retriever,),
@@ -71,7 +71,7 @@ def start(
     environment = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "harness.latency.cold"],
+            [sys.executable, "-m", "harness.measure.latency.cold"],
             input=json.dumps(told),
             capture_output=True,
             text=True,

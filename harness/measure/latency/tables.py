@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.latency.rounds import Timed
+from harness.measure.latency.rounds import Timed
 from harness.results import columns
 
 Rows = list[dict[str, Any]]

@@ -13,9 +13,9 @@ from harness.components import registry
 from harness.components.servers.served import Server
 from harness.experiment.plan import Trial
 from harness.experiment.schema import Latency, Load
-from harness.latency.arms import Scores
-from harness.latency.study import choose
-from harness.load.loops import Task
+from harness.measure.latency.arms import Scores
+from harness.measure.latency.study import choose
+from harness.measure.load.loops import Task
 from harness.pipeline.stage_runner import Work
 from harness.results.store import Store
 

@@ -16,10 +16,10 @@ from patience import patient
 
 from harness.components.rerankers.endpoint import Endpoint
 from harness.data import Doc, Query
-from harness.load import ceiling as ceilings
-from harness.load import loops
-from harness.load.ceiling import answering_at_once, asking, ceiling
-from harness.load.loops import Outcome, Reply, Span, Step, Task
+from harness.measure.load import ceiling as ceilings
+from harness.measure.load import loops
+from harness.measure.load.ceiling import answering_at_once, asking, ceiling
+from harness.measure.load.loops import Outcome, Reply, Span, Step, Task
 
 SERVICE = 0.01
 DOCS = [Doc(str(i), text) for i, text in enumerate(texts(3))]

@@ -14,8 +14,8 @@ import pytest
 from harness.components.databases import fast_plaid
 from harness.components.vectors.compression import unit
 from harness.errors import PackageError
+from harness.measure.storage import disk_bytes, storage_grid
 from harness.results import columns
-from harness.storage import disk_bytes, storage_grid
 
 PRECISIONS = ("float32", "float16", "int8", "binary")
 LENGTHS = [*range(1, 40), 0, *range(40, 100)]

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness import machine
 from harness.components.abilities import CountsDocTokens
 from harness.components.protocols import Encoder, JointEncoder, Progress, TokenEncoder
 from harness.data import Query
 from harness.errors import reason
-from harness.latency.arms import encoders_of
-from harness.latency.course import Arm
+from harness.measure import machine
+from harness.measure.latency.arms import encoders_of
+from harness.measure.latency.course import Arm
 
 log = logging.getLogger(__name__)
 
