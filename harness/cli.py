@@ -108,8 +108,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from harness.components.timing.clock import Clock
 
     clock = Clock()
-    from harness import closing, fetching
-    from harness.execute import Execution
+    from harness import closing
+    from harness.execution import fetch
+    from harness.execution.execute import Execution
     from harness.experiment.plan import make_plan
     from harness.progress import Bars
     from harness.report.stored import write_report
@@ -117,7 +118,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     experiment = _experiment(arguments)
     plan = make_plan(experiment)
-    plan = make_plan(experiment) if fetching.fetch_models(plan) else plan
+    plan = make_plan(experiment) if fetch.fetch_models(plan) else plan
     store = Store(arguments.results, experiment.name)
     with Bars(sys.stderr) as progress:
         execution = Execution(plan, store, arguments.cache, progress, clock)
@@ -268,10 +269,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
-    from harness import fetching
+    from harness.execution import fetch
     from harness.experiment.plan import make_plan
 
-    for told in fetching.fetch(make_plan(_experiment(arguments))):
+    for told in fetch.fetch(make_plan(_experiment(arguments))):
         say(told)
     return exits.OK
 

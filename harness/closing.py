@@ -13,7 +13,7 @@ from harness.page.text import counted, shortened
 
 if TYPE_CHECKING:
     from harness.analysis.quality.leaderboard import Analysis
-    from harness.execute import Execution
+    from harness.execution.execute import Execution
 
 WIDTH = 79
 

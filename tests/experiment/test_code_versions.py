@@ -20,7 +20,7 @@ from harness.analysis.quality.alarms import alarms
 from harness.analysis.quality.leaderboard import analyse
 from harness.closing import as_text
 from harness.components.rerankers.late_interaction import LateInteraction
-from harness.execute import Execution
+from harness.execution.execute import Execution
 from harness.experiment import code_versions
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment

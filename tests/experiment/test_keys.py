@@ -22,7 +22,7 @@ from harness.components.encoders.sentence_transformers import SentenceTransforme
 from harness.components.protocols import PLACE, SPEED
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.data import Doc
-from harness.execute import Execution
+from harness.execution.execute import Execution
 from harness.experiment.keys import component_key, timing_key
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment

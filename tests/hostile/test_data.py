@@ -17,7 +17,7 @@ from harness.components.datasets.files import Files
 from harness.components.retrievers.saved_run import SavedRun
 from harness.data import Doc, Query
 from harness.errors import DataError
-from harness.execute import load_dataset
+from harness.execution.execute import load_dataset
 from harness.experiment.claims_reading import load_claims
 from harness.experiment.schema import DatasetChoice
 from harness.files import bounds, trec

@@ -10,7 +10,7 @@ import fakes
 import pytest
 
 from harness.components.timing.clock import Clock
-from harness.execute import Execution, load_dataset
+from harness.execution.execute import Execution, load_dataset
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.files import locks

@@ -13,7 +13,7 @@ import pytest
 from fakes import CALLS, write_experiment
 
 from harness.errors import StoreError
-from harness.execute import Execution
+from harness.execution.execute import Execution
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment
 from harness.results.store import Results, Store, load_results

@@ -17,7 +17,7 @@ from harness.cli import main
 from harness.components.datasets.files import Files
 from harness.components.models import references
 from harness.errors import ComponentError, DataError
-from harness.execute import Execution
+from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.results.store import Store, load_results

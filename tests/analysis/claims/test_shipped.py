@@ -12,7 +12,7 @@ import pytest
 from harness.analysis.claims.quality import setting_found
 from harness.components.models import catalogue
 from harness.components.protocols import Preparable, TokenEncoder
-from harness.costs import SLICES
+from harness.execution.costs import SLICES
 from harness.experiment.claims import Arm, Claim, Latency, Memory, Quality, Storage, Way
 from harness.experiment.claims_reading import load_claims
 from harness.experiment.reading import load_experiment

@@ -14,7 +14,7 @@ from harness.analysis.quality.one_query import RANKED, why
 from harness.analysis.quality.one_query_text import why_text
 from harness.cli import main
 from harness.errors import DataError
-from harness.execute import Execution
+from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.files import digests

@@ -27,7 +27,7 @@ from harness.components.retrievers.endpoint import Endpoint as Search
 from harness.components.servers import colbert, served
 from harness.data import Doc, Query
 from harness.errors import ComponentError, ServerError
-from harness.execute import Execution
+from harness.execution.execute import Execution
 from harness.experiment.keys import component_key, timing_key
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment

@@ -14,7 +14,7 @@ from fakes import write_experiment
 from harness import load_results
 from harness.components.timing.clock import Clock
 from harness.errors import StoreError
-from harness.execute import Execution
+from harness.execution.execute import Execution
 from harness.experiment import plan
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment

@@ -10,7 +10,7 @@ from fakes import CALLS, DOCS, QUERIES, write_experiment
 
 from harness import load_results
 from harness.components.timing.clock import Clock
-from harness.execute import Execution
+from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.results.store import Results, Store

@@ -21,7 +21,7 @@ from harness.components.encoders.sentence_transformers import SentenceTransforme
 from harness.components.retrievers.dense import Dense
 from harness.components.timing.clock import Clock
 from harness.data import Hit, Query
-from harness.execute import Execution
+from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.experiment.result_folders import Weights

@@ -17,7 +17,7 @@ from fakes import write_experiment
 
 from harness import load_results
 from harness.analysis.quality.leaderboard import analyse
-from harness.execute import Execution
+from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.measure.load import ceiling

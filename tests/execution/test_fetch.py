@@ -12,10 +12,10 @@ import pytest
 from commands import environment
 from fakes import write_experiment
 
-from harness import fetching
 from harness.cli import main
 from harness.components.models import references
 from harness.errors import ModelError
+from harness.execution import fetch
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 
@@ -128,5 +128,5 @@ def test_training_queries_are_fetched(tmp_path: Path) -> None:
     )
     test = tmp_path / "data" / "qrels" / "test.tsv"
     test.with_name("train.tsv").write_text(test.read_text())
-    told = list(fetching.fetch(make_plan(load_experiment(file))))
+    told = list(fetch.fetch(make_plan(load_experiment(file))))
     assert told[-2:] == ["data: 5 documents", "data: 4 training queries"]

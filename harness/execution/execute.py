@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from harness import costs
 from harness.components.models import references
 from harness.components.protocols import Progress
 from harness.components.subset import subset
 from harness.components.timing.clock import Clock
 from harness.data import Dataset
 from harness.errors import DataError, StoreError, reason
+from harness.execution import costs
 from harness.experiment.plan import Costing, Plan, TrainStage, Trial
 from harness.experiment.schema import DatasetChoice
 from harness.files import bounds, disk, ids, locks, temporary

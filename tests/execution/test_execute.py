@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 from fakes import CALLS, write_experiment
 
-from harness import costs
 from harness.analysis.decision.needs import gigabytes, stock
 from harness.analysis.decision.options import Option
 from harness.analysis.quality import alarms
 from harness.analysis.quality.leaderboard import analyse
 from harness.errors import ModelError, StoreError
-from harness.execute import Execution
+from harness.execution import costs
+from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.files import digests

@@ -7,7 +7,7 @@ from functools import partial
 
 from harness.components.models import references
 from harness.errors import InputError
-from harness.execute import load_dataset
+from harness.execution.execute import load_dataset
 from harness.experiment.plan import Plan, TrainStage
 from harness.experiment.schema import DatasetChoice
 from harness.page.text import counted
