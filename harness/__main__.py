@@ -1,15 +1,15 @@
 """`python -m harness`: a signal ends it in one line, also while the rest is imported."""
 
-from harness import stopping
+from harness.cli import stopping
 
 
 def _run() -> int:
-    from harness import terminal
+    from harness.cli import streams
     from harness.components.hardware import limits
 
-    terminal.prepare()
+    streams.prepare()
     limits.tell_libraries()
-    from harness.cli import main
+    from harness.cli.commands import main
 
     try:
         stopping.unwinding()

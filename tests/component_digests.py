@@ -49,7 +49,7 @@ NEUTRAL = frozenset(
         *(
             "components.registry",
             "experiment.provenance",
-            "progress",
+            "cli.progress",
             "experiment.schema",
             "experiment.plan",
             "results.store",

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from fakes import write_experiment
 
 from harness import load_results
-from harness.cli import main
+from harness.cli.commands import main
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 DENSE = {"use": "dense", "encoder": {"use": "fakes:HashingEncoder"}}

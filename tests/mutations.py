@@ -160,7 +160,16 @@ TEXTS = (
         "judged@10",
         "ndcg@" + "9" * 400,
     ),
-    *("bm25", "files", "dense", "a:b", "a..b:C", "os:system", "harness.cli:main", "fakes:Identity"),
+    *(
+        "bm25",
+        "files",
+        "dense",
+        "a:b",
+        "a..b:C",
+        "os:system",
+        "harness.cli.commands:main",
+        "fakes:Identity",
+    ),
     *(
         "fakes:WordOverlap",
         "fakes:CALLS",

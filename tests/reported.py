@@ -14,7 +14,7 @@ import fakes
 import pandas as pd
 import pytest
 
-from harness import cli
+from harness.cli import commands
 from harness.results import columns as results_columns
 from harness.results.store import COSTS, Results
 
@@ -205,6 +205,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
     )
     results, cache = folder / "results", folder / "cache"
-    code = cli.main(["run", str(file), "--results", str(results), "--cache", str(cache)])
+    code = commands.main(["run", str(file), "--results", str(results), "--cache", str(cache)])
     assert code == 3  # one trial fails on purpose
     return results / "experiment"

@@ -14,11 +14,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "harness").rglob("*.py"))
 FLOORS = (
-    ("harness.cli",),
-    ("harness.gating", "harness.judging"),
+    ("harness.cli.commands",),
+    ("harness.cli.gate", "harness.cli.claims"),
     ("harness.analysis.quality.one_query_text", "harness.analysis.gate.text"),
-    ("harness.listed",),
-    ("harness.closing", "harness.analysis.claims.lines", "harness.execution.fetch"),
+    ("harness.cli.listings",),
+    ("harness.cli.run_summary", "harness.analysis.claims.lines", "harness.execution.fetch"),
     ("harness.service",),
     (
         "harness.execution.execute",
@@ -117,7 +117,7 @@ FLOORS = (
         "harness.experiment.vary",
     ),
     (
-        "harness.arguments",
+        "harness.cli.options",
         "harness.experiment.dataset_option",
         "harness.components.support_matrix",
         "harness.training.onnx_export",
@@ -179,7 +179,7 @@ def test_imports_are_seen() -> None:
         "harness.results.store"
     )  # for type checkers only
     assert "ranx" in imports("harness.results.metrics")
-    assert "harness.data" in reachable("harness.cli")
+    assert "harness.data" in reachable("harness.cli.commands")
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -211,7 +211,7 @@ def test_only_the_command_line_and_a_process_of_its_own_print() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write")
     }
-    assert printing == {"harness.terminal", "harness.measure.latency.cold"}
+    assert printing == {"harness.cli.streams", "harness.measure.latency.cold"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=module)
@@ -251,7 +251,7 @@ def test_start_is_quick(arguments: tuple[str, ...], aim: float) -> None:
     assert seconds(*arguments) - seconds("-c", "pass") < 3 * aim  # 3: for a slow machine
 
 
-MAIN = "from harness.cli import main; import contextlib\nwith contextlib.suppress(SystemExit): "
+MAIN = "from harness.cli.commands import main; import contextlib\nwith contextlib.suppress(SystemExit): "
 
 
 @pytest.mark.parametrize("code", ["import harness", f"{MAIN}main(['--help'])"])

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from fakes import write_beir, write_experiment
 
-from harness import cli
+from harness.cli import commands
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -58,7 +58,7 @@ def ran(folder: Path, **content: Any) -> Path:
     file = write_experiment(folder, **content).rename(folder / "quickstart.yaml")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert cli.main(["run", str(file)]) == 0
+        assert commands.main(["run", str(file)]) == 0
     return folder
 
 

@@ -29,9 +29,7 @@ COMMANDS = (
     *("gate e.yaml --accept --reason first --baselines b", "gate e.yaml --baselines b"),
 )
 
-ALL = (
-    "import sys; from harness.cli import main; print([main(line.split()) for line in sys.argv[1:]])"
-)
+ALL = "import sys; from harness.cli.commands import main; print([main(line.split()) for line in sys.argv[1:]])"
 """In one process, which imports everything once."""
 
 

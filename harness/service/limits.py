@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness.arguments import SERVE_LIMITS
+from harness.cli.options import SERVE_LIMITS
 
 
 class Limits(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from harness.cli import commands
 from harness.components import registry, support_matrix
 from harness.components.support_matrix import System
 
@@ -73,7 +73,7 @@ def test_readme_shows_them() -> None:
 
 
 def test_a_terminal_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["list", "systems"]) == 0
+    assert commands.main(["list", "systems"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "systems:"
     assert all(len(line) <= 80 for line in lines)

@@ -12,7 +12,7 @@ import pytest
 from commands import environment
 from fakes import write_experiment
 
-from harness.cli import main
+from harness.cli.commands import main
 from harness.components.models import references
 from harness.errors import ModelError
 from harness.execution import fetch
@@ -34,7 +34,7 @@ for name in ("connect", "connect_ex", "sendto"):
 for name in ("getaddrinfo", "gethostbyname", "create_connection"):
     setattr(socket, name, record(name))
 
-from harness.cli import main
+from harness.cli.commands import main
 
 codes = {" ".join(words): main(words) for words in json.loads(sys.argv[1])}
 import huggingface_hub.constants as hub

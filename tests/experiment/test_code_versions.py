@@ -18,7 +18,7 @@ from fakes import write_experiment
 
 from harness.analysis.quality.alarms import alarms
 from harness.analysis.quality.leaderboard import analyse
-from harness.closing import as_text
+from harness.cli.run_summary import as_text
 from harness.components.rerankers.late_interaction import LateInteraction
 from harness.execution.execute import Execution
 from harness.experiment import code_versions

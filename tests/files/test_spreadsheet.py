@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.gate.baseline_files import Baseline, read_baseline, write_baseline
-from harness.cli import main
+from harness.cli.commands import main
 from harness.files.spreadsheet import csv_text
 from harness.results.tables import read_table, write_table
 

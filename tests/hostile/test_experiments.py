@@ -13,7 +13,7 @@ from fakes import write_beir
 from hypothesis import example, given
 from mutations import HOSTILE_YAML, Raw, as_yaml, mutated, share, survives
 
-from harness.cli import main
+from harness.cli.commands import main
 
 HERE = "experiment.yaml"
 

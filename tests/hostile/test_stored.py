@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import TEXTS, damaged, share, survives
 
-from harness.cli import main
+from harness.cli.commands import main
 
 GATE = [{"metric": "ndcg@3", "margin": 0.01}]
 

@@ -14,7 +14,7 @@ import pytest
 
 from harness.analysis.quality.alarms import alarms
 from harness.analysis.quality.leaderboard import analyse
-from harness.cli import main
+from harness.cli.commands import main
 from harness.components.encoders.bge_m3 import BgeM3
 from harness.components.encoders.fastembed import Fastembed as FastembedEncoder
 from harness.components.encoders.fastembed_tokens import FastembedTokens

@@ -12,8 +12,8 @@ import ir_measures
 import pandas as pd
 import pytest
 
-from harness import cli
 from harness.analysis.quality.leaderboard import leaderboard
+from harness.cli import commands
 from harness.data import Hit
 from harness.errors import DataError
 from harness.files import trec
@@ -177,8 +177,8 @@ def test_the_command_names_what_it_wrote(
 ) -> None:
     file = folder.parents[1] / "experiment.yaml"
     command = ["export", str(file), str(tmp_path / "out"), "--results", str(folder.parent)]
-    assert cli.main(command) == 0
+    assert commands.main(command) == 0
     named = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert set(named) == {path for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    assert cli.main([*command[:-1], str(tmp_path)]) == 3
+    assert commands.main([*command[:-1], str(tmp_path)]) == 3
     assert "There are no results" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fakes import write_experiment
 
-from harness.cli import main
+from harness.cli.commands import main
 from harness.files import disk
 from harness.report import methods
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import cli
 from harness.analysis.quality.leaderboard import analyse
+from harness.cli import commands
 from harness.page.tables import markdown
 from harness.report import methods
 from harness.report.render import report_context
@@ -176,7 +176,7 @@ def test_same_results_same_report(folder: Path) -> None:
     assert {"report.html", "report.md", "leaderboard.tex"} <= {path.name for path in written}
     before = {path: path.read_bytes() for path in written}
     file, results = folder.parents[1] / "experiment.yaml", folder.parent
-    assert cli.main(["report", str(file), "--results", str(results)]) == 0
+    assert commands.main(["report", str(file), "--results", str(results)]) == 0
     assert {path: path.read_bytes() for path in written} == before
 
 
@@ -188,7 +188,7 @@ def test_nothing_heavy_is_imported(folder: Path, tmp_path: Path, command: list[s
     file, (verb, *rest) = folder.parents[1] / "experiment.yaml", command
     arguments = [verb, str(file), *(str(tmp_path / name) for name in rest)]
     arguments += ["--results", str(folder.parent)]
-    code = f"import sys; from harness.cli import main; main({arguments}); "
+    code = f"import sys; from harness.cli.commands import main; main({arguments}); "
     code += f"sys.exit(str({HEAVY} & set(sys.modules) or ''))"
     root = Path(harness.__file__).parents[1]
     done = subprocess.run(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from harness import cli
+from harness.cli import commands
 from harness.experiment.reading import load_experiment
 from harness.service.host import chosen
 from harness.service.limits import Patience
@@ -28,7 +28,7 @@ def instruction(name: str) -> list[str]:
 
 def check_command(words: Sequence[str]) -> None:
     assert list(words[:3]) == ["python", "-m", "harness"]
-    arguments = cli._parser().parse_args(words[3:])
+    arguments = commands._parser().parse_args(words[3:])
     assert arguments.host == "0.0.0.0"
     assert chosen(load_experiment(ROOT / arguments.file), arguments.system).reranker
 

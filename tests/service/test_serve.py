@@ -28,7 +28,7 @@ from services import (
 )
 
 from harness import load_results
-from harness.cli import main
+from harness.cli.commands import main
 from harness.components.protocols import Reranker
 from harness.components.rerankers.endpoint import Endpoint
 from harness.components.servers import served

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from fakes import CALLS, write_experiment
 
-from harness.cli import main
+from harness.cli.commands import main
 from harness.components.datasets.files import Files
 from harness.components.models import references
 from harness.errors import ComponentError, DataError

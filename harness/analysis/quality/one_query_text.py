@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from harness.analysis.quality.answer import significant
 from harness.analysis.quality.one_query import Why
-from harness.closing import WIDTH, columns
+from harness.cli.run_summary import WIDTH, columns
 from harness.page.text import counted, shortened
 
 NAME = 13

@@ -17,9 +17,9 @@ import yaml
 from fakes import write_beir, write_experiment
 from literal import literal
 
-from harness import cli
 from harness.analysis.decision import frontier_figure, page
 from harness.analysis.quality.leaderboard import analyse
+from harness.cli import commands
 from harness.page.blocks import Block
 from harness.page.tables import Table
 from harness.report.render import write_report
@@ -231,17 +231,17 @@ def test_a_changed_requirement_moves_the_decision_of_stored_results(
     ]
     block = {"requirements": {"gb_per_million_documents": 0.1}, "review_by": "2027-01-01"}
     file = write_experiment(tmp_path, systems=systems, decision=block)
-    assert cli.main(["run", str(file), "--json"]) == 0
+    assert commands.main(["run", str(file), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["decision"]
     assert (said["answer"], said["system"], said["headline"]) == ("keep", "dense", "Keep dense.")
     assert said["flips"][0].startswith("Adopt late if 0.776 GB of index")  # 3 x 64 x 4 + 8 bytes
-    assert cli.main(["run", str(file)]) == 0
+    assert commands.main(["run", str(file)]) == 0
     assert "\nDecision: Keep dense. late is shown to gain enough" in capsys.readouterr().out
 
     content = yaml.safe_load(file.read_text())
     content["decision"]["requirements"]["gb_per_million_documents"] = 1
     file.write_text(yaml.safe_dump(content))
-    assert cli.main(["report", str(file)]) == 0
+    assert commands.main(["report", str(file)]) == 0
     assert capsys.readouterr().out.endswith("\nDecision: Adopt late.\n")
     assert (
         "**Adopt late.** Review by: 2027-01-01."
@@ -250,5 +250,5 @@ def test_a_changed_requirement_moves_the_decision_of_stored_results(
 
     content["decision"]["requirements"] = {"gb": 1}
     file.write_text(yaml.safe_dump(content))
-    assert cli.main(["report", str(file)]) == 2
+    assert commands.main(["report", str(file)]) == 2
     assert "decision.requirements.gb: unknown key" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-from harness.cli import main
+from harness.cli.commands import main
 
 QUERIES = 24
 DOCS = {f"d{i}": f"w{i} v{i % 4} u{i % 6} t{i % 9}" for i in range(QUERIES)}

@@ -12,7 +12,7 @@ from fakes import write_experiment
 
 from harness.analysis.quality.one_query import RANKED, why
 from harness.analysis.quality.one_query_text import why_text
-from harness.cli import main
+from harness.cli.commands import main
 from harness.errors import DataError
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan

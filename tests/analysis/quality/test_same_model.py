@@ -13,8 +13,8 @@ from fakes import write_experiment
 from literal import literal
 from scipy.stats import kendalltau
 
-from harness import cli
 from harness.analysis.quality import same_model
+from harness.cli import commands
 from harness.data import Hit
 from harness.results.store import load_results
 
@@ -68,7 +68,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
         depth={"rerank": 2},
     )
     place = folder / "results"
-    code = cli.main(["run", str(file), "--results", str(place), "--cache", str(folder / "cache")])
+    code = commands.main(
+        ["run", str(file), "--results", str(place), "--cache", str(folder / "cache")]
+    )
     assert code == 3
     return load_results(place / "experiment")
 
@@ -137,7 +139,7 @@ def test_the_same_weights_under_onnx_runtime(
         parity={name: [name, f"{name} onnx"] for name in ("dense", "cross", "late")},
     )
     arguments = ["--results", str(tmp_path / "results"), "--cache", str(tmp_path / "cache")]
-    assert cli.main(["run", str(file), *arguments]) == 0
+    assert commands.main(["run", str(file), *arguments]) == 0
     found = same_model.parity(load_results(tmp_path / "results" / "experiment"))
     assert found["model"].tolist() == ["dense", "cross", "late"]
     assert (found["changed"] == 0).all()

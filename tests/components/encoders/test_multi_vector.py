@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fakes import write_experiment
 
-from harness import cli, exits
+from harness.cli import commands, exits
 from harness.components import registry, requirements
 from harness.components.encoders.multi_vector import MultiVector
 from harness.errors import ModelError, PackageError
@@ -60,7 +60,7 @@ def test_an_older_version_is_named_before_any_work(
     system = {"name": "late", "retriever": {"use": "fakes:WordOverlap"}, "reranker": reranker}
     file = write_experiment(tmp_path, systems=[system])
     results = ["--results", str(tmp_path / "results"), "--cache", str(tmp_path / "cache")]
-    assert cli.main(["run", str(file), *results]) == exits.MEND
+    assert commands.main(["run", str(file), *results]) == exits.MEND
     assert capsys.readouterr().err == (
         f"harness: Not installed: sentence_transformers>=6 (for multi_vector; {OLD} is here). Other "
         "packages of this project exclude it: in an environment of its own say pip install "

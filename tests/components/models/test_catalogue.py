@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harness import listed
-from harness.cli import main
+from harness.cli import listings
+from harness.cli.commands import main
 from harness.components.models import random_weights
 from harness.components.models.catalogue import COMMERCIAL, Architecture, Model, catalogue, known
 from harness.errors import ModelError
@@ -148,7 +148,7 @@ def test_what_is_no_fact_is_refused(facts: dict[str, Any]) -> None:
 
 
 def test_listing_names_what_is_not_known() -> None:
-    text = listed.models_text()
+    text = listings.models_text()
     assert max(map(len, text.splitlines())) <= 79
     blocks = {block.split("\n")[0]: block for block in re.split(r"\n  (?=\S)", text)[1:]}
     assert blocks.keys() == catalogue().keys()
@@ -163,6 +163,6 @@ def test_listing_names_what_is_not_known() -> None:
 
 def test_models_are_listed_beside_the_components(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "models"]) == 0
-    assert capsys.readouterr().out == listed.models_text() + "\n"
+    assert capsys.readouterr().out == listings.models_text() + "\n"
     assert main(["list"]) == 0
-    assert listed.models_text() + "\n" in capsys.readouterr().out
+    assert listings.models_text() + "\n" in capsys.readouterr().out

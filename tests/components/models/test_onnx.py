@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tiny
 
-from harness import cli
+from harness.cli import commands
 from harness.components.encoders.fastembed import Fastembed
 from harness.components.hardware import limits
 from harness.components.models import downloads, onnx, references
@@ -49,7 +49,7 @@ def test_both_number_formats_and_what_is_read_beside_them_are_written(exported: 
 
 
 def test_command_prints_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["onnx", "google-bert/bert", str(tmp_path)]) == 0
+    assert commands.main(["onnx", "google-bert/bert", str(tmp_path)]) == 0
     *files, told = capsys.readouterr().out.splitlines()
     assert files == [str(tmp_path / FLOAT32), str(tmp_path / INT8)]
     said = r"On sample texts the least cosine between their vectors of a text is (0\.9\d+|1\.000) "

@@ -17,7 +17,7 @@ from spoken import CASES, QUERY, Case
 from harness import load_results
 from harness.analysis.costs.latency import latencies
 from harness.analysis.quality.leaderboard import analyse
-from harness.cli import main
+from harness.cli.commands import main
 from harness.components import registry
 from harness.components.abilities import Stores
 from harness.components.encoders.endpoint import Endpoint as Encoder

@@ -20,7 +20,7 @@ from fakes import HashingEncoder, HashingTokenEncoder, write_experiment
 from numpy.typing import NDArray
 
 from harness import load_results
-from harness.cli import main
+from harness.cli.commands import main
 from harness.components.retrievers import vespa as component
 from harness.components.retrievers.vespa import Vespa
 from harness.components.servers import vespa as wire

@@ -12,13 +12,13 @@ import pytest
 from fakes import write_experiment
 
 from harness import load_results
+from harness.cli.listings import plan_text
 from harness.components.timing.clock import Clock
 from harness.errors import StoreError
 from harness.execution.execute import Execution
 from harness.experiment import plan
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
-from harness.listed import plan_text
 from harness.report.missing import not_measured
 from harness.results.store import Results, Store
 

@@ -12,12 +12,12 @@ import pytest
 import yaml
 from fakes import write_experiment
 
-from harness.cli import main
+from harness.cli.commands import main
 from harness.errors import ConfigError
 from harness.experiment.reading import load_experiment
 from harness.results.store import load_results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OURS = ROOT / "experiments" / "claims.yaml"
 BEATS = {"experiment": "experiment", "system": "oracle", "against": "overlap", "metric": "ndcg@3"}
 
@@ -78,7 +78,7 @@ def test_a_faulty_file_is_told_before_anything_runs(
 
 def test_our_claims_fit_a_terminal_and_need_no_model_library() -> None:
     code = (
-        "from harness.cli import main; import sys\n"
+        "from harness.cli.commands import main; import sys\n"
         f"main(['claims', {str(OURS)!r}, '--results', 'none'])\n"
         "sys.exit(int(bool({'torch', 'ranx', 'matplotlib', 'scipy'} & set(sys.modules))))"
     )

@@ -9,9 +9,9 @@ import pytest
 from commands import one_line, shell
 from fakes import write_experiment
 
-from harness import exits
-from harness.cli import main
-from harness.progress import Bars
+from harness.cli import exits
+from harness.cli.commands import main
+from harness.cli.progress import Bars
 
 LONG = "x" * 300
 POOR = {"PYTHONIOENCODING": "ascii", "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "20"}
@@ -101,7 +101,7 @@ class Gone:
 
 
 def test_work_goes_on_when_nobody_sees_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.progress.PAUSE_ON_TERMINAL", 0)
+    monkeypatch.setattr("harness.cli.progress.PAUSE_ON_TERMINAL", 0)
     stream: Any = Gone()
     with Bars(stream) as progress:
         for done in range(3):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.closing import WIDTH, paragraph
+from harness.cli.run_summary import WIDTH, paragraph
 from harness.components import registry, requirements, support_matrix
 from harness.components.models import references
 from harness.components.models.catalogue import Kind, Model, catalogue

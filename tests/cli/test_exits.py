@@ -15,10 +15,10 @@ import pytest
 from commands import environment, one_line, shell
 from fakes import write_experiment
 
-from harness import exits, gating
 from harness.analysis.gate.baseline import accept
 from harness.analysis.gate.baseline_files import write_baseline
-from harness.cli import main
+from harness.cli import exits, gate
+from harness.cli.commands import main
 from harness.components.protocols import Searcher
 from harness.data import Doc
 
@@ -53,7 +53,7 @@ class SignalledLate(Signalled):
 
 
 def planned(folder: Path, use: str, number: int) -> None:
-    retriever = {"use": f"test_exits:{use}", "number": int(number)}
+    retriever = {"use": f"cli.test_exits:{use}", "number": int(number)}
     write_experiment(folder, systems=[{"name": "a", "retriever": retriever}])
 
 
@@ -67,14 +67,14 @@ def test_what_breaks_in_the_gate_is_no_verdict(
     def breaks(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(gating, "judge", breaks)
+    monkeypatch.setattr(gate, "judge", breaks)
     monkeypatch.chdir(tmp_path)
     file = worse(tmp_path)
     assert main(["gate", str(file), "--baselines", "baselines"]) == exits.BROKEN
     said = capsys.readouterr()
     assert said.out == ""
     assert one_line(said.err)
-    assert "in harness/gating.py:" in said.err
+    assert "in harness/cli/gate.py:" in said.err
     if not isinstance(error, MemoryError | SystemExit):
         assert f"{type(error).__name__}" in said.err
         assert "--verbose" in said.err
@@ -122,7 +122,7 @@ def test_a_verdict_is_the_same_whoever_reads_it(
 def test_a_file_never_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         "import os, sys\n"
-        "from harness import terminal\n"
+        "from harness.cli import streams as terminal\n"
         "terminal.prepare()\n"
         "with open('file', 'w') as file:\n"
         "    assert file.fileno() > 2\n"

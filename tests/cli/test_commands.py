@@ -11,7 +11,7 @@ import pytest
 from fakes import write_beir, write_experiment
 
 import harness
-from harness.cli import main
+from harness.cli.commands import main
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import exits
-from harness.arguments import ACCEPT, OPTIONS, command, filled, options
+from harness.cli import exits
+from harness.cli.options import ACCEPT, OPTIONS, command, filled, options
+from harness.cli.quick_start import for_a_moment
+from harness.cli.streams import Formatter, complain, heard, say
 from harness.components.models import hub
 from harness.experiment.result_folders import check_here
-from harness.momentary import for_a_moment
 from harness.page.text import counted
-from harness.terminal import Formatter, complain, heard, say
 
 if TYPE_CHECKING:
     from harness.experiment.schema import Experiment
@@ -108,11 +108,11 @@ def _run(arguments: argparse.Namespace) -> int:
     from harness.components.timing.clock import Clock
 
     clock = Clock()
-    from harness import closing
+    from harness.cli import run_summary
+    from harness.cli.progress import Bars
     from harness.execution import fetch
     from harness.execution.execute import Execution
     from harness.experiment.plan import make_plan
-    from harness.progress import Bars
     from harness.report.stored import write_report
     from harness.results.store import Store
 
@@ -125,19 +125,19 @@ def _run(arguments: argparse.Namespace) -> int:
         execution.execute()
     with clock.kind("report"):
         analysis, report = write_report(store.folder)
-    told = closing.as_json if arguments.json else closing.as_text
+    told = run_summary.as_json if arguments.json else run_summary.as_text
     say(told(analysis, execution, report))
     return exits.FAILED if execution.failures else exits.OK
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from harness import listed
+    from harness.cli import listings
     from harness.experiment.plan import make_plan
     from harness.results.store import Store
 
     plan = make_plan(_experiment(arguments))
     store = Store(arguments.results, plan.experiment.name)
-    say(listed.plan_text(plan, store, arguments.cache))
+    say(listings.plan_text(plan, store, arguments.cache))
     return exits.OK
 
 
@@ -206,29 +206,29 @@ def _export_model(arguments: argparse.Namespace) -> int:
 
 def _gate(arguments: argparse.Namespace) -> int:
     for_a_moment()
-    from harness import gating
+    from harness.cli import gate
     from harness.experiment.dataset_option import dataset_spec
 
     datasets = [dataset_spec(text) for text in arguments.dataset]
     folders = arguments.results, arguments.baselines
     ways_out = command("run", arguments), command("gate", arguments, **ACCEPT)
     weights, quick = arguments.weights, arguments.quick
-    request = gating.Request(arguments.file, *folders, datasets, weights, *ways_out, quick)
+    request = gate.Request(arguments.file, *folders, datasets, weights, *ways_out, quick)
     if arguments.accept:
-        say(gating.accepted(request, arguments.reason))
+        say(gate.accepted(request, arguments.reason))
         return exits.OK
-    status, said = gating.judged(request, arguments.junit, arguments.markdown)
+    status, said = gate.judged(request, arguments.junit, arguments.markdown)
     say(said)
     return {"pass": exits.OK, "fail": exits.WORSE}.get(status, exits.NO_VERDICT)
 
 
 def _claims(arguments: argparse.Namespace) -> int:
     for_a_moment()
-    from harness import judging
     from harness.analysis.claims import lines
+    from harness.cli import claims
 
     given = options("run", arguments)
-    found = judging.verdicts(arguments.file, arguments.results, arguments.dataset, given)
+    found = claims.verdicts(arguments.file, arguments.results, arguments.dataset, given)
     say(lines.as_json(found) if arguments.json else lines.as_text(found))
     return exits.OK
 
@@ -253,18 +253,18 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from harness import listed
+    from harness.cli import listings
 
-    for kind in [arguments.kind] if arguments.kind else listed.KINDS:
-        say(listed.kind_text(kind))
+    for kind in [arguments.kind] if arguments.kind else listings.KINDS:
+        say(listings.kind_text(kind))
     return exits.OK
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     del arguments
-    from harness import listed
+    from harness.cli import listings
 
-    say(listed.doctor_text())
+    say(listings.doctor_text())
     return exits.OK
 
 

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 import harness
-from harness.cli import _parser, main
+from harness.cli.commands import _parser, main
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SAME = {"first": [0.5] * 20, "second": [0.5] * 20}
 SECOND = [0.1, 0.2, 0.3, 0.2] * 5
 
@@ -174,7 +174,7 @@ def test_a_real_run_is_judged_and_a_wrong_reranker_fails(
 def test_neither_torch_nor_ranx_nor_matplotlib_is_imported(file: str, tmp_path: Path) -> None:
     accepted(file)
     code = (
-        "import sys; from harness.cli import main\n"
+        "import sys; from harness.cli.commands import main\n"
         f"main(['gate', {file!r}, '--junit', 'g.xml', '--markdown', 'g.md'])\n"
         "sys.exit(', '.join({'torch', 'ranx', 'numba', 'matplotlib', 'transformers'} & "
         "set(sys.modules)) or 0)"

@@ -9,7 +9,7 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
-from harness.terminal import plain
+from harness.cli.streams import plain
 
 PAUSE_ON_TERMINAL = 0.2
 """Seconds between redraws, and what takes less is not shown."""

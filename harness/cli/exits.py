@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import stopping
+from harness.cli import stopping
 from harness.errors import HarnessError, InputError, reason
 
 OK, WORSE, MEND, FAILED, NO_VERDICT, BROKEN = 0, 1, 2, 3, 4, 70
@@ -77,7 +77,7 @@ def _broken(error: BaseException) -> str:
 
 def _where(error: BaseException) -> str:
     """The innermost line of this package that `error` passed."""
-    home = Path(__file__).parent
+    home = Path(__file__).parents[1]
     passed = [
         f"in {Path(frame.filename).relative_to(home.parent)}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from harness.progress import Bars
+from harness.cli.progress import Bars
 
 
 class Terminal(io.StringIO):
@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
 
 
 def test_new_work_gets_a_bar_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.progress.PAUSE_ON_TERMINAL", 0)
+    monkeypatch.setattr("harness.cli.progress.PAUSE_ON_TERMINAL", 0)
     out = Terminal()
     with Bars(out) as bars:
         for name, done, total in (("encode", 0, 4), ("encode", 4, 4), ("encode", 1, 8)):

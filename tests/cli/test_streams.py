@@ -12,9 +12,9 @@ from fakes import DOCS, QUERIES, write_beir, write_experiment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cli import main
-from harness.progress import Bars
-from harness.terminal import ACTED_ON, Formatter, complain, plain, say
+from harness.cli.commands import main
+from harness.cli.progress import Bars
+from harness.cli.streams import ACTED_ON, Formatter, complain, plain, say
 
 ESCAPE = "\x1b[2J\x9b31m\u202egnol\u2066"
 
