@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.experiment.plan import Plan, make_plan
     from harness.experiment.reading import load_experiment
     from harness.experiment.schema import Experiment
-    from harness.results.columns import ranked
+    from harness.ranking import ranked
     from harness.results.store import Results, load_results
 
 __version__ = "0.1.0"
@@ -29,7 +29,7 @@ _HOMES = {
     "load_experiment": "experiment.reading",
     "load_results": "results.store",
     "make_plan": "experiment.plan",
-    "ranked": "results.columns",
+    "ranked": "ranking",
 }
 
 __all__ = [

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.data import Hit
 from harness.errors import ComponentError
-from harness.results.columns import best, ranked
+from harness.ranking import best, ranked
 
 SCORES = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0])
 HITS = st.dictionaries(st.text(min_size=1), SCORES).map(lambda d: [Hit(*x) for x in d.items()])

@@ -14,7 +14,7 @@ from harness.errors import DataError
 from harness.files import ids
 from harness.files.disk import open_text, text_lines
 from harness.files.wrong_values import shown
-from harness.results.columns import score_fault
+from harness.ranking import score_fault
 
 
 class Line(NamedTuple):
@@ -31,7 +31,7 @@ def run_lines(file: Path) -> Iterator[Line]:
     """The lines of a run file, in their order; a name that ends in .gz is unpacked.
 
     Raises DataError naming file and line of what is malformed or repeated, or a score that
-    `columns.score_fault` tells of.
+    `ranking.score_fault` tells of.
     """
     seen: set[tuple[str, str]] = set()
     for place, text in text_lines(file):

@@ -23,7 +23,7 @@ from harness.files.digests import DamagedError
 from harness.measure import storage
 from harness.page.text import counted
 from harness.pipeline.rerank_journal import Journal
-from harness.results.columns import ranked, score_fault
+from harness.ranking import ranked, score_fault
 from harness.results.tables import read_json
 
 NAMED = 3

@@ -28,7 +28,7 @@ def measurements(run: Run, qrels: Qrels, metrics: Sequence[str]) -> pd.DataFrame
     """Columns query_id, metric, value: for every query of `qrels`, in order of query id.
 
     A query without hits counts 0. `run` is taken in the order it stands in (see
-    `columns.ranked`), since ranx's own order under ties depends on the order of insertion: it is
+    `ranking.ranked`), since ranx's own order under ties depends on the order of insertion: it is
     handed arrays that are ranked already, which also spares it compiling its dictionaries. With
     that its metrics equal trec_eval's; negative relevance counts as 0, as there.
     """

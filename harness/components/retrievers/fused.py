@@ -11,7 +11,7 @@ from harness.components.abilities import Footprint, HasFacts
 from harness.components.protocols import Retriever, Searcher
 from harness.data import Doc, Hit, Query
 from harness.measure import storage
-from harness.results.columns import ranked
+from harness.ranking import ranked
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded, Made
 from harness.data import Doc, Hit, Query
 from harness.measure import storage
-from harness.results.columns import ranked
+from harness.ranking import ranked
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,7 @@ from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded
 from harness.components.vectors.maxsim import maxsim
 from harness.data import Doc, Hit, Query
-from harness.results.columns import best
+from harness.ranking import best
 
 DOCS_PER_BLOCK = 1000
 

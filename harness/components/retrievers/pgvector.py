@@ -16,7 +16,7 @@ from harness.components.retrievers._empty import Nothing
 from harness.components.timing.stopwatch import stage
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
-from harness.results.columns import ranked
+from harness.ranking import ranked
 
 if TYPE_CHECKING:
     import numpy as np

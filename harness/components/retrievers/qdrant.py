@@ -18,7 +18,7 @@ from harness.components.vectors.indexing import Encoded
 from harness.data import Doc, Hit, Query
 from harness.files import temporary
 from harness.measure import storage
-from harness.results.columns import ranked
+from harness.ranking import ranked
 
 if TYPE_CHECKING:
     import numpy as np

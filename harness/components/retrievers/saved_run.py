@@ -16,7 +16,7 @@ from harness.errors import DataError
 from harness.files import bounds, ids, trec
 from harness.files.disk import sha256
 from harness.page.text import counted
-from harness.results.columns import ranked
+from harness.ranking import ranked
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from harness.components.timing.stopwatch import stage
 from harness.components.vectors import sparse_index
 from harness.data import Doc, Hit, Query
 from harness.measure import storage
-from harness.results.columns import best
+from harness.ranking import best
 
 
 @dataclass(frozen=True)

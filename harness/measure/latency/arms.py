@@ -25,7 +25,7 @@ from harness.measure.latency.course import Arm, Call
 from harness.measure.latency.encoders import LiveQueries, RandomVectors
 from harness.pipeline import stages
 from harness.pipeline.stage_runner import Work
-from harness.results.columns import ranked
+from harness.ranking import ranked
 
 log = logging.getLogger(__name__)
 

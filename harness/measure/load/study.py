@@ -27,8 +27,8 @@ from harness.measure.load.ceiling import asking, ceiling
 from harness.measure.load.loops import Span, Step
 from harness.measure.load.under import Under, not_measurable, under_load
 from harness.pipeline.stage_runner import Work
+from harness.ranking import ranked
 from harness.results import columns
-from harness.results.columns import ranked
 from harness.results.store import Store
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from harness.components.rerankers.hybrid import Hybrid
 from harness.components.rerankers.late_interaction import LateInteraction
 from harness.components.rerankers.pgvector_maxsim import PgvectorMaxsim
 from harness.data import Doc, Hit
-from harness.results.columns import ranked
+from harness.ranking import ranked
 
 COLBERT = Pylate("colbert-ir/colbertv2.0", device="cpu")
 RERANKERS = {

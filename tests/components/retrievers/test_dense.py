@@ -13,7 +13,7 @@ from harness.components.retrievers import dense
 from harness.components.retrievers.dense import Dense
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
-from harness.results.columns import ranked
+from harness.ranking import ranked
 
 
 @dataclass(frozen=True)
