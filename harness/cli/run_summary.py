@@ -109,7 +109,7 @@ def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
 
 def _cost_lines(analysis: Analysis) -> list[str]:
     """The whole query's latency: a row a system and mode, a column for each k."""
-    from harness.analysis.quality.answer import milliseconds
+    from harness.page.text import milliseconds
 
     lines: list[str] = []
     table = analysis.costs.end_to_end

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.page.drawing import SIZE, SMALL, WIDTH, Element, line, mark, short, text, width
+from harness.page.drawing import (
+    SIZE,
+    SMALL,
+    WIDTH,
+    Element,
+    line,
+    mark,
+    short,
+    text,
+    width,
+)
 from harness.page.scales import Scale, spread, thinned
 
 ROW = 22
@@ -146,3 +156,7 @@ def legend(keys: Sequence[Key]) -> tuple[list[Element], float]:
         found.append(text(x + GAP + 4, y, key.said, "ink"))
         x += wide
     return found, (y + LINE if keys else 0)
+
+
+AXIS = 64
+"""Room for the values of a vertical axis."""

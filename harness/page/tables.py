@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
-from harness.analysis.quality.answer import milliseconds, significant
-from harness.analysis.statistics.intervals import FEWEST
+from harness.page.text import milliseconds, significant
 
 NONE = "n/a"
 """What was not measured, or what too few calls do not carry."""
@@ -16,19 +15,12 @@ NONE = "n/a"
 ABSENT = ("", "-", NONE, "not measured", "predicted", f"{NONE} / {NONE}")
 """Cells without a value: they sort last, whichever way."""
 
-NO_INTERVAL = f"[no interval: fewer than {FEWEST} queries]"
 
 NEVER = "never"
 """A number of queries that is infinite."""
 
 NUMBER = re.compile(r"(?:predicted |[~<>] ?)?([+-]?(?:[\d,]*\.)?\d[\d,]*) ?%?(?= ?[\[(/]|$)")
 """A cell that is a number, perhaps with an interval or other numbers after it."""
-
-
-def with_interval(row: Mapping[str, Any]) -> str:
-    """A mean with its bounds, of a row with `value`, `low` and `high`."""
-    bounds = NO_INTERVAL if math.isnan(row["low"]) else f"[{row['low']:.3f}, {row['high']:.3f}]"
-    return f"{row['value']:.4f} {bounds}"
 
 
 class Table(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 
@@ -40,3 +41,23 @@ def shortened(names: Sequence[str], width: int) -> Mapping[str, str]:
 def _cut(name: str, start: int, width: int) -> str:
     """`name` without what is too much of it after `start`."""
     return name if len(name) <= width else f"{name[:start]}…{name[len(name) - width + 1 + start :]}"
+
+
+def interval(low: float, high: float) -> str:
+    """Bounds in brackets."""
+    return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds with three significant digits; `n/a` for NaN."""
+    return significant(1000 * seconds)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits and thousands set apart; `n/a` for NaN."""
+    if math.isnan(value):
+        return "n/a"
+    if value == 0 or math.isinf(value):
+        return f"{value:g}"
+    places = digits - 1 - math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    return f"{round(value, places):,.{max(places, 0)}f}"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.quality.answer import milliseconds, significant
 from harness.page import tables
+from harness.page.text import milliseconds, significant
 
 
 @pytest.mark.parametrize(

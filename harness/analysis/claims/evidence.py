@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from harness.analysis.quality.answer import significant
 from harness.components.models import catalogue
 from harness.experiment.claims import Arithmetic, Catalogued, Packaged, Published
 from harness.experiment.result_folders import Weights
+from harness.page.text import significant
 from harness.results.store import Results
 
 Verdict = Literal[

@@ -10,10 +10,10 @@ import pandas as pd
 from harness.analysis.claims.evidence import Found, Stored, UnjudgedError, bounded, not_measured
 from harness.analysis.costs import latency, projection
 from harness.analysis.costs.measured import stand_ins
-from harness.analysis.quality.answer import milliseconds, significant
 from harness.analysis.statistics import paired_ratios
 from harness.analysis.statistics.percentiles import percentiles
 from harness.experiment.claims import Arm, Latency, Memory
+from harness.page.text import milliseconds, significant
 from harness.results.store import Results
 
 CALL = ["round", "query_id"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.quality.answer import milliseconds, significant
+from harness.page.text import milliseconds, significant
 
 CAPACITIES = (
     *("dataset", "system", "status", "limit", "rate", "p95", "unanswered", "above", "said"),

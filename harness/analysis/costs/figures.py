@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.quality.answer import milliseconds
-from harness.analysis.quality.figures import AXIS
 from harness.page.axes import (
+    AXIS,
     FOOT,
     GAP,
     HEAD,
@@ -30,6 +29,7 @@ from harness.page.axes import (
 )
 from harness.page.drawing import WIDTH, Element, box, drawing, line, mark, short
 from harness.page.scales import linear, logarithmic
+from harness.page.text import milliseconds
 
 COLOURS: Mapping[str, str] = {
     "retrieve": "ink",

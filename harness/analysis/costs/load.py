@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from harness.analysis.costs.capacity import capacities
 from harness.analysis.costs.measured import stand_ins
-from harness.analysis.quality.answer import milliseconds, significant
 from harness.analysis.statistics.intervals import mean_intervals
 from harness.analysis.statistics.percentiles import MINIMUM, percentiles
-from harness.page.text import counted
+from harness.page.text import counted, milliseconds, significant
 from harness.results.store import Results
 from harness.results.terms import terms
 

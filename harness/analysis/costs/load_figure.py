@@ -9,9 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.quality.answer import milliseconds, significant
-from harness.analysis.quality.figures import AXIS
 from harness.page.axes import (
+    AXIS,
     FOOT,
     HEAD,
     Key,
@@ -26,6 +25,7 @@ from harness.page.axes import (
 )
 from harness.page.drawing import CYCLE, Element, drawing, line, mark
 from harness.page.scales import logarithmic
+from harness.page.text import milliseconds, significant
 
 REQUIRED = "required"
 

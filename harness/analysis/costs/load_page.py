@@ -11,11 +11,10 @@ import pandas as pd
 from harness.analysis.costs.capacity import warnings
 from harness.analysis.costs.load import Loads, required
 from harness.analysis.costs.load_figure import rates_figure
-from harness.analysis.quality.answer import milliseconds, significant
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
 from harness.page.tables import NEVER, NONE, Table, bracketed
-from harness.page.text import counted
+from harness.page.text import counted, milliseconds, significant
 from harness.results.store import Results
 
 TIMES = ["p50 ms [95 %]", "p95 ms [95 %]", "slowest ms"]

@@ -13,11 +13,11 @@ from harness.analysis.costs.measured import CostAnalysis, common_k, prices, work
 from harness.analysis.costs.tables import MODES
 from harness.analysis.costs.vector_bytes import configurations, dense_bytes
 from harness.analysis.quality.leaderboard import Analysis
+from harness.analysis.statistics.text import with_interval
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
-from harness.page.tables import with_interval
 from harness.page.text import counted
 from harness.results.store import Results
 from harness.results.terms import objective

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.decision.headline import factor_words
+from harness.analysis.statistics.text import factor_words
 from harness.experiment.provenance import machine_words
 from harness.experiment.schema import Prices, Workload
 from harness.page.text import counted

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.costs.latency import STAGES
-from harness.analysis.quality.answer import milliseconds, significant
 from harness.experiment.schema import Prices
 from harness.page.tables import NONE, Table, bracketed, number, times
+from harness.page.text import milliseconds, significant
 
 MODES: Mapping[str, str] = {
     "retrieve": "first-stage retrieval",

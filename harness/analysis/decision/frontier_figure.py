@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.costs.figures import COLOURS, NAMES
-from harness.analysis.quality.answer import milliseconds
-from harness.analysis.quality.figures import AXIS
 from harness.page.axes import (
+    AXIS,
     FOOT,
     HEAD,
     LINE,
@@ -29,6 +28,7 @@ from harness.page.axes import (
 )
 from harness.page.drawing import Element, drawing, line, mark, tag, text
 from harness.page.scales import linear, logarithmic
+from harness.page.text import milliseconds
 
 RADII = (3.0, 9.0)
 """Of the marks of the least and the most bytes."""

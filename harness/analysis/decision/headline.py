@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from harness.analysis.decision.choose import Case, Choice
 from harness.analysis.decision.need import Kind, Need, need_of
 from harness.analysis.decision.options import Option
 from harness.analysis.decision.requirements import verdict
-from harness.analysis.quality.answer import interval, significant
 from harness.analysis.statistics.tail import Seen
-from harness.page.text import more_queries
+from harness.page.text import interval, more_queries, significant
 
 UNITS = {
     "p50_ms": "ms at the median",
@@ -36,13 +34,6 @@ def gain_words(case: Case, metric: str, system: str) -> str:
     """A gain with its interval."""
     row = case.gains.of[system]
     return f"{row.gain:+.3f} {metric} {interval(row.low, row.high)}"
-
-
-def factor_words(row: Mapping[str, Any]) -> str:
-    """By what factor two equal arms differed, of a row of `paired_ratios.NOISE`."""
-    if math.isnan(row["low"]):
-        return f"{row['ratio']:.3f} [no interval; queries: {row['queries']}]"
-    return f"{row['ratio']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
 def miss(kind: Kind, need: Need, limit: float) -> str:

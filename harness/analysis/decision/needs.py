@@ -13,11 +13,11 @@ from harness.analysis.costs.projection import ArmNeeds, needed
 from harness.analysis.costs.vector_bytes import INDEX, TOKENS, configurations, models_of
 from harness.analysis.decision.need import SAID, Kind, Need
 from harness.analysis.decision.options import FLY, Option
-from harness.analysis.quality.answer import milliseconds
 from harness.analysis.statistics import paired_ratios
 from harness.analysis.statistics.tail import Tail, tail
 from harness.components.models import catalogue
 from harness.experiment.schema import Prices, Workload
+from harness.page.text import milliseconds
 from harness.results.store import Results
 
 HOLDERS = ("retriever", "reranker")

@@ -13,12 +13,13 @@ from harness.analysis.decision.frontier_figure import frontier_figure
 from harness.analysis.decision.headline import tested
 from harness.analysis.decision.options import Option
 from harness.analysis.decision.recommend import Recommendation
-from harness.analysis.quality.answer import interval, milliseconds, significant
 from harness.analysis.quality.leaderboard import Analysis
 from harness.analysis.statistics.tail import Seen
+from harness.analysis.statistics.text import with_interval
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
-from harness.page.tables import Table, number, with_interval
+from harness.page.tables import Table, number
+from harness.page.text import interval, milliseconds, significant
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 

@@ -20,8 +20,8 @@ from harness.analysis.decision.headline import (
 from harness.analysis.decision.need import need_of
 from harness.analysis.decision.options import Option
 from harness.analysis.decision.requirements import Verdict, verdict
-from harness.analysis.quality.answer import chance, interval, not_shown, significant
-from harness.page.text import counted
+from harness.analysis.quality.answer import chance, not_shown
+from harness.page.text import counted, interval, significant
 
 
 def reasons(case: Case, choice: Choice, metric: str) -> Iterator[str]:

@@ -9,11 +9,10 @@ from typing import Any
 from harness.analysis.decision.options import Option
 from harness.analysis.decision.page import VERDICTS, p_cell, p_of_gain, sensitivity_table
 from harness.analysis.decision.recommend import Recommendation
-from harness.analysis.quality.answer import interval, significant
 from harness.analysis.quality.leaderboard import Analysis
 from harness.experiment.schema import Decision
 from harness.page.tables import NONE, Table, number
-from harness.page.text import counted
+from harness.page.text import counted, interval, significant
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.decision.choose import Case, Choice
-from harness.analysis.decision.headline import factor_words, figure
+from harness.analysis.decision.headline import figure
 from harness.analysis.decision.need import Kind, need_of
 from harness.analysis.decision.options import Option
-from harness.analysis.quality.answer import interval, significant, subsets
+from harness.analysis.quality.answer import subsets
+from harness.analysis.statistics.text import factor_words
 from harness.components.subset import LABEL
 from harness.experiment.schema import Decision, Workload
+from harness.page.text import interval, significant
 from harness.results.store import Results
 from harness.results.terms import terms
 

@@ -14,6 +14,7 @@ from harness.analysis.costs.vector_bytes import of_system, trained_here
 from harness.analysis.decision.gains import Gains
 from harness.analysis.statistics import paired_ratios
 from harness.components.subset import LABEL
+from harness.page.text import interval, milliseconds
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 
@@ -126,11 +127,6 @@ def _interval(row: Any, metric: str) -> str:
     return f"{row.gain:+.3f} {metric} {interval(row.low, row.high)}"
 
 
-def interval(low: float, high: float) -> str:
-    """Bounds in brackets."""
-    return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
-
-
 def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) -> str:
     if (dataset, system) not in sizes.index or (dataset, baseline) not in sizes.index:
         return ""
@@ -208,18 +204,3 @@ def _doubt(costs: CostAnalysis, device: str) -> str:
 
 def _named(row: Any) -> str:
     return f"{row['system']} ({row['mode']})"
-
-
-def milliseconds(seconds: float) -> str:
-    """Seconds as milliseconds with three significant digits; `n/a` for NaN."""
-    return significant(1000 * seconds)
-
-
-def significant(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits and thousands set apart; `n/a` for NaN."""
-    if math.isnan(value):
-        return "n/a"
-    if value == 0 or math.isinf(value):
-        return f"{value:g}"
-    places = digits - 1 - math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
-    return f"{round(value, places):,.{max(places, 0)}f}"

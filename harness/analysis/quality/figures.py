@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis.statistics.text import with_interval
 from harness.page.axes import (
+    AXIS,
     FOOT,
     GAP,
     HEAD,
@@ -40,13 +42,9 @@ from harness.page.drawing import (
     width,
 )
 from harness.page.scales import linear, logarithmic
-from harness.page.tables import with_interval
 
 PRECISIONS = ("float32", "float16", "int8", "binary")
 """By their places colours (of a single model) and marks."""
-
-AXIS = 64
-"""Room for the values of a vertical axis."""
 
 
 def forest(table: pd.DataFrame, metric: str, baseline: str) -> str:

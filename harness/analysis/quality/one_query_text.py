@@ -7,10 +7,9 @@ import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from harness.analysis.quality.answer import significant
 from harness.analysis.quality.one_query import Why
 from harness.cli.run_summary import WIDTH, columns
-from harness.page.text import counted, shortened
+from harness.page.text import counted, shortened, significant
 
 NAME = 13
 """Characters of a system's name above its column."""

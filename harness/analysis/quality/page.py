@@ -11,12 +11,12 @@ import pandas as pd
 from harness.analysis.costs.dimensions import line
 from harness.analysis.costs.vector_bytes import Configs, configurations
 from harness.analysis.quality import figures
-from harness.analysis.quality.answer import interval
 from harness.analysis.quality.leaderboard import Analysis
+from harness.analysis.statistics.text import with_interval
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
-from harness.page.tables import NONE, Table, number, with_interval
-from harness.page.text import counted
+from harness.page.tables import NONE, Table, number
+from harness.page.text import counted, interval
 from harness.results.metrics import DIAGNOSTICS
 from harness.results.store import Results
 from harness.results.terms import objective

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import pandas as pd
 
 from harness.analysis.quality.alarms import INFO, sentences
-from harness.analysis.quality.answer import interval
 from harness.analysis.quality.leaderboard import Analysis
+from harness.analysis.statistics.text import with_interval
 from harness.page.blocks import Block, Captioned
-from harness.page.tables import NONE, Table, with_interval
+from harness.page.tables import NONE, Table
+from harness.page.text import interval
 from harness.results.store import Results
 from harness.results.terms import objective
 

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.quality.leaderboard import Analysis
+from harness.analysis.statistics.text import NO_INTERVAL
 from harness.page.blocks import Block, Captioned
-from harness.page.tables import NO_INTERVAL, NONE, Table, times
+from harness.page.tables import NONE, Table, times
 from harness.page.text import counted
 from harness.results.store import Results
 from harness.results.terms import objective
