@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.run_summary import WIDTH, paragraph
 from harness.components import registry, requirements, support_matrix
 from harness.components.models import references
 from harness.components.models.catalogue import Kind, Model, catalogue
 from harness.errors import ModelError, PackageError
 from harness.experiment.provenance import machine_words, provenance
 from harness.files import digests
+from harness.page.terminal import WIDTH, paragraph
 from harness.page.text import counted
 
 if TYPE_CHECKING:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.components.timing.clock import Kind
-from harness.page.text import counted, shortened
+from harness.page.terminal import columns, paragraph
+from harness.page.text import counted
 
 if TYPE_CHECKING:
     from harness.analysis.quality.leaderboard import Analysis
     from harness.execution.execute import Execution
 
-WIDTH = 79
 
 OUTSIDE: dict[Kind, str] = {
     "load": "loading models and their libraries",
@@ -137,25 +136,6 @@ def _cost_lines(analysis: Analysis) -> list[str]:
         told = f"{dataset} on {device}: ms of a whole query, median / p95 (~ predicted)"
         lines += [*paragraph(told), *columns(rows), ""]
     return lines
-
-
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows with the first column to the left and cut to fit, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rest = sum(widths[1:]) + 2 * len(widths[1:])
-    names = shortened([row[0] for row in rows], max(WIDTH - 2 - rest, 8))
-    first = max(map(len, names.values()))
-    return [
-        "  "
-        + names[row[0]].ljust(first)
-        + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        for row in rows
-    ]
-
-
-def paragraph(text: str) -> list[str]:
-    """`text` in lines that fit; an empty one where there is none."""
-    return textwrap.wrap(text, WIDTH, break_on_hyphens=False) or [""]
 
 
 def _time_line(execution: Execution) -> str:

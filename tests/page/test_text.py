@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cli.run_summary import columns
+from harness.page.terminal import columns
 from harness.page.text import counted, more_queries, shortened
 
 

@@ -11,7 +11,7 @@ from harness.analysis.gate.baseline_files import KEYS, Baseline
 from harness.analysis.gate.judge import Gate
 from harness.analysis.gate.markdown import numbers, tally
 from harness.analysis.gate.relative_latency import is_latency
-from harness.cli.run_summary import WIDTH, columns
+from harness.page.terminal import WIDTH, columns
 from harness.page.text import counted
 
 CHANGES_SHOWN = 12

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.analysis.quality.one_query import Why
-from harness.cli.run_summary import WIDTH, columns
+from harness.page.terminal import WIDTH, columns
 from harness.page.text import counted, shortened, significant
 
 NAME = 13
