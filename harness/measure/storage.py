@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.components.abilities import Footprint, Stores
 from harness.components.databases import fast_plaid
 from harness.components.protocols import Progress
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import Precision, pooled, sliced
 from harness.components.vectors.token_index import TokenIndex
-from harness.files import temporary
+from harness.files.disk import disk_bytes
 from harness.results import columns as results_columns
 
 if TYPE_CHECKING:
@@ -144,29 +143,6 @@ def payload_bytes(folder: Path, patterns: Sequence[str]) -> int:
     """Bytes of the arrays in the files that match, read from disk, without the files' headers."""
     files = [file for pattern in patterns for file in folder.glob(pattern)]
     return sum(np.load(file, mmap_mode="r").nbytes for file in files)
-
-
-def disk_bytes(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def written_bytes(save: Callable[[Path], object]) -> int | None:
-    """Bytes of the files that `save` writes to a folder, which goes again; None without room."""
-    try:
-        with temporary.passing() as folder:
-            save(folder)
-            return disk_bytes(folder)
-    except OSError:
-        log.debug("An index was not written", exc_info=True)
-        return None
-
-
-def stored_by(holder: Any) -> list[Footprint]:
-    """What a searcher or prepared reranker stores; one that does not say is not known."""
-    if isinstance(holder, Stores):
-        return list(holder.footprints())
-    return [Footprint.not_known(f"{type(holder).__name__} does not say what it stores")]
 
 
 def _draws(documents: int) -> list[list[int]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.components import registry
+from harness.components import footprints, registry
 from harness.components.abilities import Footprint, HasFacts, Loadable
 from harness.components.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
 from harness.components.timing.clock import Clock
@@ -20,7 +20,6 @@ from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError, TextError
 from harness.files import digests, disk, trec
 from harness.files.digests import DamagedError
-from harness.measure import storage
 from harness.page.text import counted
 from harness.pipeline.rerank_journal import Journal
 from harness.ranking import ranked, score_fault
@@ -112,7 +111,7 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -
     if isinstance(searcher, HasFacts):
         with clock.kind("measure"):
             facts |= searcher.facts(dataset.queries, depth)
-    return _result(run, seconds, storage.stored_by(searcher), facts)
+    return _result(run, seconds, footprints.stored_by(searcher), facts)
 
 
 def cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[Hit]:
@@ -163,7 +162,7 @@ def rerank(
         run[query.query_id] = _reranked(hits, journal.scores[query.query_id], depth)
         progress("rerank", done, len(dataset.queries))
     seconds = time.perf_counter() - start + journal.seconds_before
-    stored = [] if scorer is reranker else storage.stored_by(scorer)
+    stored = [] if scorer is reranker else footprints.stored_by(scorer)
     return _result(run, seconds, stored, {"candidates_sha256": order_digest(candidates, depth)})
 
 

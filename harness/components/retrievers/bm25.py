@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from harness.components import footprints as components_footprints
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher
 from harness.data import Doc, Hit, Query
 from harness.errors import DataError
-from harness.measure import storage
 from harness.ranking import best
 
 Language = Literal[
@@ -149,6 +149,8 @@ class _Index:
         """A document and a score for each of its terms; the files hold the vocabulary besides."""
         scores, places = self.index.scores["data"], self.index.scores["indices"]
         size = scores.nbytes + places.nbytes
-        disk = storage.written_bytes(lambda folder: self.index.save(folder, show_progress=False))
+        disk = components_footprints.written_bytes(
+            lambda folder: self.index.save(folder, show_progress=False)
+        )
         count = len(self.doc_ids)
         return [Footprint("terms", count, len(scores), 1, str(scores.dtype), size, disk)]

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.components import footprints as components_footprints
 from harness.components.abilities import Footprint, HasFacts
 from harness.components.protocols import Retriever, Searcher
 from harness.data import Doc, Hit, Query
-from harness.measure import storage
 from harness.ranking import ranked
 
 
@@ -59,7 +59,11 @@ class _Index:
 
     def footprints(self) -> list[Footprint]:
         """Those of each retriever, once where it is fused twice or within another fusion too."""
-        return [part for one in self.distinct().values() for part in storage.stored_by(one)]
+        return [
+            part
+            for one in self.distinct().values()
+            for part in components_footprints.stored_by(one)
+        ]
 
     def distinct(self) -> dict[Retriever, Searcher]:
         """By retriever its searcher, those of fusions among them in their place."""

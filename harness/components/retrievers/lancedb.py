@@ -15,7 +15,7 @@ from harness.components.timing.stopwatch import stage
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded, Made
 from harness.data import Doc, Hit, Query
-from harness.measure import storage
+from harness.files import disk
 from harness.ranking import ranked
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class _Index:
 
     def footprints(self) -> list[Footprint]:
         """Bytes of the table's folder, its index included."""
-        size = storage.disk_bytes(self.made.folder)
+        size = disk.disk_bytes(self.made.folder)
         found, flat = self.found, self.system.method == "flat"
         precision = "float32" if flat else "float32, ivf_pq"
         counts = (len(found.doc_ids), found.vectors, found.dim)

@@ -16,7 +16,7 @@ from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded, Made
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
-from harness.measure import storage
+from harness.files import disk
 from harness.ranking import ranked
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class _Index:
 
     def footprints(self) -> list[Footprint]:
         """Bytes of the index's folder, the copies that fast-plaid keeps included."""
-        size = storage.disk_bytes(self.made.folder)
+        size = disk.disk_bytes(self.made.folder)
         found, precision = self.found, f"plaid {self.system.nbits} bits"
         counts = (len(found.doc_ids), found.vectors, found.dim)
         return [Footprint("token vectors", *counts, precision, size, size)]

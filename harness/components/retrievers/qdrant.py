@@ -16,8 +16,8 @@ from harness.components.timing.stopwatch import stage
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded
 from harness.data import Doc, Hit, Query
+from harness.files import disk as files_disk
 from harness.files import temporary
-from harness.measure import storage
 from harness.ranking import ranked
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class _Index:
         """Bytes of the folder, or of the vectors in memory."""
         found = self.found
         held = 4 * found.vectors * found.dim
-        disk = storage.disk_bytes(self.folder) if self.folder else None
+        disk = files_disk.disk_bytes(self.folder) if self.folder else None
         counts = (len(found.doc_ids), found.vectors, found.dim)
         return [Footprint("token vectors", *counts, "float32", disk or held, disk)]
 

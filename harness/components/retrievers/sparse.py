@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.components import footprints as components_footprints
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, SparseEncoder
 from harness.components.timing.stopwatch import stage
 from harness.components.vectors import sparse_index
 from harness.data import Doc, Hit, Query
-from harness.measure import storage
 from harness.ranking import best
 
 
@@ -76,6 +76,8 @@ class _Index:
         """A document and a weight for each of its terms; the files hold the terms' ids besides."""
         arrays = self.postings._asdict()
         size = self.postings.places.nbytes + self.postings.weights.nbytes
-        disk = storage.written_bytes(lambda folder: np.savez(folder / "postings.npz", **arrays))
+        disk = components_footprints.written_bytes(
+            lambda folder: np.savez(folder / "postings.npz", **arrays)
+        )
         counts = (len(self.doc_ids), len(self.postings.weights))
         return [Footprint("terms", *counts, 1, "float32", size, disk)]
