@@ -13,8 +13,8 @@ from typing import Any
 
 import harness
 from harness.components.hardware import limits
+from harness.components.hardware.devices import accelerator, instructions
 from harness.experiment.code_versions import version
-from harness.measure.machine import accelerator, instructions
 
 PACKAGES = (
     "numpy",

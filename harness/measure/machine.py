@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from harness.components.hardware import limits
-from harness.components.hardware.limits import usable_cores
 
 SPIN_SIZE = 512
 SPINS = 20
@@ -25,60 +24,6 @@ SPINS = 20
 
 UNKNOWN = (float("nan"),) * 4
 """What stands where a GPU's state cannot be read."""
-
-
-_PINNED: list[int] = []
-"""To how many threads libraries are limited now, the innermost limit last."""
-
-
-@contextlib.contextmanager
-def pinned(threads: int | None) -> Iterator[int]:
-    """Every library limited to `threads` (None: one a core that this process may use).
-
-    Gives the number, and sets what was before on leaving.
-    """
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    wanted = threads or usable_cores()
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted)
-    _PINNED.append(wanted)
-    with threadpool_limits(limits=wanted):
-        try:
-            yield wanted
-        finally:
-            _PINNED.pop()
-            torch.set_num_threads(before)
-
-
-def threads_now() -> int:
-    """For a library that has to be told when it loads a model: as many as all others have now."""
-    return _PINNED[-1] if _PINNED else usable_cores()
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions for products of bfloat16: AVX-512 BF16 or AMX."""
-    import torch
-
-    known = torch.cpu.get_capabilities()
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
-
-
-INSTRUCTIONS = (
-    *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
-    *("asimddp", "i8mm", "bf16", "sve"),
-)
-"""What of a processor's instructions decides the speed of int8 and bfloat16, and whether sums of int8
-products saturate; as Linux names them on x86 and ARM."""
-
-
-def instructions(info: Path = Path("/proc/cpuinfo")) -> list[str]:
-    """Those of INSTRUCTIONS that the processor has; empty where the system does not say."""
-    lines = info.read_text().splitlines() if info.exists() else []
-    told = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    there = set(told.partition(":")[2].split())
-    return [name for name in INSTRUCTIONS if name in there]
 
 
 @contextlib.contextmanager
@@ -106,25 +51,6 @@ def synchroniser(device: str) -> Callable[[], None]:
 
 def _nothing() -> None:
     pass
-
-
-def accelerator(device: str) -> str:
-    """What a device is called here; empty where there is none."""
-    if device == "cpu" or unavailable(device):
-        return ""
-    import torch
-
-    return torch.cuda.get_device_name() if device == "cuda" else device
-
-
-def unavailable(device: str) -> str:
-    """Why nothing can be measured on a device; empty if it is there."""
-    if device == "cpu":
-        return ""
-    import torch
-
-    there = torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()
-    return "" if there else f"no {'CUDA' if device == 'cuda' else 'MPS'} device"
 
 
 def resident_bytes() -> float:

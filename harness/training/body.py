@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.components.hardware import threads
 from harness.components.models import references
 from harness.components.models.trained import Training
 from harness.errors import ModelError
 from harness.files.disk import read_json
-from harness.measure import machine
 
 
 def encoder_folder(training: Training) -> Path:
@@ -37,7 +37,7 @@ def mixed_precision(device: str) -> Iterator[None]:
     """
     import torch
 
-    fast = machine.multiplies_bfloat16() if device == "cpu" else device == "cuda"
+    fast = threads.multiplies_bfloat16() if device == "cpu" else device == "cuda"
     with torch.autocast(device, dtype=torch.bfloat16, enabled=fast):
         yield
 

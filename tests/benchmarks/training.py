@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from harness.components.datasets.pydoc import Pydoc
+from harness.components.hardware import threads
 from harness.components.models.trained import (
     CrossEncoderTraining,
     LateInteractionTraining,
@@ -30,7 +31,6 @@ from harness.components.models.trained import (
 from harness.components.rerankers.cross_encoder import pairs
 from harness.components.retrievers.bm25 import Bm25
 from harness.components.timing.clock import Clock
-from harness.measure import machine
 from harness.pipeline.embedding_cache import StoredEncoder
 from harness.pipeline.stages import retrieve
 from harness.training.body import mixed_precision
@@ -117,7 +117,7 @@ def late_interaction(lessons: Examples) -> tuple[Student, Training, Callable[[in
 
 if __name__ == "__main__":
     lessons = lesson(COUNT)
-    precision = "bfloat16" if machine.multiplies_bfloat16() else "float32"
+    precision = "bfloat16" if threads.multiplies_bfloat16() else "float32"
     print(f"{COUNT} groups of 8, {torch.get_num_threads()} threads, {precision} in products")
     for made in (cross_encoder, late_interaction):
         student, training, forward = made(lessons)

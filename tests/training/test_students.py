@@ -12,6 +12,7 @@ import tiny
 import torch
 
 from harness.components.encoders.pylate import Pylate
+from harness.components.hardware import threads
 from harness.components.models import references
 from harness.components.models.trained import (
     CrossEncoderTraining,
@@ -24,7 +25,6 @@ from harness.components.retrievers.bm25 import Bm25
 from harness.data import Doc
 from harness.errors import ModelError
 from harness.files import digests
-from harness.measure import machine
 from harness.training.body import encoder_folder
 from harness.training.cross_encoder import CrossEncoderStudent
 from harness.training.examples import Examples, Group
@@ -52,7 +52,7 @@ def late_interaction(base: str, **fields: Any) -> LateInteractionStudent:
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training in float32, which scoring is in."""
-    monkeypatch.setattr(machine, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(threads, "multiplies_bfloat16", lambda: False)
 
 
 @pytest.mark.usefixtures("exact")
@@ -123,7 +123,7 @@ def test_a_base_that_is_no_encoder(kind: str | None, tmp_path: Path) -> None:
 def test_bfloat16_comes_close(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for fast in (True, False):
-        monkeypatch.setattr(machine, "multiplies_bfloat16", lambda fast=fast: fast)
+        monkeypatch.setattr(threads, "multiplies_bfloat16", lambda fast=fast: fast)
         found.append(cross_encoder(base).scores(GROUPS))
     assert found[0].dtype == torch.float32
     assert not torch.equal(*found)

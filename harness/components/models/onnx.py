@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
+from harness.components.hardware import threads
 from harness.components.models import hub, inference, padding, positions, references
 from harness.components.protocols import SPEED
 from harness.errors import ModelError
 from harness.files import temporary
-from harness.measure import machine
 
 RESTING = ("session.force_spinning_stop", "1")
 """onnxruntime_session_options_config_keys.h: threads stop spinning when the last call returns."""
@@ -154,7 +154,7 @@ def loaded(
     `make` is given a folder, in which the graph is `as_file`, and fastembed's settings; `check`
     raises ModelError where the graph is not of the kind that is wanted.
     """
-    key = (replace(component, batch_size=None), component.threads or machine.threads_now())
+    key = (replace(component, batch_size=None), component.threads or threads.threads_now())
     found: Loaded = inference.loaded(key, lambda: _made(component, make, check, as_file))
     return found
 
@@ -176,7 +176,7 @@ def _made(
             lambda: make(
                 specific_model_path=str(laid),
                 cache_dir=str(laid),
-                threads=component.threads or machine.threads_now(),
+                threads=component.threads or threads.threads_now(),
                 providers=wanted,
                 local_files_only=True,
             ),

@@ -18,6 +18,7 @@ from typing import Any
 
 from harness.components import registry, requirements
 from harness.components.abilities import Loadable
+from harness.components.hardware import threads
 from harness.components.protocols import Preparable, Reranker, Retriever
 from harness.data import Doc, Query
 from harness.errors import ComponentError
@@ -122,7 +123,7 @@ def main() -> list[dict[str, float]]:
     component = placed(component, told["device"])
     for package in {name for part in registry.parts(component) for name in _needs(part)}:
         importlib.import_module(requirements.package(package))
-    with machine.pinned(told["threads"]):
+    with threads.pinned(told["threads"]):
         return _measured(component, told)
 
 

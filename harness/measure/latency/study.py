@@ -13,6 +13,8 @@ import pandas as pd
 from harness.analysis.decision.settling import Inquiry
 from harness.components import registry
 from harness.components.abilities import Loadable
+from harness.components.hardware import devices
+from harness.components.hardware import threads as hardware_threads
 from harness.components.models import inference
 from harness.components.protocols import Served
 from harness.components.timing import traffic
@@ -22,7 +24,6 @@ from harness.experiment.keys import timing_key
 from harness.experiment.plan import Costing, Stage, Trial, has_random_weights, stand_in
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, Latency
-from harness.measure import machine
 from harness.measure.latency import arms, cold, memory, offline, rounds
 from harness.measure.latency.arms import Scores, Setting
 from harness.measure.latency.course import Arm
@@ -61,11 +62,11 @@ def measure(
     _note_unusable(trials, settings, chosen, found)
     with traffic.counted() as sent:
         for device in settings.devices:
-            reason = machine.unavailable(device)
+            reason = devices.unavailable(device)
             if reason:
                 found.rows["arms"] += _absent(trials, chosen.candidates, device, reason)
             elif chosen.candidates:
-                with machine.pinned(settings.threads) as threads:
+                with hardware_threads.pinned(settings.threads) as threads:
                     found.facts["threads"] = threads
                     _on_device(device, trials, runs, chosen, experiment, work, store, found)
     found.compare_devices(settings.devices)

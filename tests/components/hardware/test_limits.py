@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.components.hardware import limits
+from harness.components.hardware import threads as hardware_threads
 from harness.experiment import provenance
 from harness.measure import machine
 
@@ -67,8 +68,8 @@ def test_cores_are_those_of_the_container(
 ) -> None:
     grouped(tmp_path, monkeypatch, own, files)
     assert limits.usable_cores() == cores
-    assert machine.threads_now() == cores
-    with machine.pinned(None) as threads:
+    assert hardware_threads.threads_now() == cores
+    with hardware_threads.pinned(None) as threads:
         assert threads == cores
 
 

@@ -15,13 +15,13 @@ import tiny
 
 from harness.cli import commands
 from harness.components.encoders.fastembed import Fastembed
-from harness.components.hardware import limits
+from harness.components.hardware import devices, limits
+from harness.components.hardware import threads as hardware_threads
 from harness.components.models import downloads, onnx, references
 from harness.components.models.onnx import OnnxModel
 from harness.components.rerankers.fastembed import Fastembed as Reranker
 from harness.errors import ModelError, PackageError
 from harness.experiment.keys import component_key
-from harness.measure import machine
 from harness.training.onnx_agreement import LEAST, Agreement, compared
 from harness.training.onnx_export import FLOAT32, INT8, export
 
@@ -102,8 +102,8 @@ def test_agreement_is_that_of_what_the_graphs_answer(
 )
 def test_instructions_of_a_processor(tmp_path: Path, told: str, found: list[str]) -> None:
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{told}processor\t: 1\n{told}")
-    assert machine.instructions(tmp_path / "cpuinfo") == found
-    assert machine.instructions(tmp_path / "none") == []
+    assert devices.instructions(tmp_path / "cpuinfo") == found
+    assert devices.instructions(tmp_path / "none") == []
 
 
 def test_missing_package_is_told_with_its_extra(
@@ -238,11 +238,11 @@ def test_threads_are_those_of_the_component_else_of_the_measurement(exported: Ex
     place = exported(MINILM)
     assert threads(Fastembed(place, threads=3)) == 3
     assert threads(Fastembed(place)) == limits.usable_cores()
-    with machine.pinned(1):
+    with hardware_threads.pinned(1):
         assert threads(Fastembed(place)) == 1
-        with machine.pinned(5):
+        with hardware_threads.pinned(5):
             assert threads(Fastembed(place)) == 5
-    assert machine.threads_now() == limits.usable_cores()
+    assert hardware_threads.threads_now() == limits.usable_cores()
 
 
 def test_threads_rest_between_calls(exported: Exported) -> None:
