@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.service.limits import SERVE_LIMITS
+
 
 def _file_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("file", metavar="FILE", type=Path, help="the experiment (YAML)")
@@ -157,17 +159,6 @@ def _serve_options(sub: argparse.ArgumentParser) -> None:
             default=most,
             help=f"{what} (default: {most})",
         )
-
-
-SERVE_LIMITS: Mapping[str, tuple[int, str]] = {
-    "documents": (1000, "documents a request"),
-    "characters": (100_000, "characters of a query or document"),
-    "bytes": (16 * 2**20, "bytes of a request"),
-    "requests": (64, "requests inside at once; more are told when to come again"),
-    "connections": (1000, "connections at once; for one more the idlest is closed"),
-    "batch": (256, "documents that are scored at once, of requests that wait; 1: no two requests"),
-}
-"""What a service takes on, and how much of it if nothing else is said."""
 
 
 def _port(text: str) -> int:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from harness.cli.options import SERVE_LIMITS
+SERVE_LIMITS: Mapping[str, tuple[int, str]] = {
+    "documents": (1000, "documents a request"),
+    "characters": (100_000, "characters of a query or document"),
+    "bytes": (16 * 2**20, "bytes of a request"),
+    "requests": (64, "requests inside at once; more are told when to come again"),
+    "connections": (1000, "connections at once; for one more the idlest is closed"),
+    "batch": (256, "documents that are scored at once, of requests that wait; 1: no two requests"),
+}
+"""What a service takes on, and how much of it if nothing else is said."""
 
 
 class Limits(NamedTuple):
