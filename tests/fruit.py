@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from harness.analysis.quality.alarms import alarms
-from harness.analysis.quality.leaderboard import notes
 from harness.errors import DataError
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
+from harness.report.notes import notes
 from harness.results.store import Results, Store, load_results
 
 DOCS = {

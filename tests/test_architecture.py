@@ -53,9 +53,9 @@ FLOORS = (
     ("harness.pipeline.stage_runner",),
     (
         "harness.analysis",
+        "harness.report.answer",
         "harness.analysis.gate.baseline",
         "harness.analysis.quality.alarms",
-        "harness.analysis.quality.answer",
         "harness.analysis.gate.asked_for",
         "harness.analysis.costs.capacity",
         "harness.analysis.gate.changed_settings",

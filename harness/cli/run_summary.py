@@ -12,8 +12,8 @@ from harness.page.terminal import columns, paragraph
 from harness.page.text import counted
 
 if TYPE_CHECKING:
-    from harness.analysis.quality.leaderboard import Analysis
     from harness.execution.execute import Execution
+    from harness.report.analyse import Analysis
 
 
 OUTSIDE: dict[Kind, str] = {

@@ -17,7 +17,6 @@ from harness.analysis.costs.vector_bytes import configurations
 from harness.analysis.decision.page import decision_blocks
 from harness.analysis.decision.record import record_context
 from harness.analysis.quality.changed_queries import changed_queries
-from harness.analysis.quality.leaderboard import Analysis
 from harness.analysis.quality.page import dataset_block, quality_blocks
 from harness.analysis.quality.reranking_page import alarm_blocks, reranking_blocks
 from harness.analysis.quality.same_model_page import parity_blocks
@@ -25,6 +24,7 @@ from harness.files import disk
 from harness.page import blocks, drawing, tables
 from harness.page.blocks import Block, Section
 from harness.report import export, methods
+from harness.report.analyse import Analysis
 from harness.report.made_with import made_with, system_anchors
 from harness.report.missing import not_measured, random_weights
 from harness.results.store import Results

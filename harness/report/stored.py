@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.analysis.quality.leaderboard import Analysis, analyse
 from harness.experiment.schema import Decision
 from harness.report import render
+from harness.report.analyse import Analysis, analyse
 from harness.results.store import load_results
 from harness.results.terms import with_decision
 

@@ -18,7 +18,6 @@ from fakes import CALLS, write_experiment
 from harness.analysis.decision.needs import gigabytes, stock
 from harness.analysis.decision.options import Option
 from harness.analysis.quality import alarms
-from harness.analysis.quality.leaderboard import analyse
 from harness.errors import ModelError, StoreError
 from harness.execution import costs
 from harness.execution.execute import Execution
@@ -26,6 +25,7 @@ from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.files import digests
 from harness.pipeline.stages import StageResult
+from harness.report.analyse import analyse
 from harness.results.store import Results, Store, load_results
 
 OVERLAP = {"use": "fakes:WordOverlap"}

@@ -17,13 +17,13 @@ import pytest
 from fakes import write_experiment
 
 from harness.analysis.quality.alarms import alarms
-from harness.analysis.quality.leaderboard import analyse
 from harness.cli.run_summary import as_text
 from harness.components.rerankers.late_interaction import LateInteraction
 from harness.execution.execute import Execution
 from harness.experiment import code_versions
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment
+from harness.report.analyse import analyse
 from harness.results.store import Store, load_results
 
 OUTSIDE = '''"""Mine."""

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from harness.analysis.quality.alarms import alarms
-from harness.analysis.quality.leaderboard import analyse
 from harness.cli.commands import main
 from harness.components.encoders.bge_m3 import BgeM3
 from harness.components.encoders.fastembed import Fastembed as FastembedEncoder
@@ -25,6 +24,7 @@ from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.fastembed import Fastembed
 from harness.data import Hit, Query
 from harness.pipeline import unread
+from harness.report.analyse import analyse
 from harness.results import columns
 from harness.results.derived_rankings import Lengths
 from harness.results.store import load_results

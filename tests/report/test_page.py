@@ -13,7 +13,7 @@ import browser
 import pytest
 from browser import Browser
 
-from harness.analysis.quality.leaderboard import analyse
+from harness.report.analyse import analyse
 from harness.report.render import write_report
 from harness.results.store import Results
 

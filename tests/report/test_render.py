@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.analysis.quality.leaderboard import analyse
 from harness.cli import commands
 from harness.page.tables import markdown
 from harness.report import methods
+from harness.report.analyse import analyse
 from harness.report.render import report_context
 from harness.results.store import load_results
 

@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.claims.evidence import Found, Stored, bounded, not_measured
-from harness.analysis.costs.vector_bytes import configurations, dense_bytes
-from harness.analysis.quality.leaderboard import storage_per_document
+from harness.analysis.costs.vector_bytes import configurations, dense_bytes, storage_per_document
 from harness.analysis.statistics.intervals import CONFIDENCE
 from harness.components.models import catalogue
 from harness.experiment.claims import Storage, Way

@@ -54,7 +54,7 @@ class CostAnalysis:
 
 
 def analyse_costs(results: Results, storage: pd.DataFrame) -> CostAnalysis:
-    """Everything that a report shows of cost; `storage` is `leaderboard.storage_per_document`."""
+    """Everything that a report shows of cost; `storage` is `vector_bytes.storage_per_document`."""
     parts = [_of_dataset(str(name), results, storage) for name in _datasets(results)]
     names = [one.name for one in fields(CostAnalysis)]
     return CostAnalysis(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,7 +13,6 @@ from harness.analysis.costs import tables as costs_tables
 from harness.analysis.costs.measured import CostAnalysis, common_k, prices, workload
 from harness.analysis.costs.tables import MODES
 from harness.analysis.costs.vector_bytes import configurations, dense_bytes
-from harness.analysis.quality.leaderboard import Analysis
 from harness.analysis.statistics.text import with_interval
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
@@ -21,6 +21,9 @@ from harness.page.blocks import Block, Captioned, Shown
 from harness.page.text import counted
 from harness.results.store import Results
 from harness.results.terms import objective
+
+if TYPE_CHECKING:
+    from harness.report.analyse import Analysis
 
 LONG = 15
 """Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""

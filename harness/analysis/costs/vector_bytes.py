@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.analysis.costs.projection import GB
@@ -25,7 +26,7 @@ KEPT = (
     *("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document", "unknown"),
     "source",
 )
-"""As `leaderboard.STORAGE`, with a row for each part that a system is known to store; `source` is `counted`,
+"""As `vector_bytes.STORAGE`, with a row for each part that a system is known to store; `source` is `counted`,
 or for systems that were not run `sample` (as many bytes as the formula gives for the storage sample) or
 `formula` (one float32 vector). Where the bytes are NaN, `unknown` says why."""
 
@@ -95,7 +96,7 @@ def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.D
     """Columns KEPT of one dataset: what was counted, and what can be told of systems not run.
 
     Every system of `configs` has a row of its retriever, be it that its bytes are not known.
-    `storage` is `leaderboard.storage_per_document`, `choices` is `projection.storage_choices`, of the dataset.
+    `storage` is `vector_bytes.storage_per_document`, `choices` is `projection.storage_choices`, of the dataset.
     """
     counted = storage.assign(source="counted")
     have = set(zip(counted["system"], counted["holder"], strict=True))
@@ -186,3 +187,29 @@ def _sizes(vectors: float, size: float) -> dict[str, Any]:
         "gb_per_million_documents": gigabytes,
         "unknown": "",
     }
+
+
+STORAGE = (
+    *("dataset", "system", "holder", "kind", "dim", "precision", "vectors_per_document"),
+    *("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document", "unknown"),
+)
+"""One row a trial and part of what it stores; 1 GB is 10^9 bytes."""
+
+
+def storage_per_document(results: Results) -> pd.DataFrame:
+    """Columns STORAGE, counted over the documents of which something is stored."""
+    table = results.storage.astype({"kind": object, "unknown": object})
+    per_document = {
+        f"{name}_per_document": table[name].astype(float) / table["documents"].replace(0, math.nan)
+        for name in ("vectors", "bytes", "disk_bytes")
+    }
+    kinds, unknown = table["kind"].fillna(_kind_before(table)), table["unknown"].fillna("")
+    table = table.assign(**per_document, kind=kinds, unknown=unknown)
+    return table.assign(gb_per_million_documents=table["bytes_per_document"] / 1000)[list(STORAGE)]
+
+
+def _kind_before(table: pd.DataFrame) -> pd.Series:
+    """What a row was counted of, in results of a version that did not write it."""
+    many = table["vectors"] > table["documents"]
+    kinds = np.select([table["dim"] == 1, many], ["terms", "token vectors"], "vectors")
+    return pd.Series(kinds, index=table.index)

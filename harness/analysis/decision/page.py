@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,7 +13,6 @@ from harness.analysis.decision.frontier_figure import frontier_figure
 from harness.analysis.decision.headline import tested
 from harness.analysis.decision.options import Option
 from harness.analysis.decision.recommend import Recommendation
-from harness.analysis.quality.leaderboard import Analysis
 from harness.analysis.statistics.tail import Seen
 from harness.analysis.statistics.text import with_interval
 from harness.experiment.result_folders import slug
@@ -22,6 +21,9 @@ from harness.page.tables import Table, number
 from harness.page.text import interval, milliseconds, significant
 from harness.results.store import Results
 from harness.results.terms import objective, terms
+
+if TYPE_CHECKING:
+    from harness.report.analyse import Analysis
 
 LONG = 20
 """Rows above which a table is folded."""

@@ -20,7 +20,6 @@ from harness.analysis.decision.headline import (
 from harness.analysis.decision.need import need_of
 from harness.analysis.decision.options import Option
 from harness.analysis.decision.requirements import Verdict, verdict
-from harness.analysis.quality.answer import chance, not_shown
 from harness.page.text import counted, interval, significant
 
 
@@ -247,3 +246,16 @@ def _furthest(case: Case, option: Option) -> float:
         if verdict(need, limit) == "out":
             found.append(need.lower / limit if limit else math.inf)
     return max(found)
+
+
+def not_shown(row: Any, family: int) -> str:
+    """Of a gain that is not shown: that a loss is, or that the queries do not tell."""
+    if row.verdict == "worse":
+        return "a loss that is shown"
+    return f"which these queries cannot tell from no gain ({chance(row.p_none_holm, family)})"
+
+
+def chance(p: float, family: int) -> str:
+    """A p in words with four decimals, and for how many comparisons it is corrected."""
+    corrected = f" after Holm's correction for {family} comparisons" * (family > 1)
+    return ("p < 0.0001" if p < 0.0001 else f"p = {p:.4f}") + corrected

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.analysis.decision.options import Option
 from harness.analysis.decision.page import VERDICTS, p_cell, p_of_gain, sensitivity_table
 from harness.analysis.decision.recommend import Recommendation
-from harness.analysis.quality.leaderboard import Analysis
 from harness.experiment.schema import Decision
 from harness.page.tables import NONE, Table, number
 from harness.page.text import counted, interval, significant
 from harness.results.store import Results
 from harness.results.terms import objective, terms
+
+if TYPE_CHECKING:
+    from harness.report.analyse import Analysis
 
 KEY = 12
 """Digits of a trial's key: as many as its folder is named by."""

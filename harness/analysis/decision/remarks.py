@@ -12,7 +12,7 @@ from harness.analysis.decision.choose import Case, Choice
 from harness.analysis.decision.headline import figure
 from harness.analysis.decision.need import Kind, need_of
 from harness.analysis.decision.options import Option
-from harness.analysis.quality.answer import subsets
+from harness.analysis.quality.leaderboard import subsets
 from harness.analysis.statistics.text import factor_words
 from harness.components.subset import LABEL
 from harness.experiment.schema import Decision, Workload

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness.analysis.costs.measured import analyse_costs, stand_ins
+from harness.analysis.costs.vector_bytes import storage_per_document
 from harness.analysis.decision.choose import Case, choose, standings
 from harness.analysis.decision.gains import Gains, gains
 from harness.analysis.decision.need import Kind
@@ -24,7 +25,6 @@ from harness.analysis.decision.needs import timed
 from harness.analysis.decision.options import FLY, Option
 from harness.analysis.decision.recommend import Desk, desk
 from harness.analysis.quality.alarms import alarms
-from harness.analysis.quality.leaderboard import storage_per_document
 from harness.analysis.statistics.tail import Tail
 from harness.experiment.schema import Workload
 from harness.results.store import Results, load_results

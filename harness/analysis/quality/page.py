@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from harness.analysis.costs.dimensions import line
 from harness.analysis.costs.vector_bytes import Configs, configurations
 from harness.analysis.quality import figures
-from harness.analysis.quality.leaderboard import Analysis
 from harness.analysis.statistics.text import with_interval
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Shown
@@ -20,6 +20,9 @@ from harness.page.text import counted, interval
 from harness.results.metrics import DIAGNOSTICS
 from harness.results.store import Results
 from harness.results.terms import objective
+
+if TYPE_CHECKING:
+    from harness.report.analyse import Analysis
 
 
 def quality_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:

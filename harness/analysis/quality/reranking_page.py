@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from harness.analysis.quality.alarms import INFO, sentences
-from harness.analysis.quality.leaderboard import Analysis
 from harness.analysis.statistics.text import with_interval
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import NONE, Table
 from harness.page.text import interval
 from harness.results.store import Results
 from harness.results.terms import objective
+
+if TYPE_CHECKING:
+    from harness.report.analyse import Analysis
 
 
 def alarm_blocks(analysis: Analysis, dataset: str) -> Iterator[Block]:

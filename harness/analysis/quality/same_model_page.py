@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.analysis.quality.leaderboard import Analysis
 from harness.analysis.statistics.text import NO_INTERVAL
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import NONE, Table, times
 from harness.page.text import counted
 from harness.results.store import Results
 from harness.results.terms import objective
+
+if TYPE_CHECKING:
+    from harness.report.analyse import Analysis
 
 SMALLEST = 1e-6
 """Differences of scores below this are not told apart: float32 has about seven digits."""

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from harness.analysis.claims.page import claim_blocks
-from harness.analysis.quality.leaderboard import analyse
 from harness.errors import ConfigError
+from harness.report.analyse import analyse
 from harness.report.render import write_report
 from harness.results.store import Results
 

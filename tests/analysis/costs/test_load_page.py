@@ -14,8 +14,8 @@ import pytest
 
 from harness.analysis.costs.load_figure import rates_figure
 from harness.analysis.costs.load_page import load_blocks
-from harness.analysis.quality.leaderboard import analyse
 from harness.page.blocks import Block
+from harness.report.analyse import analyse
 from harness.report.methods import method_of
 from harness.report.render import report_context, write_report
 from harness.results.store import Results

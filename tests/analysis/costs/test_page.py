@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from harness.analysis.costs import page
-from harness.analysis.quality.leaderboard import analyse
 from harness.page.blocks import Block
 from harness.page.tables import Table
+from harness.report.analyse import analyse
 from harness.report.render import write_report
 from harness.results.store import Results
 

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from literal import literal
 
-from harness.analysis.costs import latency, projection
+from harness.analysis.costs import latency, projection, vector_bytes
 from harness.analysis.costs.measured import analyse_costs
-from harness.analysis.quality import leaderboard
 from harness.experiment.schema import Prices, Workload
 from harness.results import columns
 
@@ -108,7 +107,7 @@ def projected(prices: Prices | None = PRICES) -> pd.DataFrame:
     ]
     return projection.projection(
         pd.DataFrame(LATENCIES, columns=list(latency.LATENCIES)),
-        storage.assign(dataset="x").reindex(columns=list(leaderboard.STORAGE)),
+        storage.assign(dataset="x").reindex(columns=list(vector_bytes.STORAGE)),
         throughput.reindex(columns=list(columns.THROUGHPUT)),
         pd.DataFrame(started, columns=[*WHERE, "system", "mode", "model_bytes"]),
         {"late[int8]": "late"},
@@ -190,7 +189,7 @@ def test_a_retriever_does_not_take_the_throughput_of_its_systems_reranker() -> N
     work |= {"count": 1, "seconds": 3.6}
     table = projection.projection(
         pd.DataFrame(rows, columns=list(latency.LATENCIES)),
-        pd.DataFrame(columns=list(leaderboard.STORAGE)),
+        pd.DataFrame(columns=list(vector_bytes.STORAGE)),
         pd.DataFrame([work], columns=list(columns.THROUGHPUT)),
         pd.DataFrame(columns=list(projection.MEMORY)),
         {},
@@ -208,7 +207,7 @@ def compute(
     """Compute and the sum of a month, of an arm whose memory was measured."""
     table = projection.projection(
         pd.DataFrame([arm], columns=list(latency.LATENCIES)),
-        pd.DataFrame(columns=list(leaderboard.STORAGE)),
+        pd.DataFrame(columns=list(vector_bytes.STORAGE)),
         pd.DataFrame(columns=list(projection.THROUGHPUT)),
         pd.DataFrame([{name: arm[name] for name in latency.ARM} | {"model_bytes": 0.0}]),
         {},
@@ -259,7 +258,7 @@ def test_nothing_was_measured() -> None:
     assert choices.columns.tolist() == [*projection.CHOICES]
     table = projection.projection(
         pd.DataFrame(columns=list(latency.LATENCIES)),
-        pd.DataFrame(columns=list(leaderboard.STORAGE)),
+        pd.DataFrame(columns=list(vector_bytes.STORAGE)),
         throughput,
         memory,
         {},
@@ -278,7 +277,7 @@ def test_tables_are_in_the_order_of_the_experiment() -> None:
     timed = ("calls", "arms", "starts")
     shuffled = {name: results.costs[name].sort_values("system") for name in timed}
     results = replace(results, costs={**results.costs, **shuffled})
-    found = analyse_costs(results, leaderboard.storage_per_document(results))
+    found = analyse_costs(results, vector_bytes.storage_per_document(results))
     order = ["base", "late", "cross", "alpha", "fly"]
     for table in (found.latencies, found.end_to_end, found.memory):
         assert [name for name in dict.fromkeys(table["system"]) if name in order] == order

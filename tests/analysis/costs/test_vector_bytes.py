@@ -15,7 +15,6 @@ from harness.analysis.costs.measured import analyse_costs
 from harness.analysis.decision import needs, requirements
 from harness.analysis.decision.need import Need
 from harness.analysis.decision.options import Option
-from harness.analysis.quality import leaderboard
 from harness.results import columns
 
 ENCODER = {"use": "bge_m3", "model": "dummy:BAAI/bge-m3"}
@@ -101,7 +100,7 @@ def gigabytes(rows: list[dict[str, Any]], option: Option) -> Need:
     results = literal({"base": [0.5, 0.6], "late": [0.5, 0.6], "cross": [0.5, 0.6]})
     table = pd.DataFrame(rows).reindex(columns=list(columns.STORAGE))
     results = replace(results, storage=table)
-    costs = analyse_costs(results, leaderboard.storage_per_document(results))
+    costs = analyse_costs(results, vector_bytes.storage_per_document(results))
     return needs.gigabytes(needs.stock(results, costs), "x", option)
 
 
@@ -139,6 +138,6 @@ def test_results_of_a_version_that_counted_vectors_alone() -> None:
     old = literal({"base": [0.5], "late": [0.5]}, bytes_per_document={"late": 5})
     old.storage[["kind", "disk_bytes", "unknown"]] = math.nan
     old.storage.loc[0, ["vectors", "dim"]] = (7, 1)
-    table = leaderboard.storage_per_document(old)
+    table = vector_bytes.storage_per_document(old)
     assert list(table["kind"]) == ["terms", "vectors", "token vectors"]
     assert list(table["unknown"]) == [""] * 3

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from literal import literal
 
+from harness.analysis.costs import vector_bytes
 from harness.analysis.costs.measured import analyse_costs
 from harness.analysis.decision.choose import Case, choose
 from harness.analysis.decision.gains import GAINS, Gains
@@ -21,7 +22,6 @@ from harness.analysis.decision.need import Kind, Need, less
 from harness.analysis.decision.options import Option
 from harness.analysis.decision.pace import UNKNOWN
 from harness.analysis.decision.recommend import Recommendation, decide
-from harness.analysis.quality import leaderboard
 from harness.analysis.statistics.paired_ratios import Ratio
 from harness.results.store import Results
 from harness.results.terms import with_decision
@@ -35,7 +35,7 @@ PRICES = {"ram_gb_month": 0.0, "disk_gb_month": 0.0, "cpu_core_hour": 0.05}
 
 def decided(results: Results, **terms: Any) -> Recommendation:
     asked = with_decision(results, **terms)
-    return decide(asked, analyse_costs(asked, leaderboard.storage_per_document(asked)))
+    return decide(asked, analyse_costs(asked, vector_bytes.storage_per_document(asked)))
 
 
 def timed(late: float, small: float, equal_arms: float | None = 1.0, **more: Any) -> Results:

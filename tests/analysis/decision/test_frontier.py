@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from literal import literal
 
+from harness.analysis.costs import vector_bytes
 from harness.analysis.costs.measured import analyse_costs
 from harness.analysis.decision import frontier
 from harness.analysis.decision.frontier import Axes, dominates, resampled_percentiles
@@ -73,7 +74,7 @@ def test_a_draw_without_any_timed_query_has_no_percentile() -> None:
 
 def of(results: Results) -> list[dict[str, object]]:
     """The frontier's rows."""
-    costs = analyse_costs(results, leaderboard.storage_per_document(results))
+    costs = analyse_costs(results, vector_bytes.storage_per_document(results))
     table = frontier.frontier(results, leaderboard.leaderboard(results), costs)
     assert tuple(table.columns) == frontier.FRONTIER
     return table.to_dict("records")

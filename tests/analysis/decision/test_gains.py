@@ -187,11 +187,11 @@ def test_what_a_query_changed() -> None:
 
 def test_configurations_of_options() -> None:
     results = literal({"base": [0.5], "late": [0.5], "fly": [0.5], "cross": [0.5]})
+    from harness.analysis.costs import vector_bytes
     from harness.analysis.costs.measured import analyse_costs
     from harness.analysis.decision import options
-    from harness.analysis.quality import leaderboard
 
-    costs = analyse_costs(results, leaderboard.storage_per_document(results))
+    costs = analyse_costs(results, vector_bytes.storage_per_document(results))
     found = options.options(results, costs)
     assert found == [
         Option("base", "retrieve"),

@@ -18,10 +18,10 @@ from fakes import write_beir, write_experiment
 from literal import literal
 
 from harness.analysis.decision import frontier_figure, page
-from harness.analysis.quality.leaderboard import analyse
 from harness.cli import commands
 from harness.page.blocks import Block
 from harness.page.tables import Table
+from harness.report.analyse import analyse
 from harness.report.render import write_report
 from harness.results.store import Results
 from harness.results.terms import with_decision

@@ -12,14 +12,15 @@ import pandas as pd
 import pytest
 from literal import literal
 
+from harness.analysis.costs import vector_bytes
 from harness.analysis.costs.measured import CostAnalysis, analyse_costs
 from harness.analysis.decision.recommend import OPTIONS, Recommendation, decide, decisions
 from harness.analysis.decision.requirements import REQUIREMENTS
 from harness.analysis.decision.sensitivity import SENSITIVITY
-from harness.analysis.quality import leaderboard
 from harness.analysis.quality.alarms import ALARMS
 from harness.analysis.statistics.tail import Seen
 from harness.errors import ConfigError
+from harness.report import analyse
 from harness.results.store import Results
 from harness.results.terms import with_decision
 
@@ -41,7 +42,7 @@ PRICES = {"ram_gb_month": 3.0, "disk_gb_month": 0.5, "cpu_core_hour": 0.05}
 
 
 def costs_of(results: Results) -> CostAnalysis:
-    return analyse_costs(results, leaderboard.storage_per_document(results))
+    return analyse_costs(results, vector_bytes.storage_per_document(results))
 
 
 COSTS = costs_of(RESULTS)
@@ -348,7 +349,7 @@ def test_a_gain_that_is_shown_and_not_its_size_is_told_apart() -> None:
     found = decided(results)
     assert found.headline.startswith("Assess further: compare late on")
     assert "That there is a gain is shown. It looks like more than 0.01" in found.reasons[0]
-    said = leaderboard.analyse(results).answer
+    said = analyse.analyse(results).answer
     assert said.startswith("On x late beats base by +0.020 m@1 [+0.0")
     assert "which is not shown to be at least 0.01, the smallest gain that matters; its" in said
 
@@ -357,12 +358,12 @@ def test_five_queries_show_nothing_in_the_answer_nor_in_the_decision() -> None:
     # five wins of five: 2 of 2^5 flips are as extreme, p = 0.0625
     results = literal({"base": [0.0] * 5, "late": [1.0] * 5})
     assert decided(results).answer == "assess"
-    said = leaderboard.analyse(results).answer
+    said = analyse.analyse(results).answer
     assert "no system is shown to beat base: the most is late" in said
     assert "(p = 0.0625)" in said
     six = literal({"base": [0.0] * 6, "late": [1.0] * 6})
     assert decided(six).headline == "Adopt late."
-    assert leaderboard.analyse(six).answer.startswith("On x late beats base by +1.000 m@1")
+    assert analyse.analyse(six).answer.startswith("On x late beats base by +1.000 m@1")
 
 
 def test_several_datasets_have_one_verdict_in_the_answer_and_the_decision() -> None:
@@ -371,7 +372,7 @@ def test_several_datasets_have_one_verdict_in_the_answer_and_the_decision() -> N
         "y": {"base": BASE, "late": plus(0.05, 0.2)},
     }
     results = literal(parts, bytes_per_document=SIZES)
-    said = leaderboard.analyse(results).answer
+    said = analyse.analyse(results).answer
     assert said.startswith("Over the 2 datasets late beats base by +0.040 m@1 [+0.0")
     assert decided(results).headline == "Adopt late."
     assert "On x late differs from base by +0.030 m@1 [+0.0" in said

@@ -9,9 +9,9 @@ import pandas as pd
 
 from harness.analysis.quality import reranking as tables
 from harness.analysis.quality.alarms import ALARMS
-from harness.analysis.quality.leaderboard import Analysis, analyse
 from harness.analysis.quality.reranking_page import alarm_blocks, reranking_blocks
 from harness.page.blocks import Block
+from harness.report.analyse import Analysis, analyse
 from harness.results.store import Results
 
 Make = Callable[..., Results]

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pandas as pd
 
 from harness.analysis.quality import same_model as tables
-from harness.analysis.quality.leaderboard import analyse
 from harness.analysis.quality.same_model_page import parity_blocks
 from harness.page.blocks import Block
+from harness.report.analyse import analyse
 from harness.results.store import Results
 
 Make = Callable[..., Results]

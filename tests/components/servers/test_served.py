@@ -16,7 +16,6 @@ from spoken import CASES, QUERY, Case
 
 from harness import load_results
 from harness.analysis.costs.latency import latencies
-from harness.analysis.quality.leaderboard import analyse
 from harness.cli.commands import main
 from harness.components import registry
 from harness.components.abilities import Stores
@@ -31,6 +30,7 @@ from harness.execution.execute import Execution
 from harness.experiment.keys import component_key, timing_key
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment
+from harness.report.analyse import analyse
 from harness.results.store import Store
 
 OVERLAP = {"use": "fakes:WordOverlap"}

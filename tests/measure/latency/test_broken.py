@@ -14,12 +14,12 @@ from breakable import Other, OtherTokens, Told
 from fakes import write_experiment
 
 from harness import load_results
-from harness.analysis.quality.leaderboard import analyse
 from harness.errors import ModelError
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.measure.load import ceiling
+from harness.report.analyse import analyse
 from harness.report.missing import not_measured
 from harness.results.store import Results, Store
 

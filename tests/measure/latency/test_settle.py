@@ -11,12 +11,12 @@ from paced import Paced, experiment, paced
 from harness import load_results
 from harness.analysis.costs.page import cost_blocks
 from harness.analysis.decision.recommend import Recommendation
-from harness.analysis.quality.leaderboard import analyse
 from harness.components.timing.clock import Clock
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.experiment.schema import quickened
+from harness.report.analyse import analyse
 from harness.results.store import Results, Store
 
 

@@ -16,11 +16,11 @@ from contract_server import MODEL, Answer, ContractServer
 from fakes import write_experiment
 
 from harness import load_results
-from harness.analysis.quality.leaderboard import analyse
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.measure.load import ceiling
+from harness.report.analyse import analyse
 from harness.report.render import write_report
 from harness.results.store import Results, Store
 

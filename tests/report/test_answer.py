@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from literal import literal
 
+from harness.analysis.costs import vector_bytes
 from harness.analysis.costs.measured import analyse_costs
 from harness.analysis.decision import gains
-from harness.analysis.quality import answer, leaderboard
+from harness.analysis.quality import leaderboard
+from harness.report import answer
 
 COLUMNS = ("device", "status", "system", "mode", "k", "p50", "p95")
 ROWS = [
@@ -44,7 +46,7 @@ def test_the_fastest_is_told_with_the_noise(equal_arms: float | None, words: str
     quality = {"base": values, "late": values, "cross": values, "untimed": values}
     seconds = {"late": 0.03, "cross": 0.039}
     results = literal(quality, seconds=seconds, equal_arms=equal_arms)
-    costs = analyse_costs(results, leaderboard.storage_per_document(results))
+    costs = analyse_costs(results, vector_bytes.storage_per_document(results))
     (sentence,) = answer._fastest(costs)
     assert "fastest of 2 ways" in sentence  # nobody knows how long the third takes
     assert words in sentence
@@ -67,7 +69,7 @@ def test_a_model_that_was_trained_in_vain_is_told() -> None:
         for (dataset, system), found in results.facts.items()
     }
     results = dataclasses.replace(results, facts=facts)
-    storage = leaderboard.storage_per_document(results)
+    storage = vector_bytes.storage_per_document(results)
     gained, changes = gains.gains(results, "m@1", 0.01), leaderboard.differences(results)
     told = answer.answer(results, gained, changes, analyse_costs(results, storage))
     assert told.count("trained in this run") == 1

@@ -12,6 +12,8 @@ import pandas as pd
 from harness.analysis.costs.measured import CostAnalysis, common_k
 from harness.analysis.costs.vector_bytes import of_system, trained_here
 from harness.analysis.decision.gains import Gains
+from harness.analysis.decision.reasons import not_shown
+from harness.analysis.quality.leaderboard import subsets
 from harness.analysis.statistics import paired_ratios
 from harness.components.subset import LABEL
 from harness.page.text import interval, milliseconds
@@ -19,11 +21,6 @@ from harness.results.store import Results
 from harness.results.terms import objective, terms
 
 RANDOM = "was not measured, for weights are random"
-
-
-def subsets(results: Results) -> set[str]:
-    """The datasets of which only a part was used."""
-    return {name for (name, _), facts in results.facts.items() if facts["dataset"]["subset"]}
 
 
 def answer(results: Results, gained: Gains, changes: pd.DataFrame, costs: CostAnalysis) -> str:
@@ -90,19 +87,6 @@ def _enough(row: Any, smallest: float) -> str:
     if row.state == "small":
         return f"which is less than {matters}"
     return f"which is not shown to be at least {matters}"
-
-
-def not_shown(row: Any, family: int) -> str:
-    """Of a gain that is not shown: that a loss is, or that the queries do not tell."""
-    if row.verdict == "worse":
-        return "a loss that is shown"
-    return f"which these queries cannot tell from no gain ({chance(row.p_none_holm, family)})"
-
-
-def chance(p: float, family: int) -> str:
-    """A p in words with four decimals, and for how many comparisons it is corrected."""
-    corrected = f" after Holm's correction for {family} comparisons" * (family > 1)
-    return ("p < 0.0001" if p < 0.0001 else f"p = {p:.4f}") + corrected
 
 
 def _in_vain(results: Results, gained: Gains) -> Iterator[str]:

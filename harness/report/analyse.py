@@ -1,0 +1,73 @@
+"""Everything that a report shows of stored results, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness.analysis.costs import measured
+from harness.analysis.costs.load import Loads, analyse_load
+from harness.analysis.costs.measured import CostAnalysis
+from harness.analysis.costs.vector_bytes import storage_per_document
+from harness.analysis.decision.frontier import frontier
+from harness.analysis.decision.recommend import Recommendation, decide
+from harness.analysis.quality import reranking
+from harness.analysis.quality import same_model as same
+from harness.analysis.quality.alarms import alarms
+from harness.analysis.quality.leaderboard import differences, leaderboard
+from harness.report.answer import answer
+from harness.report.notes import notes
+from harness.results.store import Results
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the results of an experiment say, computed once."""
+
+    leaderboard: pd.DataFrame
+    differences: pd.DataFrame
+    storage: pd.DataFrame
+    costs: CostAnalysis
+    loads: Loads
+    notes: Mapping[str, Sequence[str]]
+    """By dataset: what a reader of its numbers must know."""
+    ceilings: pd.DataFrame
+    sweep: pd.DataFrame
+    unjudged: pd.DataFrame
+    alarms: pd.DataFrame
+    answer: str
+    frontier: pd.DataFrame
+    """Columns `frontier.FRONTIER`."""
+    decision: Recommendation
+    parity: pd.DataFrame
+    """Columns `same_model.PARITY`: systems that are to be one model."""
+    speeds: pd.DataFrame
+    """Columns `same_model.SPEEDS`."""
+
+
+def analyse(results: Results) -> Analysis:
+    """Everything that a report shows of `results`."""
+    changes = differences(results)
+    storage = storage_per_document(results)
+    cost = measured.analyse_costs(results, storage)
+    board, alarmed = leaderboard(results), alarms(results)
+    decision = decide(results, cost, alarmed)
+    return Analysis(
+        leaderboard=board,
+        differences=changes,
+        storage=storage,
+        costs=cost,
+        loads=analyse_load(results),
+        notes=notes(results),
+        ceilings=reranking.ceilings(results),
+        sweep=reranking.sweep(results),
+        unjudged=reranking.unjudged(results),
+        alarms=alarmed,
+        answer=answer(results, decision.gains, changes, cost),
+        frontier=frontier(results, board, cost),
+        decision=decision,
+        parity=same.parity(results),
+        speeds=same.speeds(results),
+    )
