@@ -3,127 +3,41 @@
 from __future__ import annotations
 
 import ast
+import re
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted((ROOT / "harness").rglob("*.py"))
-FLOORS = (
-    ("harness.cli.commands", "harness.cli.options"),
-    ("harness.cli.gate", "harness.cli.claims"),
-    ("harness.analysis.quality.one_query_text", "harness.analysis.gate.text"),
-    ("harness.cli.listings",),
-    ("harness.cli.run_summary", "harness.analysis.claims.lines", "harness.execution.fetch"),
-    ("harness.service",),
-    (
-        "harness.execution.execute",
-        "harness.report",
-        "harness.analysis.quality.changed_queries",
-        "harness.analysis.claims.page",
-        "harness.analysis.costs.figures",
-        "harness.analysis.costs.tables",
-        "harness.analysis.costs.sentences",
-        "harness.analysis.costs.page",
-        "harness.analysis.decision.page",
-        "harness.analysis.quality.figures",
-        "harness.analysis.decision.frontier_figure",
-        "harness.analysis.gate.markdown",
-        "harness.analysis.gate.junit",
-        "harness.analysis.costs.load_page",
-        "harness.analysis.costs.load_figure",
-        "harness.analysis.quality.same_model_page",
-        "harness.analysis.quality.page",
-        "harness.analysis.decision.record",
-        "harness.analysis.quality.reranking_page",
-        "harness.page.axes",
-        "harness.page.blocks",
-        "harness.page.drawing",
-        "harness.page.scales",
-        "harness.page.tables",
-    ),
-    ("harness.execution.costs", "harness.training"),
-    ("harness.measure.load",),
-    ("harness.measure.latency.study",),
-    ("harness.measure.latency",),
-    ("harness.pipeline.stage_runner",),
-    (
-        "harness.analysis",
-        "harness.report.answer",
-        "harness.analysis.gate.baseline",
-        "harness.analysis.quality.alarms",
-        "harness.analysis.gate.asked_for",
-        "harness.analysis.costs.capacity",
-        "harness.analysis.gate.changed_settings",
-        "harness.analysis.claims.latency",
-        "harness.analysis.claims.quality",
-        "harness.analysis.claims.storage",
-        "harness.analysis.claims.judge",
-        "harness.analysis.quality.leaderboard",
-        "harness.analysis.costs.projection",
-        "harness.analysis.costs.measured",
-        "harness.analysis.decision.recommend",
-        "harness.analysis.decision.headline",
-        "harness.analysis.costs.dimensions",
-        "harness.analysis.gate.comparable",
-        "harness.analysis.claims.evidence",
-        "harness.analysis.decision.flips",
-        "harness.analysis.decision.frontier",
-        "harness.analysis.decision.gains",
-        "harness.analysis.gate.judge",
-        "harness.analysis.costs.vector_bytes",
-        "harness.analysis.costs.latency",
-        "harness.analysis.costs.load",
-        "harness.analysis.decision.need",
-        "harness.analysis.decision.needs",
-        "harness.analysis.decision.options",
-        "harness.analysis.decision.pace",
-        "harness.analysis.quality.same_model",
-        "harness.analysis.statistics.percentiles",
-        "harness.analysis.statistics.paired_ratios",
-        "harness.analysis.decision.reasons",
-        "harness.analysis.decision.remarks",
-        "harness.analysis.decision.requirements",
-        "harness.analysis.quality.reranking",
-        "harness.analysis.decision.choose",
-        "harness.analysis.decision.sensitivity",
-        "harness.analysis.quality.servers",
-        "harness.analysis.decision.settling",
-        "harness.analysis.statistics.intervals",
-        "harness.analysis.statistics.tail",
-        "harness.analysis.gate.change_tests",
-        "harness.analysis.quality.one_query",
-        "harness.analysis.gate.relative_latency",
-        "harness.results.terms",
-    ),
-    ("harness.pipeline.stages", "harness.results.store"),
-    ("harness.experiment.plan",),
-    ("harness.experiment.keys",),
-    ("harness.experiment.reading",),
-    (
-        "harness.experiment.rules",
-        "harness.experiment.claims_reading",
-        "harness.experiment.dummy_weights",
-        "harness.experiment.paths",
-    ),
-    (
-        "harness.experiment.schema",
-        "harness.experiment.claims",
-        "harness.experiment.expressions",
-        "harness.experiment.vary",
-    ),
-    (
-        "harness.experiment.dataset_option",
-        "harness.components.support_matrix",
-        "harness.training.onnx_export",
-    ),
-    ("harness.components.registry",),
+HOUSE = ROOT / "harness"
+FILES = sorted(HOUSE.rglob("*.py"))
+ROOMS = (
+    *("cli", "execution", "report", "measure", "training", "service", "analysis", "pipeline"),
+    *("results", "experiment", "components", "files", "page"),
 )
-"""From the top down; a module imports nothing of a floor above its own."""
+"""From the top floor down: a room imports only rooms below it, and what stands beside them all."""
+
+GROUND = ("harness.ranking", "harness.data", "harness.errors")
+"""What stands beside the rooms, below all of them, and imports no room."""
+
+INSIDE = {
+    "analysis": (("claims", "gate"), ("decision",), ("quality",), ("costs",), ("statistics",)),
+    "components": (
+        ("datasets", "encoders", "rerankers", "retrievers"),
+        ("servers",),
+        ("databases", "models", "vectors"),
+        ("hardware", "timing"),
+    ),
+    "measure": (("load",), ("latency",)),
+}
+"""By room its folders, from the top floor down; its own files are below them."""
+
+ENTRIES = 19
+"""At most so many files and folders are seen by who opens the house."""
 
 
 def module(file: Path) -> str:
@@ -164,21 +78,57 @@ def reachable(start: str) -> set[str]:
     return seen
 
 
-def floor(name: str) -> int:
-    """The place of a module's floor; what is on none lies below all of them."""
-    inside = [i for i, names in enumerate(FLOORS) for n in names if f"{name}.".startswith(f"{n}.")]
-    return inside[0] if inside else len(FLOORS)
+def part(name: str, depth: int) -> str:
+    """The folder of a module at a depth: 1 is its room, 2 a folder inside; empty where it has none."""
+    folders = name.split(".") if has_files(name) else name.split(".")[:-1]
+    return folders[depth] if len(folders) > depth else ""
+
+
+def has_files(name: str) -> bool:
+    return any(other.startswith(f"{name}.") for other in MODULES)
+
+
+def floor(name: str, floors: Sequence[Sequence[str]], depth: int) -> int:
+    """The place of a module's floor; what is in no folder lies below all of them."""
+    folder = part(name, depth)
+    return next((i for i, folders in enumerate(floors) if folder in folders), len(floors))
+
+
+def upward(name: str, floors: Sequence[Sequence[str]], depth: int) -> set[str]:
+    """What a module imports of another folder on its own floor, or on one above."""
+    own = floor(name, floors, depth)
+    return {
+        other
+        for other in imports(name) & MODULES.keys()
+        if part(other, depth) != part(name, depth)
+        if (above := floor(other, floors, depth)) < len(floors) and above <= own
+    }
 
 
 def test_imports_are_seen() -> None:
-    assert {"harness.results.trials", "harness.pipeline.stages", "pandas"} <= imports(
-        "harness.pipeline.stage_runner"
-    )
-    assert "harness.experiment.plan" not in imports(
-        "harness.results.store"
-    )  # for type checkers only
+    runner = imports("harness.pipeline.stage_runner")
+    assert {"harness.results.trials", "harness.pipeline.stages", "pandas"} <= runner
+    store = imports("harness.results.store")
+    assert "harness.experiment.plan" not in store  # for type checkers only
     assert "ranx" in imports("harness.results.metrics")
     assert "harness.data" in reachable("harness.cli.commands")
+
+
+def test_every_module_has_a_room() -> None:
+    beside = {name for name in MODULES if not part(name, 1)}
+    assert beside == {"harness", "harness.__main__", *GROUND}
+    assert {part(name, 1) for name in MODULES} - {""} == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", INSIDE)
+def test_every_folder_of_a_room_has_a_floor(room: str) -> None:
+    inside = {part(name, 2) for name in MODULES if part(name, 1) == room}
+    assert inside - {""} == {folder for folders in INSIDE[room] for folder in folders}
+
+
+def test_the_house_can_be_seen_at_a_glance() -> None:
+    seen = [entry.name for entry in HOUSE.iterdir() if entry.name != "__pycache__"]
+    assert len(seen) <= ENTRIES
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -190,8 +140,23 @@ def test_no_circle(name: str) -> None:
 def test_arrows_go_down_only(name: str) -> None:
     if name == "harness.__main__":
         return
-    above = {other for other in imports(name) & MODULES.keys() if floor(other) < floor(name)}
-    assert not above
+    assert not upward(name, [(room,) for room in ROOMS], 1)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if part(name, 1) in INSIDE])
+def test_arrows_go_down_only_inside_a_room(name: str) -> None:
+    room = part(name, 1)
+    above = upward(name, INSIDE[room], 2)
+    assert not {other for other in above if part(other, 1) == room}
+
+
+def test_the_picture_shows_the_rooms_as_they_stand() -> None:
+    picture = (HOUSE / "README.md").read_text(encoding="utf-8")
+    drawn = re.search(r"```\n(.*?)```", picture, re.DOTALL)
+    assert drawn
+    assert re.findall(r"^(\w+)/ ", drawn[1], re.MULTILINE) == list(ROOMS)
+    named = re.findall(r"`([\w/]+(?:\.\w+|/))`", picture)
+    assert [path for path in named if not (HOUSE / path).exists()] == []
 
 
 @pytest.mark.parametrize(

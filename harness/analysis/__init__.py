@@ -1,1 +1,1 @@
-"""Pure reading of stored results: tables in, tables out."""
+"""Pure reading of stored results, a folder a feature: numbers, sentences, tables, figures."""

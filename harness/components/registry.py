@@ -1,8 +1,9 @@
 """From `{use: bm25, k1: 0.9}` to a component: names, configuration, and the way back.
 
-`use: bm25` is the one public dataclass in `harness/components/retrievers/bm25.py`; `use: my_module:MyClass`
-is a dataclass elsewhere. A field whose type is a protocol holds a component of its own; one whose
-type is another dataclass holds settings, which are written without `use`.
+`use: bm25` is the one public dataclass in `harness/components/retrievers/bm25.py`;
+`use: my_module:MyClass` is a dataclass elsewhere. A field whose type is a protocol holds a
+component of its own; one whose type is another dataclass holds settings, which are written without
+`use`.
 """
 
 from __future__ import annotations

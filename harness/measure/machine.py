@@ -1,4 +1,4 @@
-"""The machine while it is measured: its threads, its memory, and what else goes on in it."""
+"""The machine while it is measured: its memory, and what else goes on in it."""
 
 from __future__ import annotations
 

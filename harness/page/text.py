@@ -1,4 +1,4 @@
-"""Words that depend on a number."""
+"""Words and numbers as a reader sees them."""
 
 from __future__ import annotations
 

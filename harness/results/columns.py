@@ -1,4 +1,4 @@
-"""The tables that pass between measurement and reading, and the one place where ties are broken."""
+"""The tables that pass between measurement and reading, by their columns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ MEASUREMENTS = ("dataset", "system", "query_id", "metric", "value")
 """One row a trial, query and metric."""
 
 READINGS = ("dataset", "system", "reading", "depth", "query_id", "metric", "value")
-"""One row a trial, query, metric and other ranking made of the trial's run (`harness.results.derived_rankings`):
-`depth`, had only so many candidates been reranked; `ceiling`, the candidates in the order of their
-judgements; `condensed`, the run without unjudged documents; and of `order` what the reranker made of
-the first stage's order: `tau`, `distinct`, `truncated`."""
+"""One row a trial, query, metric and other ranking made of the trial's run
+(`harness.results.derived_rankings`): `depth`, had only so many candidates been reranked; `ceiling`,
+the candidates in the order of their judgements; `condensed`, the run without unjudged documents;
+and of `order` what the reranker made of the first stage's order: `tau`, `distinct`, `truncated`."""
 
 LENGTHS = ("kind", "id", "tokens")
 """Of what the model of a trial's last stage reads: `doc`, the tokens of a document; `room`, the most
@@ -102,8 +102,9 @@ GRID = (
     *("memory_seconds", "mapped_seconds", "cold_seconds", "build_seconds", "remark"),
 )
 """One row a way to keep a token encoder's vectors, over the same documents. `precision` is one of
-those of `harness.components.vectors.compression`, or `plaid` with `nbits`; `trained` says whether the model was trained
-for this many dimensions. `vectors_sd` is the standard deviation of a document's vectors, NaN where that
-was not noted; `payload_bytes` are those of the vectors' own files, `disk_bytes` the whole
-folder; the seconds fetch and decompress 100 documents from memory, a memory map, and a memory map
-whose pages were dropped (for PLAID: search restricted to them, `memory_seconds` only)."""
+those of `harness.components.vectors.compression`, or `plaid` with `nbits`; `trained` says whether
+the model was trained for this many dimensions. `vectors_sd` is the standard deviation of a
+document's vectors, NaN where that was not noted; `payload_bytes` are those of the vectors' own
+files, `disk_bytes` the whole folder; the seconds fetch and decompress 100 documents from memory, a
+memory map, and a memory map whose pages were dropped (for PLAID: search restricted to them,
+`memory_seconds` only)."""

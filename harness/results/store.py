@@ -1,7 +1,7 @@
 """Results on disk: what is done, and back into tables.
 
 RESULTS/EXPERIMENT/plan.json    what belongs to the last run, with its digest
-RESULTS/EXPERIMENT/DATASET/SYSTEM--KEY/   a trial (`stored_trials`)
+RESULTS/EXPERIMENT/DATASET/SYSTEM--KEY/   a trial (`trials`)
     failed.json     instead of all of its files: why it failed
 RESULTS/EXPERIMENT/DATASET/{latency,load,storage}--KEY--MACHINE/
     calls.csv arms.csv starts.csv throughput.csv rounds.csv | requests.csv steps.csv | grid.csv
@@ -120,7 +120,7 @@ class Store:
     def save_costs(
         self, costing: Costing, tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]
     ) -> None:
-        """Write the tables of a measurement of cost, whose names are those of `frames`.
+        """Write the tables of a measurement of cost, whose names are those of `columns`.
 
         Those of an earlier one go: a mixture of both is never taken for whole.
         """

@@ -101,7 +101,7 @@ def read_lengths(file: Path) -> Lengths:
 
 
 def joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The parts of a table of `frames` one below the other; older ones may lack columns."""
+    """The parts of a table of `columns` one below the other; older ones may lack columns."""
     import pandas as pd
 
     columns = list(getattr(results_columns, name.upper()))

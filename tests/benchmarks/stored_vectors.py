@@ -2,11 +2,12 @@
 
     python tests/benchmarks/stored_vectors.py [TEXTS]
 
-TEXTS (default: 51,200) texts are stored once by `harness.pipeline.shards`, and once more as files of which a
-memory map each stays open, a descriptor each. All are then read in the order of a dataset, not of
-the shards, and each is looked at; and again a hundred of them at a time, as a reranker's candidates.
-Both ways come in turns. Printed are the seconds, as ratio how many times the maps' the harness
-takes, and what checking all digests took before. The first line has vectors of 384 numbers, one a text; the second 40 a text of 128 numbers.
+TEXTS (default: 51,200) texts are stored once by `harness.pipeline.shards`, and once more as files
+of which a memory map each stays open, a descriptor each. All are then read in the order of a
+dataset, not of the shards, and each is looked at; and again a hundred of them at a time, as a
+reranker's candidates. Both ways come in turns. Printed are the seconds, as ratio how many times the
+maps' the harness takes, and what checking all digests took before. The first line has vectors of
+384 numbers, one a text; the second 40 a text of 128 numbers.
 """
 
 from __future__ import annotations

@@ -139,9 +139,10 @@ def projection(
     machine costs if `prices` does not say, and a reranker's `seconds` if it was not timed, or its
     time predicted, with just `workload.candidates`.
 
-    `latencies` is that of `latency.latencies`, `storage` that of `vector_bytes.storage_per_document`,
-    `throughput` has the columns `columns.THROUGHPUT`, `memory` is that of `memory`; `encodes` maps a
-    system to the one whose encoder was measured in its stead, if it was not itself.
+    `latencies` is that of `latency.latencies`, `storage` that of
+    `vector_bytes.storage_per_document`, `throughput` has the columns `columns.THROUGHPUT`, `memory`
+    is that of `memory`; `encodes` maps a system to the one whose encoder was measured in its stead,
+    if it was not itself.
     """
     columns = [*PROJECTION, *([] if prices is None else CURRENCY)]
     arms = arm_needs(latencies, storage, throughput, memory, encodes)

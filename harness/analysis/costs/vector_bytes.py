@@ -26,9 +26,9 @@ KEPT = (
     *("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document", "unknown"),
     "source",
 )
-"""As `vector_bytes.STORAGE`, with a row for each part that a system is known to store; `source` is `counted`,
-or for systems that were not run `sample` (as many bytes as the formula gives for the storage sample) or
-`formula` (one float32 vector). Where the bytes are NaN, `unknown` says why."""
+"""As `vector_bytes.STORAGE`, with a row for each part that a system is known to store; `source` is
+`counted`, or for systems that were not run `sample` (as many bytes as the formula gives for the
+storage sample) or `formula` (one float32 vector). Where the bytes are NaN, `unknown` says why."""
 
 INDEX, TOKENS = (
     "the bytes of its {} index were not counted",
@@ -96,7 +96,8 @@ def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.D
     """Columns KEPT of one dataset: what was counted, and what can be told of systems not run.
 
     Every system of `configs` has a row of its retriever, be it that its bytes are not known.
-    `storage` is `vector_bytes.storage_per_document`, `choices` is `projection.storage_choices`, of the dataset.
+    `storage` is `vector_bytes.storage_per_document`, `choices` is `projection.storage_choices`, of
+    the dataset.
     """
     counted = storage.assign(source="counted")
     have = set(zip(counted["system"], counted["holder"], strict=True))

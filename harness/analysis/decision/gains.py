@@ -25,14 +25,15 @@ GAINS = (
     *("verdict", "state", "needed"),
 )
 """One row a system that was measured on every dataset: means over datasets of means over queries,
-with intervals as in `leaderboard.DIFFERENCES`. The two-sided paired randomisation test is asked twice:
-`p_none` is that of no gain, `p` that of a gain of just the smallest that matters; `_holm` is corrected
-for the family. `state` is `shown` where `low` is at least the smallest that matters and `p_holm` below
-ALPHA, else `undecided` where `gain` is at least that and above 0, else `small`. `verdict` is `better`
-where that or any gain is shown (`low` above 0, `p_none_holm` below ALPHA), `worse` where a loss is
-(`high` below 0), `same` where no query's value changes, so that nothing is tested (p is NaN), else
-`open`. `needed` queries in all, shared among datasets as now, would tell a true gain of this size from
-the smallest that matters (inf where it is just that, NaN where it is shown)."""
+with intervals as in `leaderboard.DIFFERENCES`. The two-sided paired randomisation test is asked
+twice: `p_none` is that of no gain, `p` that of a gain of just the smallest that matters; `_holm` is
+corrected for the family. `state` is `shown` where `low` is at least the smallest that matters and
+`p_holm` below ALPHA, else `undecided` where `gain` is at least that and above 0, else `small`.
+`verdict` is `better` where that or any gain is shown (`low` above 0, `p_none_holm` below ALPHA),
+`worse` where a loss is (`high` below 0), `same` where no query's value changes, so that nothing is
+tested (p is NaN), else `open`. `needed` queries in all, shared among datasets as now, would tell a
+true gain of this size from the smallest that matters (inf where it is just that, NaN where it is
+shown)."""
 
 ALIKE = 5
 """Decimals to which the changes of systems that are tested once are the same."""
@@ -227,9 +228,10 @@ def _row(
 def _needed(changes: Sequence[Columns], queries: int, smallest: float, family: int) -> Columns:
     """Queries in all that tell gains of the size that was seen from the smallest that matters.
 
-    By the inverse of `intervals.detectable`, at the first step of Holm's correction. Of several datasets
-    each adds the variance of its own mean, over the square of their number. At least as many as it
-    takes for the most extreme flip of n signs, p = 2 / 2^n, to be shown, and for an interval.
+    By the inverse of `intervals.detectable`, at the first step of Holm's correction. Of several
+    datasets each adds the variance of its own mean, over the square of their number. At least as
+    many as it takes for the most extreme flip of n signs, p = 2 / 2^n, to be shown, and for an
+    interval.
     """
     gain = np.mean([part.mean(axis=0) for part in changes], axis=0)
     alpha = intervals.ALPHA / max(family, 1)

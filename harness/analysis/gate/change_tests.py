@@ -1,7 +1,7 @@
 """Changes of every query -> pass, fail or inconclusive, for all that one gate tests together.
 
-Old and new values are of the same queries, so their differences are tested: paired, one-sided,
-by flipping signs (`intervals.randomisation_p`), at level ALPHA after Holm's correction over the gate.
+Old and new values are of the same queries, so their differences are tested: paired, one-sided, by
+flipping signs (`intervals.randomisation_p`), at level ALPHA after Holm's correction over the gate.
 
 pass           a mean loss of the margin or more is ruled out (non-inferiority: the differences
                moved up by the margin are shown to be above 0), or no value has changed at all
@@ -14,11 +14,11 @@ To ask instead that a loss *beyond the margin* be shown would miss most regressi
 with 300 queries and differences of standard deviation 0.15, a mean of -0.024 and not of -0.014
 would be the least that fails a margin of 0.01.
 
-Error rates, by simulation in `tests/analysis/gate/test_change_tests.py`: where nothing has changed in truth,
-any of a gate's verdicts is fail in at most 5 % of gates; where the true loss is the margin, a
-verdict is pass in 5 %, for differences that are symmetrical or like those between real systems.
-Where losses are rare and large it is more (one query in 20 loses 0.2, margin 0.01: 11 % of 100
-queries, 8 % of 300): what happens to no query of a sample cannot be seen in it.
+Error rates, by simulation in `tests/analysis/gate/test_change_tests.py`: where nothing has changed
+in truth, any of a gate's verdicts is fail in at most 5 % of gates; where the true loss is the
+margin, a verdict is pass in 5 %, for differences that are symmetrical or like those between real
+systems. Where losses are rare and large it is more (one query in 20 loses 0.2, margin 0.01: 11 % of
+100 queries, 8 % of 300): what happens to no query of a sample cannot be seen in it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Verdict(NamedTuple):
     """Whether a gain is shown."""
     seen: float
     """The smallest margin at which a gate of this size passes what has not changed in truth with
-    probability `intervals.POWER`, in the normal approximation; 0 if nothing changed, NaN if unknown."""
+    probability `intervals.POWER`, in the normal approximation; 0 if nothing changed, NaN if
+    unknown."""
     needed: float
     """Queries like these with which that would be the margin that was asked for."""
 

@@ -11,9 +11,9 @@ not comparable where it is not:
   the reranker's: the first stage is judged where a system stands for it, the reranker anew;
 - for latency, the machine and its number of threads.
 
-Before that, what the file asks for now must be what was measured (`asked`): results of other files
-or settings belong to another question. What has no result, because its trial failed or was not run,
-is not measured: no regression and no pass.
+Before that, what the file asks for now must be what was measured (`asked_for`): results of other
+files or settings belong to another question. What has no result, because its trial failed or was
+not run, is not measured: no regression and no pass.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stored measurements -> leaderboard, differences to the baseline, storage, and the answer."""
+"""Stored measurements -> leaderboard, differences to the baseline, and queries that changed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ DIFFERENCES = (
     *("dataset", "system", "metric", "gain", "low", "high"),
     *("wins", "ties", "losses"),
 )
-"""System minus baseline with its interval, one row a trial and metric. Which gains are shown is told
-of the objective alone, once, over all datasets: `gains.GAINS`."""
+"""System minus baseline with its interval, one row a trial and metric. Which gains are shown is
+told of the objective alone, once, over all datasets: `gains.GAINS`."""
 
 
 CHANGES = ("dataset", "system", "query_id", "baseline", "value", "change")

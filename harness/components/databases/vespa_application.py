@@ -1,8 +1,9 @@
 """The application package that Vespa runs for us: services, schema and the phases of its ranking.
 
-By hand, without a run: `python -c "from harness.components.databases.vespa_application import Application;
-Application(dim=128, rerank=100).write('package')"`, then `vespa deploy package` (the Vespa CLI, to
-a container of the image vespaengine/vespa), or `vespa deploy -t URL package` for another machine.
+By hand, without a run:
+`python -c "from harness.components.databases.vespa_application import Application; Application(dim=128, rerank=100).write('package')"`,
+then `vespa deploy package` (the Vespa CLI, to a container of the image vespaengine/vespa), or
+`vespa deploy -t URL package` for another machine.
 
 The schema is named for its content, so that an application that was made otherwise is noticed: it
 has no such document type.

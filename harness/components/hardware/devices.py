@@ -8,8 +8,8 @@ INSTRUCTIONS = (
     *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
     *("asimddp", "i8mm", "bf16", "sve"),
 )
-"""What of a processor's instructions decides the speed of int8 and bfloat16, and whether sums of int8
-products saturate; as Linux names them on x86 and ARM."""
+"""What of a processor's instructions decides the speed of int8 and bfloat16, and whether sums of
+int8 products saturate; as Linux names them on x86 and ARM."""
 
 
 def instructions(info: Path = Path("/proc/cpuinfo")) -> list[str]:
