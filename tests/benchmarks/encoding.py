@@ -34,7 +34,7 @@ def main() -> None:
         query_length=128,
         document_length=256,
     )
-    dense_model, token_model = sentence_transformers._load(dense), pylate._load(tokens)
+    dense_model, token_model = dense.loaded(), tokens.loaded()
     passes = [dense.document_pass(), tokens.document_pass()]
     arms: dict[str, Callable[[], object]] = {
         "library, dense": lambda: dense_model.encode(texts),

@@ -137,7 +137,7 @@ def test_a_cross_encoder_keeps_as_long_a_query_as_it_says(exported: Exported, do
     (tokens,) = torch.doc_lengths([doc])
     for count in range(1, 30):
         query = "river " * count
-        (row,) = cross_encoder.pairs(cross_encoder._load(torch).tokenizer, query, [doc])
+        (row,) = cross_encoder.pairs(torch.loaded().tokenizer, query, [doc])
         kept = row["token_type_ids"].count(0) - 2  # [CLS] and [SEP]
         assert (kept < count) == (count > torch.query_room(tokens))
         pair = fastembed._load(onnx).inner.tokenizer.encode(query, doc)

@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 
-from harness.components.encoders import multi_vector
 from harness.components.encoders.multi_vector import MultiVector
 
 folder, file = sys.argv[1:]
@@ -21,7 +20,7 @@ for side, encode in (
 ):
     for i, matrix in enumerate(encode(told[side])):
         arrays[f"{side} {i}"] = matrix
-model = multi_vector._load(encoder)
+model = encoder.loaded()
 vectors = model.encode_query(told["queries"]), model.encode_document(told["docs"])
 arrays["scores"] = model.similarity(*vectors).numpy()
 arrays["kept"] = np.array(encoder.count_kept_tokens(told["docs"]))

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.components.models import inference, positions, random_weights, references
-from harness.components.protocols import SPEED, Joint
+from harness.components.models.torch_model import TorchModel
+from harness.components.protocols import Joint
 from harness.errors import ModelError
 from harness.files import disk
 
@@ -32,7 +33,7 @@ Head = Callable[[inference.Features], Matrices]
 
 
 @dataclass(frozen=True)
-class BgeM3:
+class BgeM3(TorchModel):
     """A vector, weighted terms and token vectors of each text by BGE-M3.
 
     Queries and documents are encoded alike. The first token's hidden state is the text's vector,
@@ -40,25 +41,10 @@ class BgeM3:
     in the text.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
-
     model: str
     """Hub id, folder, `package:` or `dummy:`."""
     max_length: int | None = None
     """Tokens kept of a text; None is the model's own limit."""
-    batch_size: int | None = field(default=None, metadata=SPEED)
-    """Texts in one forward pass; None is what suits the device."""
-    device: inference.Device = "auto"
-    dtype: inference.Dtype = "float32"
-
-    def __post_init__(self) -> None:
-        """Refuse batches of nothing."""
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError("batch_size must be at least 1")
-
-    def misfits(self) -> Mapping[str, str]:
-        """A length beyond the model's positions."""
-        return positions.beyond(self.model, {"max_length": self.max_length})
 
     def identity(self) -> Mapping[str, str]:
         """The revisions of body and heads; raises ModelError where a head was never trained."""
@@ -71,9 +57,29 @@ class BgeM3:
             known |= {name: disk.sha256(file) for name, file in _heads(self.model, found.folder)}
         return known
 
-    def load(self) -> None:
-        """Have the model in memory."""
-        _load(self)
+    def made(self) -> _Model:
+        """Body and heads."""
+        import torch
+
+        folder = references.folder(self.model, wanted_by="BGE-M3")
+        device = inference.pick_device(self.device, self.model)
+        body = inference.transformer(self.model, folder, self.trust_remote_code)
+        inference.fitted(body, self.model, self.max_length)
+        if random_weights.is_dummy(self.model):
+            random_weights.check_size(self.model, random_weights.parameters(body))
+            heads = random_weights.joint_heads(self.model)
+        else:
+            heads = [_linear(self.model, file) for _, file in _heads(self.model, folder)]
+        dtype = getattr(torch, self.dtype)
+        body, sparse, tokens = (module.to(device, dtype).eval() for module in (body, *heads))
+        names = ("cls", "sep", "eos", "pad", "unk")
+        ids = (getattr(body.tokenizer, f"{name}_token_id") for name in names)
+        special = sorted({found for found in ids if found is not None})
+        return _Model(body, sparse, tokens, device, special)
+
+    def transformer(self, model: _Model) -> Any:
+        """The body's."""
+        return model.body.auto_model
 
     def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, shape (texts, dim)."""
@@ -106,7 +112,7 @@ class BgeM3:
     encode_queries_jointly = encode_docs_jointly
 
     def _run(self, *heads: Callable[[_Model], Head], texts: Sequence[str]) -> list[Matrices]:
-        model = _load(self)
+        model = self.loaded()
         passes = [
             inference.Pass(
                 key="",  # these run together and with no others
@@ -120,17 +126,9 @@ class BgeM3:
         ]
         return inference.run(passes, texts)
 
-    def policies(self) -> Mapping[str, Self]:
-        """Sizes of batches; this encoder's own among them."""
-        return inference.batch_policies(self)
-
-    def attention(self) -> str:
-        """How the model computes attention."""
-        return inference.attention(_load(self).body.auto_model)
-
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
-        return inference.count_rows(_load(self).body.tokenize, inference.real_tokens, texts)
+        return inference.count_rows(self.loaded().body.tokenize, inference.real_tokens, texts)
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of its token vectors."""
@@ -140,21 +138,17 @@ class BgeM3:
         """For each text the ids of its terms, in rising order."""
         import numpy as np
 
-        model = _load(self)
+        model = self.loaded()
         found = []
         for start in range(0, len(texts), inference.TEXTS_COUNTED):
             features = model.body.tokenize(list(texts[start : start + inference.TEXTS_COUNTED]))
             found += [np.setdiff1d(ids, model.special) for ids in features["input_ids"].numpy()]
         return found
 
-    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens of each whole text, without special ones."""
-        return inference.lengths(_load(self).body.tokenizer, texts)
-
     def room(self, query: str) -> int:
         """The most tokens of a document that are read, whatever the query."""
         del query
-        body = _load(self).body
+        body = self.loaded().body
         room: int = body.max_seq_length - body.tokenizer.num_special_tokens_to_add(pair=False)
         return room
 
@@ -175,6 +169,11 @@ class _Model(NamedTuple):
     device: str
     special: list[int]
     """Ids that are no terms: of the beginning, the end, padding and unknown characters."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The body's."""
+        return self.body.tokenizer
 
 
 def _dense(model: _Model) -> Head:
@@ -222,34 +221,6 @@ def _weighted(
     best = np.zeros(len(terms), dtype=np.float32)
     np.maximum.at(best, places, weights[kept])
     return np.stack([terms.astype(np.float32), best], axis=1)
-
-
-def _load(encoder: BgeM3) -> _Model:
-    """The model in memory, whatever the size of batches."""
-    found: _Model = inference.loaded(replace(encoder, batch_size=None), lambda: _made(encoder))
-    return found
-
-
-def _made(encoder: BgeM3) -> _Model:
-    encoder.identity()
-    inference.prepare_libraries()
-    import torch
-
-    folder = references.folder(encoder.model, wanted_by="BGE-M3")
-    device = inference.pick_device(encoder.device, encoder.model)
-    body = inference.transformer(encoder.model, folder, trust_remote_code=False)
-    inference.fitted(body, encoder.model, encoder.max_length)
-    if random_weights.is_dummy(encoder.model):
-        random_weights.check_size(encoder.model, random_weights.parameters(body))
-        heads = random_weights.joint_heads(encoder.model)
-    else:
-        heads = [_linear(encoder.model, file) for _, file in _heads(encoder.model, folder)]
-    dtype = getattr(torch, encoder.dtype)
-    body, sparse, tokens = (module.to(device, dtype).eval() for module in (body, *heads))
-    names = ("cls", "sep", "eos", "pad", "unk")
-    ids = (getattr(body.tokenizer, f"{name}_token_id") for name in names)
-    special = sorted({found for found in ids if found is not None})
-    return _Model(body, sparse, tokens, device, special)
 
 
 def _heads(reference: str, folder: Path) -> list[tuple[str, Path]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.components.encoders.pylate import has_trained_projection
 from harness.components.models import inference, positions, random_weights, references
 from harness.components.models.prompts import DOCUMENT
-from harness.components.protocols import SPEED
+from harness.components.models.torch_model import TorchModel
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ BESIDE_PROJECTION = ("MultiVectorMask", "Normalize")
 
 
 @dataclass(frozen=True)
-class MultiVector:
+class MultiVector(TorchModel):
     """One unit vector a kept token by a MultiVectorEncoder of sentence-transformers.
 
     It reads checkpoints of pylate and Stanford as well as its own. pylate excludes its version of
@@ -30,6 +30,7 @@ class MultiVector:
     """
 
     needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers>=6")
+    LENGTHS: ClassVar[tuple[str, ...]] = ("query_length", "document_length")
 
     model: str
     """Hub id, folder or `package:`; random weights (`dummy:`) are built by `use: pylate` alone."""
@@ -37,23 +38,6 @@ class MultiVector:
     """Tokens of a query; None is what the checkpoint says."""
     document_length: int | None = None
     """Tokens kept of a document; None is what the checkpoint says."""
-    batch_size: int | None = field(default=None, metadata=SPEED)
-    """Texts in one forward pass; None is what suits the device."""
-    device: inference.Device = "auto"
-    dtype: inference.Dtype = "float32"
-    trust_remote_code: bool = False
-    """Run code that comes with the model; allowed only where the model's revision is pinned."""
-
-    def __post_init__(self) -> None:
-        """Refuse remote code without a pinned revision, and batches of nothing."""
-        references.check_remote_code(self.model, self.trust_remote_code)
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError("batch_size must be at least 1")
-
-    def misfits(self) -> Mapping[str, str]:
-        """Lengths beyond the model's positions."""
-        lengths = {"query_length": self.query_length, "document_length": self.document_length}
-        return positions.beyond(self.model, lengths)
 
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError for a projection that was never trained."""
@@ -72,52 +56,65 @@ class MultiVector:
         positions.check(self)
         return {"model": references.identity(self.model)}
 
-    def load(self) -> None:
-        """Have the model in memory."""
-        _load(self)
+    def made(self) -> Any:
+        """A MultiVectorEncoder."""
+        folder = references.folder(self.model, wanted_by="a late-interaction encoder")
+        import torch
+        from sentence_transformers import MultiVectorEncoder
+
+        model = MultiVectorEncoder(
+            str(folder),
+            device=inference.pick_device(self.device, self.model),
+            trust_remote_code=self.trust_remote_code,
+            local_files_only=True,
+        )
+        body = model[0]
+        inference.fitted(body, self.model)
+        if self.document_length is not None:
+            body.document_length = self.document_length
+        if self.query_length is not None and body.query_expansion is None:
+            body.query_length = self.query_length
+        elif self.query_length is not None:
+            body.query_expansion = {**body.query_expansion, "length": self.query_length}
+        for name in (
+            "query_length",
+            "document_length",
+        ):  # the checkpoint's may be beyond its positions
+            if getattr(body, name) is not None:
+                config = body.auto_model.config.to_dict()
+                setattr(body, name, positions.usable(getattr(body, name), config))
+        return model.to(getattr(torch, self.dtype)).eval()
 
     def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """For each text a matrix of shape (tokens, dim)."""
-        return _encoded(_load(self).encode_query, self, texts)
+        return _encoded(self.loaded().encode_query, self, texts)
 
     def encode_doc_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """For each text a matrix of shape (tokens, dim)."""
-        return _encoded(_load(self).encode_document, self, texts)
-
-    def policies(self) -> Mapping[str, Self]:
-        """Sizes of batches; this encoder's own among them."""
-        return inference.batch_policies(self)
-
-    def attention(self) -> str:
-        """How the model computes attention."""
-        return inference.attention(_load(self)[0].auto_model)
+        return _encoded(self.loaded().encode_document, self, texts)
 
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
-        model = _load(self)
+        model = self.loaded()
         return inference.count_rows(lambda some: _read(model, some), inference.real_tokens, texts)
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of vectors that `encode_doc_tokens` gives."""
-        model = _load(self)
+        model = self.loaded()
         return inference.count_rows(
             lambda some: _read(model, some), lambda features: _kept(model, features), texts
         )
 
-    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens of each whole text, without special ones and markers."""
-        return inference.lengths(_load(self).tokenizer, texts)
-
     def room(self, query: str) -> int:
         """The most tokens of a document that are read, whatever the query."""
         del query
-        model = _load(self)
+        model = self.loaded()
         return _room(model, model[0].document_length)
 
     def query_room(self, doc_tokens: int) -> int:
         """The most tokens of a query that are read, whatever the document."""
         del doc_tokens
-        model = _load(self)
+        model = self.loaded()
         expansion = model[0].query_expansion or {}
         return _room(model, expansion.get("length") or model[0].query_length)
 
@@ -132,7 +129,7 @@ def _room(model: Any, length: int | None) -> int:
 def _encoded(encode: Any, encoder: MultiVector, texts: Sequence[str]) -> list[NDArray[np.float32]]:
     if not texts:
         return []
-    size = encoder.batch_size or inference.texts_per_batch(str(_load(encoder).device))
+    size = encoder.batch_size or inference.texts_per_batch(str(encoder.loaded().device))
     encoded: list[NDArray[np.float32]] = encode(
         list(texts),
         batch_size=size,
@@ -157,36 +154,3 @@ def _kept(model: Any, features: inference.Features) -> torch.Tensor:
         if type(module).__name__ == "MultiVectorMask":
             features = module(features, task="document")
     return features["attention_mask"].bool()
-
-
-def _load(encoder: MultiVector) -> Any:
-    """The model in memory, whatever the size of batches."""
-    return inference.loaded(replace(encoder, batch_size=None), lambda: _made(encoder))
-
-
-def _made(encoder: MultiVector) -> Any:
-    encoder.identity()
-    folder = references.folder(encoder.model, wanted_by="a late-interaction encoder")
-    inference.prepare_libraries()
-    import torch
-    from sentence_transformers import MultiVectorEncoder
-
-    model = MultiVectorEncoder(
-        str(folder),
-        device=inference.pick_device(encoder.device, encoder.model),
-        trust_remote_code=encoder.trust_remote_code,
-        local_files_only=True,
-    )
-    body = model[0]
-    inference.fitted(body, encoder.model)
-    if encoder.document_length is not None:
-        body.document_length = encoder.document_length
-    if encoder.query_length is not None and body.query_expansion is None:
-        body.query_length = encoder.query_length
-    elif encoder.query_length is not None:
-        body.query_expansion = {**body.query_expansion, "length": encoder.query_length}
-    for name in ("query_length", "document_length"):  # the checkpoint's may be beyond its positions
-        if getattr(body, name) is not None:
-            config = body.auto_model.config.to_dict()
-            setattr(body, name, positions.usable(getattr(body, name), config))
-    return model.to(getattr(torch, encoder.dtype)).eval()

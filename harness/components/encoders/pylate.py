@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.components.models import inference, positions, random_weights, references
+from harness.components.models.torch_model import TorchModel
 from harness.components.models.trained import LateInteractionChoice
-from harness.components.protocols import SPEED
 from harness.errors import ModelError
 from harness.files.disk import read_json
 
@@ -23,10 +23,11 @@ UNTRAINED_SEED = 0
 
 
 @dataclass(frozen=True)
-class Pylate:
+class Pylate(TorchModel):
     """One unit vector a kept token by a ColBERT model."""
 
     needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers", "pylate")
+    LENGTHS: ClassVar[tuple[str, ...]] = ("query_length", "document_length")
 
     model: LateInteractionChoice
     """Hub id, folder, `package:` or `dummy:`; or how it is trained."""
@@ -44,23 +45,6 @@ class Pylate:
     """Marker token of queries; None is what the checkpoint says."""
     document_prefix: str | None = None
     """Marker token of documents; None is what the checkpoint says."""
-    batch_size: int | None = field(default=None, metadata=SPEED)
-    """Documents in one forward pass; None is what suits the device."""
-    device: inference.Device = "auto"
-    dtype: inference.Dtype = "float32"
-    trust_remote_code: bool = False
-    """Run code that comes with the model; allowed only where the model's revision is pinned."""
-
-    def __post_init__(self) -> None:
-        """Refuse remote code without a pinned revision, and batches of nothing."""
-        references.check_remote_code(self.model, self.trust_remote_code)
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError("batch_size must be at least 1")
-
-    def misfits(self) -> Mapping[str, str]:
-        """Lengths beyond the model's positions; markers and [MASK] tokens are counted in them."""
-        lengths = {"query_length": self.query_length, "document_length": self.document_length}
-        return positions.beyond(self.model, lengths)
 
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError for a projection that was never trained."""
@@ -77,15 +61,31 @@ class Pylate:
         positions.check(self)
         return {"model": references.identity(self.model)}
 
-    def load(self) -> None:
-        """Have the model in memory."""
-        _load(self)
+    def made(self) -> Any:
+        """A ColBERT model."""
+        import torch
+        from pylate import models as pylate_models
+
+        with torch.random.fork_rng():
+            torch.manual_seed(UNTRAINED_SEED)
+            model = pylate_models.ColBERT(
+                **_source(self),
+                **_settings(self),
+                device=inference.pick_device(self.device, self.model),
+                trust_remote_code=self.trust_remote_code,
+                local_files_only=True,
+            )
+        inference.fitted(model[0], self.model)
+        for name in ("query_length", "document_length"):
+            config = model[0].auto_model.config.to_dict()
+            setattr(model, name, positions.usable(getattr(model, name), config))
+        return model.to(getattr(torch, self.dtype)).eval()
 
     def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """For each text a matrix of shape (tokens, dim)."""
         if not texts:
             return []
-        encoded: list[NDArray[np.float32]] = _load(self).encode(
+        encoded: list[NDArray[np.float32]] = self.loaded().encode(
             list(texts), is_query=True, show_progress_bar=False
         )
         return [matrix.astype("float32", copy=False) for matrix in encoded]
@@ -99,7 +99,7 @@ class Pylate:
         """The projection and the choice of kept tokens are the head."""
         import torch
 
-        model = _load(self)
+        model = self.loaded()
 
         def head(features: inference.Features) -> list[NDArray[np.float32]]:
             for module in list(model.children())[1:]:
@@ -117,37 +117,25 @@ class Pylate:
             batch_size=self.batch_size,
         )
 
-    def policies(self) -> Mapping[str, Self]:
-        """Sizes of batches; this encoder's own among them."""
-        return inference.batch_policies(self)
-
-    def attention(self) -> str:
-        """How the model computes attention."""
-        return inference.attention(_load(self)[0].auto_model)
-
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
         return inference.count_rows(self.document_pass().tokenize, inference.real_tokens, texts)
 
-    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens of each whole text, without special ones and markers."""
-        return inference.lengths(_load(self).tokenizer, texts)
-
     def room(self, query: str) -> int:
         """The most tokens of a document that are read, whatever the query."""
         del query
-        model = _load(self)
+        model = self.loaded()
         return _room(model, model.document_length, model.document_prefix)
 
     def query_room(self, doc_tokens: int) -> int:
         """The most tokens of a query that are read, whatever the document."""
         del doc_tokens
-        model = _load(self)
+        model = self.loaded()
         return _room(model, model.query_length, model.query_prefix)
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of vectors that `encode_doc_tokens` gives."""
-        model = _load(self)
+        model = self.loaded()
         return inference.count_rows(
             self.document_pass().tokenize, lambda features: _kept(model, features), texts
         )
@@ -179,33 +167,6 @@ def has_trained_projection(folder: Path, beside: Collection[str] = ()) -> bool:
     modules = read_json(folder / "modules.json") or []
     kinds = [module["type"].rpartition(".")[2] for module in modules]
     return set(kinds[1:]).difference(beside) == {"Dense"}
-
-
-def _load(encoder: Pylate) -> Any:
-    """The model in memory, whatever the size of batches."""
-    return inference.loaded(replace(encoder, batch_size=None), lambda: _made(encoder))
-
-
-def _made(encoder: Pylate) -> Any:
-    encoder.identity()
-    inference.prepare_libraries()
-    import torch
-    from pylate import models as pylate_models
-
-    with torch.random.fork_rng():
-        torch.manual_seed(UNTRAINED_SEED)
-        model = pylate_models.ColBERT(
-            **_source(encoder),
-            **_settings(encoder),
-            device=inference.pick_device(encoder.device, encoder.model),
-            trust_remote_code=encoder.trust_remote_code,
-            local_files_only=True,
-        )
-    inference.fitted(model[0], encoder.model)
-    for name in ("query_length", "document_length"):
-        config = model[0].auto_model.config.to_dict()
-        setattr(model, name, positions.usable(getattr(model, name), config))
-    return model.to(getattr(torch, encoder.dtype)).eval()
 
 
 def _source(encoder: Pylate) -> dict[str, Any]:

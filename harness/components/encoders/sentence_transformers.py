@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.components.models import inference, positions, prompts, random_weights, references
-from harness.components.protocols import SPEED
+from harness.components.models.torch_model import TorchModel
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SentenceTransformers:
+class SentenceTransformers(TorchModel):
     """One vector a text by a SentenceTransformer model."""
 
-    needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
+    BESIDE: ClassVar[Mapping[str, Any]] = {
+        "query_prompt": None,
+        "doc_prompt": None,
+        "normalize": True,
+    }
 
     model: str
     """Hub id, folder, `package:` or `dummy:`."""
@@ -34,22 +38,6 @@ class SentenceTransformers:
     """Tokens kept of a text; None is the model's own limit."""
     normalize: bool = True
     """Vectors of length 1, so that the inner product is the cosine."""
-    batch_size: int | None = field(default=None, metadata=SPEED)
-    """Documents in one forward pass; None is what suits the device."""
-    device: inference.Device = "auto"
-    dtype: inference.Dtype = "float32"
-    trust_remote_code: bool = False
-    """Run code that comes with the model; allowed only where the model's revision is pinned."""
-
-    def __post_init__(self) -> None:
-        """Refuse remote code without a pinned revision, and batches of nothing."""
-        references.check_remote_code(self.model, self.trust_remote_code)
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError("batch_size must be at least 1")
-
-    def misfits(self) -> Mapping[str, str]:
-        """A length beyond the model's positions."""
-        return positions.beyond(self.model, {"max_length": self.max_length})
 
     def identity(self) -> Mapping[str, str]:
         """The model's revision; raises ModelError where nothing says how it pools."""
@@ -78,14 +66,24 @@ class SentenceTransformers:
     def _prompts(self) -> prompts.Settings:
         return {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
 
-    def load(self) -> None:
-        """Have the model in memory."""
-        _load(self)
+    def made(self) -> Any:
+        """A SentenceTransformer."""
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer(
+            **_source(self),
+            device=inference.pick_device(self.device, self.model),
+            trust_remote_code=self.trust_remote_code,
+            local_files_only=True,
+        )
+        inference.fitted(model[0], self.model, self.max_length)
+        return model.to(getattr(torch, self.dtype)).eval()
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""
         prompt = prompts.query(self.query_prompt, self.model)
-        encoded: NDArray[np.float32] = _load(self).encode(
+        encoded: NDArray[np.float32] = self.loaded().encode(
             list(texts), prompt=prompt, normalize_embeddings=self.normalize, show_progress_bar=False
         )
         return encoded.astype("float32", copy=False)
@@ -101,7 +99,7 @@ class SentenceTransformers:
         """Pooling and whatever modules follow it are the head."""
         import torch
 
-        model = _load(self)
+        model = self.loaded()
         prompt = prompts.document(self.doc_prompt, self.model)
         extra = {}
         if prompt:
@@ -124,21 +122,9 @@ class SentenceTransformers:
             batch_size=self.batch_size,
         )
 
-    def policies(self) -> Mapping[str, Self]:
-        """Sizes of batches; this encoder's own among them."""
-        return inference.batch_policies(self)
-
-    def attention(self) -> str:
-        """How the model computes attention."""
-        return inference.attention(_load(self)[0].auto_model)
-
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
         return inference.count_rows(self.document_pass().tokenize, inference.real_tokens, texts)
-
-    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens of each whole text, without special ones and prompts."""
-        return inference.lengths(_load(self).tokenizer, texts)
 
     def room(self, query: str) -> int:
         """The most tokens of a document that are read, whatever the query."""
@@ -151,32 +137,10 @@ class SentenceTransformers:
         return self._room_behind(prompts.query(self.query_prompt, self.model))
 
     def _room_behind(self, prompt: str) -> int:
-        model = _load(self)
+        model = self.loaded()
         (taken,) = inference.lengths(model.tokenizer, [prompt])
         special: int = model.tokenizer.num_special_tokens_to_add(pair=False)
         return max(int(model.max_seq_length) - special - taken, 0)
-
-
-def _load(encoder: SentenceTransformers) -> Any:
-    """The model in memory; prompts, length and batches of the vectors are no part of it."""
-    key = replace(encoder, query_prompt=None, doc_prompt=None, normalize=True, batch_size=None)
-    return inference.loaded(key, lambda: _made(encoder))
-
-
-def _made(encoder: SentenceTransformers) -> Any:
-    encoder.identity()
-    inference.prepare_libraries()
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(
-        **_source(encoder),
-        device=inference.pick_device(encoder.device, encoder.model),
-        trust_remote_code=encoder.trust_remote_code,
-        local_files_only=True,
-    )
-    inference.fitted(model[0], encoder.model, encoder.max_length)
-    return model.to(getattr(torch, encoder.dtype)).eval()
 
 
 def _source(encoder: SentenceTransformers) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -91,13 +91,6 @@ def policy(size: int | None, device: str) -> str:
     """The name of a size of batches; None is what suits the device."""
     size = size or texts_per_batch(device)
     return "one batch" if size >= ONE_BATCH else f"batches of {size}"
-
-
-def batch_policies(component: Any) -> dict[str, Any]:
-    """By name the variants of a component in its `batch_size`, its own among them."""
-    device = pick_device(component.device, component.model)
-    variants = [replace(component, batch_size=size) for size in BATCH_SIZES]
-    return {policy(one.batch_size, device): one for one in (*variants, component)}
 
 
 @dataclass(frozen=True)

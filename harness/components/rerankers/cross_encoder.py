@@ -18,6 +18,7 @@ from harness.components.models import (
     references,
 )
 from harness.components.models.padding import Row
+from harness.components.models.torch_model import TorchModel
 from harness.components.models.trained import CrossEncoderChoice
 from harness.components.protocols import SPEED
 from harness.data import Doc
@@ -32,14 +33,14 @@ SERVER_TOKENS = 16_384
 
 
 @dataclass(frozen=True)
-class CrossEncoder:
+class CrossEncoder(TorchModel):
     """Raw logits, in float32, of a sentence-transformers CrossEncoder.
 
     Logits and not probabilities: a sigmoid saturates, and what saturates ties. Of several labels
     one gives the score: its log-odds, or its logit where each is judged for itself.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers")
+    BESIDE: ClassVar[Mapping[str, Any]] = {"batch_tokens": None}
 
     model: CrossEncoderChoice
     """Hub id, folder, `package:` or `dummy:`; or how it is trained."""
@@ -55,20 +56,16 @@ class CrossEncoder:
     """Pairs in one forward pass, at most."""
     batch_tokens: int | None = field(default=None, metadata=SPEED)
     """At most so many tokens, padding included, in one forward pass; None: by batch_size alone."""
-    device: inference.Device = "auto"
-    dtype: inference.Dtype = "float32"
-    trust_remote_code: bool = False
-    """Run code that comes with the model; allowed only where the model's revision is pinned."""
 
     def __post_init__(self) -> None:
         """Refuse remote code without a pinned revision, and batches of nothing."""
-        references.check_remote_code(self.model, self.trust_remote_code)
-        if self.batch_size < 1 or (self.batch_tokens is not None and self.batch_tokens < 1):
-            raise ValueError("batch_size must be at least 1, and batch_tokens if it is given")
+        super().__post_init__()
+        if self.batch_tokens is not None and self.batch_tokens < 1:
+            raise ValueError("batch_tokens must be at least 1")
 
     def misfits(self) -> Mapping[str, str]:
         """A length beyond the model's positions, or a label that its head does not have."""
-        wrong = positions.beyond(self.model, {"max_length": self.max_length})
+        wrong = dict(super().misfits())
         if self.head == "checkpoint" and isinstance(self.model, str):
             label = labels.misfit(self.model, self.label, positions.known(self.model))
             wrong |= {"label": label} if label else {}
@@ -89,9 +86,30 @@ class CrossEncoder:
         positions.check(self)
         return {"model": references.identity(self.model)}
 
-    def load(self) -> None:
-        """Have the model in memory."""
-        _load(self)
+    def made(self) -> Any:
+        """A CrossEncoder of sentence-transformers."""
+        folder = references.folder(self.model, wanted_by="a cross-encoder")
+        import torch
+        from sentence_transformers import CrossEncoder as Loaded
+
+        random = random_weights.is_dummy(self.model)
+        with torch.random.fork_rng():
+            torch.manual_seed(UNTRAINED_SEED)
+            model = (random_weights.cross_encoder(self.model) if random else Loaded)(
+                str(folder),
+                max_length=self.max_length,
+                device=inference.pick_device(self.device, self.model),
+                activation_fn=torch.nn.Identity(),
+                trust_remote_code=self.trust_remote_code,
+                local_files_only=True,
+                num_labels=1 if self.head == "untrained" else None,
+            )
+        _fit(model, self)
+        return model.to(getattr(torch, self.dtype)).eval()
+
+    def transformer(self, model: Any) -> Any:
+        """The classifier, head and all."""
+        return model.model
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """One logit a document.
@@ -112,7 +130,7 @@ class CrossEncoder:
         """
         import torch
 
-        found = _load(self)
+        found = self.loaded()
         model, tokenizer, device = found.model, found.tokenizer, found.model.device
         rows, places = _distinct(_all_pairs(found, asked))
         config = model.config.to_dict()
@@ -147,17 +165,9 @@ class CrossEncoder:
         by_tokens = replace(self, batch_size=inference.ONE_BATCH, batch_tokens=SERVER_TOKENS)
         return {_policy(one): one for one in (*by_pairs, by_tokens, self)}
 
-    def attention(self) -> str:
-        """How the model computes attention."""
-        return inference.attention(_load(self).model)
-
-    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens of each whole text, without special ones."""
-        return inference.lengths(_load(self).tokenizer, texts)
-
     def room(self, query: str) -> int:
         """The most tokens of a document that are read beside `query`."""
-        tokenizer = _load(self).tokenizer
+        tokenizer = self.loaded().tokenizer
         (asked,) = inference.lengths(tokenizer, [query])
         free = _room(tokenizer)
         return free - (free // 2 if asked >= free else asked)
@@ -165,11 +175,11 @@ class CrossEncoder:
     def query_room(self, doc_tokens: int) -> int:
         """The most tokens of a query that is kept whole; a longer one is cut to half of the limit."""
         del doc_tokens
-        return _room(_load(self).tokenizer) - 1
+        return _room(self.loaded().tokenizer) - 1
 
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Tokens of all distinct pairs, special ones included and padding not."""
-        rows, _ = _distinct(_all_pairs(_load(self), [(query, docs)]))
+        rows, _ = _distinct(_all_pairs(self.loaded(), [(query, docs)]))
         return sum(len(row["input_ids"]) for row in rows)
 
 
@@ -256,35 +266,6 @@ def weight_names(folder: Path) -> list[str]:
 
     files = sorted(folder.glob("pytorch_model*.bin"))
     return sorted(name for file in files for name in torch.load(file, mmap=True, weights_only=True))
-
-
-def _load(reranker: CrossEncoder) -> Any:
-    """The model in memory, whatever the size of batches."""
-    key = replace(reranker, batch_size=1, batch_tokens=None)
-    return inference.loaded(key, lambda: _made(reranker))
-
-
-def _made(reranker: CrossEncoder) -> Any:
-    reranker.identity()
-    folder = references.folder(reranker.model, wanted_by="a cross-encoder")
-    inference.prepare_libraries()
-    import torch
-    from sentence_transformers import CrossEncoder as Loaded
-
-    random = random_weights.is_dummy(reranker.model)
-    with torch.random.fork_rng():
-        torch.manual_seed(UNTRAINED_SEED)
-        model = (random_weights.cross_encoder(reranker.model) if random else Loaded)(
-            str(folder),
-            max_length=reranker.max_length,
-            device=inference.pick_device(reranker.device, reranker.model),
-            activation_fn=torch.nn.Identity(),
-            trust_remote_code=reranker.trust_remote_code,
-            local_files_only=True,
-            num_labels=1 if reranker.head == "untrained" else None,
-        )
-    _fit(model, reranker)
-    return model.to(getattr(torch, reranker.dtype)).eval()
 
 
 def _fit(model: Any, reranker: CrossEncoder) -> None:

@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.components.abilities import CountsDocTokens, LimitsLength, ListsTerms, Tunable
-from harness.components.encoders import bge_m3
 from harness.components.encoders.bge_m3 import BgeM3
 from harness.components.encoders.sentence_transformers import SentenceTransformers
 from harness.components.models import inference, random_weights, references
@@ -86,7 +85,7 @@ def test_each_part_alone_is_that_of_all_together() -> None:
 
 
 def test_one_pass_gives_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    body = bge_m3._load(ENCODER).body
+    body = ENCODER.loaded().body
     batches = []
     monkeypatch.setattr(
         body, "forward", lambda features: batches.append(1) or type(body).forward(body, features)
@@ -129,7 +128,7 @@ def test_policies_encode_alike() -> None:
     assert ENCODER in policies.values()
     for other in policies.values():
         assert_same(other.encode_docs(TEXTS), ENCODER.encode_docs(TEXTS))
-        assert bge_m3._load(other) is bge_m3._load(ENCODER)
+        assert other.loaded() is ENCODER.loaded()
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tiny
 
-from harness.components.encoders import pylate
 from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
 from harness.components.models import inference, references
@@ -94,7 +93,7 @@ def test_lengths_are_read_from_the_checkpoint(
 
 
 def test_markers_are_read_from_the_checkpoint() -> None:
-    model = pylate._load(Pylate(COLBERT, device="cpu"))
+    model = Pylate(COLBERT, device="cpu").loaded()
     assert model.tokenize(["cat"], is_query=True)["input_ids"][0, 1] == 1  # [unused0]
     assert model.tokenize(["cat"], is_query=False)["input_ids"][0, 1] == 2  # [unused1]
     assert not model.attend_to_expansion_tokens

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("hub")
 
 def identity(document_length: int | None = 32, **settings: Any) -> inference.Pass:
     return Pylate(
-        MINILM, "identity", document_length=document_length, device="cpu", **settings
+        MINILM, projection="identity", document_length=document_length, device="cpu", **settings
     ).document_pass()
 
 

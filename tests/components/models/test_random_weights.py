@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 
 from harness.components.abilities import CountsDocTokens, CountsTokens, HasAttention, Tunable
-from harness.components.encoders import pylate
 from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
 from harness.components.models import inference, random_weights, references
-from harness.components.rerankers import cross_encoder
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.data import Doc
 from harness.errors import ModelError, PackageError
@@ -85,7 +83,7 @@ def test_late_interaction_as_the_checkpoint_has_it(
     reference: str, dim: int, ids: tuple[int, int], queries: int
 ) -> None:
     encoder = Pylate(reference, device="cpu")
-    model = pylate._load(encoder)
+    model = encoder.loaded()
     assert (model.query_prefix_id, model.document_prefix_id) == ids
     markers = random_weights.facts(reference).markers
     assert markers
@@ -129,7 +127,7 @@ def test_encoder_as_the_checkpoint_has_it() -> None:
 
 @pytest.mark.parametrize("projection", ["identity", "untrained"])
 def test_body_with_another_projection(projection: Any) -> None:
-    encoder = Pylate(BGE, projection, device="cpu")
+    encoder = Pylate(BGE, projection=projection, device="cpu")
     (matrix,) = encoder.encode_doc_tokens(["a dog"])
     assert matrix.shape[1] == {"identity": 384, "untrained": 128}[projection]
 
@@ -192,9 +190,9 @@ def test_batches_hold_so_many_tokens(settings: dict[str, Any], batches: list[lis
 
 def test_components_that_differ_in_batches_share_the_model() -> None:
     other = CrossEncoder(MINILM, batch_size=2, batch_tokens=64, device="cpu")
-    assert cross_encoder._load(other) is cross_encoder._load(CROSS)
+    assert other.loaded() is CROSS.loaded()
     short = CrossEncoder(MINILM, max_length=16, device="cpu")
-    assert cross_encoder._load(short) is not cross_encoder._load(CROSS)
+    assert short.loaded() is not CROSS.loaded()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +213,7 @@ def test_stand_ins_are_named(reference: str, said: str) -> None:
 
 
 def test_stand_in_has_global_attention_everywhere() -> None:
-    model = cross_encoder._load(CrossEncoder(TINY, device="cpu"))
+    model = CrossEncoder(TINY, device="cpu").loaded()
     assert type(model.model).__name__ == "ModernBertForSequenceClassification"
     assert set(model.config.layer_types) == {"full_attention"}
     assert model.tokenizer.pad_token_id == model.config.pad_token_id == 0

@@ -67,7 +67,7 @@ def test_what_reads_the_same_scores_the_same_to_the_last_bit(reference: str) -> 
 
 def test_pairs_of_all_queries_go_through_together(monkeypatch: pytest.MonkeyPatch) -> None:
     reranker = CrossEncoder(MS_MARCO, batch_size=4, device="cpu")
-    model = cross_encoder._load(reranker).model
+    model = reranker.loaded().model
     sizes: list[tuple[int, ...]] = []
     forward_pass = model.forward
 
@@ -82,10 +82,10 @@ def test_pairs_of_all_queries_go_through_together(monkeypatch: pytest.MonkeyPatc
     assert sizes == [(4, 11), (2, 5)]
 
 
-@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"batch_tokens": 0}])
-def test_batch_of_nothing_is_refused(settings: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="batch_size must be at least 1"):
-        CrossEncoder(BGE, **settings)
+@pytest.mark.parametrize("size", ["batch_size", "batch_tokens"])
+def test_batch_of_nothing_is_refused(size: str) -> None:
+    with pytest.raises(ValueError, match=f"{size} must be at least 1"):
+        CrossEncoder(BGE, **{size: 0})
 
 
 def test_max_length_cuts_the_document_and_not_the_query() -> None:
@@ -157,7 +157,7 @@ def test_weight_names_in_other_formats(tmp_path: Path, sharded: bool) -> None:
 def test_what_is_longer_than_its_room_is_cut_and_nothing_else(query: str) -> None:
     reranker = CrossEncoder(MS_MARCO, max_length=16, device="cpu")
     lengths, room = reranker.doc_lengths(TEXTS), reranker.room(query)
-    tokenizer = cross_encoder._load(reranker).tokenizer
+    tokenizer = reranker.loaded().tokenizer
     for text, length in zip(TEXTS, lengths, strict=True):
         (row,) = cross_encoder.pairs(tokenizer, query, [text])
         kept = sum(row["token_type_ids"]) - 1  # of the second text, without its [SEP]
