@@ -170,16 +170,6 @@ def _tails(changes: NDArray[np.float64]) -> tuple[float, float]:
     return (rare, common) if lost <= won else (common, rare)
 
 
-def effect_sizes(changes: Columns) -> Columns:
-    """Cohen's d of paired differences, a column each: their mean over their standard deviation.
-
-    0 where nothing changed, inf where every query changed by the same.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        d: Columns = changes.mean(axis=0) / _deviations(changes)
-    return np.where(np.isnan(d) & (changes == 0).all(axis=0), 0.0, d)
-
-
 def detectable(changes: Columns, alpha: float = ALPHA) -> Columns:
     """The smallest true difference that as many queries find with probability POWER, a column each.
 

@@ -34,29 +34,12 @@ SAME = 1e-12
 """Values that differ by less, as a share of the greatest, are equal but for the last digits."""
 
 
-class Ranks(NamedTuple):
-    """Order statistics, counted from 1, that bound a percentile; None where n has none so far out."""
-
-    low: int | None
-    high: int | None
-
-
 class Percentile(NamedTuple):
     """A percentile with the bounds of its 95 % interval; NaN for what the sample does not carry."""
 
     value: float
     low: float
     high: float
-
-
-def order_ranks(n: int, percent: int) -> Ranks:
-    """The narrowest ranks of `n` independent values with at most TAIL beyond either end.
-
-    `percent` lies between 0 and 100. Coverage is at least 95 %, more where the binomial
-    distribution takes large steps.
-    """
-    low, mirrored = _rank(n, percent), _rank(n, 100 - percent)
-    return Ranks(low or None, n + 1 - mirrored if mirrored else None)
 
 
 def _rank(n: int, percent: int) -> int:
@@ -66,7 +49,10 @@ def _rank(n: int, percent: int) -> int:
 
 @lru_cache(maxsize=4096)
 def positions(n: int, percent: int) -> tuple[float, float]:
-    """The bounds of `order_ranks`, moved inwards to fractional ranks that cover 95 %; NaN for none."""
+    """The fractional ranks of `n` independent values that bound a percentile with 95 %; NaN for none.
+
+    `percent` lies between 0 and 100.
+    """
     return _position(n, percent), n + 1 - _position(n, 100 - percent)
 
 

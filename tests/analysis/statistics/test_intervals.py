@@ -187,12 +187,6 @@ def test_p_is_that_of_scipy() -> None:
     assert p_of(change) == pytest.approx(found.pvalue, abs=noise)
 
 
-def test_effect_size_by_hand() -> None:
-    # mean 2, standard deviation of 1, 2, 3 with n - 1: 1
-    changes = np.array([[1.0, 0.0, 0.5], [2.0, 0.0, 0.5], [3.0, 0.0, 0.5]])
-    assert intervals.effect_sizes(changes).tolist() == [2.0, 0.0, math.inf]
-
-
 def test_detectable_difference_by_hand() -> None:
     # z(.975) + z(.8) = 1.95996 + 0.84162 = 2.80158; s = 1, n = 3
     changes = np.array([[1.0], [2.0], [3.0]])
