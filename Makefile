@@ -8,7 +8,7 @@ run: .venv/run
 	$(BIN)/python -m harness run experiments/quickstart.yaml
 
 # A process a core, but no more than four: each may hold 2 GB of models.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 test: .venv/test lint types
 	$(PYTEST) -m "not slow and not servers and not hostile"
