@@ -350,8 +350,8 @@ def test_encoder_that_loses_a_text_is_found_out(tmp_path: Path) -> None:
 
 MINILM = "sentence-transformers/minilm"
 DENSE = SentenceTransformers(MINILM, device="cpu")
-SHARING = Pylate(MINILM, "identity", document_length=32, device="cpu")
-NOT_SHARING = Pylate(MINILM, "identity", document_length=16, device="cpu")
+SHARING = Pylate(MINILM, projection="identity", document_length=32, device="cpu")
+NOT_SHARING = Pylate(MINILM, projection="identity", document_length=16, device="cpu")
 
 
 @pytest.mark.usefixtures("hub")
