@@ -42,7 +42,7 @@ hypothesis.settings.load_profile("any machine")
 def _no_time_for_the_machine() -> Iterator[None]:
     """A timed round waits for no garbage collection, of all that a thousand tests left, and no probe.
 
-    `test_machine.py` looks at both as they are.
+    `measure/test_machine.py` looks at both as they are.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.measure.machine.quiet", contextlib.nullcontext)

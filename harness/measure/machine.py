@@ -127,7 +127,7 @@ class Watch:
         return cls(device, _stolen(), _switches())
 
     def since(self) -> dict[str, float]:
-        """The columns of `columns.ROUNDS` from `load` on; NaN for what cannot be known here."""
+        """What `columns.ROUNDS` names from `load` on; NaN for what cannot be known here."""
         stolen, total = (now - then for now, then in zip(_stolen(), self.steal, strict=True))
         return {
             "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),

@@ -30,7 +30,7 @@ def dimensions(
 ) -> pd.DataFrame:
     """Columns DIMENSIONS, from the most dimensions to the fewest of each line and precision.
 
-    `leaderboard` is that of `leaderboard`, `kept` has the columns `vector_bytes.KEPT`.
+    `leaderboard` has the columns `leaderboard.LEADERBOARD`, `kept` has the columns `vector_bytes.KEPT`.
     """
     vectors = kept[(kept["holder"] == "reranker") & (kept["kind"] == "token vectors")]
     board = leaderboard[leaderboard["metric"] == metric]

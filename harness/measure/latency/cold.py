@@ -49,7 +49,7 @@ def start(
     allowed: float,
     limit: float,
 ) -> list[dict[str, float]]:
-    """For each mode the columns of `columns.STARTS` from `import_seconds` on, of one fresh process.
+    """For each mode what `columns.STARTS` names from `import_seconds` on, of one fresh process.
 
     The first call reranks `sizes[0]` documents; then come those of `sizes` that should take at most
     `allowed` seconds. Peaks only rise, so the mode that needs less memory goes first; a later mode has

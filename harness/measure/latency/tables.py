@@ -56,7 +56,7 @@ class Tables:
 
 
 def made(rows: Mapping[str, Rows]) -> dict[str, pd.DataFrame]:
-    """Tables whose columns are those of `columns`."""
+    """Tables with the columns that `results.columns` names."""
     return {
         name: pd.DataFrame(table).reindex(columns=list(getattr(columns, name.upper())))
         for name, table in rows.items()
