@@ -40,7 +40,7 @@ class Ending(NamedTuple):
     """The code of a command that broke off, and the paragraph that says why."""
 
     code: int
-    told: str
+    message: str
 
 
 def ending(error: BaseException) -> Ending:
@@ -66,8 +66,10 @@ def _refused(error: OSError) -> str:
 def _broken(error: BaseException) -> str:
     """What broke, where in this package, and how to see more of it."""
     if isinstance(error, MemoryError):
-        told = f"Memory did not suffice ({reason(error)}), {_where(error)}. Way out: more of it, or fewer documents (`subset`)"
-        return f"{told}, then run again: what was finished is stored."
+        return (
+            f"Memory did not suffice ({reason(error)}), {_where(error)}. Way out: more of it, or fewer documents (`subset`), "
+            "then run again: what was finished is stored."
+        )
     return (
         f"Something broke that should not: {reason(error)}, {_where(error)}. The fault is in the "
         "harness or in a component, not in your files alone: with --verbose the same command shows "

@@ -1,98 +1,115 @@
-"""The gate of an experiment, from files to files: its rules, stored results, and the baseline."""
+"""`gate`: stored results compared with accepted ones by an experiment's rules, or accepted."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+import argparse
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from harness.analysis.gate.baseline import accept
-from harness.analysis.gate.baseline_files import read_baseline, write_baseline
-from harness.analysis.gate.judge import judge
-from harness.analysis.gate.junit import gate_junit
-from harness.analysis.gate.markdown import gate_markdown
-from harness.analysis.gate.text import accepted_text, gate_text
+from harness.cli import exits
+from harness.cli.arguments import Command, add_file, add_part, experiment_of, suggested
+from harness.cli.runs import RUN
+from harness.cli.streams import say
 from harness.errors import ConfigError, InputError
-from harness.experiment.plan import Plan, make_plan
-from harness.experiment.reading import load_experiment
-from harness.experiment.result_folders import Weights
-from harness.experiment.schema import quickened
-from harness.files import disk
-from harness.results.store import Results, load_results
+
+if TYPE_CHECKING:
+    from harness.experiment.plan import Plan
+    from harness.results.store import Results
 
 
-@dataclass(frozen=True)
-class Request:
-    """Which results are compared with which baseline."""
-
-    file: Path
-    """The experiment; its `gate:` block as it stands now has the rules."""
-    results: Path
-    """The folder of all experiments' results."""
-    baselines: Path
-    datasets: Sequence[Any] = ()
-    """Specifications that replace those of the file, as they did in the run."""
-    weights: Weights = "real"
-    run: str = "python -m harness run FILE"
-    """The command that makes such results, and ..."""
-    accept: str = 'python -m harness gate FILE --accept --reason "..."'
-    """... that which accepts them."""
-    quick: bool = False
-    """Whether the run spent less time on latency."""
+def _add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_file(sub)
+    add_part(sub)
+    folder = Path("results/baselines")
+    sub.add_argument("--accept", action="store_true", help="later results must keep these")
+    sub.add_argument("--reason", metavar="TEXT", help="why they are accepted")
+    sub.add_argument(
+        "--baselines", metavar="DIR", type=Path, default=folder, help=f"default: {folder}"
+    )
+    sub.add_argument("--junit", metavar="OUT", type=Path, help="write JUnit XML")
+    sub.add_argument("--markdown", metavar="OUT", type=Path, help="write a pull request comment")
 
 
-def accepted(request: Request, reason: str | None) -> str:
-    """Store the results as the baseline; returns what changed with that.
+def _gate(arguments: argparse.Namespace) -> int:
+    return _accept(arguments) if arguments.accept else _judge(arguments)
+
+
+def _accept(arguments: argparse.Namespace) -> int:
+    """Store the results as the baseline, and say what changed with that.
 
     Raises InputError without a reason, while something that is judged has no result, or where the
     baseline before is damaged, because what changed could not be told.
     """
-    if not (reason or "").strip():
+    from harness.analysis.gate.baseline import accept
+    from harness.analysis.gate.baseline_files import read_baseline, write_baseline
+    from harness.analysis.gate.text import accepted_text
+
+    reason = " ".join((arguments.reason or "").split())
+    if not reason:
         raise InputError(
             'Nothing was accepted: --accept needs a reason, --reason "...", for those who will '
             "ask why the numbers changed."
         )
-    plan, results = _read(request)
-    before = read_baseline(request.baselines, plan.experiment.name)
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    after = accept(results, plan, " ".join(str(reason).split()), today)
-    table = write_baseline(request.baselines, plan.experiment.name, after)
-    return accepted_text(before, after, table)
+    plan, results = _read(arguments)
+    before = read_baseline(arguments.baselines, plan.experiment.name)
+    after = accept(results, plan, reason, time.strftime("%Y-%m-%d", time.gmtime()))
+    table = write_baseline(arguments.baselines, plan.experiment.name, after)
+    say(accepted_text(before, after, table))
+    return exits.OK
 
 
-def judged(request: Request, junit: Path | None, markdown: Path | None) -> tuple[str, str]:
-    """The gate's status and what the terminal says; writes the files that are asked for.
+def _judge(arguments: argparse.Namespace) -> int:
+    """Say the verdicts, and write the files that are asked for.
 
     Raises InputError where the experiment has no rules or nothing was accepted yet.
     """
-    plan, results = _read(request)
-    experiment = plan.experiment
-    baseline = read_baseline(request.baselines, experiment.name)
+    from harness.analysis.gate.baseline_files import read_baseline
+    from harness.analysis.gate.judge import judge
+    from harness.analysis.gate.junit import gate_junit
+    from harness.analysis.gate.markdown import gate_markdown
+    from harness.analysis.gate.text import gate_text
+    from harness.files import disk
+
+    plan, results = _read(arguments)
+    name = plan.experiment.name
+    baseline = read_baseline(arguments.baselines, name)
+    accept = suggested(GATE, arguments, accept=True, reason="...", junit=None, markdown=None)
     if baseline is None:
         raise InputError(
-            f"Nothing was accepted for {experiment.name} yet: there is no {experiment.name}.csv in "
-            f"{request.baselines}. Look at the report; if later results must be as good, run "
-            f"`{request.accept}` and commit what it writes."
+            f"Nothing was accepted for {name} yet: there is no {name}.csv in "
+            f"{arguments.baselines}. Look at the report; if later results must be as good, run "
+            f"`{accept}` and commit what it writes."
         )
     gate = judge(results, baseline, plan)
-    if junit is not None:
-        now = dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-        disk.write(junit, gate_junit(gate, now))
-    if markdown is not None:
-        disk.write(markdown, gate_markdown(gate, results))
-    return gate.status, gate_text(gate, request.run, request.accept)
+    if arguments.junit is not None:
+        now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        disk.write(arguments.junit, gate_junit(gate, now))
+    if arguments.markdown is not None:
+        disk.write(arguments.markdown, gate_markdown(gate, results))
+    say(gate_text(gate, suggested(RUN, arguments), accept))
+    return {"pass": exits.OK, "fail": exits.WORSE, "no verdict": exits.NO_VERDICT}[gate.status]
 
 
-def _read(request: Request) -> tuple[Plan, Results]:
+def _read(arguments: argparse.Namespace) -> tuple[Plan, Results]:
     """What the file asks for now, by the content of its files, and what was measured."""
-    experiment = load_experiment(request.file, request.datasets, request.weights)
-    experiment = quickened(experiment) if request.quick else experiment
+    from harness.experiment.plan import make_plan
+    from harness.results.store import load_results
+
+    experiment = experiment_of(arguments)
     if not experiment.gate:
         raise ConfigError(
-            f"{request.file} has no rules: add `gate: [{{metric: {experiment.metrics[0]}, margin: "
+            f"{arguments.file} has no rules: add `gate: [{{metric: {experiment.metrics[0]}, margin: "
             "0.01}]`, the most that the mean of a metric may lose."
         )
-    results = load_results(request.results / experiment.name)
+    results = load_results(arguments.results / experiment.name)
     return make_plan(experiment), results
+
+
+GATE = Command(
+    "gate",
+    "compare stored results with accepted ones; exit 1: worse, 4: no verdict",
+    _add_arguments,
+    _gate,
+    is_short=True,
+)

@@ -1,116 +1,59 @@
-"""What the terminal lists: a plan, components, models, and what is installed."""
+"""`list` and `doctor`: components, known models and systems, and what is installed."""
 
 from __future__ import annotations
 
-import dataclasses
+import argparse
 import importlib.util
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.components import registry, requirements, support_matrix
-from harness.components.models import references
-from harness.components.models.catalogue import Kind, Model, catalogue
-from harness.errors import ModelError, PackageError
-from harness.experiment.provenance import machine_words, provenance
-from harness.files import digests
+from harness.cli import exits
+from harness.cli.arguments import Command
+from harness.cli.streams import say
 from harness.page.terminal import WIDTH, paragraph
-from harness.page.text import counted
 
 if TYPE_CHECKING:
-    from harness.experiment.plan import Plan
-    from harness.results.store import Store
+    from harness.components.models.catalogue import Kind, Model
 
-
-def plan_text(plan: Plan, store: Store, cache: Path) -> str:
-    """The tree of stages: what is done, what is cached, what must be downloaded."""
-    pending = {trial.folder for trial in store.pending(plan)}
-    lines = [*paragraph(plan.experiment.question), ""]
-    shown: set[str] = set()
-    for trial in plan.trials:
-        state = "to do" if trial.folder in pending else "done"
-        if trial.random_weights:
-            state = "quality is not measured, its weights are random"
-        lines += paragraph(f"{trial.dataset.name} / {trial.system.name}: {state}")
-        for training in trial.trainings:
-            there = references.is_trained(training.reference)
-            told = f"  train a {training.training.makes} [{training.key[:12]}]: "
-            lines.append(told + ("cached" if there else "to do"))
-        for stage in () if trial.random_weights else trial.stages:
-            use = registry.config_of(stage.component)["use"]
-            if stage.key in shown:
-                note = "shared with a system above"
-            elif digests.is_whole(cache / "runs" / stage.key[:32]):
-                note = "cached"
-            else:
-                note = "to do" if trial.folder in pending else "done"
-            shown.add(stage.key)
-            lines.append(f"  {stage.kind} {use}, depth {stage.depth} [{stage.key[:12]}]: {note}")
-    costings = {one.folder for one in store.pending_costings(plan)}
-    for one in plan.costings():
-        left_out = store.left_out(one)
-        state = "done" if one.folder not in costings else "to do again" if left_out else "to do"
-        told = f"{one.dataset.name} / {one.kind} of {counted(len(one.trials), 'system')}: {state}"
-        lines += paragraph("; ".join([told, *_lacks(left_out or {})]))
-    trials = sum(not trial.random_weights for trial in plan.trials)
-    lines += [
-        "",
-        *_model_lines(plan.models()),
-        f"{len(pending)} of {counted(trials, 'trial')} to do.",
-    ]
-    return "\n".join(lines)
-
-
-def _lacks(left_out: Mapping[str, str]) -> Iterator[str]:
-    """What a measurement that is stored does not have."""
-    for system, reason in left_out.items():
-        yield f"without {system}: {reason}"
-
-
-def _model_lines(wanted: Iterable[references.Wanted]) -> list[str]:
-    lines = []
-    for one in wanted:
-        try:
-            found = references.find(*one)
-        except (ModelError, PackageError) as error:
-            lines += paragraph(str(error))
-        else:
-            lines.append(f"model {one}: {'here' if found else 'must be downloaded'}")
-    return lines
-
-
-KINDS = (*registry.KINDS, "models", "systems")
+KINDS = ("datasets", "retrievers", "rerankers", "encoders", "models", "systems")
 """What can be listed."""
 
 
-def kind_text(kind: str) -> str:
-    """All of a kind: components, known models, or systems that could be deployed."""
-    if kind == "models":
-        return models_text()
-    return support_matrix.text(WIDTH) if kind == "systems" else components_text(kind)
+def _add_kind(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("kind", nargs="?", choices=KINDS, help="default: all")
 
 
-def components_text(kind: str) -> str:
+def _list(arguments: argparse.Namespace) -> int:
+    from harness.components import support_matrix
+
+    for kind in [arguments.kind] if arguments.kind else KINDS:
+        if kind == "models":
+            say(models_text())
+        elif kind == "systems":
+            say(support_matrix.text(WIDTH))
+        else:
+            say(_components_text(kind))
+    return exits.OK
+
+
+def _components_text(kind: str) -> str:
     """The components of a kind with their settings."""
+    import dataclasses
+
+    from harness.components import registry
+
     lines = [f"{kind}:"]
     for name in registry.names(kind):
         cls = registry.component_class(kind, name)
         summary = (cls.__doc__ or "").strip().splitlines()[0]
-        lines += textwrap.wrap(
-            f"{name}: {summary}", WIDTH, initial_indent="  ", subsequent_indent="    "
+        settings = ", ".join(
+            f"{field.name} (required)"
+            if field.default is dataclasses.MISSING
+            else f"{field.name}={field.default!r}"
+            for field in dataclasses.fields(cls)
         )
-        settings = [_setting(field) for field in dataclasses.fields(cls)]
-        lines += textwrap.wrap(
-            ", ".join(settings), WIDTH, initial_indent="    ", subsequent_indent="    "
-        )
+        lines += paragraph(f"{name}: {summary}", "  ", "    ")
+        lines += paragraph(settings, "    ") if settings else []
     return "\n".join(lines)
-
-
-def _setting(field: dataclasses.Field[Any]) -> str:
-    if field.default is dataclasses.MISSING:
-        return f"{field.name} (required)"
-    return f"{field.name}={field.default!r}"
 
 
 MODEL_KINDS: dict[Kind | None, str] = {
@@ -122,17 +65,13 @@ MODEL_KINDS: dict[Kind | None, str] = {
 
 def models_text() -> str:
     """The models of the catalogue: what they are, what they cost, what they may be used for."""
+    from harness.components.models.catalogue import catalogue
+
     lines = ["models:"]
     for reference, model in catalogue().items():
         lines.append(f"  {reference}")
         for fact in _model_facts(model):
-            lines += textwrap.wrap(
-                fact,
-                WIDTH,
-                initial_indent="    ",
-                subsequent_indent="      ",
-                break_on_hyphens=False,
-            )
+            lines += paragraph(fact, "    ", "      ")
     return "\n".join(lines)
 
 
@@ -171,8 +110,12 @@ def _licence(model: Model) -> str:
     return f"licence {model.licence or 'not known'}, {allowed[model.commercial]}"
 
 
-def doctor_text() -> str:
+def _doctor(arguments: argparse.Namespace) -> int:
     """Machine, packages, and what is missing with the way to get it."""
+    del arguments
+    from harness.components import requirements
+    from harness.experiment.provenance import machine_words, provenance
+
     known = provenance()
     lines = [
         f"harness {known['harness']} ({known['revision'] or 'not a checkout'})",
@@ -186,9 +129,9 @@ def doctor_text() -> str:
         there = importlib.util.find_spec(package) is not None
         lines.append(f"  {package}: {'installed' if there else f'missing (extra {extra})'}")
         missing += [] if there else [package]
-    return "\n".join(
-        [*lines, requirements.install_line(missing) if missing else "Nothing is missing."]
-    )
+    last = requirements.install_line(missing) if missing else "Nothing is missing."
+    say("\n".join([*lines, last]))
+    return exits.OK
 
 
 def _accelerator() -> str:
@@ -199,3 +142,11 @@ def _accelerator() -> str:
     if torch.cuda.is_available():
         return str(torch.cuda.get_device_name())
     return "mps" if torch.backends.mps.is_available() else "none"
+
+
+LIST = Command(
+    "list", "list components and their settings, known models and systems", _add_kind, _list
+)
+DOCTOR = Command(
+    "doctor", "show the machine, the packages and what is missing", lambda _: None, _doctor
+)

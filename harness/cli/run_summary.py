@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.components.timing.clock import Kind
 from harness.page.terminal import columns, paragraph
-from harness.page.text import counted
+from harness.page.text import counted, milliseconds
 
 if TYPE_CHECKING:
     from harness.execution.execute import Execution
@@ -29,21 +29,23 @@ OUTSIDE: dict[Kind, str] = {
 
 def as_text(analysis: Analysis, execution: Execution, report: Path) -> str:
     """The closing lines of a run."""
+    decision = analysis.decision
+    first_reason = next(iter(decision.reasons), "")
     lines = [
         *_leaderboard_lines(analysis, execution.plan.experiment.metrics),
         *_cost_lines(analysis),
         *paragraph(analysis.answer),
-        *(line for said in analysis.loads.capacities["said"] for line in ["", *paragraph(said)]),
-        *_package_lines(analysis),
-        *_decision_lines(analysis),
-        "",
     ]
-    lines += [
-        line
-        for (dataset, system), reason in execution.failures.items()
-        for line in paragraph(f"FAILED {system} on {dataset}: {reason}")
-    ]
-    return "\n".join([*lines, _time_line(execution), f"Report: {report}"])
+    for text in (
+        *analysis.loads.capacities["said"],
+        *_other_packages(analysis),
+        f"Decision: {decision.headline} {first_reason}",
+    ):
+        lines += ["", *paragraph(text)]
+    lines.append("")
+    for (dataset, system), reason in execution.failures.items():
+        lines += paragraph(f"FAILED {system} on {dataset}: {reason}")
+    return "\n".join([*lines, *paragraph(_time(execution)), f"Report: {report}"])
 
 
 def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
@@ -66,23 +68,15 @@ def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
     return json.dumps(content, indent=1)
 
 
-def _package_lines(analysis: Analysis) -> list[str]:
+def _other_packages(analysis: Analysis) -> list[str]:
     """That systems were not made alike: to be known before the decision is."""
     from harness.analysis.quality.alarms import OTHER_PACKAGES
 
     table = analysis.alarms[analysis.alarms["alarm"] == OTHER_PACKAGES]
-    lines: list[str] = []
-    for row in table.itertuples():
-        told = f"Caution, {row.alarm} ({row.system} on {row.dataset}): {row.evidence}"
-        lines += ["", *paragraph(told)]
-    return lines
-
-
-def _decision_lines(analysis: Analysis) -> list[str]:
-    """What to do, and the first reason."""
-    decision = analysis.decision
-    first = next(iter(decision.reasons), "")
-    return ["", *paragraph(f"Decision: {decision.headline} {first}")]
+    return [
+        f"Caution, {row.alarm} ({row.system} on {row.dataset}): {row.evidence}"
+        for row in table.itertuples()
+    ]
 
 
 def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
@@ -91,33 +85,26 @@ def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
     lines: list[str] = []
     for dataset, group in analysis.leaderboard.groupby("dataset", sort=False):
         values = group.pivot_table(index="system", columns="metric", values="value", sort=False)
-        count = int(group["queries"].max())
-        rows = [["", *metrics]]
-        rows += [
-            [str(name), *(f"{values.loc[name, m]:.4f}" for m in metrics)] for name in values.index
-        ]
-        queries = counted(count, "query", "queries")
-        lines += ["", *paragraph(f"{dataset}, {queries}"), *columns(rows)]
+        queries = counted(int(group["queries"].max()), "query", "queries")
+        rows = [[str(name), *(f"{row[m]:.4f}" for m in metrics)] for name, row in values.iterrows()]
+        lines += ["", *paragraph(f"{dataset}, {queries}"), *columns([["", *metrics], *rows])]
         alarmed = analysis.alarms[analysis.alarms["dataset"] == dataset]
-        told = [said for severity, said in sentences(alarmed) if severity != INFO]
-        lines += [
-            line for note in [*analysis.notes[str(dataset)], *told] for line in paragraph(note)
-        ]
+        alarms = [text for severity, text in sentences(alarmed) if severity != INFO]
+        for note in [*analysis.notes[str(dataset)], *alarms]:
+            lines += paragraph(note)
     return [*lines, ""]
 
 
 def _cost_lines(analysis: Analysis) -> list[str]:
     """The whole query's latency: a row a system and mode, a column for each k."""
-    from harness.page.text import milliseconds
-
     lines: list[str] = []
     table = analysis.costs.end_to_end
     table = table[
         table["p50"].notna() & ((table["timed_as"] == "") | (table["mode"] == "retrieve"))
     ]
     for (dataset, device), group in table.groupby(["dataset", "device"], sort=False):
-        sizes = sorted(set(group.loc[group["mode"] != "retrieve", "k"]))
-        rows = [["", *(f"k={size}" for size in sizes or ["any"])]]
+        sizes = sorted(set(group.loc[group["mode"] != "retrieve", "k"])) or ["any"]
+        rows = [["", *(f"k={size}" for size in sizes)]]
         for (system, mode), arm in group.groupby(["system", "mode"], sort=False):
             cells = {
                 row.k: f"~{milliseconds(row.p50)}"
@@ -126,19 +113,14 @@ def _cost_lines(analysis: Analysis) -> list[str]:
                 for row in arm.itertuples()
             }
             if mode == "retrieve":
-                cells = dict.fromkeys(sizes or ["any"], next(iter(cells.values())))
-            rows.append(
-                [
-                    f"{system}, {mode}",
-                    *(cells.get(k, "-") for k in sizes or ["any"]),
-                ]
-            )
-        told = f"{dataset} on {device}: ms of a whole query, median / p95 (~ predicted)"
-        lines += [*paragraph(told), *columns(rows), ""]
+                cells = dict.fromkeys(sizes, next(iter(cells.values())))
+            rows.append([f"{system}, {mode}", *(cells.get(size, "-") for size in sizes)])
+        title = f"{dataset} on {device}: ms of a whole query, median / p95 (~ predicted)"
+        lines += [*paragraph(title), *columns(rows), ""]
     return lines
 
 
-def _time_line(execution: Execution) -> str:
+def _time(execution: Execution) -> str:
     seconds = execution.clock.seconds()
     total = sum(seconds.values())
     shares = [
@@ -146,9 +128,8 @@ def _time_line(execution: Execution) -> str:
         for kind, name in OUTSIDE.items()
         if seconds.get(kind, 0) >= total / 1000
     ]
-    inside = (seconds.get("train", 0), "training models"), (seconds.get("model", 0), "model calls")
-    named = " and ".join(name for spent, name in inside if spent)
-    outside = 1 - sum(spent for spent, _ in inside) / total
+    inside = {"training models": seconds.get("train", 0), "model calls": seconds.get("model", 0)}
+    named = " and ".join(name for name, spent in inside.items() if spent)
+    outside = 1 - sum(inside.values()) / total
     where = f", {outside:.1%} of it outside {named}" if named else ""
-    told = f"Time: {total:.1f} s{where}: {', '.join(shares)}."
-    return "\n".join(paragraph(told))
+    return f"Time: {total:.1f} s{where}: {', '.join(shares)}."

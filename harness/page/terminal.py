@@ -24,6 +24,15 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def paragraph(text: str) -> list[str]:
-    """`text` in lines that fit; an empty one where there is none."""
-    return textwrap.wrap(text, WIDTH, break_on_hyphens=False) or [""]
+def paragraph(text: str, first: str = "", then: str | None = None) -> list[str]:
+    """`text` in lines that fit, `first` before the first, `then` (or the same) before the others.
+
+    An empty line where there is no text.
+    """
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=first if then is None else then,
+        break_on_hyphens=False,
+    ) or [""]

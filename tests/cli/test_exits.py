@@ -15,9 +15,10 @@ import pytest
 from commands import environment, one_line, shell
 from fakes import write_experiment
 
+from harness.analysis.gate import judge
 from harness.analysis.gate.baseline import accept
 from harness.analysis.gate.baseline_files import write_baseline
-from harness.cli import exits, gate
+from harness.cli import exits
 from harness.cli.commands import main
 from harness.components.protocols import Searcher
 from harness.data import Doc
@@ -67,7 +68,7 @@ def test_what_breaks_in_the_gate_is_no_verdict(
     def breaks(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(gate, "judge", breaks)
+    monkeypatch.setattr(judge, "judge", breaks)
     monkeypatch.chdir(tmp_path)
     file = worse(tmp_path)
     assert main(["gate", str(file), "--baselines", "baselines"]) == exits.BROKEN

@@ -217,7 +217,7 @@ def test_workflow_files_call_what_there_is(name: str) -> None:
     found = [
         _parser().parse_args(shlex.split(line.partition("||")[0])[3:]).command for line in called
     ]
-    assert [command.__name__ for command in found] == ["_run", "_gate"]
+    assert [command.name for command in found] == ["run", "gate"]
     install = next(line for line in commands if "pip install" in line)
     assert "-c constraints.txt" in install
     assert re.search(r"optional-dependencies\].*^all = ", pyproject(), re.DOTALL | re.MULTILINE)

@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 
 from harness.analysis.claims.judge import Judged, counts
+from harness.page.terminal import paragraph
 from harness.page.text import counted
-
-WIDTH = 79
 
 ID_WIDTH = 5
 
 
 def as_text(judged: Sequence[Judged]) -> str:
     """A paragraph a claim: id, verdict, evidence; then how many claims have each verdict."""
-    return "\n".join([*(_claim(one) for one in judged), "", *_wrapped(tally(judged), "")])
-
-
-def tally(judged: Sequence[Judged]) -> str:
-    """How many claims have each verdict."""
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items())
-    return f"{counted(len(judged), 'claim')}: {told}."
-
-
-def _claim(one: Judged) -> str:
-    told = f"{one.claim.id:<{ID_WIDTH}} {one.ruling}: {one.evidence}"
-    return "\n".join(_wrapped(told, " " * (ID_WIDTH + 1)))
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    lines: list[str] = []
+    for one in judged:
+        text = f"{one.claim.id:<{ID_WIDTH}} {one.ruling}: {one.evidence}"
+        lines += paragraph(text, then=" " * (ID_WIDTH + 1))
+    tally = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items())
+    return "\n".join([*lines, "", *paragraph(f"{counted(len(judged), 'claim')}: {tally}.")])
 
 
 def as_json(judged: Sequence[Judged]) -> str:

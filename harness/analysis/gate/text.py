@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from harness.analysis.gate.baseline_files import KEYS, Baseline
 from harness.analysis.gate.judge import Gate
 from harness.analysis.gate.markdown import numbers, tally
 from harness.analysis.gate.relative_latency import is_latency
-from harness.page.terminal import WIDTH, columns
+from harness.page.terminal import columns, paragraph
 from harness.page.text import counted
 
 CHANGES_SHOWN = 12
@@ -26,17 +25,17 @@ def gate_text(gate: Gate, run: str, accept: str) -> str:
     judged = gate.judgements.to_dict("records")
     since = f"Accepted on {gate.accepted['accepted']}: {gate.accepted['reason']}"
     lines = [
-        *_wrapped(f"Gate {gate.experiment}: {gate.status} ({tally(gate)})"),
-        *_wrapped(since),
+        *paragraph(f"Gate {gate.experiment}: {gate.status} ({tally(gate)})"),
+        *paragraph(since),
     ]
     for (dataset, metric, margin), rows in _groups(judged).items():
         allowed = f"may grow {margin:g} times" if is_latency(metric) else f"may lose {margin:g}"
-        lines += ["", *_wrapped(f"{dataset}, {metric}: {allowed}"), *_table(rows)]
+        lines += ["", *paragraph(f"{dataset}, {metric}: {allowed}"), *_table(rows)]
     told = [row for row in judged if row["status"] != "pass" or row["better"]]
     lines += [""] * bool(told)
     for row in told:
         name = f"{row['system']} on {row['dataset']}, {row['metric']}"
-        lines += _wrapped(f"{row['status'].upper()} {name}: {row['message']}")
+        lines += paragraph(f"{row['status'].upper()} {name}: {row['message']}")
     lines += _changed(gate)
     return "\n".join([*lines, *_way_out(gate, run, accept)])
 
@@ -73,7 +72,7 @@ def _changed(gate: Gate) -> Iterator[str]:
         yield ""
         yield "Changed in configuration and versions:"
     for row in gate.changed.head(CHANGES_SHOWN).itertuples():
-        yield from _wrapped(f"  {row.what}: {row.accepted} -> {row.now} ({row.where})")
+        yield from paragraph(f"{row.what}: {row.accepted} -> {row.now} ({row.where})", "  ")
     if len(gate.changed) > CHANGES_SHOWN:
         yield f"  and {len(gate.changed) - CHANGES_SHOWN} more"
 
@@ -82,9 +81,9 @@ def accepted_text(before: Baseline | None, after: Baseline, table: Path) -> str:
     """Where the baseline lies now, and what is another value than before."""
     means = _means(after)
     told = f"Accepted: {counted(len(means), 'mean')} of {counted(len(after.table), 'value')} in {table}"
-    lines = _wrapped(f"{told} and {table.with_suffix('.json').name}; commit both.")
+    lines = paragraph(f"{told} and {table.with_suffix('.json').name}; commit both.")
     if not all(facts["equal_arms"] for facts in after.facts["latency"].values()):
-        lines += _wrapped(
+        lines += paragraph(
             "Its timings were noisy, or no arm was timed twice: there is nothing that a later "
             "latency could be compared with."
         )
@@ -97,7 +96,7 @@ def accepted_text(before: Baseline | None, after: Baseline, table: Path) -> str:
         if earlier.get(name) != means.get(name)
     ]
     if not rows:
-        return "\n".join([*lines, *_wrapped(_no_mean(before, after))])
+        return "\n".join([*lines, *paragraph(_no_mean(before, after))])
     return "\n".join([*lines, "", *columns([["", "before", "now", "change"], *rows])])
 
 
@@ -115,9 +114,3 @@ def _pair(before: float | None, now: float | None) -> list[str]:
     cells = ["-" if value is None else f"{value:.4f}" for value in (before, now)]
     change = "" if before is None or now is None else f"{now - before:+.4f}"
     return [*cells, change or ("new" if before is None else "gone")]
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, subsequent_indent="  " if text[:1] == " " else "", break_on_hyphens=False
-    )

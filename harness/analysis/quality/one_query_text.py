@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.analysis.quality.one_query import Why
-from harness.page.terminal import WIDTH, columns
+from harness.page.terminal import columns, paragraph
 from harness.page.text import counted, shortened, significant
 
 NAME = 13
@@ -38,8 +37,8 @@ def why_text(found: Why, metrics: Sequence[str], top: int) -> str:
     shown = _shown(found, top)
     names = list(found.metrics.index)
     lines = [
-        *_wrapped(f"{found.dataset}, query {found.query_id}: {found.text}"),
-        *_wrapped(" ".join(_judged(found, shown.all))),
+        *paragraph(f"{found.dataset}, query {found.query_id}: {found.text}"),
+        *paragraph(" ".join(_judged(found, shown.all))),
         "",
         *columns([["", *metrics], *_values(found, metrics)]),
         "",
@@ -47,10 +46,10 @@ def why_text(found: Why, metrics: Sequence[str], top: int) -> str:
     systems = list(enumerate(names, start=1))
     for start in range(0, len(systems), SIDE_BY_SIDE):
         lines += [*_documents(shown, found, systems[start : start + SIDE_BY_SIDE]), ""]
-    lines += _wrapped(LEGEND)
+    lines += paragraph(LEGEND)
     for doc_id in shown.all:
         text = " ".join(found.texts.get(doc_id, "(text not kept)").split())
-        lines += ["", *_wrapped(f"{doc_id}: {text}")[:SNIPPET_LINES]]
+        lines += ["", *paragraph(f"{doc_id}: {text}")[:SNIPPET_LINES]]
     return "\n".join(lines)
 
 
@@ -135,7 +134,3 @@ def _documents(shown: _Shown, found: Why, systems: Sequence[tuple[int, str]]) ->
 def _cell(rank: int, score: float, truncated: object) -> str:
     mark = "*" if truncated is True else ""
     return f"{rank}" if math.isnan(score) else f"{rank} ({significant(score, 4)}){mark}"
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, break_on_hyphens=False) or [""]

@@ -12,7 +12,7 @@ import pytest
 from fakes import write_experiment
 
 from harness import load_results
-from harness.cli.listings import plan_text
+from harness.cli.runs import plan_text
 from harness.components.timing.clock import Clock
 from harness.errors import StoreError
 from harness.execution.execute import Execution

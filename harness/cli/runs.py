@@ -1,0 +1,121 @@
+"""`run` and `plan`: what an experiment asks for is done, or shown with what of it is done."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli import exits
+from harness.cli.arguments import Command, add_plan, experiment_of
+from harness.cli.streams import say
+from harness.page.terminal import paragraph
+from harness.page.text import counted
+
+if TYPE_CHECKING:
+    from harness.components.models.references import Wanted
+    from harness.experiment.plan import Plan, Trial
+    from harness.results.store import Store
+
+
+def _add_run(sub: argparse.ArgumentParser) -> None:
+    add_plan(sub)
+    sub.add_argument("--json", action="store_true", help="print the closing summary as JSON")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from harness.components.timing.clock import Clock
+
+    clock = Clock()
+    from harness.cli import run_summary
+    from harness.cli.progress import Bars
+    from harness.execution import fetch
+    from harness.execution.execute import Execution
+    from harness.experiment.plan import make_plan
+    from harness.report.stored import write_report
+    from harness.results.store import Store
+
+    experiment = experiment_of(arguments)
+    plan = make_plan(experiment)
+    plan = make_plan(experiment) if fetch.fetch_models(plan) else plan
+    store = Store(arguments.results, experiment.name)
+    with Bars(sys.stderr) as progress:
+        execution = Execution(plan, store, arguments.cache, progress, clock)
+        execution.execute()
+    with clock.kind("report"):
+        analysis, report = write_report(store.folder)
+    summary = run_summary.as_json if arguments.json else run_summary.as_text
+    say(summary(analysis, execution, report))
+    return exits.FAILED if execution.failures else exits.OK
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from harness.experiment.plan import make_plan
+    from harness.results.store import Store
+
+    plan = make_plan(experiment_of(arguments))
+    store = Store(arguments.results, plan.experiment.name)
+    say(plan_text(plan, store, arguments.cache))
+    return exits.OK
+
+
+def plan_text(plan: Plan, store: Store, cache: Path) -> str:
+    """The tree of stages: what is done, what is cached, what must be downloaded."""
+    pending = {trial.folder for trial in store.pending(plan)}
+    lines = [*paragraph(plan.experiment.question), ""]
+    shown: set[str] = set()
+    for trial in plan.trials:
+        lines += _trial_lines(trial, trial.folder in pending, cache, shown)
+    costings = {one.folder for one in store.pending_costings(plan)}
+    for one in plan.costings():
+        left_out = store.left_out(one)
+        state = "done" if one.folder not in costings else "to do again" if left_out else "to do"
+        said = f"{one.dataset.name} / {one.kind} of {counted(len(one.trials), 'system')}: {state}"
+        lacks = [f"without {system}: {reason}" for system, reason in (left_out or {}).items()]
+        lines += paragraph("; ".join([said, *lacks]))
+    trials = sum(not trial.random_weights for trial in plan.trials)
+    to_do = f"{len(pending)} of {counted(trials, 'trial')} to do."
+    return "\n".join([*lines, "", *_model_lines(plan.models()), to_do])
+
+
+def _trial_lines(trial: Trial, is_pending: bool, cache: Path, shown: set[str]) -> Iterator[str]:
+    """A trial with its stages; `shown` are the keys of stages, to which these are added."""
+    from harness.components import registry
+    from harness.components.models import references
+    from harness.files import digests
+
+    undone = "to do" if is_pending else "done"
+    random = trial.random_weights
+    state = "quality is not measured, its weights are random" if random else undone
+    yield from paragraph(f"{trial.dataset.name} / {trial.system.name}: {state}")
+    for training in trial.trainings:
+        there = "cached" if references.is_trained(training.reference) else "to do"
+        yield f"  train a {training.training.makes} [{training.key[:12]}]: {there}"
+    for stage in () if random else trial.stages:
+        use = registry.config_of(stage.component)["use"]
+        note = undone
+        if stage.key in shown:
+            note = "shared with a system above"
+        elif digests.is_whole(cache / "runs" / stage.key[:32]):
+            note = "cached"
+        shown.add(stage.key)
+        yield f"  {stage.kind} {use}, depth {stage.depth} [{stage.key[:12]}]: {note}"
+
+
+def _model_lines(wanted: Iterable[Wanted]) -> Iterator[str]:
+    from harness.components.models import references
+    from harness.errors import ModelError, PackageError
+
+    for one in wanted:
+        try:
+            found = references.find(*one)
+        except (ModelError, PackageError) as error:
+            yield from paragraph(str(error))
+        else:
+            yield f"model {one}: {'here' if found else 'must be downloaded'}"
+
+
+RUN = Command("run", "run what is not done, and write the report", _add_run, _run)
+PLAN = Command("plan", "show what a run would do; runs nothing", add_plan, _plan)
