@@ -17,12 +17,11 @@ NAMED = 3
 DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 """A digest or a commit, of which a reader needs the beginning."""
 
-
 OTHER_COSTS = "what the file asks for now is not what was timed, by its settings or systems"
 
 
-class Obstacle(NamedTuple):
-    """Why two sides are not tested."""
+class Incomparable(NamedTuple):
+    """Why results are not compared."""
 
     status: Literal["inconclusive", "not comparable", "not measured"]
     reason: str
@@ -30,7 +29,7 @@ class Obstacle(NamedTuple):
     """Whether a run of the experiment is the way out."""
 
 
-def obstacles(results: Results, plan: Plan) -> dict[tuple[str, str], Obstacle]:
+def unanswered(results: Results, plan: Plan) -> dict[tuple[str, str], Incomparable]:
     """By (dataset, system) of the plan: why no stored result is what the file asks for now.
 
     Compared are the keys of trials, which are hashes of content: a file that lies elsewhere is the
@@ -47,21 +46,18 @@ def obstacles(results: Results, plan: Plan) -> dict[tuple[str, str], Obstacle]:
         status, reason = states.get(name, ("pending", "not run yet"))
         if status == "done" and ran[name]["key"] != trial.key:
             other = _differing(trial, results.facts[name])
-            found[name] = Obstacle(
-                "not comparable",
-                f"what the file asks for now is not what was measured ({other}): run again",
-                run_again=True,
-            )
+            why = f"what the file asks for now is not what was measured ({other}): run again"
+            found[name] = Incomparable("not comparable", why, run_again=True)
         elif status != "done":
-            told = reason if status == "pending" else f"{status}: {reason}"
-            found[name] = Obstacle("not measured", told, run_again=True)
+            why = reason if status == "pending" else f"{status}: {reason}"
+            found[name] = Incomparable("not measured", why, run_again=True)
     return found
 
 
 def other_costs(results: Results, plan: Plan, kind: str) -> set[str]:
     """The datasets whose costs of a kind were measured with other settings or of other systems.
 
-    On whichever machine: that is told by the costs themselves.
+    On whichever machine: the costs themselves say on which.
     """
     measured = {
         (entry["dataset"], key)
@@ -84,10 +80,10 @@ def _differing(trial: Trial, facts: Mapping[str, Any]) -> str:
         "dataset": {name: facts["dataset"][name] for name in now["dataset"]},
         "model": facts["identities"],
     }
-    told = [
+    found = [
         DIGEST.sub(r"\1", f"{path}: {old} -> {new}")
         for path, old, new in differences(placeless(then), placeless(now))
         if path != "name"
     ]
-    more = [f"{len(told) - NAMED} more"] if len(told) > NAMED else []
-    return "; ".join([*told[:NAMED], *more]) or "the code that computes it, or its packages"
+    more = [f"{len(found) - NAMED} more"] if len(found) > NAMED else []
+    return "; ".join([*found[:NAMED], *more]) or "the code that computes it, or its packages"

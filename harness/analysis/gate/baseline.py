@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.gate.asked_for import OTHER_COSTS, obstacles, other_costs
+from harness.analysis.gate.asked_for import OTHER_COSTS, other_costs, unanswered
 from harness.analysis.gate.baseline_files import VALUES, Baseline
 from harness.analysis.gate.changed_settings import placeless
 from harness.analysis.gate.relative_latency import (
@@ -38,8 +38,8 @@ def accept(results: Results, plan: Plan, reason: str, date: str) -> Baseline:
     experiment = plan.experiment
     found = baseline_of(results, experiment)
     missing = [
-        f"{system} on {dataset} ({obstacle.reason})"
-        for (dataset, system), obstacle in obstacles(results, plan).items()
+        f"{system} on {dataset} ({why.reason})"
+        for (dataset, system), why in unanswered(results, plan).items()
         if any(rule.covers(dataset, system) for rule in experiment.gate)
     ]
     missing = missing or list(_without_values(results, plan, found))

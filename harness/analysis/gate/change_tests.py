@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -41,8 +41,11 @@ differ in their last digits between processors."""
 
 Values = NDArray[np.float64]
 
+_Mean = tuple[float, float, float]
+"""A mean change with its interval."""
 
-class Compared(NamedTuple):
+
+class Changes(NamedTuple):
     """The change of each query, positive where it got better."""
 
     changes: Values
@@ -51,7 +54,7 @@ class Compared(NamedTuple):
     """By how much two runs of the same code may differ in the mean."""
 
 
-class Verdict(NamedTuple):
+class ChangeVerdict(NamedTuple):
     """What the changes show."""
 
     outcome: Outcome
@@ -76,7 +79,7 @@ class Verdict(NamedTuple):
         return math.isnan(self.p)
 
 
-UNCHANGED = Verdict("pass", 0.0, 0.0, 0.0, math.nan, better=False, seen=0.0, needed=math.nan)
+UNCHANGED = ChangeVerdict("pass", 0.0, 0.0, 0.0, math.nan, better=False, seen=0.0, needed=math.nan)
 
 
 def fewest_queries(tests: int) -> int:
@@ -84,81 +87,58 @@ def fewest_queries(tests: int) -> int:
     return math.ceil(math.log2(tests / intervals.ALPHA))
 
 
-def verdicts(compared: Sequence[Compared], seed: int) -> list[Verdict]:
+def verdicts(compared: Sequence[Changes], seed: int) -> list[ChangeVerdict]:
     """One verdict each, in order; those without any change are no part of Holm's family."""
     found = [UNCHANGED] * len(compared)
-    changed = [i for i, one in enumerate(compared) if (np.abs(one.changes) > SAME).any()]
-    means, p = _means(compared, changed, seed), _p_values(compared, changed)
-    for i in changed:
-        found[i] = _verdict(compared[i], means[i], p[i], len(changed))
+    alike: defaultdict[int, list[int]] = defaultdict(list)
+    for i, one in enumerate(compared):
+        if (np.abs(one.changes) > SAME).any():
+            alike[len(one.changes)].append(i)
+    means: dict[int, _Mean] = {}
+    p: tuple[dict[str, float], ...] = ({}, {}, {})
+    for (
+        group
+    ) in alike.values():  # changes of as many queries stand side by side: one draw serves all
+        changes = np.column_stack([compared[i].changes for i in group])
+        columns = zip(*map(np.ndarray.tolist, intervals.mean_intervals(changes, seed)), strict=True)
+        means.update(zip(group, columns, strict=True))
+        allowed = np.array([compared[i].margin - compared[i].noise for i in group])
+        each = np.hstack([changes + allowed, -changes, changes])
+        chances = intervals.randomisation_p(each, one_sided=True).reshape(3, -1)
+        for family, row in zip(p, chances.tolist(), strict=True):
+            family.update(zip(map(str, group), row, strict=True))
+    corrected = [intervals.holm(family) for family in p]
+    for i, mean in means.items():
+        found[i] = _verdict(
+            compared[i], mean, _P(*(family[str(i)] for family in corrected)), len(means)
+        )
     return found
-
-
-class _Mean(NamedTuple):
-    """A mean change with its interval."""
-
-    change: float
-    low: float
-    high: float
 
 
 class _P(NamedTuple):
     """One-sided p values, each corrected by Holm over all that is tested for the same."""
 
-    kept: float
+    no_such_loss: float
     """Small: a loss of the margin is ruled out."""
-    lost: float
+    loss: float
     """Small: there is a loss."""
-    gained: float
+    gain: float
 
 
-def _columns(
-    compared: Sequence[Compared], chosen: Sequence[int]
-) -> Iterator[tuple[list[int], Values]]:
-    """Changes side by side where they are of as many queries: the same draws serve all."""
-    alike: defaultdict[int, list[int]] = defaultdict(list)
-    for i in chosen:
-        alike[len(compared[i].changes)].append(i)
-    for group in alike.values():
-        yield group, np.column_stack([compared[i].changes for i in group])
-
-
-def _means(compared: Sequence[Compared], changed: Sequence[int], seed: int) -> dict[int, _Mean]:
-    found: dict[int, _Mean] = {}
-    for group, changes in _columns(compared, changed):
-        bounds = zip(
-            *(part.tolist() for part in intervals.mean_intervals(changes, seed)), strict=True
-        )
-        found.update(zip(group, (_Mean(*values) for values in bounds), strict=True))
-    return found
-
-
-def _p_values(compared: Sequence[Compared], changed: Sequence[int]) -> dict[int, _P]:
-    families: tuple[dict[str, float], ...] = ({}, {}, {})
-    for group, changes in _columns(compared, changed):
-        allowed = np.array([compared[i].margin - compared[i].noise for i in group])
-        columns = np.hstack([changes + allowed, -changes, changes])
-        found = intervals.randomisation_p(columns, one_sided=True).reshape(3, -1)
-        for family, row in zip(families, found.tolist(), strict=True):
-            family.update(zip(map(str, group), row, strict=True))
-    kept, lost, gained = map(intervals.holm, families)
-    return {i: _P(kept[str(i)], lost[str(i)], gained[str(i)]) for i in changed}
-
-
-def _verdict(one: Compared, mean: _Mean, p: _P, tests: int) -> Verdict:
+def _verdict(one: Changes, mean: _Mean, p: _P, tests: int) -> ChangeVerdict:
     outcome: Outcome = "inconclusive"
-    if p.kept <= intervals.ALPHA:
+    if p.no_such_loss <= intervals.ALPHA:
         outcome = "pass"
-    elif mean.change < -(one.margin + one.noise) and p.lost <= intervals.ALPHA:
+    elif mean[0] < -(one.margin + one.noise) and p.loss <= intervals.ALPHA:
         outcome = "fail"
-    # Holm's first step; twice that, for `detectable` is about two-sided tests.
+    # Holm's first step; twice that, because `detectable` is about two-sided tests.
     level = 2 * intervals.ALPHA / tests
     column, room = one.changes[:, None], one.margin - one.noise
-    return Verdict(
+    return ChangeVerdict(
         outcome,
         *mean,
-        p.kept,
-        better=mean.change > one.noise and p.gained <= intervals.ALPHA,
+        p.no_such_loss,
+        better=mean[0] > one.noise and p.gain <= intervals.ALPHA,
         seen=intervals.detectable(column, level).item() + one.noise,
         needed=intervals.queries_needed(column, room, level).item() if room > 0 else math.nan,
     )

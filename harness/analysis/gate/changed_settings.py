@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.experiment.keys import is_place
 
-CHANGED = ("what", "accepted", "now", "where")
-"""One row a setting, model, version or count that is not as it was accepted; `where` names the
-trials or the dataset."""
+
+class Changed(NamedTuple):
+    """A setting, model, version or count that is not as it was accepted."""
+
+    what: str
+    accepted: str
+    now: str
+    where: str
+    """The trials or the dataset."""
+
+    def __str__(self) -> str:
+        """All of it on a line."""
+        return f"{self.what}: {self.accepted} -> {self.now} ({self.where})"
+
 
 NOTHING = "-"
 """What stands where a side has no such thing."""
@@ -19,33 +30,32 @@ NAMED = 3
 """Trials that `where` names; of more it says how many."""
 
 
-def changed_facts(accepted: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Rows CHANGED: rules first, then data, then what trials of both sides differ in.
+def changed_facts(accepted: Mapping[str, Any], now: Mapping[str, Any]) -> list[Changed]:
+    """Rules first, then data, then what trials of both sides differ in.
 
     Where files lie is no difference, but their names are.
     """
     accepted, now = placeless(accepted), placeless(now)
     rules = differences({"rule": accepted["rules"]}, {"rule": now["rules"]})
-    rows: list[tuple[str, ...]] = [(*row, "gate") for row in rules]
+    rows = [Changed(*row, "gate") for row in rules]
     for dataset, facts in now["datasets"].items():
         before = accepted["datasets"].get(dataset, facts)
-        rows += [(*row, dataset) for row in differences(before, facts)]
+        rows += [Changed(*row, dataset) for row in differences(before, facts)]
     old, new = _trials(accepted), _trials(now)
-    rows += [("trial", NOTHING, "new", name) for name in sorted(new.keys() - old.keys())]
-    rows += [("trial", "accepted", NOTHING, name) for name in sorted(old.keys() - new.keys())]
+    rows += [Changed("trial", NOTHING, "new", name) for name in sorted(new.keys() - old.keys())]
+    rows += [
+        Changed("trial", "accepted", NOTHING, name) for name in sorted(old.keys() - new.keys())
+    ]
     where: dict[tuple[str, str, str], list[str]] = {}
     both = [name for name in old if name in new]
     for name in both:
         for row in differences(old[name], new[name]):
             where.setdefault(row, []).append(name)
-    return [*rows, *((*row, _told(names, len(both))) for row, names in where.items())]
-
-
-def _told(names: Sequence[str], of: int) -> str:
-    if len(names) == of:
-        return "every trial"
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    for row, names in where.items():
+        more = len(names) - NAMED
+        some = ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+        rows.append(Changed(*row, "every trial" if len(names) == len(both) else some))
+    return rows
 
 
 def _trials(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -81,12 +91,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tupl
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every leaf with the path to it, as text."""
-    inner: Iterator[tuple[Any, Any]] | None = None
     if isinstance(value, Mapping):
-        inner = iter(value.items())
+        inner: Iterable[tuple[Any, Any]] = value.items()
     elif isinstance(value, list | tuple):
-        inner = iter(enumerate(value, start=1))
-    if inner is None:
+        inner = enumerate(value, start=1)
+    else:
         yield path, str(value)
         return
     for key, part in inner:

@@ -19,207 +19,191 @@ not run, is not measured: no regression and no pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from harness.analysis.gate import relative_latency
-from harness.analysis.gate.asked_for import OTHER_COSTS, Obstacle, obstacles, other_costs
+from harness.analysis.gate.asked_for import OTHER_COSTS, Incomparable, other_costs, unanswered
 from harness.analysis.gate.baseline_files import Baseline
+from harness.analysis.gate.relative_latency import arms, is_of, latency_metric, pair
 from harness.experiment.plan import Plan
 from harness.experiment.schema import RUN_TO_RUN, LatencyRule, QualityRule
 from harness.results.store import Results
 
 Rule = QualityRule | LatencyRule
 
+Name = tuple[str, str, str]
+"""Dataset, system and metric."""
+
+
+def _no_values() -> pd.Series:
+    return pd.Series(dtype=float)
+
 
 @dataclass(frozen=True)
-class Case:
-    """Something to be judged."""
+class Comparison:
+    """What a rule judges of a system on a dataset."""
 
-    dataset: str
-    system: str
-    metric: str
+    name: Name
     rule: Rule
-    obstacle: Obstacle | None
-    accepted: pd.Series
-    """By query id what was accepted; empty where there is an obstacle."""
-    value: pd.Series
+    incomparable: Incomparable | None
+    accepted: pd.Series = field(default_factory=_no_values)
+    """By query id what was accepted; empty where it cannot be compared."""
+    value: pd.Series = field(default_factory=_no_values)
     """The same queries now."""
     noise: float = 0.0
     """By how much two runs of the same code may differ, in the logarithm of a latency."""
 
+    @property
+    def timed(self) -> bool:
+        """Whether it is of latency, and not of quality."""
+        return isinstance(self.rule, LatencyRule)
 
-def docket(results: Results, accepted: Baseline, now: Baseline, plan: Plan) -> list[Case]:
+    @property
+    def margin(self) -> float:
+        """The loss that the rule allows, or the factor of a latency."""
+        return self.rule.latency if isinstance(self.rule, LatencyRule) else self.rule.margin
+
+
+def comparisons(
+    results: Results, accepted: Baseline, now: Baseline, plan: Plan
+) -> list[Comparison]:
     """Everything that the rules judge, in the order of the file; `now` is made of `results`."""
-    return list(_Clerk(results, accepted, now, plan).cases())
+    pairing = _Pairing(results, accepted, now, plan)
+    return [one for rule in plan.experiment.gate for one in pairing.comparisons(rule)]
 
 
-class _Clerk:
-    """Both sides at hand."""
+class _Pairing:
+    """Both sides, and what of them belongs together."""
 
     def __init__(self, results: Results, accepted: Baseline, now: Baseline, plan: Plan) -> None:
-        self._results, self._rules = results, plan.experiment.gate
+        self._results = results
         self._facts = (accepted.facts, now.facts)
         self._old, self._new = _by_name(accepted), _by_name(now)
-        self._obstacles = obstacles(results, plan)
+        self._unanswered = unanswered(results, plan)
         self._timed_in = {
             entry["dataset"]: entry["folder"]
             for entry in results.plan["costs"]
             if entry["kind"] == "latency"
         }
         self._other_costs = other_costs(results, plan, "latency")
-        self._names = [(trial.dataset.name, trial.system.name) for trial in plan.trials]
+        self._trials = [(trial.dataset.name, trial.system.name) for trial in plan.trials]
 
-    def cases(self) -> Iterator[Case]:
-        for rule in self._rules:
-            if isinstance(rule, QualityRule):
-                for name in self._covered(rule, rule.metric):
-                    yield self._case(*name, rule.metric, rule, self._of_quality(*name, rule.metric))
-            else:
-                yield from self._timed(rule)
+    def comparisons(self, rule: Rule) -> Iterator[Comparison]:
+        """Of the trials of the experiment, and of those that only the baseline has."""
+        if isinstance(rule, LatencyRule):
+            yield from self._timed(rule)
+            return
+        gone = [name[:2] for name in self._old if name[2] == rule.metric]
+        for dataset, system in dict.fromkeys([*self._trials, *gone]):
+            if rule.covers(dataset, system):
+                name = (dataset, system, rule.metric)
+                yield self._comparison(name, rule, self._against_quality(name))
 
-    def _covered(self, rule: Rule, metric: str) -> list[tuple[str, str]]:
-        """The trials of the experiment, and those that only the baseline has."""
-        gone = [(dataset, system) for dataset, system, name in self._old if name == metric]
-        return [name for name in dict.fromkeys([*self._names, *gone]) if rule.covers(*name)]
+    def _timed(self, rule: LatencyRule) -> Iterator[Comparison]:
+        """One an arm; one that says so on a dataset where no arm is known."""
+        timed = {
+            (str(arm.dataset), str(arm.system), latency_metric(rule, str(arm.mode))): arm
+            for arm in arms(self._results, rule).itertuples()
+        }
+        gone = [name for name in self._old if is_of(rule, name[2])]
+        names = [name for name in dict.fromkeys([*timed, *gone]) if rule.covers(*name[:2])]
+        for dataset in dict.fromkeys(name for name, _ in self._trials):
+            here = [name for name in names if name[0] == dataset]
+            for name in here:
+                against = self._against_latency(name, rule, timed.get(name))
+                yield self._comparison(name, rule, against)
+            if not here and rule.on(dataset):
+                none = Incomparable("not measured", "no such latency was measured", run_again=True)
+                yield Comparison((dataset, "every reranker", latency_metric(rule, "")), rule, none)
 
-    def _case(
-        self, dataset: str, system: str, metric: str, rule: Rule, obstacle: Obstacle | None
-    ) -> Case:
-        nothing = pd.Series(dtype=float)
-        if obstacle is not None:
-            return Case(dataset, system, metric, rule, obstacle, nothing, nothing)
-        name = (dataset, system, metric)
+    def _comparison(self, name: Name, rule: Rule, against: Iterator[Incomparable]) -> Comparison:
+        """With the first reason against it, or with both sides' values of the same queries."""
+        incomparable = next(against, None)
+        if incomparable:
+            return Comparison(name, rule, incomparable)
         old, new = self._old[name].align(self._new[name], join="inner")
-        noise = self._noise(dataset, rule) if isinstance(rule, LatencyRule) else 0.0
-        return Case(*name, rule, None, old, new, noise)
+        noise = self._noise(name[0], rule) if isinstance(rule, LatencyRule) else 0.0
+        return Comparison(name, rule, None, old, new, noise)
 
     def _noise(self, dataset: str, rule: LatencyRule) -> float:
         """How far equal arms were apart on the worse side, and no less than RUN_TO_RUN."""
         sides = [facts["latency"][dataset]["equal_arms"] for facts in self._facts]
-        here = relative_latency.pair(rule.device, rule.k)
+        here = pair(rule.device, rule.k)
         return math.log(max(RUN_TO_RUN, *(side[here] for side in sides)))
 
-    def _of_quality(self, dataset: str, system: str, metric: str) -> Obstacle | None:
-        found = self._absent(dataset, system, metric)
-        found = (
-            found or self._other_data(dataset, system) or self._other_candidates(dataset, system)
-        )
-        if found is not None:
-            return found
-        old, new = (side[dataset, system, metric] for side in (self._old, self._new))
-        if set(old.index) != set(new.index):
-            return Obstacle("not comparable", "its values are not of the same queries")
-        return None
+    def _against_quality(self, name: Name) -> Iterator[Incomparable]:
+        yield from self._absent(name)
+        yield from self._other_data(name)
+        old, new = (facts["trials"][name[0]][name[1]] for facts in self._facts)
+        if all(old.get(key) != new.get(key) for key in ("first", "candidates")):
+            yield Incomparable("not comparable", "its candidates come from another first stage")
+        if set(self._old[name].index) != set(self._new[name].index):
+            yield Incomparable("not comparable", "its values are not of the same queries")
 
-    def _absent(self, dataset: str, system: str, metric: str) -> Obstacle | None:
-        if (dataset, system) not in self._names:
-            return Obstacle("not measured", "it is no longer in the experiment")
-        if (dataset, system) in self._obstacles:
-            return self._obstacles[dataset, system]
-        if (dataset, system, metric) not in self._new:
-            return Obstacle(
-                "not measured",
-                f"there is no {metric} of it: run the experiment again",
-                run_again=True,
+    def _absent(self, name: Name) -> Iterator[Incomparable]:
+        dataset, system, metric = name
+        if (dataset, system) not in self._trials:
+            yield Incomparable("not measured", "it is no longer in the experiment")
+        if (dataset, system) in self._unanswered:
+            yield self._unanswered[dataset, system]
+        if name not in self._new:
+            why = f"there is no {metric} of it: run the experiment again"
+            yield Incomparable("not measured", why, run_again=True)
+        if name not in self._old:
+            yield Incomparable("not comparable", f"the baseline has no {metric} of it")
+
+    def _other_data(self, name: Name) -> Iterator[Incomparable]:
+        dataset, system, _ = name
+        old, new = (facts["trials"][dataset][system]["fingerprint"] for facts in self._facts)
+        if old != new:
+            then, now = (facts["datasets"][dataset] for facts in self._facts)
+            counts = [
+                f"{what} {then[what]:,} -> {now[what]:,}"
+                for what in ("documents", "queries", "judgements")
+                if then[what] != now[what]
+            ]
+            why = ", ".join(counts) or "their numbers are the same, their content is not"
+            yield Incomparable(
+                "not comparable", f"documents, queries or judgements of {dataset} changed ({why})"
             )
-        if (dataset, system, metric) not in self._old:
-            return Obstacle("not comparable", f"the baseline has no {metric} of it")
-        return None
 
-    def _other_data(self, dataset: str, system: str) -> Obstacle | None:
-        old, new = self._trials(dataset, system)
-        if old["fingerprint"] == new["fingerprint"]:
-            return None
-        then, now = (facts["datasets"][dataset] for facts in self._facts)
-        counts = [
-            f"{name} {then[name]:,} -> {now[name]:,}"
-            for name in ("documents", "queries", "judgements")
-            if then[name] != now[name]
-        ]
-        told = ", ".join(counts) or "their numbers are the same, their content is not"
-        return Obstacle(
-            "not comparable", f"documents, queries or judgements of {dataset} changed ({told})"
-        )
-
-    def _other_candidates(self, dataset: str, system: str) -> Obstacle | None:
-        old, new = self._trials(dataset, system)
-        same = [old.get(key) == new.get(key) for key in ("first", "candidates")]
-        if any(same):
-            return None
-        return Obstacle("not comparable", "its candidates come from another first stage")
-
-    def _trials(self, dataset: str, system: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        old, new = (facts["trials"][dataset][system] for facts in self._facts)
-        return old, new
-
-    def _timed(self, rule: LatencyRule) -> Iterator[Case]:
-        """A case an arm; one that says so on a dataset where no arm is known."""
-        table = relative_latency.arms(self._results, rule)
-        arms = {
-            (
-                str(arm.dataset),
-                str(arm.system),
-                relative_latency.latency_metric(rule, str(arm.mode)),
-            ): arm
-            for arm in table.itertuples()
-        }
-        any_mode = relative_latency.latency_metric(rule, "")
-        gone = [name for name in self._old if relative_latency.is_of(rule, name[2])]
-        names = [name for name in dict.fromkeys([*arms, *gone]) if rule.covers(*name[:2])]
-        for dataset in dict.fromkeys(name for name, _ in self._names):
-            here = [name for name in names if name[0] == dataset]
-            for name in here:
-                yield self._case(*name, rule, self._of_latency(*name, rule, arms.get(name)))
-            if not here and rule.on(dataset):
-                none = Obstacle("not measured", "no such latency was measured", run_again=True)
-                yield self._case(dataset, "every reranker", any_mode, rule, none)
-
-    def _of_latency(
-        self, dataset: str, system: str, metric: str, rule: LatencyRule, arm: Any
-    ) -> Obstacle | None:
-        found = (
-            self._untimed(dataset, arm)
-            or self._absent(dataset, system, metric)
-            or self._other_data(dataset, system)
-            or self._noisy(dataset, rule)
-        )
-        if found is not None:
-            return found
-        timed = [side[dataset, system, metric].index for side in (self._old, self._new)]
-        if timed[0].intersection(timed[1]).empty:
-            return Obstacle("inconclusive", "no query was timed then and now")
-        return None
-
-    def _untimed(self, dataset: str, arm: Any) -> Obstacle | None:
+    def _against_latency(self, name: Name, rule: LatencyRule, arm: Any) -> Iterator[Incomparable]:
+        dataset = name[0]
         if dataset in self._other_costs:
-            return Obstacle("not comparable", f"{OTHER_COSTS}: run again", run_again=True)
+            yield Incomparable("not comparable", f"{OTHER_COSTS}: run again", run_again=True)
         if arm is not None and arm.status != "measured":
-            return Obstacle("not measured", f"{arm.status}: {arm.reason}", run_again=True)
-        return None
+            yield Incomparable("not measured", f"{arm.status}: {arm.reason}", run_again=True)
+        yield from self._absent(name)
+        yield from self._other_data(name)
+        yield from self._noisy(dataset, rule)
+        if self._old[name].index.intersection(self._new[name].index).empty:
+            yield Incomparable("inconclusive", "no query was timed then and now")
 
-    def _noisy(self, dataset: str, rule: LatencyRule) -> Obstacle | None:
+    def _noisy(self, dataset: str, rule: LatencyRule) -> Iterator[Incomparable]:
         """Another machine, or one on which equal arms took unequal times."""
         old, new = (dict(facts["latency"][dataset]) for facts in self._facts)
-        here = relative_latency.pair(rule.device, rule.k)
+        here = pair(rule.device, rule.k)
         was_quiet, is_quiet = (here in side.pop("equal_arms") for side in (old, new))
         if old != new:
-            differ = [f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
-            return Obstacle("not comparable", f"another machine ({', '.join(differ)})")
-        told = "equal arms took unequal times"
+            differing = ", ".join(
+                f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key]
+            )
+            yield Incomparable("not comparable", f"another machine ({differing})")
+        unequal = "equal arms took unequal times"
         if not was_quiet:
-            return Obstacle("inconclusive", f"{told} when it was accepted: accept a quiet run")
+            yield Incomparable(
+                "inconclusive", f"{unequal} when it was accepted: accept a quiet run"
+            )
         if not is_quiet:
             again = f"delete {self._timed_in[dataset]} below these results and run again"
-            return Obstacle("inconclusive", f"{told} now: {again}", run_again=True)
-        return None
+            yield Incomparable("inconclusive", f"{unequal} now: {again}", run_again=True)
 
 
-def _by_name(baseline: Baseline) -> dict[tuple[str, str, str], pd.Series]:
-    """The values of each dataset, system and metric by query id."""
+def _by_name(baseline: Baseline) -> dict[Name, pd.Series]:
+    """The values by query id."""
     groups = baseline.table.groupby(["dataset", "system", "metric"], sort=False)
     return {
         (str(name[0]), str(name[1]), str(name[2])): group.set_index("query_id")["value"]

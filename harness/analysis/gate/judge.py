@@ -4,47 +4,97 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from harness.analysis.gate.asked_for import Obstacle
 from harness.analysis.gate.baseline import baseline_of
 from harness.analysis.gate.baseline_files import Baseline
-from harness.analysis.gate.change_tests import SAME, Compared, Verdict, fewest_queries, verdicts
-from harness.analysis.gate.changed_settings import CHANGED, changed_facts
-from harness.analysis.gate.comparable import Case, docket
+from harness.analysis.gate.change_tests import (
+    SAME,
+    Changes,
+    ChangeVerdict,
+    fewest_queries,
+    verdicts,
+)
+from harness.analysis.gate.changed_settings import Changed, changed_facts
+from harness.analysis.gate.comparable import Comparison, comparisons
+from harness.analysis.gate.relative_latency import is_latency
 from harness.experiment.plan import Plan
-from harness.experiment.schema import LatencyRule
+from harness.page.tables import number
 from harness.page.text import counted, more_queries
 from harness.results.store import Results
 
-JUDGEMENTS = (
-    *(
-        "dataset",
-        "system",
-        "metric",
-        "margin",
-        "status",
-        "message",
-        "better",
-        "run_again",
-        "queries",
-    ),
-    *("accepted", "value", "change", "low", "high", "p", "seen"),
-)
-"""One row a judgement. `status` is pass, fail, inconclusive, not comparable or not measured. Of
-quality `accepted` and `value` are means over the queries, `change` is their difference with its
-interval, `seen` the smallest margin that could have been seen. Of latency `accepted` and `value`
-are ratios to the yardstick; `change` with its interval, `margin` and `seen` are factors, above 1 is
-slower. `run_again` says whether a run is the way out. `p` is that of no loss of the margin after Holm. NaN where nothing was tested."""
+GRAVEST_FIRST = ("fail", "not measured", "not comparable", "inconclusive", "pass")
 
-NUMBERS = JUDGEMENTS[JUDGEMENTS.index("queries") + 1 :]
 
-MOVED = ("dataset", "system", "metric", "query_id", "accepted", "value", "change")
-"""One row a query whose value of a metric changed, those of a judgement from the largest change."""
+class Numbers(NamedTuple):
+    """The numbers of a judgement as they are written: differences of quality, factors of latency."""
+
+    accepted: str
+    now: str
+    change: str
+    interval: str
+    """Empty where there is none."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is said of a system on a dataset by one rule; numbers are NaN where nothing was tested.
+
+    Of quality `margin`, `change` and `seen` are differences of means over queries. Of latency they
+    are factors, above 1 is slower, and `accepted` and `value` are ratios to the yardstick.
+    """
+
+    dataset: str
+    system: str
+    metric: str
+    margin: float
+    status: str
+    """One of GRAVEST_FIRST."""
+    message: str
+    """What a reader needs to know beside the status."""
+    better: bool = False
+    run_again: bool = False
+    """Whether a run is the way out."""
+    queries: int = 0
+    accepted: float = math.nan
+    value: float = math.nan
+    change: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    """Bounds of the change's interval."""
+    p: float = math.nan
+    """That of no loss of the margin, after Holm."""
+    seen: float = math.nan
+    """The smallest margin that could have been seen."""
+    moved: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Columns `query_id`, `accepted`, `value` and `change`: one row a query whose value changed, from
+    the largest change. Nothing of a latency."""
+
+    @property
+    def name(self) -> str:
+        """What is judged."""
+        return f"{self.system} on {self.dataset}, {self.metric}"
+
+    @property
+    def verdict(self) -> str:
+        """The status, and whether a gain is shown."""
+        return self.status + ", better" * self.better
+
+    @property
+    def numbers(self) -> Numbers:
+        """What was accepted, what is now, and the change."""
+        timed = is_latency(self.metric)
+        value, change = (".3f", ".3f") if timed else (".4f", "+.4f")
+        means = number(self.accepted, value), number(self.value, value)
+        if self.low == self.high == (1.0 if timed else 0.0):
+            return Numbers(*means, "unchanged", "")
+        known = not math.isnan(self.low)
+        interval = f"[{self.low:{change}}, {self.high:{change}}]" if known else ""
+        return Numbers(*means, number(self.change, change), interval)
 
 
 @dataclass(frozen=True)
@@ -52,81 +102,84 @@ class Gate:
     """All judgements of an experiment's results."""
 
     experiment: str
-    judgements: pd.DataFrame
-    """Columns JUDGEMENTS."""
-    moved: pd.DataFrame
-    """Columns MOVED."""
-    changed: pd.DataFrame
-    """Columns CHANGED: what became different in configuration and versions."""
+    judgements: Sequence[Judgement]
+    changed: Sequence[Changed]
+    """What became different in configuration and versions."""
     accepted: Mapping[str, Any]
     """The facts of the baseline; `reason` and `accepted`, its date, among them."""
 
     @property
     def status(self) -> Literal["pass", "fail", "no verdict"]:
         """`fail` if any judgement is; `pass` if all are, and there are some."""
-        found = set(self.judgements["status"])
+        found = {one.status for one in self.judgements}
         if "fail" in found:
             return "fail"
         return "pass" if found == {"pass"} else "no verdict"
+
+    @property
+    def tally(self) -> str:
+        """How many judgements there are of each status, the gravest first."""
+        found = [one.status for one in self.judgements]
+        counts = [f"{found.count(name)} {name}" for name in GRAVEST_FIRST if name in found]
+        return ", ".join(counts) or "nothing was judged"
+
+    @property
+    def remarkable(self) -> list[Judgement]:
+        """Those whose message a reader needs: what is not a pass, and what got better."""
+        return [one for one in self.judgements if one.verdict != "pass"]
 
 
 def judge(results: Results, accepted: Baseline, plan: Plan) -> Gate:
     """Every judgement by the rules of the experiment, as `plan` has it now."""
     now = baseline_of(results, plan.experiment)
-    cases = docket(results, accepted, now, plan)
-    tested = [case for case in cases if case.obstacle is None]
-    found = verdicts([_tested(case) for case in tested], results.plan["seed"])
+    compared = comparisons(results, accepted, now, plan)
+    changes = [_changes(one) for one in compared if not one.incomparable]
+    found = verdicts(changes, results.plan["seed"])
     size = sum(not verdict.unchanged for verdict in found)
     left = iter(found)
-    rows = [
-        _obstructed(case, case.obstacle) if case.obstacle else _judged(case, next(left), size)
-        for case in cases
-    ]
-    table = pd.DataFrame(rows, columns=list(JUDGEMENTS))
-    return Gate(
-        plan.experiment.name,
-        table.astype(dict.fromkeys(NUMBERS, float)),
-        _moved([case for case in tested if not isinstance(case.rule, LatencyRule)]),
-        pd.DataFrame(changed_facts(accepted.facts, now.facts), columns=list(CHANGED)),
-        accepted.facts,
+    judgements = []
+    for one in compared:
+        if one.incomparable:
+            status, reason, again = one.incomparable
+            message = f"{reason.rstrip('.')}."
+            judged = Judgement(*one.name, one.margin, status, message, run_again=again)
+        else:
+            judged = _judged(one, next(left), size)
+        judgements.append(judged)
+    changed = changed_facts(accepted.facts, now.facts)
+    return Gate(plan.experiment.name, judgements, changed, accepted.facts)
+
+
+def _changes(one: Comparison) -> Changes:
+    """Changes of quality as they are; of latency in logarithms, with the sign of a gain in speed."""
+    old, new = (side.to_numpy(dtype=np.float64) for side in (one.accepted, one.value))
+    if one.timed:
+        return Changes(np.log(old) - np.log(new), math.log(one.margin), one.noise)
+    return Changes(new - old, one.margin)
+
+
+def _judged(one: Comparison, verdict: ChangeVerdict, size: int) -> Judgement:
+    numbers = _numbers(one, verdict)
+    return Judgement(
+        *one.name,
+        one.margin,
+        verdict.outcome,
+        _message(one, numbers, verdict, size),
+        better=verdict.better,
+        queries=len(one.value),
+        p=verdict.p,
+        moved=pd.DataFrame() if one.timed else _moved(one),
+        **numbers,
     )
 
 
-def _tested(case: Case) -> Compared:
-    """Changes of quality as they are; of latency in logarithms, with the sign of a gain in speed."""
-    old, new = (side.to_numpy(dtype=np.float64) for side in (case.accepted, case.value))
-    if isinstance(case.rule, LatencyRule):
-        return Compared(np.log(old) - np.log(new), math.log(case.rule.latency), case.noise)
-    return Compared(new - old, case.rule.margin)
-
-
-def _row(case: Case, **more: Any) -> dict[str, Any]:
-    margin = case.rule.latency if isinstance(case.rule, LatencyRule) else case.rule.margin
-    name = {"dataset": case.dataset, "system": case.system, "metric": case.metric}
-    return {**name, "margin": margin, "better": False, "run_again": False, **more}
-
-
-def _obstructed(case: Case, obstacle: Obstacle) -> dict[str, Any]:
-    found = {"status": obstacle.status, "message": f"{obstacle.reason.rstrip('.')}."}
-    return _row(case, **found, run_again=obstacle.run_again, queries=0)
-
-
-def _judged(case: Case, verdict: Verdict, size: int) -> dict[str, Any]:
-    found = {"better": verdict.better, "queries": len(case.value), "p": verdict.p}
-    numbers = _factors if isinstance(case.rule, LatencyRule) else _differences
-    row = _row(case, status=verdict.outcome, **found, **numbers(case, verdict))
-    return row | {"message": _message(case, row, verdict, size)}
-
-
-def _differences(case: Case, verdict: Verdict) -> dict[str, float]:
-    means = {"accepted": case.accepted.mean(), "value": case.value.mean()}
-    return means | {name: getattr(verdict, name) for name in ("change", "low", "high", "seen")}
-
-
-def _factors(case: Case, verdict: Verdict) -> dict[str, float]:
+def _numbers(one: Comparison, verdict: ChangeVerdict) -> dict[str, Any]:
+    if not one.timed:
+        means = {"accepted": one.accepted.mean(), "value": one.value.mean()}
+        return means | {name: getattr(verdict, name) for name in ("change", "low", "high", "seen")}
     logs = {
-        "accepted": np.log(case.accepted).mean(),
-        "value": np.log(case.value).mean(),
+        "accepted": np.log(one.accepted).mean(),
+        "value": np.log(one.value).mean(),
         "change": -verdict.change,
         "low": -verdict.high,
         "high": -verdict.low,
@@ -135,53 +188,49 @@ def _factors(case: Case, verdict: Verdict) -> dict[str, float]:
     return {name: math.exp(value) for name, value in logs.items()}
 
 
-def _message(case: Case, row: Mapping[str, Any], verdict: Verdict, size: int) -> str:
+def _message(
+    one: Comparison, numbers: Mapping[str, float], verdict: ChangeVerdict, size: int
+) -> str:
     """What a reader needs to know beside the status, in a sentence or two."""
     if verdict.unchanged:
-        return f"all {row['queries']} values are as they were accepted."
-    timed = isinstance(case.rule, LatencyRule)
-    change = "{:.3g} times" if timed else "{:+.4f}"
-    margin, seen = (f"{row[name]:.3g}" + " times" * timed for name in ("margin", "seen"))
-    told = f"{change.format(row['change'])} in the mean"
-    if not math.isnan(row["low"]):
-        told += f" [{', '.join(change.format(row[name]) for name in ('low', 'high'))}]"
+        return f"all {len(one.value)} values are as they were accepted."
+    change = "{:.3g} times" if one.timed else "{:+.4f}"
+    margin, seen = (f"{x:.3g}" + " times" * one.timed for x in (one.margin, numbers["seen"]))
+    mean = f"{change.format(numbers['change'])} in the mean"
+    if not math.isnan(verdict.low):
+        mean += f" [{', '.join(change.format(numbers[name]) for name in ('low', 'high'))}]"
     if verdict.outcome == "fail":
-        return f"{told}: a loss is shown, and it exceeds {margin}."
+        return f"{mean}: a loss is shown, and it exceeds {margin}."
     again = " It got better: re-baseline?" if verdict.better else ""
     if verdict.outcome == "pass":
-        return f"{told}: a loss of {margin} is ruled out.{again}"
-    if timed and math.log(row["margin"]) <= case.noise:
-        apart = f"{math.exp(case.noise):.3g} times"
-        return f"{told}: equal arms were up to {apart} apart, which leaves no room for {margin}."
-    return f"{told}: {_unsettled(row, verdict, seen, margin, size)}{again}"
+        return f"{mean}: a loss of {margin} is ruled out.{again}"
+    if one.timed and math.log(one.margin) <= one.noise:
+        apart = f"{math.exp(one.noise):.3g} times"
+        return f"{mean}: equal arms were up to {apart} apart, which leaves no room for {margin}."
+    return f"{mean}: {_unsettled(len(one.value), verdict, seen, margin, size)}{again}"
 
 
-def _unsettled(row: Mapping[str, Any], verdict: Verdict, seen: str, margin: str, size: int) -> str:
+def _unsettled(count: int, verdict: ChangeVerdict, seen: str, margin: str, size: int) -> str:
     """The margin that could have been seen, and what the one that was asked for takes."""
-    count, fewest = row["queries"], fewest_queries(size)
     if count < 2:
         return "a single query can see no margin at all."
-    if count < fewest:
+    queries = counted(count, "query", "queries")
+    if count < (fewest := fewest_queries(size)):
         return (
-            f"{counted(count, 'query', 'queries')} can see no margin below {seen} at best; to decide anything a gate "
+            f"{queries} can see no margin below {seen} at best; to decide anything a gate "
             f"of this size takes {fewest}."
         )
     more = ""
     if verdict.needed > count:
         more = f"; {margin} takes {more_queries(verdict.needed, count)} like these"
-    return f"neither a loss beyond {margin} nor its absence is shown. {counted(count, 'query', 'queries')} can see {seen}{more}."
+    return (
+        f"neither a loss beyond {margin} nor its absence is shown. {queries} can see {seen}{more}."
+    )
 
 
-def _moved(cases: Sequence[Case]) -> pd.DataFrame:
-    parts = []
-    for case in cases:
-        part = pd.DataFrame({"accepted": case.accepted, "value": case.value})
-        part["change"] = part["value"] - part["accepted"]
-        part = part[part["change"].abs() > SAME].rename_axis("query_id").reset_index()
-        order = part["change"].abs().sort_values(ascending=False, kind="stable").index
-        name = {"dataset": case.dataset, "system": case.system, "metric": case.metric}
-        parts.append(part.loc[order].assign(**name)[list(MOVED)])
-    filled = [part for part in parts if len(part)]
-    if not filled:
-        return pd.DataFrame(columns=list(MOVED))
-    return pd.concat(filled, ignore_index=True)
+def _moved(one: Comparison) -> pd.DataFrame:
+    table = pd.DataFrame({"accepted": one.accepted, "value": one.value})
+    table["change"] = table["value"] - table["accepted"]
+    table = table[table["change"].abs() > SAME].rename_axis("query_id").reset_index()
+    order = table["change"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order]

@@ -11,10 +11,8 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from typing import Any
 
-from harness.analysis.gate.judge import Gate
-from harness.analysis.gate.markdown import numbers
+from harness.analysis.gate.judge import Gate, Judgement
 
 ELEMENTS: Mapping[str, str] = {
     "fail": "failure",
@@ -29,7 +27,7 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def gate_junit(gate: Gate, now: str) -> bytes:
     """The document; `now` is a time such as 2026-11-25T12:00:00."""
-    found = [ELEMENTS.get(status, "pass") for status in gate.judgements["status"]]
+    found = [ELEMENTS.get(one.status, "pass") for one in gate.judgements]
     root = ET.Element("testsuites")
     suite = ET.SubElement(
         root,
@@ -48,34 +46,28 @@ def gate_junit(gate: Gate, now: str) -> bytes:
     properties = ET.SubElement(suite, "properties")
     for name in ("accepted", "reason"):
         ET.SubElement(properties, "property", name=name, value=_text(gate.accepted[name]))
-    for row in gate.judgements.to_dict("records"):
-        _case(suite, gate.experiment, row)
-    ET.SubElement(suite, "system-out").text = _text(
-        "\n".join(
-            f"{row.what}: {row.accepted} -> {row.now} ({row.where})"
-            for row in gate.changed.itertuples()
-        )
-    )
+    for one in gate.judgements:
+        _case(suite, gate.experiment, one)
+    ET.SubElement(suite, "system-out").text = _text("\n".join(map(str, gate.changed)))
     ET.SubElement(suite, "system-err")
     ET.indent(root)
     document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return document
 
 
-def _case(suite: ET.Element, experiment: str, row: Mapping[str, Any]) -> None:
+def _case(suite: ET.Element, experiment: str, one: Judgement) -> None:
     case = ET.SubElement(
         suite,
         "testcase",
-        name=_text(f"{row['system']} {row['metric']}"),
-        classname=_text(f"{experiment}.{row['dataset']}"),
+        name=_text(f"{one.system} {one.metric}"),
+        classname=_text(f"{experiment}.{one.dataset}"),
         time="0",
     )
-    if row["status"] in ELEMENTS:
-        told = numbers(row)
-        said = {"message": _text(row["message"]), "type": row["status"]}
-        ET.SubElement(case, ELEMENTS[row["status"]], said).text = _text(
-            f"accepted {told.accepted}, now {told.now}, change {told.change} {told.interval}, "
-            f"margin {row['margin']:g}"
+    if one.status in ELEMENTS:
+        accepted, now, change, interval = one.numbers
+        attributes = {"message": _text(one.message), "type": one.status}
+        ET.SubElement(case, ELEMENTS[one.status], attributes).text = _text(
+            f"accepted {accepted}, now {now}, change {change} {interval}, margin {one.margin:g}"
         )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from harness.analysis.gate.judge import Gate
-from harness.analysis.gate.relative_latency import is_latency
+from harness.analysis.gate.changed_settings import Changed
+from harness.analysis.gate.judge import Gate, Judgement
 from harness.page.tables import markdown, number
 from harness.page.text import counted
 from harness.results.store import Results
@@ -25,8 +24,6 @@ TEXT = 240
 ROWS = 100
 """Rows of a table at most: where comments are shown, long ones are cut off."""
 
-GRAVEST_FIRST = ("fail", "not measured", "not comparable", "inconclusive", "pass")
-
 JUDGED = (
     "dataset",
     "system",
@@ -42,95 +39,55 @@ JUDGED = (
 MOVED = ("query", "text", "accepted", "now", "change")
 
 
-class Numbers(NamedTuple):
-    """The numbers of a judgement as they are written: differences of quality, factors of latency."""
-
-    accepted: str
-    now: str
-    change: str
-    interval: str
-    """Empty where there is none."""
-
-
-def numbers(row: Mapping[str, Any]) -> Numbers:
-    """A row of `judge.JUDGEMENTS` as text."""
-    value, change = (".3f", ".3f") if is_latency(row["metric"]) else (".4f", "+.4f")
-    accepted, now = (number(row[name], value) for name in ("accepted", "value"))
-    nothing = 1.0 if is_latency(row["metric"]) else 0.0
-    if row["low"] == row["high"] == nothing:
-        return Numbers(accepted, now, "unchanged", "")
-    known = not math.isnan(row["low"])
-    interval = f"[{row['low']:{change}}, {row['high']:{change}}]" if known else ""
-    return Numbers(accepted, now, number(row["change"], change), interval)
-
-
-def tally(gate: Gate) -> str:
-    """How many judgements there are of each status, the gravest first."""
-    counts = gate.judgements["status"].value_counts()
-    told = [f"{counts[status]} {status}" for status in GRAVEST_FIRST if status in counts]
-    return ", ".join(told) or "nothing was judged"
-
-
 def gate_markdown(gate: Gate, results: Results) -> str:
     """The whole comment; every text from outside is escaped."""
-    judged = gate.judgements.to_dict("records")
-    since = f"{_text(gate.accepted['accepted'])}: {_text(gate.accepted['reason'])}"
     parts = [
         f"## Gate {_text(gate.experiment)}: {gate.status}",
-        f"{tally(gate)}. Accepted on {since}",
-        _table(JUDGED, [_judged(row) for row in judged]),
+        f"{gate.tally}. Accepted on {_text(gate.accepted['accepted'])}: {_text(gate.accepted['reason'])}",
+        _table(JUDGED, [_judged(one) for one in gate.judgements]),
         "\n".join(
-            f"- {_text(row['status'])}, {_name(row)}: {_text(row['message'])}"
-            for row in judged
-            if row["status"] != "pass" or row["better"]
+            f"- {one.status}, {_text(one.name)}: {_text(one.message)}" for one in gate.remarkable
         ),
         *_moved(gate, results),
         "### Changed in configuration and versions",
-        _table(gate.changed.columns, [list(map(_text, row)) for row in gate.changed.to_numpy()])
-        if len(gate.changed)
+        _table(Changed._fields, [list(map(_text, row)) for row in gate.changed])
+        if gate.changed
         else "Nothing.",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    return _text(f"{row['system']} on {row['dataset']}, {row['metric']}")
-
-
-def _judged(row: Mapping[str, Any]) -> list[str]:
-    found = numbers(row)
-    verdict = row["status"] + ", better" * bool(row["better"])
+def _judged(one: Judgement) -> list[str]:
+    accepted, now, change, interval = one.numbers
     return [
-        *(_text(row[name]) for name in ("dataset", "system", "metric")),
-        *(found.accepted, found.now, _text(f"{found.change} {found.interval}")),
-        *(f"{row['margin']:g}", number(row["p"], ".4f")),
-        verdict if row["status"] == "pass" else f"**{verdict}**",
+        *map(_text, (one.dataset, one.system, one.metric)),
+        *(accepted, now, _text(f"{change} {interval}")),
+        *(f"{one.margin:g}", number(one.p, ".4f")),
+        one.verdict if one.status == "pass" else f"**{one.verdict}**",
     ]
 
 
 def _moved(gate: Gate, results: Results) -> Iterator[str]:
-    names = ["dataset", "system", "metric"]
-    failed = gate.judgements.set_index(names)["status"] == "fail"
-    groups = [
-        (not failed[name], -part["change"].abs().sum(), name, part)
-        for name, part in gate.moved.groupby(names, sort=False)
-    ]
-    if groups:
+    moved = sorted((one for one in gate.judgements if len(one.moved)), key=_most_moved_first)
+    if moved:
         yield "### Queries that moved most"
-    for _, _, (dataset, system, metric), part in sorted(groups, key=lambda group: group[:3])[
-        :SHOWN
-    ]:
-        texts = results.texts(dataset, system)
-        shown = part.head(QUERIES_SHOWN).to_dict("records")
-        yield f"**{_text(f'{system} on {dataset}, {metric}')}**, {counted(len(part), 'query', 'queries')} moved"
+    for one in moved[:SHOWN]:
+        texts = results.texts(one.dataset, one.system)
+        yield f"**{_text(one.name)}**, {counted(len(one.moved), 'query', 'queries')} moved"
+        shown = one.moved.head(QUERIES_SHOWN).itertuples()
         yield _table(MOVED, [_query(row, texts) for row in shown])
 
 
-def _query(row: Mapping[str, Any], texts: Mapping[str, str]) -> list[str]:
-    text = texts.get(f"query {row['query_id']}", "")
+def _most_moved_first(one: Judgement) -> tuple[Any, ...]:
+    moved = one.moved["change"].abs().sum()
+    return one.status != "fail", -moved, one.dataset, one.system, one.metric
+
+
+def _query(row: Any, texts: Mapping[str, str]) -> list[str]:
+    text = texts.get(f"query {row.query_id}", "")
     cut = text[:TEXT] + "…" * (len(text) > TEXT)
-    found = (f"{row['accepted']:.4f}", f"{row['value']:.4f}", f"{row['change']:+.4f}")
-    return [_text(row["query_id"]), _text(cut), *found]
+    found = (f"{row.accepted:.4f}", f"{row.value:.4f}", f"{row.change:+.4f}")
+    return [_text(row.query_id), _text(cut), *found]
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

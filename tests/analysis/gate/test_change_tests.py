@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.analysis.gate.change_tests import SAME, Compared, Verdict, fewest_queries, verdicts
+from harness.analysis.gate.change_tests import (
+    SAME,
+    Changes,
+    ChangeVerdict,
+    fewest_queries,
+    verdicts,
+)
 from harness.analysis.statistics import intervals
 
 MARGIN = 0.01
 
 
-def one(changes: NDArray[np.float64] | list[float], margin: float = MARGIN) -> Verdict:
-    (found,) = verdicts([Compared(np.array(changes), margin)], 0)
+def one(changes: NDArray[np.float64] | list[float], margin: float = MARGIN) -> ChangeVerdict:
+    (found,) = verdicts([Changes(np.array(changes), margin)], 0)
     return found
 
 
@@ -52,7 +58,7 @@ def test_a_single_query_can_see_nothing() -> None:
 def test_the_fewest_queries_that_can_decide(tests: int, fewest: int) -> None:
     assert fewest_queries(tests) == fewest
     for count in (fewest - 1, fewest):
-        alike = [Compared(np.full(count, -0.5) + 0.01 * np.arange(count), MARGIN)] * tests
+        alike = [Changes(np.full(count, -0.5) + 0.01 * np.arange(count), MARGIN)] * tests
         found = {verdict.outcome for verdict in verdicts(alike, 0)}
         assert found == ({"fail"} if count == fewest else {"inconclusive"})
 
@@ -85,11 +91,11 @@ def test_noise_between_runs_widens_the_middle() -> None:
     spread = np.random.default_rng(0).normal(0, 0.01, 100)
     spread -= spread.mean()
     for change, outcome in ((-0.05, "pass"), (-0.09, "inconclusive"), (-0.11, "inconclusive")):
-        (found,) = verdicts([Compared(spread + change, 0.1, noise=0.03)], 0)
+        (found,) = verdicts([Changes(spread + change, 0.1, noise=0.03)], 0)
         assert found.outcome == outcome
-    (found,) = verdicts([Compared(spread - 0.15, 0.1, noise=0.03)], 0)
+    (found,) = verdicts([Changes(spread - 0.15, 0.1, noise=0.03)], 0)
     assert found.outcome == "fail"
-    (found,) = verdicts([Compared(spread, 0.1, noise=0.2)], 0)
+    (found,) = verdicts([Changes(spread, 0.1, noise=0.2)], 0)
     assert found.outcome == "inconclusive"  # no room between the noise and the margin
     assert math.isnan(found.needed)
 
@@ -97,9 +103,9 @@ def test_noise_between_runs_widens_the_middle() -> None:
 def test_the_unchanged_are_no_part_of_the_family() -> None:
     spread = np.random.default_rng(3).normal(0, 0.05, 300)
     alone = one(spread)
-    among = verdicts([Compared(spread, MARGIN), *[Compared(np.zeros(300), MARGIN)] * 50], 0)[0]
+    among = verdicts([Changes(spread, MARGIN), *[Changes(np.zeros(300), MARGIN)] * 50], 0)[0]
     assert among == alone
-    both = verdicts([Compared(spread, MARGIN), Compared(-spread, MARGIN)], 0)[0]
+    both = verdicts([Changes(spread, MARGIN), Changes(-spread, MARGIN)], 0)[0]
     assert both.p > alone.p
     assert both.seen > alone.seen
 
@@ -130,11 +136,11 @@ def moved(rng: np.random.Generator, count: int, share: float) -> NDArray[np.floa
     return np.where(rng.random(count) < share, change, 0.0)
 
 
-def outcomes(gates: int, arms: int, seed: int, loss: float = 0.0) -> Iterator[list[Verdict]]:
+def outcomes(gates: int, arms: int, seed: int, loss: float = 0.0) -> Iterator[list[ChangeVerdict]]:
     """Gates over 100 queries, of which 30 % moved, with a margin of .02 and this true loss."""
     rng = np.random.default_rng(seed)
     for i in range(gates):
-        arm = [Compared(moved(rng, 100, 0.3) - loss, 0.02) for _ in range(arms)]
+        arm = [Changes(moved(rng, 100, 0.3) - loss, 0.02) for _ in range(arms)]
         yield verdicts(arm, i)
 
 

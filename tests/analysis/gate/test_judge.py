@@ -40,13 +40,13 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "bench")
 
 
-def told(gate: Gate) -> dict[str, tuple[str, str]]:
+def messages(gate: Gate) -> dict[str, tuple[str, str]]:
     """By system the status and the message."""
-    return {row.system: (row.status, row.message) for row in gate.judgements.itertuples()}
+    return {one.system: (one.status, one.message) for one in gate.judgements}
 
 
 def statuses(gate: Gate) -> list[str]:
-    return gate.judgements["status"].tolist()
+    return [one.status for one in gate.judgements]
 
 
 def test_the_same_results_pass_twenty_times_of_twenty(bench: Bench) -> None:
@@ -55,9 +55,9 @@ def test_the_same_results_pass_twenty_times_of_twenty(bench: Bench) -> None:
     results = gated.store(bench.folder / "new", bench.file, values)
     gates = [judge(results, accepted, gated.loaded(bench.file)) for _ in range(20)]
     assert [gate.status for gate in gates] == ["pass"] * 20
-    assert told(gates[0])["second"][1] == "all 40 values are as they were accepted."
-    assert gates[0].moved.empty
-    assert gates[0].changed.empty
+    assert messages(gates[0])["second"][1] == "all 40 values are as they were accepted."
+    assert gates[0].judgements[1].moved.empty
+    assert gates[0].changed == []
 
 
 def test_a_loss_fails_and_names_the_queries(bench: Bench) -> None:
@@ -65,14 +65,14 @@ def test_a_loss_fails_and_names_the_queries(bench: Bench) -> None:
         bench.accept({"first": SAME, "second": SAME}), {"first": SAME, "second": WORSE}
     )
     assert (gate.status, statuses(gate)) == ("fail", ["pass", "fail"])
-    row = gate.judgements.iloc[1]
-    assert (row["accepted"], row["value"], row["change"]) == pytest.approx((0.5, 0.3, -0.2))
-    assert row["low"] < -0.2 < row["high"] < -0.15
-    assert row["message"].startswith("-0.2000 in the mean [-0.2")
-    assert row["message"].endswith("]: a loss is shown, and it exceeds 0.01.")
-    assert set(gate.moved["system"]) == {"second"}
-    assert gate.moved["change"].abs().is_monotonic_decreasing
-    assert len(gate.moved) == 40
+    row = gate.judgements[1]
+    assert (row.accepted, row.value, row.change) == pytest.approx((0.5, 0.3, -0.2))
+    assert row.low < -0.2 < row.high < -0.15
+    assert row.message.startswith("-0.2000 in the mean [-0.2")
+    assert row.message.endswith("]: a loss is shown, and it exceeds 0.01.")
+    assert gate.judgements[0].moved.empty
+    assert row.moved["change"].abs().is_monotonic_decreasing
+    assert len(row.moved) == 40
 
 
 def test_an_improvement_passes_and_asks_for_a_new_baseline(bench: Bench) -> None:
@@ -80,8 +80,8 @@ def test_an_improvement_passes_and_asks_for_a_new_baseline(bench: Bench) -> None
         bench.accept({"first": SAME, "second": SAME}), {"first": SAME, "second": BETTER}
     )
     assert gate.status == "pass"
-    assert gate.judgements["better"].tolist() == [False, True]
-    assert told(gate)["second"][1].endswith("is ruled out. It got better: re-baseline?")
+    assert [one.better for one in gate.judgements] == [False, True]
+    assert messages(gate)["second"][1].endswith("is ruled out. It got better: re-baseline?")
 
 
 def test_three_queries_say_which_margin_they_could_have_seen(bench: Bench) -> None:
@@ -89,7 +89,7 @@ def test_three_queries_say_which_margin_they_could_have_seen(bench: Bench) -> No
     gate = bench.judge(accepted, {"first": [0.1] * 3, "second": [0.4, 0.5, 0.6]})
     assert (gate.status, statuses(gate)) == ("no verdict", ["pass", "inconclusive"])
     # s = 0.1: 2.4865 x 0.1 / sqrt(3) = 0.1436
-    assert told(gate)["second"][1] == (
+    assert messages(gate)["second"][1] == (
         "+0.0000 in the mean: 3 queries can see no margin below 0.144 at best; "
         "to decide anything a gate of this size takes 5."
     )
@@ -106,12 +106,12 @@ def test_what_is_not_settled_says_how_many_queries_it_takes(bench: Bench) -> Non
     gate = bench.judge(
         bench.accept({"first": SAME, "second": SAME}), {"first": SAME, "second": noise}
     )
-    row = gate.judgements.iloc[1]
-    assert row["status"] == "inconclusive"
+    row = gate.judgements[1]
+    assert row.status == "inconclusive"
     # 4 x .05 spreads each value: 40 x (seen / 0.01)^2 is some 3,600 queries
-    assert 40 * (row["seen"] / 0.01) ** 2 > 10 * 40
+    assert 40 * (row.seen / 0.01) ** 2 > 10 * 40
     more = "0.01 takes more than 10 times as many queries like these."
-    assert f"40 queries can see {row['seen']:.3g}; {more}" in row["message"]
+    assert f"40 queries can see {row.seen:.3g}; {more}" in row.message
 
 
 def test_other_documents_are_not_comparable(bench: Bench) -> None:
@@ -119,11 +119,11 @@ def test_other_documents_are_not_comparable(bench: Bench) -> None:
     accepted = bench.accept(values)
     gate = bench.judge(accepted, values, dataset={"fingerprint": "g", "documents": 6})
     assert (gate.status, statuses(gate)) == ("no verdict", ["not comparable"] * 2)
-    assert told(gate)["first"][1] == (
+    assert messages(gate)["first"][1] == (
         "documents, queries or judgements of data changed (documents 5 -> 6)."
     )
     gate = bench.judge(accepted, values, dataset={"fingerprint": "g"})
-    assert "their numbers are the same, their content is not" in told(gate)["first"][1]
+    assert "their numbers are the same, their content is not" in messages(gate)["first"][1]
 
 
 @pytest.mark.parametrize(
@@ -145,13 +145,13 @@ def test_candidates_of_another_first_stage_are_not_comparable(
 def test_other_queries_are_not_comparable_even_under_the_same_fingerprint(bench: Bench) -> None:
     accepted = bench.accept({"first": SAME, "second": SAME})
     gate = bench.judge(accepted, {"first": SAME, "second": SAME[:-1]})
-    assert told(gate)["second"] == ("not comparable", "its values are not of the same queries.")
+    assert messages(gate)["second"] == ("not comparable", "its values are not of the same queries.")
 
 
 def test_a_failed_and_a_pending_trial_are_neither_regression_nor_pass(bench: Bench) -> None:
     accepted = bench.accept({"first": SAME, "second": SAME})
     gate = bench.judge(accepted, {"first": SAME}, failed={"second": "It broke."})
-    assert (gate.status, told(gate)["second"]) == (
+    assert (gate.status, messages(gate)["second"]) == (
         "no verdict",
         ("not measured", "failed: It broke."),
     )
@@ -159,7 +159,7 @@ def test_a_failed_and_a_pending_trial_are_neither_regression_nor_pass(bench: Ben
     assert gate.status == "fail"
     fresh = Bench(bench.folder.parent / "fresh")
     gate = fresh.judge(accepted, {"second": SAME})
-    assert told(gate)["first"] == ("not measured", "not run yet.")
+    assert messages(gate)["first"] == ("not measured", "not run yet.")
 
 
 def test_systems_on_one_side_only(bench: Bench) -> None:
@@ -170,15 +170,14 @@ def test_systems_on_one_side_only(bench: Bench) -> None:
         systems=[{"name": "first", "retriever": gated.OVERLAP}, third],
     )
     gate = other.judge(accepted, {"first": SAME, "third": SAME})
-    assert told(gate) == {
+    assert messages(gate) == {
         "first": ("pass", "all 40 values are as they were accepted."),
         "third": ("not comparable", "the baseline has no ndcg@3 of it."),
         "second": ("not measured", "it is no longer in the experiment."),
     }
-    trials = gate.changed[gate.changed["what"] == "trial"]
-    assert trials.to_numpy().tolist() == [
-        ["trial", "-", "new", "third on data"],
-        ["trial", "accepted", "-", "second on data"],
+    assert [one for one in gate.changed if one.what == "trial"] == [
+        ("trial", "-", "new", "third on data"),
+        ("trial", "accepted", "-", "second on data"),
     ]
 
 
@@ -197,12 +196,12 @@ def test_results_of_an_older_file_are_not_judged(bench: Bench) -> None:
 
     results = load_results(bench.folder / "new" / "experiment")
     gate = judge(results, accepted, gated.loaded(bench.file))
-    assert told(gate)["first"] == (
+    assert messages(gate)["first"] == (
         "not comparable",
         "what the file asks for now is not what was measured (retriever.salt: 0 -> 1): run again.",
     )
-    assert told(gate)["third"] == ("not measured", "not run yet.")
-    assert told(gate)["second"][0] == "pass"
+    assert messages(gate)["third"] == ("not measured", "not run yet.")
+    assert messages(gate)["second"][0] == "pass"
 
 
 def test_a_changed_margin_counts_at_once(bench: Bench) -> None:
@@ -212,13 +211,13 @@ def test_a_changed_margin_counts_at_once(bench: Bench) -> None:
     gated.experiment(bench.folder, gate=[{**gated.RULE, "margin": 0.5}])
     gate = bench.judge(accepted, worse)
     assert gate.status == "pass"
-    assert gate.changed.to_numpy().tolist() == [["rule.1.margin", "0.01", "0.5", "gate"]]
+    assert gate.changed == [("rule.1.margin", "0.01", "0.5", "gate")]
 
 
 def test_rules_can_be_restricted(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench", gate=[{**gated.RULE, "systems": ["first"]}])
     accepted = bench.accept({"first": SAME})  # the other need not have a result
-    assert told(bench.judge(accepted, {"first": SAME, "second": WORSE})) == {
+    assert messages(bench.judge(accepted, {"first": SAME, "second": WORSE})) == {
         "first": ("pass", "all 40 values are as they were accepted.")
     }
 
@@ -234,12 +233,12 @@ def test_what_changed_in_configuration_and_versions(bench: Bench) -> None:
         identities=[{"model": "m 1"}],
     )
     assert gate.status == "pass"
-    assert gate.changed.to_numpy().tolist() == [
-        ["packages.numpy", "2", "-", "every trial"],
-        ["packages.torch", "2.11.0", "2.12.0", "every trial"],
-        ["revision", "r1", "r2", "every trial"],
-        ["model.1.model", "-", "m 1", "every trial"],
-        ["packages.pylate", "-", "1.7", "every trial"],
+    assert gate.changed == [
+        ("packages.numpy", "2", "-", "every trial"),
+        ("packages.torch", "2.11.0", "2.12.0", "every trial"),
+        ("revision", "r1", "r2", "every trial"),
+        ("model.1.model", "-", "m 1", "every trial"),
+        ("packages.pylate", "-", "1.7", "every trial"),
     ]
 
 
@@ -287,13 +286,13 @@ def test_latency_is_judged_by_its_ratio_to_the_yardstick(
     accepted = bench.accept(BOTH, calls=gated.timed(0.05))
     gate = bench.judge(accepted, BOTH, calls=gated.timed(seconds))
     assert statuses(gate) == [status]
-    row = gate.judgements.iloc[0]
-    assert (row["system"], row["metric"]) == ("second", "latency rerank k=2 cpu / first")
-    assert row["change"] == pytest.approx(seconds / 0.05, rel=1e-4)
+    row = gate.judgements[0]
+    assert (row.system, row.metric) == ("second", "latency rerank k=2 cpu / first")
+    assert row.change == pytest.approx(seconds / 0.05, rel=1e-4)
     # seconds x the geometric mean of 1.00 ... 1.09, over .01
-    assert row["value"] == pytest.approx(seconds / 0.01 * 1.0446, rel=1e-3)
-    assert message in row["message"]
-    assert gate.moved.empty
+    assert row.value == pytest.approx(seconds / 0.01 * 1.0446, rel=1e-3)
+    assert message in row.message
+    assert row.moved.empty
 
 
 def test_a_slower_machine_that_slows_both_alike_changes_no_ratio(tmp_path: Path) -> None:
@@ -345,7 +344,7 @@ def test_latency_without_a_verdict(
     accepted = bench.accept(BOTH, calls=gated.timed(0.05))
     gate = bench.judge(accepted, BOTH, **facts)
     assert (gate.status, statuses(gate)) == ("no verdict", [status])
-    assert message in gate.judgements["message"][0]
+    assert message in gate.judgements[0].message
 
 
 def test_what_equal_arms_differ_by_is_allowed_for(tmp_path: Path) -> None:
@@ -355,15 +354,15 @@ def test_what_equal_arms_differ_by_is_allowed_for(tmp_path: Path) -> None:
     (apart,) = accepted.facts["latency"]["data"]["equal_arms"].values()
     assert 1.05 < apart < 1.12
     gate = bench.judge(accepted, BOTH, calls=gated.timed(0.051))
-    assert told(gate)["second"][0] == "inconclusive"
-    assert f"equal arms were up to {apart:.3g} times apart" in told(gate)["second"][1]
+    assert messages(gate)["second"][0] == "inconclusive"
+    assert f"equal arms were up to {apart:.3g} times apart" in messages(gate)["second"][1]
     assert bench.judge(accepted, BOTH, calls=gated.timed(0.08)).status == "fail"
 
 
 def test_a_latency_rule_without_any_latency_is_no_pass(tmp_path: Path) -> None:
     plain = Bench(tmp_path / "plain").accept(BOTH)
     gate = timed_bench(tmp_path / "bench").judge(plain, BOTH)
-    assert told(gate) == {"every reranker": ("not measured", "no such latency was measured.")}
+    assert messages(gate) == {"every reranker": ("not measured", "no such latency was measured.")}
     with pytest.raises(InputError, match="latency k=2 cpu / first"):
         timed_bench(tmp_path / "other").accept(BOTH)
 
@@ -375,4 +374,4 @@ def test_an_arm_that_was_not_timed_is_not_measured(tmp_path: Path) -> None:
     arms = results.costs["arms"]
     arms.loc[arms["mode"] == "rerank", ["status", "reason"]] = ("predicted", "one call takes 7 s")
     gate = judge(results, accepted, gated.loaded(bench.file))
-    assert told(gate)["second"] == ("not measured", "predicted: one call takes 7 s.")
+    assert messages(gate)["second"] == ("not measured", "predicted: one call takes 7 s.")

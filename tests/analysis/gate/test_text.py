@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import gated
-import pandas as pd
 import pytest
 
 from harness.analysis.gate.baseline import accept
@@ -63,7 +62,7 @@ STATUSES = ["fail", "pass", "pass", "inconclusive", "not measured", "not compara
 
 
 def test_every_status_is_there(judged: tuple[Gate, Results]) -> None:
-    assert judged[0].judgements["status"].tolist() == STATUSES
+    assert [one.status for one in judged[0].judgements] == STATUSES
 
 
 def cells(line: str) -> list[str]:
@@ -108,8 +107,8 @@ def test_markdown_shows_the_queries_that_moved_most(judged: tuple[Gate, Results]
 
 def test_long_tables_are_counted_and_cut(judged: tuple[Gate, Results]) -> None:
     gate, results = judged
-    many = pd.concat([gate.judgements.iloc[[1]]] * (ROWS + 7), ignore_index=True)
-    text = gate_markdown(dataclasses.replace(gate, judgements=many, moved=gate.moved[:0]), results)
+    many = [gate.judgements[1]] * (ROWS + 7)
+    text = gate_markdown(dataclasses.replace(gate, judgements=many), results)
     assert "and 7 more rows" in text
 
 
