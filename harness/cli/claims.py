@@ -27,7 +27,7 @@ def _add_arguments(sub: argparse.ArgumentParser) -> None:
 def _claims(arguments: argparse.Namespace) -> int:
     from harness.analysis.claims.evidence import Stored
     from harness.analysis.claims.judge import judge
-    from harness.analysis.claims.lines import as_json, as_text
+    from harness.analysis.claims.text import as_json, as_text
     from harness.experiment.claims_reading import load_claims
     from harness.experiment.result_folders import found_in
     from harness.results.store import load_results

@@ -37,18 +37,13 @@ class Found(NamedTuple):
     """What it was measured on, where it would be another on another machine."""
 
 
-class UnjudgedError(Exception):
-    """Why a claim has no value to be judged by; inside the analysis only."""
+class NoValueError(Exception):
+    """Why there is no value to judge a claim by; inside the analysis only."""
 
-    def __init__(self, verdict: Verdict, reason: str) -> None:
+    def __init__(self, reason: str, verdict: Verdict = "not measured") -> None:
         """`reason` is a sentence without its full stop."""
         super().__init__(reason)
         self.verdict = verdict
-
-
-def not_measured(reason: str) -> UnjudgedError:
-    """What is missing, and what would give it."""
-    return UnjudgedError("not measured", reason)
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ class Stored:
         if (experiment, "real") in self.results:
             return self.results[experiment, "real"]
         random = " but with random weights" * ((experiment, "dummy") in self.results)
-        raise not_measured(f"no results of {experiment}{random}: {self.command(experiment)}")
+        raise NoValueError(f"no results of {experiment}{random}: {self.command(experiment)}")
 
     def command(self, experiment: str) -> str:
         """What would measure it."""
@@ -79,21 +74,19 @@ class Stored:
 
     def any_weights(self, experiment: str, find: Callable[[Results], Found]) -> Found:
         """What real weights gave, else random ones: time, memory and bytes are the same."""
-        missing = not_measured(
+        missing = NoValueError(
             f"no results of {experiment}: {self.command(experiment)}; random weights will do "
             "(`--weights dummy`)"
         )
-        kinds: tuple[Weights, ...] = ("real", "dummy")
-        for weights in kinds:
-            if (experiment, weights) not in self.results:
-                continue
-            try:
-                found = find(self.results[experiment, weights])
-            except UnjudgedError as why:
-                missing = why
-            else:
-                random = ", with random weights" * (weights == "dummy")
-                return found._replace(said=found.said + random)
+        kinds: tuple[tuple[Weights, str], ...] = (("real", ""), ("dummy", ", with random weights"))
+        for weights, random in kinds:
+            if (experiment, weights) in self.results:
+                try:
+                    found = find(self.results[experiment, weights])
+                except NoValueError as why:
+                    missing = why
+                else:
+                    return found._replace(said=found.said + random)
         raise missing
 
     def once(self, make: Callable[..., Made], results: Results, *key: str) -> Made:
@@ -122,32 +115,34 @@ def bounded(value: float, low: float, high: float, said: str, machine: str = "")
     )
 
 
-def arithmetic(asked: Arithmetic, stored: Stored) -> Found:
+def original(model: object) -> str:
+    """The name that a model's authors gave it, whatever package or commit it came as."""
+    known = catalogue.known(str(model))
+    return (known and known.original) or str(model).removeprefix(catalogue.DUMMY).partition("@")[0]
+
+
+def arithmetic(asked: Arithmetic) -> Found:
     """What an expression gives."""
-    del stored
     numbers = f" (numbers: {', '.join(asked.sources)})" if asked.sources else ""
     return exact(asked.value, f"{asked.expression} = {significant(asked.value, 4)}{numbers}")
 
 
-def catalogued(asked: Catalogued, stored: Stored) -> Found:
+def catalogued(asked: Catalogued) -> Found:
     """What the catalogue knows of a model, with its source."""
-    del stored
     value = catalogue.fact(asked.model, asked.fact)
     known = catalogue.catalogue()[asked.model]
     source = known.sources.get("dims" if asked.fact == "dim" else asked.fact, "the catalogue")
-    if isinstance(value, str):
-        return exact(value, f"{asked.fact} of {asked.model}: {value} ({source})")
-    number = float(value or 0)
-    return exact(number, f"{asked.fact} of {asked.model}: {number:,.0f} ({source})")
+    if not isinstance(value, str):
+        value = float(value or 0)
+    shown = value if isinstance(value, str) else f"{value:,.0f}"
+    return exact(value, f"{asked.fact} of {asked.model}: {shown} ({source})")
 
 
-def packaged(asked: Packaged, stored: Stored) -> Found:
+def packaged(asked: Packaged) -> Found:
     """Whether an installed package brings a file, by the list that it was installed with."""
-    del stored
     try:
         package = importlib.metadata.distribution(asked.name)
     except importlib.metadata.PackageNotFoundError:
-        raise not_measured(f"the package {asked.name} is not installed") from None
-    there = asked.file in map(str, package.files or ())
-    is_there = "present" if there else "absent"
-    return exact(is_there, f"{asked.file} is {is_there} in {asked.name} {package.version}")
+        raise NoValueError(f"the package {asked.name} is not installed") from None
+    state = "present" if asked.file in map(str, package.files or ()) else "absent"
+    return exact(state, f"{asked.file} is {state} in {asked.name} {package.version}")

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
 from harness.analysis.claims import evidence
-from harness.analysis.claims.evidence import Found, Stored, UnjudgedError, Verdict
-from harness.analysis.claims.latency import held, timed
+from harness.analysis.claims.evidence import Found, NoValueError, Stored, Verdict
+from harness.analysis.claims.latency import latency, memory
 from harness.analysis.claims.quality import quality
-from harness.analysis.claims.storage import kept
+from harness.analysis.claims.storage import storage
 from harness.experiment.claims import (
     Arithmetic,
     Catalogued,
@@ -25,17 +25,21 @@ from harness.experiment.claims import (
     Quality,
     Storage,
 )
+from harness.results.store import Results
 
-FINDERS: Mapping[type, Callable[[Any, Stored], Found]] = {
+FACTS: Mapping[type, Callable[[Any], Found]] = {
     Arithmetic: evidence.arithmetic,
     Catalogued: evidence.catalogued,
     Packaged: evidence.packaged,
-    Quality: quality,
-    Latency: timed,
-    Memory: held,
-    Storage: kept,
 }
-"""What finds a value of each kind; it raises UnjudgedError where there is none."""
+"""What finds a value without any results; like all of these it raises NoValueError where none is."""
+
+COSTS: Mapping[type, Callable[[Any, Results, Stored], Found]] = {
+    Latency: latency,
+    Memory: memory,
+    Storage: storage,
+}
+"""What finds a value in results of any weights."""
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
@@ -58,16 +62,23 @@ class Judged(NamedTuple):
 
 def judge(claim: Claim, stored: Stored) -> Judged:
     """The verdict on one claim."""
+    note = f" {claim.note}" if claim.note else ""
     try:
-        found = FINDERS[type(claim.evidence)](claim.evidence, stored)
-    except UnjudgedError as why:
-        return Judged(claim, why.verdict, f"{why}.{_note(claim)}")
-    told = f"{found.said}; claimed: {claim.expected.words()}.{_note(claim)}"
-    return Judged(claim, _verdict(found, claim.expected), told, found)
+        found = _find(claim.evidence, stored)
+    except NoValueError as why:
+        return Judged(claim, why.verdict, f"{why}.{note}")
+    said = f"{found.said}; claimed: {claim.expected.words()}.{note}"
+    return Judged(claim, _verdict(found, claim.expected), said, found)
 
 
-def _note(claim: Claim) -> str:
-    return f" {claim.note}" if claim.note else ""
+def _find(asked: Any, stored: Stored) -> Found:
+    kind = type(asked)
+    if kind in FACTS:
+        return FACTS[kind](asked)
+    if kind is Quality:
+        return quality(asked, stored.real(asked.experiment), stored)
+    find = COSTS[kind]
+    return stored.any_weights(asked.experiment, lambda results: find(asked, results, stored))
 
 
 def _verdict(found: Found, expected: Expected) -> Verdict:
@@ -88,9 +99,3 @@ def counts(judged: Iterable[Judged]) -> dict[Verdict, int]:
     """How many claims have each verdict, in the order of VERDICTS."""
     found = [one.verdict for one in judged]
     return {verdict: found.count(verdict) for verdict in VERDICTS}
-
-
-def experiment_of(claim: Claim) -> str | None:
-    """The experiment that a claim is judged from, if it is from one."""
-    found: str | None = getattr(claim.evidence, "experiment", None)
-    return found

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 
-from harness.analysis.claims.evidence import Found, Stored, UnjudgedError, bounded, not_measured
-from harness.analysis.costs import latency, projection
+from harness.analysis.claims.evidence import Found, NoValueError, Stored, bounded
+from harness.analysis.costs import projection
+from harness.analysis.costs.latency import ARM, latencies
 from harness.analysis.costs.measured import stand_ins
 from harness.analysis.statistics import paired_ratios
 from harness.analysis.statistics.percentiles import percentiles
@@ -25,19 +26,17 @@ STARTS = 6
 """Processes of which the least and the greatest hold the median in 95 of 100 cases: 1 - 2 / 2^n."""
 
 
-def timed(asked: Latency, stored: Stored) -> Found:
-    """A percentile of an arm's calls in milliseconds, or the ratio of two arms' calls in pairs."""
-    return stored.any_weights(asked.experiment, lambda results: _timed(asked, results, stored))
+def latency(asked: Latency, results: Results, stored: Stored) -> Found:
+    """A percentile of an arm's calls in milliseconds, or the ratio of two arms' calls in pairs.
 
-
-def _timed(asked: Latency, results: Results, stored: Stored) -> Found:
-    """Of the first dataset that has it."""
-    missing = not_measured(f"{results.plan['experiment']} has no measurement of latency")
+    Of the first dataset that has it.
+    """
+    missing = NoValueError(f"{results.plan['experiment']} has no measurement of latency")
     for dataset, kind in results.cost_facts:
         if kind == "latency":
             try:
                 return (_ratio if asked.over else _percentile)(asked, results, dataset, stored)
-            except UnjudgedError as why:
+            except NoValueError as why:
                 missing = why
     raise missing
 
@@ -45,42 +44,37 @@ def _timed(asked: Latency, results: Results, stored: Stored) -> Found:
 def _percentile(asked: Latency, results: Results, dataset: str, stored: Stored) -> Found:
     try:
         calls = _seconds(results, dataset, asked)
-    except UnjudgedError as why:
+    except NoValueError as why:
         return _no_less(asked, results, dataset, stored, why)
     name = str(asked.statistic)
     found = percentiles(calls, calls.index.get_level_values("query_id"))[int(name[1:])]
     if math.isnan(found.value):
-        raise not_measured(f"{name} of {_named(asked)} is not carried by its calls: {len(calls)}")
+        raise NoValueError(f"{name} of {_named(asked)} is not carried by its calls: {len(calls)}")
     doubt = stored.once(_doubt, results, dataset, asked.device)
     low, high = 1000 * found.low / doubt, 1000 * found.high * doubt
     said = (
         f"{name} {milliseconds(found.value)} ms [{_interval(low, high)}] of {_named(asked)}, calls: "
-        f"{len(calls)}{_told(doubt)}"
+        f"{len(calls)}{_how_sure(doubt)}"
     )
     machine = _machine(results, dataset, asked.device)
     return bounded(1000 * found.value, low, high, said, machine)
 
 
 def _no_less(
-    asked: Latency, results: Results, dataset: str, stored: Stored, why: UnjudgedError
+    asked: Latency, results: Results, dataset: str, stored: Stored, why: NoValueError
 ) -> Found:
     """The greatest lower bound of fewer candidates: they are among the more, which take no less.
 
     Raises `why` again where no fewer were timed.
     """
-    calls = results.costs["calls"]
-    ours = calls[(calls["system"] == asked.system) & (calls["mode"] == asked.mode)]
-    ours = ours[(ours["dataset"] == dataset) & (ours["device"] == asked.device)]
+    ours = _rows(results.costs["calls"], dataset, asked.device)
+    ours = ours[(ours["system"] == asked.system) & (ours["mode"] == asked.mode)]
     fewer = {int(k) for k in ours["k"] if asked.k is not None and k < asked.k}
     if not fewer:
         raise why
-    found = max(
-        (
-            _percentile(asked.model_copy(update={"k": k}), results, dataset, stored)
-            for k in sorted(fewer)
-        ),
-        key=lambda one: one.low,
-    )
+    parts = [asked.model_copy(update={"k": k}) for k in sorted(fewer)]
+    each = [_percentile(part, results, dataset, stored) for part in parts]
+    found = max(each, key=lambda one: one.low)
     said = f"{found.said}, and more take no less ({why})"
     return found._replace(value=math.nan, high=math.inf, said=said)
 
@@ -91,18 +85,17 @@ def _ratio(asked: Latency, results: Results, dataset: str, stored: Stored) -> Fo
     arms = [_seconds(results, dataset, arm) for arm in (asked, over)]
     both = pd.concat(arms, axis=1, join="inner", keys=["asked", "over"])
     if both.empty:
-        raise not_measured(f"no call of {_named(asked)} has a pair among those of {_named(over)}")
+        raise NoValueError(f"no call of {_named(asked)} has a pair among those of {_named(over)}")
     queries = both.index.get_level_values("query_id")
-    found = paired_ratios.geometric_mean(
-        both["asked"] / both["over"], queries, results.plan["seed"]
-    )
+    ratios = both["asked"] / both["over"]
+    found = paired_ratios.geometric_mean(ratios, queries, results.plan["seed"])
     devices = dict.fromkeys((asked.device, over.device))
     doubt = math.prod(stored.once(_doubt, results, dataset, device) for device in devices)
     low, high = found.low / doubt, found.high * doubt
     machine = " and ".join(_machine(results, dataset, device) for device in devices)
     said = (
         f"{significant(found.ratio)} times [{_interval(low, high)}]: {_named(asked)} over {_named(over)}, "
-        f"pairs of calls: {len(both)}{_told(doubt)}"
+        f"pairs of calls: {len(both)}{_how_sure(doubt)}"
     )
     return bounded(found.ratio, low, high, said, machine)
 
@@ -113,23 +106,27 @@ def _named(arm: Arm) -> str:
     return f"{arm.system} ({arm.mode}{k}{whole})"
 
 
+def _rows(table: pd.DataFrame, dataset: str, device: str) -> pd.DataFrame:
+    return table[(table["dataset"] == dataset) & (table["device"] == device)]
+
+
 def _seconds(results: Results, dataset: str, arm: Arm) -> pd.Series:
-    """Seconds of an arm's calls by round and query; raises UnjudgedError where there are none."""
+    """Seconds of an arm's calls by round and query; raises NoValueError where there are none."""
     facts = results.cost_facts[dataset, "latency"]
-    calls = results.costs["calls"]
-    calls = calls[(calls["dataset"] == dataset) & (calls["device"] == arm.device)]
+    calls = _rows(results.costs["calls"], dataset, arm.device)
     calls = calls[calls["copy"] == 0]
-    mode = calls[calls["mode"] == arm.mode]
-    mine = mode[mode["system"] == stand_ins(facts, arm.mode).get(arm.system, arm.system)]
+
+    def timed(mode: str) -> pd.DataFrame:
+        system = stand_ins(facts, mode).get(arm.system, arm.system)
+        return calls[(calls["mode"] == mode) & (calls["system"] == system)]
+
+    mine = timed(arm.mode)
     if arm.k is not None:
         mine = mine[mine["k"] == arm.k]
     if mine.empty:
-        raise not_measured(_why_not(results, dataset, arm))
+        raise NoValueError(_why_not(results, dataset, arm))
     if arm.whole and arm.mode != "retrieve":
-        first = stand_ins(facts, "retrieve")
-        mine = mine.assign(system=arm.system)
-        retrieved = calls[calls["mode"] == "retrieve"]
-        return _both_stages(mine, retrieved, first.get(arm.system, arm.system))
+        return (_by_call(mine) + _by_call(timed("retrieve"))).dropna()
     return _by_call(mine)
 
 
@@ -137,11 +134,6 @@ def _by_call(calls: pd.DataFrame) -> pd.Series:
     """Of retrievals timed at several depths the deepest counts."""
     deepest = calls.sort_values("k", kind="stable").drop_duplicates(CALL, keep="last")
     return deepest.set_index(CALL)["seconds"].astype(float)
-
-
-def _both_stages(reranked: pd.DataFrame, retrieved: pd.DataFrame, retriever: str) -> pd.Series:
-    first = _by_call(retrieved[retrieved["system"] == retriever])
-    return (_by_call(reranked) + first).dropna()
 
 
 def _why_not(results: Results, dataset: str, arm: Arm) -> str:
@@ -161,33 +153,31 @@ def _why_not(results: Results, dataset: str, arm: Arm) -> str:
     same = mine[(mine["mode"] == arm.mode) & ((mine["k"] == arm.k) | (arm.k is None))]
     for row in [*same.itertuples(), *mine[mine["status"] == "not measured"].itertuples()]:
         predicted = row.status == "predicted"
-        told = f" (predicted: {_predicted(results, same)} ms)" if predicted else ""
-        return f"{_named(arm)} on {arm.device}: {row.reason}{told}"
+        median = f" (predicted: {_predicted(results, same)} ms)" if predicted else ""
+        return f"{_named(arm)} on {arm.device}: {row.reason}{median}"
     return f"{name} did not time {_named(arm)}: see `latency.candidates` and the system's modes"
 
 
 def _predicted(results: Results, arm: pd.DataFrame) -> str:
     """The median that the arm's own calls with fewer candidates lead to expect."""
-    calls = results.costs["calls"]
-    calls = calls.merge(arm[latency.ARM].drop_duplicates(), on=latency.ARM)
-    return milliseconds(float(latency.latencies(calls, arm)["p50"].iloc[0]))
+    calls = results.costs["calls"].merge(arm[ARM].drop_duplicates(), on=ARM)
+    return milliseconds(float(latencies(calls, arm)["p50"].iloc[0]))
 
 
 def _doubt(results: Results, dataset: str, device: str) -> float:
     """By what factor every interval on a device is widened: that of two equal arms."""
-    calls = results.costs["calls"]
-    here = calls[(calls["dataset"] == dataset) & (calls["device"] == device)]
+    here = _rows(results.costs["calls"], dataset, device)
     return paired_ratios.doubt(paired_ratios.noise(here, results.plan["seed"]))
 
 
-def _told(doubt: float) -> str:
+def _how_sure(doubt: float) -> str:
     if math.isinf(doubt):
         return "; no two equal arms were timed often enough to say how noisy it was"
     return f"; equal arms within a factor of {doubt:.3g}"
 
 
 def _interval(low: float, high: float) -> str:
-    """Bounds as they are told; one that is not known is a dash."""
+    """Bounds as they are written; one that is not known is a dash."""
     ends = [significant(end) if 0 < end < math.inf else "-" for end in (low, high)]
     return "no interval" if ends == ["-", "-"] else ", ".join(ends)
 
@@ -197,21 +187,16 @@ def _machine(results: Results, dataset: str, device: str) -> str:
     return f"{device} of {machine['processor']}, {machine['cores']} cores"
 
 
-def held(asked: Memory, stored: Stored) -> Found:
+def memory(asked: Memory, results: Results, _: Stored) -> Found:
     """Megabytes of a process that was started for one system: the median of several."""
-    return stored.any_weights(asked.experiment, lambda results: _held(asked, results))
-
-
-def _held(asked: Memory, results: Results) -> Found:
     table = projection.with_model_bytes(results.costs["starts"])
     table = table[(table["device"] == asked.device) & (table["mode"] == asked.mode)]
     mine = table[(table["system"] == asked.system) & table[f"{asked.part}_bytes"].notna()]
     mine = mine[mine["dataset"] == mine["dataset"].iloc[0]] if len(mine) else mine
-    name = results.plan["experiment"]
     if mine.empty:
-        raise not_measured(
-            f"no process was started for {asked.system} ({asked.mode}) on {asked.device} in {name}: "
-            "run it without `--quick`, with `latency.starts` of 1 or more"
+        raise NoValueError(
+            f"no process was started for {asked.system} ({asked.mode}) on {asked.device} in "
+            f"{results.plan['experiment']}: run it without `--quick`, with `latency.starts` of 1 or more"
         )
     sizes = np.sort(mine[f"{asked.part}_bytes"].to_numpy(dtype=np.float64)) / MB
     value = float(np.median(sizes))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.analysis.claims.evidence import Stored
-from harness.analysis.claims.judge import Judged, counts, experiment_of, judge
+from harness.analysis.claims.judge import Judged, counts, judge
 from harness.experiment.claims_reading import load_claims
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import Table
@@ -22,14 +22,14 @@ def claim_blocks(results: Results) -> Iterator[Block]:
         return
     file = Path(named)
     if not file.is_file():
-        told = f"The file {file.name} is no longer where it was when this was run."
-        yield Block(TITLE, warnings=[told])
+        gone = f"The file {file.name} is no longer where it was when this was run."
+        yield Block(TITLE, warnings=[gone])
         return
     claims = load_claims(file)
     weights = results.plan["weights"]
     name = results.plan["experiment"].removesuffix(f"-{weights}")
     stored = Stored({(name, weights): results}, claims.datasets, Path(file.parent.name))
-    mine = [one for one in claims.claims if experiment_of(one) == name]
+    mine = [one for one in claims.claims if getattr(one.evidence, "experiment", None) == name]
     if mine:
         yield claims_block([judge(one, stored) for one in mine])
 
@@ -37,12 +37,7 @@ def claim_blocks(results: Results) -> Iterator[Block]:
 def claims_block(judged: list[Judged]) -> Block:
     """What is claimed, the verdict, and what it rests on."""
     rows = [
-        [
-            one.claim.id,
-            one.ruling,
-            f"{one.claim.says} ({one.claim.source})",
-            one.evidence,
-        ]
+        [one.claim.id, one.ruling, f"{one.claim.says} ({one.claim.source})", one.evidence]
         for one in judged
     ]
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)

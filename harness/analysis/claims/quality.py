@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from harness.analysis.claims.evidence import (
     Found,
+    NoValueError,
     Stored,
-    UnjudgedError,
     bounded,
     exact,
-    not_measured,
+    original,
 )
 from harness.analysis.quality.reranking import wide
 from harness.analysis.statistics import intervals
-from harness.components.models import catalogue
 from harness.experiment.claims import Published, Quality
 from harness.page.text import counted
 from harness.results.store import Results
@@ -31,24 +30,24 @@ COUNTED = ("documents", "queries", "judgements", "fingerprint")
 """What tells whether a dataset is the one that a value was published of."""
 
 
-def quality(asked: Quality, stored: Stored) -> Found:
+def quality(asked: Quality, results: Results, stored: Stored) -> Found:
     """The value that a system reaches, or by how much it beats another.
 
     A value is exact: it was published of the same queries, so that none were sampled. A change has
     an interval over queries: it is claimed of others like these too.
     """
-    results = stored.real(asked.experiment)
     datasets = _datasets(asked, results, stored)
     for dataset in datasets:
-        for system in (asked.system, asked.against):
-            if system is not None:
-                _check_done(results, dataset, system, stored.command(asked.experiment))
-    _check_metric(results, asked.metric)
+        for system in filter(None, (asked.system, asked.against)):
+            _check_done(results, dataset, system, stored.command(asked.experiment))
+    if asked.metric not in set(results.measurements["metric"]):
+        name = results.plan["experiment"]
+        raise NoValueError(f"{name} does not measure {asked.metric}: add it to `metrics`")
     if asked.against is None:
         return _reached(asked, results, datasets[0], stored)
-    differing = _unlike(asked, results, datasets[0])
+    differing = _other_setting(asked, results, datasets[0])
     if differing:
-        raise UnjudgedError("not comparable", "; ".join(differing))
+        raise NoValueError("; ".join(differing), "not comparable")
     return _changed(asked, stored.once(_sample, results, *datasets), datasets)
 
 
@@ -57,10 +56,9 @@ def _datasets(asked: Quality, results: Results, stored: Stored) -> list[str]:
     there = list(dict.fromkeys(map(str, results.trials["dataset"])))
     if asked.dataset is None:
         return there
-    known = stored.datasets[asked.dataset].names
-    found = [name for name in there if name in known]
+    found = [name for name in there if name in stored.datasets[asked.dataset].names]
     if not found:
-        raise not_measured(
+        raise NoValueError(
             f"{asked.dataset} is not among the datasets of {asked.experiment}: {', '.join(there)}"
         )
     return found
@@ -73,8 +71,8 @@ def _check_done(results: Results, dataset: str, system: str, command: str) -> No
     row = trials[(trials["dataset"] == dataset) & (trials["system"] == system)]
     name = results.plan["experiment"]
     if row.empty:
-        raise not_measured(f"{name} has no system {system}: add it to the file, then {command}")
-    raise not_measured(f"{system} on {dataset}: {row.iloc[0]['reason']}: {command}")
+        raise NoValueError(f"{name} has no system {system}: add it to the file, then {command}")
+    raise NoValueError(f"{system} on {dataset}: {row.iloc[0]['reason']}: {command}")
 
 
 class Sample(NamedTuple):
@@ -95,12 +93,6 @@ def _sample(results: Results, *datasets: str) -> Sample:
     return Sample(tables, intervals.means_of_halves(values, results.plan["seed"]))
 
 
-def _check_metric(results: Results, metric: str) -> None:
-    if metric not in set(results.measurements["metric"]):
-        name = results.plan["experiment"]
-        raise not_measured(f"{name} does not measure {metric}: add it to `metrics`")
-
-
 def _reached(asked: Quality, results: Results, dataset: str, stored: Stored) -> Found:
     table = results.measurements
     is_here = (table["dataset"] == dataset) & (table["system"] == asked.system)
@@ -109,9 +101,9 @@ def _reached(asked: Quality, results: Results, dataset: str, stored: Stored) -> 
     said = f"{asked.system} reaches {mean:.4f} {asked.metric} on {dataset} ({counted(len(values), 'query', 'queries')})"
     facts = results.facts[dataset, asked.system]["dataset"]
     published = stored.datasets[str(asked.dataset)]
-    differing = [*_other_dataset(facts, published), *_unlike(asked, results, dataset)]
+    differing = [*_other_dataset(facts, published), *_other_setting(asked, results, dataset)]
     if differing:
-        raise UnjudgedError("not comparable", f"{'; '.join(differing)} ({said})")
+        raise NoValueError(f"{'; '.join(differing)} ({said})", "not comparable")
     return exact(mean, said)
 
 
@@ -130,7 +122,7 @@ def _short(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)[:16]
 
 
-def _unlike(asked: Quality, results: Results, dataset: str) -> list[str]:
+def _other_setting(asked: Quality, results: Results, dataset: str) -> list[str]:
     """How the system's configuration differs from the setting that is claimed."""
     config = results.facts[dataset, asked.system]["system"]
     found = {path: setting_found(config, path) for path in asked.setting}
@@ -142,16 +134,10 @@ def _unlike(asked: Quality, results: Results, dataset: str) -> list[str]:
 
 
 def setting_found(config: Any, path: str) -> Any:
-    """The value of a configuration at `retriever.encoder.model`; None where there is nothing.
-
-    A model has the name that its authors gave it, whatever package or commit it came as.
-    """
+    """The value of a configuration at `retriever.encoder.model`; None where there is nothing."""
     for key in path.split("."):
         config = config.get(key) if isinstance(config, Mapping) else None
-    if not (path.endswith("model") and isinstance(config, str)):
-        return config
-    known = catalogue.known(config)
-    return (known and known.original) or config.partition("@")[0]
+    return original(config) if path.endswith("model") and isinstance(config, str) else config
 
 
 def _changed(asked: Quality, sample: Sample, datasets: Sequence[str]) -> Found:
@@ -164,7 +150,7 @@ def _changed(asked: Quality, sample: Sample, datasets: Sequence[str]) -> Found:
     draws = sample.means[:, sample.tables[0].columns.get_indexer(pair)]
     change = CHANGES[asked.by]
     if asked.by == "share" and not before:
-        raise not_measured(f"{asked.against} reaches 0, of which nothing is a share")
+        raise NoValueError(f"{asked.against} reaches 0, of which nothing is a share")
     value, low, high = float(change(after, before)), math.nan, math.nan
     if min(map(len, sample.tables)) >= intervals.FEWEST:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -8,19 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.claims.evidence import Found, Stored, bounded, not_measured
+from harness.analysis.claims.evidence import Found, NoValueError, Stored, bounded, original
 from harness.analysis.costs.vector_bytes import configurations, dense_bytes, storage_per_document
 from harness.analysis.statistics.intervals import CONFIDENCE
-from harness.components.models import catalogue
 from harness.experiment.claims import Storage, Way
 from harness.page.text import significant
 from harness.results.store import Results
-
-
-def kept(asked: Storage, stored: Stored) -> Found:
-    """Bytes of a document or a vector, or how many times those of another way to keep them."""
-    return stored.any_weights(asked.experiment, lambda results: _kept(asked, results))
-
 
 FEWEST_DOCUMENTS = 30
 """With fewer the mean of skewed lengths is not yet near normal."""
@@ -30,25 +23,27 @@ Z = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2)
 COUNTED = {"formula": "by formula", "payload": "in files", "disk": "with all of its folder"}
 
 
-def _kept(asked: Storage, results: Results) -> Found:
+def storage(asked: Storage, results: Results, _: Stored) -> Found:
+    """Bytes of a document or a vector, or how many times those of another way to store them."""
     row = _row(results, asked)
+    dataset = str(row["dataset"])
     size = _size(row, asked)
-    told = f"{size:,.0f} bytes a {asked.per} ({_named(asked)})"
-    where = f"{COUNTED[asked.counted]}; {asked.model} over {row['documents']:,} documents of "
-    where += str(row["dataset"])
+    said = f"{size:,.0f} bytes a {asked.per} ({_named(asked)})"
+    where = f"{asked.model} over {row['documents']:,} documents of {dataset}"
+    where = f"{COUNTED[asked.counted]}; {where}"
     spread = _spread(row, asked, results)
     if asked.over is None:
-        return _sampled(size, spread, f"{told}, {where}")
+        return _sampled(size, spread, f"{said}, {where}")
     if asked.over == "dense":
-        other, against = _dense(results, str(row["dataset"])), "one dense vector"
+        other, against = _dense(results, dataset), "one dense vector"
     else:
         model = f"{asked.over.model}, " * (asked.over.model != asked.model)
         base = _row(results, asked.over)
         other, against = _size(base, asked), model + _named(asked.over)
-        spread = _spread_of_ratio(row, base, asked, results)
-    ratio = size / other
-    said = f"{significant(ratio)} times: {told} over {other:,.0f} ({against}), {where}"
-    return _sampled(ratio, spread, said)
+        same_vectors = all(row[name] == base[name] for name in ("documents", "vectors", "model"))
+        spread = (1 + spread) * (1 + _spread(base, asked, results)) - 1 if not same_vectors else 0.0
+    said = f"{significant(size / other)} times: {said} over {other:,.0f} ({against}), {where}"
+    return _sampled(size / other, spread, said)
 
 
 def _sampled(value: float, spread: float, said: str) -> Found:
@@ -80,14 +75,6 @@ def _spread(row: Any, asked: Storage, results: Results) -> float:
     return float(Z * error * row["documents"] / row["vectors"])
 
 
-def _spread_of_ratio(row: Any, base: Any, asked: Storage, results: Results) -> float:
-    """None where both ways keep the same vectors, of which each size is a multiple."""
-    if all(row[name] == base[name] for name in ("documents", "vectors", "model")):
-        return 0.0
-    spreads = [_spread(one, asked, results) for one in (row, base)]
-    return (1 + spreads[0]) * (1 + spreads[1]) - 1
-
-
 def _named(way: Way) -> str:
     bits = f" with {way.nbits} bits" if way.nbits else ""
     pooled = f", pooled by {way.pool_factor}" if way.pool_factor > 1 else ""
@@ -95,31 +82,25 @@ def _named(way: Way) -> str:
 
 
 def _row(results: Results, way: Way) -> Any:
-    """The row of the storage sample; raises UnjudgedError where it is not there."""
+    """The row of the storage sample; raises NoValueError where it is not there."""
     grid = results.costs["grid"]
-    found = grid[grid["model"].map(_original).eq(way.model).astype(bool)]
+    found = grid[grid["model"].map(original).eq(way.model).astype(bool)]
     found = found[(found["dim"] == way.dim) & (found["precision"] == way.precision)]
     found = found[found["pool_factor"] == way.pool_factor]
     if way.nbits is not None:
         found = found[found["nbits"] == way.nbits]
     if found.empty:
-        raise not_measured(
+        raise NoValueError(
             f"the storage sample of {results.plan['experiment']} has no {way.model} ({_named(way)}): see "
             "its block `storage`, and run it without `--quick`"
         )
     return found.iloc[0]
 
 
-def _original(model: object) -> str:
-    """The name that a model's authors gave it."""
-    known = catalogue.known(str(model))
-    return (known and known.original) or str(model).removeprefix(catalogue.DUMMY).partition("@")[0]
-
-
 def _size(row: Any, asked: Storage) -> float:
     size, count = row[f"{asked.counted}_bytes"], row[f"{asked.per}s"]
     if pd.isna(size):
-        raise not_measured(f"{row['precision']} of {row['model']}: {row['remark']}")
+        raise NoValueError(f"{row['precision']} of {row['model']}: {row['remark']}")
     return float(size) / float(count)
 
 
@@ -128,5 +109,5 @@ def _dense(results: Results, dataset: str) -> float:
     counted = storage[storage["dataset"] == dataset]
     found = dense_bytes(counted, results.plan["baseline"], configurations(results))
     if pd.isna(found):
-        raise not_measured("how large a dense vector is, is not known")
+        raise NoValueError("how large a dense vector is, is not known")
     return found
