@@ -8,7 +8,7 @@
     |   |-- PackageError    a Python package that a component needs
     |   `-- ServerError     a server: not there, not ready, or not the one that was meant
     |-- ComponentError      a component broke its contract; its trial failed, the others go on (exit 3)
-    |   |-- RefusedError    a server that is there would not answer now: too busy, or not ready
+    |   |-- BusyError       a server that is there would not answer now: too busy, or not ready
     |   `-- TextError       a server would not take some of the texts that it was sent
     `-- StoreError          results or caches could not be written or read (exit 3)
 
@@ -61,7 +61,7 @@ class TextError(ComponentError):
         self.texts = texts
 
 
-class RefusedError(ComponentError):
+class BusyError(ComponentError):
     """A server that is there would not answer now, however often it was asked."""
 
 

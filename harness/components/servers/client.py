@@ -26,7 +26,7 @@ from harness.components.servers import content, remedies, waiting
 from harness.components.servers.dialect import FOREIGN, Reply
 from harness.components.servers.remedies import LARGE, OTHERWISE, REMEDIES, START, START_FIRST
 from harness.components.timing import stopwatch, traffic
-from harness.errors import ComponentError, RefusedError, ServerError, TextError
+from harness.errors import BusyError, ComponentError, ServerError, TextError
 
 if TYPE_CHECKING:
     import httpx
@@ -158,7 +158,7 @@ class Client:
             remedy = START_FIRST if request.looks and error.silent else error.remedy
             fault = self.fault(request, f"{error}{tries}", remedy)
             if error.__cause__ is None:  # it was a status, not a connection
-                fault = RefusedError(str(fault))
+                fault = BusyError(str(fault))
             raise fault from error.__cause__
 
     def _once(self, request: Request) -> Reply:

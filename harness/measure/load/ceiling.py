@@ -17,7 +17,7 @@ from harness.components.protocols import Reranker
 from harness.components.rerankers.endpoint import Endpoint
 from harness.components.servers.served import Server
 from harness.components.timing import stopwatch
-from harness.errors import ComponentError, RefusedError
+from harness.errors import BusyError, ComponentError
 from harness.measure import machine
 from harness.measure.load import loops
 from harness.measure.load.loops import Ask, Reply, Span, Task
@@ -40,7 +40,7 @@ def asking(reranker: Reranker) -> Ask:
         with stopwatch.recording() as told:
             try:
                 scores = stages.scores(reranker, task.query, task.docs)
-            except RefusedError as error:
+            except BusyError as error:
                 return Reply("refused", said=str(error))
             except ComponentError as error:
                 return Reply("failed", said=str(error))
