@@ -41,6 +41,7 @@ NEUTRAL = frozenset(
             "components.abilities",
             "files.disk",
             "components.models.catalogue",
+            "components.models.checkpoints",
             "components.models.hub",
             "components.timing.clock",
             "pipeline.rerank_journal",

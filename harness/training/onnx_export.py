@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.components import registry
-from harness.components.encoders.pylate import has_trained_projection
-from harness.components.models import inference, positions, references
-from harness.components.rerankers.cross_encoder import has_trained_head
+from harness.components.models import checkpoints, inference, positions, references
 from harness.errors import ModelError, StoreError
 from harness.experiment.provenance import machine, machine_words
 from harness.training.onnx_agreement import LEAST, Agreement, compared
@@ -111,11 +109,11 @@ def _save_tokenizer(source: Path, folder: Path) -> None:
 
 
 def _graph(source: Path) -> Graph:
-    if has_trained_head(source):
+    if checkpoints.has_trained_head(source):
         from transformers import AutoModelForSequenceClassification
 
         return _of_transformers(AutoModelForSequenceClassification, source, "logits")
-    if has_trained_projection(source):
+    if checkpoints.has_trained_projection(source):
         return _late_interaction(source)
     from transformers import AutoModel
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.components.encoders.pylate import has_trained_projection
-from harness.components.models import inference, positions, random_weights, references
+from harness.components.models import checkpoints, inference, positions, random_weights, references
 from harness.components.models.prompts import DOCUMENT
 from harness.components.models.torch_model import TorchModel
 from harness.errors import ModelError
@@ -47,7 +46,7 @@ class MultiVector(TorchModel):
                 "pylate`, in the environment that has it: the architecture is the same."
             )
         found = references.find(self.model)
-        if found and not has_trained_projection(found.folder, BESIDE_PROJECTION):
+        if found and not checkpoints.has_trained_projection(found.folder, BESIDE_PROJECTION):
             raise ModelError(
                 f"The model {self.model!r} has no token projection in its checkpoint: it is not a "
                 "late-interaction model, and sentence-transformers would add a random layer. Name "

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.components.models import inference, positions, random_weights, references
+from harness.components.models import checkpoints, inference, positions, random_weights, references
 from harness.components.models.torch_model import TorchModel
 from harness.components.models.trained import LateInteractionChoice
 from harness.errors import ModelError
-from harness.files.disk import read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +50,11 @@ class Pylate(TorchModel):
         if random_weights.is_dummy(self.model):
             if self.projection == "checkpoint":
                 random_weights.check_kind(self.model, "token_encoder")
-        elif found and self.projection == "checkpoint" and not has_trained_projection(found.folder):
+        elif (
+            found
+            and self.projection == "checkpoint"
+            and not checkpoints.has_trained_projection(found.folder)
+        ):
             raise ModelError(
                 f"The model {self.model!r} has no token projection in its checkpoint: it is not a "
                 "late-interaction model, and pylate would add a random layer. Say `projection: "
@@ -152,21 +154,6 @@ def _kept(model: Any, features: inference.Features) -> torch.Tensor:
     skipped = model.skiplist_mask(features["input_ids"], model.skiplist)
     kept: torch.Tensor = skipped.logical_and(features["attention_mask"])
     return kept
-
-
-def has_trained_projection(folder: Path, beside: Collection[str] = ()) -> bool:
-    """Whether the checkpoint is a late-interaction model: Stanford's format, or pylate's.
-
-    In pylate's format every module after the transformer is a projection of token vectors; a
-    module that pools marks a sentence encoder, whose layers were not trained on tokens. `beside`
-    names further modules that may follow a projection.
-    """
-    config = read_json(folder / "config.json")
-    if (config.get("architectures") or [""])[0] == "HF_ColBERT":
-        return True
-    modules = read_json(folder / "modules.json") or []
-    kinds = [module["type"].rpartition(".")[2] for module in modules]
-    return set(kinds[1:]).difference(beside) == {"Dense"}
 
 
 def _source(encoder: Pylate) -> dict[str, Any]:

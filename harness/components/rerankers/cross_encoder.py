@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from harness.components.models import (
+    checkpoints,
     inference,
     labels,
     padding,
@@ -23,7 +22,6 @@ from harness.components.models.trained import CrossEncoderChoice
 from harness.components.protocols import SPEED
 from harness.data import Doc
 from harness.errors import ModelError
-from harness.files.disk import read_json
 
 UNTRAINED_SEED = 0
 """Seed of the random head of `head: untrained`."""
@@ -77,7 +75,7 @@ class CrossEncoder(TorchModel):
         if random_weights.is_dummy(self.model):
             if self.head == "checkpoint":
                 random_weights.check_kind(self.model, "cross_encoder")
-        elif found and self.head == "checkpoint" and not _has_head(found):
+        elif found and self.head == "checkpoint" and not checkpoints.is_cross_encoder(found):
             raise ModelError(
                 f"The model {self.model!r} has no classification head in its checkpoint: it is not "
                 "a cross-encoder, and a random head would be added. Name a model that was trained "
@@ -234,38 +232,6 @@ def _room(tokenizer: Any) -> int:
     """Tokens of query and document together that fit beside the special ones."""
     room: int = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add(pair=True)
     return room
-
-
-def _has_head(found: references.ModelFolder) -> bool:
-    """Whether a model's head was trained; one of a plan is, and its weights are read when used."""
-    return found.reference.startswith(references.TRAINED) or has_trained_head(found.folder)
-
-
-def has_trained_head(folder: Path) -> bool:
-    """Whether the checkpoint says that it is a sequence classifier and holds its head."""
-    classifies = labels.classifies(read_json(folder / "config.json"))
-    return classifies and any(_is_head(name) for name in weight_names(folder))
-
-
-def _is_head(name: str) -> bool:
-    return name.partition(".")[0] in ("classifier", "score", "head", "classification_head")
-
-
-def weight_names(folder: Path) -> list[str]:
-    """The names of the tensors in a checkpoint, read from its headers."""
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        return sorted(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
-    single = folder / "model.safetensors"
-    if single.exists():
-        from safetensors import safe_open
-
-        with safe_open(single, framework="numpy") as weights:
-            return sorted(weights.keys())
-    import torch
-
-    files = sorted(folder.glob("pytorch_model*.bin"))
-    return sorted(name for file in files for name in torch.load(file, mmap=True, weights_only=True))
 
 
 def _fit(model: Any, reranker: CrossEncoder) -> None:

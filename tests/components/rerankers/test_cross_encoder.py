@@ -142,17 +142,6 @@ def test_two_labels_are_refused() -> None:
         CrossEncoder("cross-encoder/two-labels", device="cpu").load()
 
 
-@pytest.mark.parametrize("sharded", [True, False])
-def test_weight_names_in_other_formats(tmp_path: Path, sharded: bool) -> None:
-    import torch
-
-    if sharded:
-        (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"score.w": "1"}}')
-    else:
-        torch.save({"score.w": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
-    assert cross_encoder.weight_names(tmp_path) == ["score.w"]
-
-
 @pytest.mark.parametrize("query", ["cat", "sort the list", "river " * 40])
 def test_what_is_longer_than_its_room_is_cut_and_nothing_else(query: str) -> None:
     reranker = CrossEncoder(MS_MARCO, max_length=16, device="cpu")
