@@ -14,7 +14,6 @@ from harness.components.servers import (
     next_plaid,
     plain,
     tei,
-    torchserve,
     triton,
     vllm,
 )
@@ -38,7 +37,7 @@ class Endpoint(Server):
         "next_plaid": next_plaid.RERANK,
         "plain": plain.RERANK,
         "tei": tei.RERANK,
-        "torchserve": torchserve.RERANK,
+        "torchserve": plain.TORCHSERVE,
         "triton": triton.RERANK,
         "vllm": vllm.RERANK,
         "vllm_score": vllm.SCORE,

@@ -7,10 +7,9 @@ The url holds the prefix: https://api.jina.ai/v1, http://127.0.0.1:8080/v1 of `l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from harness.components.servers.dialect import MODEL_LISTS, Asked, Dialect, Placed, listed
+from harness.components.servers.dialect import MODEL_LISTS, Asked, Dialect, by_index, listed
 
 
 def body(asked: Asked) -> dict[str, Any]:
@@ -23,15 +22,10 @@ def body(asked: Asked) -> dict[str, Any]:
     }
 
 
-def read(content: Any) -> Iterable[Placed]:
-    """Results in any order."""
-    return (Placed(item["index"], item["relevance_score"]) for item in content["results"])
-
-
 RERANK = Dialect(
     path="/rerank",
     body=body,
-    read=read,
+    read=by_index("relevance_score", "results"),
     about=MODEL_LISTS,
     identify=listed,
     names_model=True,

@@ -57,6 +57,23 @@ class Reply(NamedTuple):
     """Why the content is no JSON."""
 
 
+Read = Callable[[Any], Iterable[Placed]]
+"""The values of an answer; may raise whatever comes of an answer of another form."""
+
+
+def by_index(value: str, under: str = "") -> Read:
+    """Reads a list of objects that each have an `index`, in any order, and a value.
+
+    The list is the answer, or stands in it under a key.
+    """
+
+    def read(content: Any) -> Iterable[Placed]:
+        items = content[under] if under else content
+        return (Placed(item["index"], item[value]) for item in items)
+
+    return read
+
+
 def in_order(values: Any) -> list[Placed]:
     """Values of a dialect that has no indexes: the order of the texts is all there is to go by.
 
@@ -91,6 +108,12 @@ def limit_of(value: Any) -> int | None:
     return count
 
 
+def object_at(told: Told, path: str) -> Mapping[str, Any]:
+    """The JSON object that a server answered at a path; empty where it has none there."""
+    answer = told.get(path)
+    return answer if isinstance(answer, Mapping) else {}
+
+
 def no_limit(told: Told) -> int | None:
     """Any number of texts."""
     del told
@@ -108,7 +131,7 @@ def listed(told: Told, model: str) -> dict[str, str]:
 
     Raises WrongServerError if there is such a list without the model.
     """
-    entries = [entry for path in ("/models", "/v1/models") for entry in _entries(told.get(path))]
+    entries = [entry for path in ("/models", "/v1/models") for entry in _entries(told, path)]
     if not entries:
         return as_named(told, model)
     found = next((entry for entry in entries if entry["id"] == model), None)
@@ -119,15 +142,14 @@ def listed(told: Told, model: str) -> dict[str, str]:
     return {key: str(found[key]) for key in kept if found.get(key)} | _version(told)
 
 
-def _entries(answer: Any) -> list[Any]:
-    listed = answer.get("data") if isinstance(answer, Mapping) else None
-    found = listed if isinstance(listed, list) else []
-    return [entry for entry in found if isinstance(entry, Mapping) and "id" in entry]
+def _entries(told: Told, path: str) -> list[Any]:
+    found = object_at(told, path).get("data")
+    listed = found if isinstance(found, list) else []
+    return [entry for entry in listed if isinstance(entry, Mapping) and "id" in entry]
 
 
 def _version(told: Told) -> dict[str, str]:
-    answer = told.get("/version")
-    version = answer.get("version") if isinstance(answer, Mapping) else None
+    version = object_at(told, "/version").get("version")
     return {"version": str(version)} if version else {}
 
 
@@ -143,8 +165,7 @@ class Dialect:
     """Below the server's url; `{model}` stands for the model's name."""
     body: Callable[[Asked], Any]
     """The JSON of a request, or the parameters of a GET."""
-    read: Callable[[Any], Iterable[Placed]]
-    """The values of an answer; may raise whatever comes of an answer of another form."""
+    read: Read
     method: str = "POST"
     about: tuple[str, ...] = ()
     """Paths that may tell what the server is; not every server need have them."""

@@ -6,6 +6,7 @@ For a ColBERT model /embeddings gives a matrix a text: hidden states after the p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from harness.components.servers import cohere, openai
@@ -24,22 +25,12 @@ def _body(asked: Asked) -> dict[str, Any]:
     return {**cohere.body(asked), "raw_scores": asked.raw, "return_documents": False}
 
 
-RERANK = Dialect(
-    path="/rerank",
-    body=_body,
-    read=cohere.read,
-    about=MODEL_LISTS,
-    identify=listed,
-    limit=lambda _: LIMIT,
-    names_model=True,
-    remembers=True,
-    remark=CACHE,
-)
+RERANK = replace(cohere.RERANK, body=_body, limit=lambda _: LIMIT, remembers=True, remark=CACHE)
 
 TOKENS = Dialect(
     path="/embeddings",
     body=openai.body,
-    read=openai.read,
+    read=openai.EMBED.read,
     about=MODEL_LISTS,
     identify=listed,
     limit=lambda _: TOKEN_LIMIT,

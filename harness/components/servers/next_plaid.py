@@ -6,17 +6,18 @@ a model (`--model`) has /rerank alone. /health tells the version, and in later o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from harness.components.servers.dialect import (
     Asked,
     Dialect,
-    Placed,
     Told,
     WrongServerError,
     as_named,
+    by_index,
     in_order,
+    object_at,
 )
 
 LIMIT = 64
@@ -32,22 +33,14 @@ def _vectors(asked: Asked) -> dict[str, Any]:
     return {"query": asked.query.tolist(), "documents": documents}
 
 
-def _results(content: Any) -> Iterable[Placed]:
-    return (Placed(item["index"], item["score"]) for item in content["results"])
-
-
 def _encode(asked: Asked) -> dict[str, Any]:
     role = "query" if asked.of_queries else "document"
     return {"texts": list(asked.texts), "input_type": role}
 
 
-def _matrices(content: Any) -> Iterable[Placed]:
-    return in_order(content["embeddings"])
-
-
 def _identify(told: Told, model: str) -> dict[str, str]:
-    health = told.get("/health")
-    if not isinstance(health, Mapping) or "version" not in health:
+    health = object_at(told, "/health")
+    if "version" not in health:
         raise WrongServerError(
             "it has no /health that tells a version, so it is no next-plaid server"
         )
@@ -59,26 +52,22 @@ def _identify(told: Told, model: str) -> dict[str, str]:
 RERANK = Dialect(
     path="/rerank_with_encoding",
     body=_texts,
-    read=_results,
+    read=by_index("score", "results"),
     about=("/health",),
     identify=_identify,
 )
 
-MAXSIM = Dialect(
+MAXSIM = replace(
+    RERANK,
     path="/rerank",
     body=_vectors,
-    read=_results,
-    about=("/health",),
-    identify=_identify,
     remark="Vectors travel as JSON, about ten bytes a number.",
 )
 
-TOKENS = Dialect(
+TOKENS = replace(
+    MAXSIM,
     path="/encode",
     body=_encode,
-    read=_matrices,
-    about=("/health",),
-    identify=_identify,
+    read=lambda content: in_order(content["embeddings"]),
     limit=lambda _: LIMIT,
-    remark="Vectors travel as JSON, about ten bytes a number.",
 )

@@ -7,17 +7,17 @@ A model that was idle for `keep_alive`, five minutes by default, is loaded anew 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from harness.components.servers.dialect import (
     Asked,
     Dialect,
-    Placed,
     Reply,
     Told,
     WrongServerError,
     in_order,
+    object_at,
 )
 
 
@@ -25,15 +25,11 @@ def _body(asked: Asked) -> dict[str, Any]:
     return {"model": asked.model, "input": list(asked.texts), "truncate": True}
 
 
-def _read(content: Any) -> Iterable[Placed]:
-    return in_order(content["embeddings"])
-
-
 def _identify(told: Told, model: str) -> dict[str, str]:
-    tags = told.get("/api/tags")
-    if not isinstance(tags, Mapping) or not isinstance(tags.get("models"), list):
+    models = object_at(told, "/api/tags").get("models")
+    if not isinstance(models, list):
         raise WrongServerError("it has no /api/tags that lists models, so it is no Ollama server")
-    digests = {entry["name"]: str(entry.get("digest", "")) for entry in tags["models"]}
+    digests = {entry["name"]: str(entry.get("digest", "")) for entry in models}
     name = next((name for name in (model, f"{model}:latest") if name in digests), None)
     if name is None:
         there = ", ".join(sorted(digests)) or "none"
@@ -49,7 +45,7 @@ def _seconds(reply: Reply) -> float:
 EMBED = Dialect(
     path="/api/embed",
     body=_body,
-    read=_read,
+    read=lambda content: in_order(content["embeddings"]),
     about=("/api/tags", "/api/version"),
     identify=_identify,
     seconds=_seconds,

@@ -8,15 +8,14 @@ Cohere's and Voyage's in this form) read `input_type`; without it some encode do
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from harness.components.servers.dialect import (
     MODEL_LISTS,
     Asked,
     Dialect,
-    Placed,
     Reply,
+    by_index,
     listed,
     server_timing,
 )
@@ -28,11 +27,6 @@ def body(asked: Asked) -> dict[str, Any]:
     return {"model": asked.model, "input": list(asked.texts), "encoding_format": "float"} | kind
 
 
-def read(content: Any) -> Iterable[Placed]:
-    """Vectors by index."""
-    return (Placed(item["index"], item["embedding"]) for item in content["data"])
-
-
 def _seconds(reply: Reply) -> float:
     told = float(reply.headers.get("openai-processing-ms", math.nan)) / 1e3
     return told if math.isfinite(told) else server_timing(reply)
@@ -41,7 +35,7 @@ def _seconds(reply: Reply) -> float:
 EMBED = Dialect(
     path="/embeddings",
     body=body,
-    read=read,
+    read=by_index("embedding", "data"),
     about=MODEL_LISTS,
     identify=listed,
     seconds=_seconds,

@@ -7,20 +7,23 @@ GET /info tells what is served; a header `Server-Timing: total;dur=MILLISECONDS`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from harness.components.servers.dialect import Asked, Dialect, Placed, Told, as_named, limit_of
+from harness.components.servers.dialect import (
+    Asked,
+    Dialect,
+    Told,
+    as_named,
+    by_index,
+    limit_of,
+    object_at,
+)
 
 
-def body(asked: Asked) -> dict[str, Any]:
-    """The three fields."""
+def _body(asked: Asked) -> dict[str, Any]:
     return {"query": asked.query, "documents": list(asked.texts), "top_n": len(asked.texts)}
-
-
-def read(content: Any) -> Iterable[Placed]:
-    """Results in any order."""
-    return (Placed(item["index"], item["score"]) for item in content["results"])
 
 
 def _identify(told: Told, model: str) -> dict[str, str]:
@@ -40,15 +43,27 @@ LIMITS = ("max_documents",)
 
 
 def _limit(told: Told) -> int | None:
-    info = told.get("/info")
-    return limit_of(info.get("max_documents")) if isinstance(info, Mapping) else None
+    return limit_of(object_at(told, "/info").get("max_documents"))
 
 
 RERANK = Dialect(
     path="/rerank",
-    body=body,
-    read=read,
+    body=_body,
+    read=by_index("score", "results"),
     about=("/info", "/health"),
     identify=_identify,
     limit=_limit,
 )
+
+TORCHSERVE = replace(
+    RERANK,
+    path="/predictions/{model}",
+    about=("/ping",),
+    names_model=True,
+    remark="The server does not say which weights it has.",
+)
+"""TorchServe 0.12 (archived in 2025) with a handler that takes and gives the same as above.
+
+It wants the inference key as a token unless it was started with `--disable-token-auth`; which weights
+it has is told on another port only, to another key.
+"""

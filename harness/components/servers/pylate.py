@@ -23,7 +23,7 @@ def _body(asked: Asked) -> dict[str, Any]:
 TOKENS = Dialect(
     path="/v1/embeddings",
     body=_body,
-    read=openai.read,
+    read=openai.EMBED.read,
     limit=lambda _: LIMIT,
     names_model=True,
     remark="The server does not say which weights it has. Vectors travel as JSON.",

@@ -8,18 +8,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from harness.components.servers.dialect import (
     Asked,
     Dialect,
-    Placed,
     Reply,
     Told,
     WrongServerError,
+    by_index,
     in_order,
     limit_of,
+    object_at,
 )
 
 DEFAULT_LIMIT = 32
@@ -39,17 +40,13 @@ def _rerank(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _ranks(content: Any) -> Iterable[Placed]:
-    return (Placed(item["index"], item["score"]) for item in content)
-
-
 def _embed(asked: Asked) -> dict[str, Any]:
     return {"inputs": list(asked.texts), "normalize": True, "truncate": True}
 
 
 def _identify(told: Told, model: str) -> dict[str, str]:
-    info = told.get("/info")
-    if not isinstance(info, Mapping) or "model_id" not in info:
+    info = object_at(told, "/info")
+    if "model_id" not in info:
         raise WrongServerError("it has no /info that names a model, so it is no TEI server")
     if model and model != info["model_id"]:
         raise WrongServerError(f"it serves {info['model_id']!r} and not {model!r}")
@@ -67,7 +64,7 @@ def _seconds(reply: Reply) -> float:
 RERANK = Dialect(
     path="/rerank",
     body=_rerank,
-    read=_ranks,
+    read=by_index("score"),
     about=("/info",),
     identify=_identify,
     limit=_limit,
@@ -75,13 +72,10 @@ RERANK = Dialect(
     remark="Documents are truncated by the server. Its time is in whole milliseconds.",
 )
 
-EMBED = Dialect(
+EMBED = replace(
+    RERANK,
     path="/embed",
     body=_embed,
     read=in_order,
-    about=("/info",),
-    identify=_identify,
-    limit=_limit,
-    seconds=_seconds,
     remark="Texts are truncated by the server. Its time is in whole milliseconds.",
 )

@@ -22,6 +22,7 @@ from harness.components.servers.dialect import (
     Reply,
     Told,
     WrongServerError,
+    object_at,
 )
 from harness.components.servers.joined import AnswerError
 from harness.components.servers.remedies import OTHERWISE
@@ -102,10 +103,10 @@ def _seconds(reply: Reply) -> float:
 
 def _identify(told: Told, model: str) -> dict[str, str]:
     del model
-    version = told.get(VERSION)
-    if not isinstance(version, Mapping) or "version" not in version:
+    answer = object_at(told, VERSION)
+    if "version" not in answer:
         raise WrongServerError(f"it has no {VERSION} that tells a version, so it is no Vespa")
-    return {"version": str(version["version"])}
+    return {"version": str(answer["version"])}
 
 
 SEARCH = Dialect(

@@ -8,11 +8,11 @@ unless they are asked to be cut. A late-interaction model reads plain text: no m
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from harness.components.servers import cohere
-from harness.components.servers.dialect import MODEL_LISTS, Asked, Dialect, Placed, listed
+from harness.components.servers.dialect import Asked, by_index
 
 REMARK = (
     "Documents are truncated by the server; its prefix cache is salted anew with every request. "
@@ -24,9 +24,12 @@ LIMIT = 64
 """Texts to encode in one request: ours, for the size of the answers."""
 
 
+def _salted() -> dict[str, Any]:
+    return {"truncate_prompt_tokens": -1, "cache_salt": uuid.uuid4().hex}
+
+
 def _common(asked: Asked) -> dict[str, Any]:
-    salt = {"truncate_prompt_tokens": -1, "cache_salt": uuid.uuid4().hex}
-    return salt | ({"use_activation": False} if asked.raw else {})
+    return _salted() | ({"use_activation": False} if asked.raw else {})
 
 
 def _rerank(asked: Asked) -> dict[str, Any]:
@@ -38,52 +41,24 @@ def _score(asked: Asked) -> dict[str, Any]:
     return {"model": asked.model, **texts, **_common(asked)}
 
 
-def _scores(content: Any) -> Iterable[Placed]:
-    return (Placed(item["index"], item["score"]) for item in content["data"])
-
-
 def _pooling(asked: Asked) -> dict[str, Any]:
     return {
         "model": asked.model,
         "input": list(asked.texts),
         "task": "token_embed",
         "encoding_format": "float",
-        "truncate_prompt_tokens": -1,
-        "cache_salt": uuid.uuid4().hex,
+        **_salted(),
     }
 
 
-def _matrices(content: Any) -> Iterable[Placed]:
-    return (Placed(item["index"], item["data"]) for item in content["data"])
+RERANK = replace(cohere.RERANK, body=_rerank, remark=REMARK)
 
+SCORE = replace(RERANK, path="/score", body=_score, read=by_index("score", "data"))
 
-RERANK = Dialect(
-    path="/rerank",
-    body=_rerank,
-    read=cohere.read,
-    about=MODEL_LISTS,
-    identify=listed,
-    names_model=True,
-    remark=REMARK,
-)
-
-SCORE = Dialect(
-    path="/score",
-    body=_score,
-    read=_scores,
-    about=MODEL_LISTS,
-    identify=listed,
-    names_model=True,
-    remark=REMARK,
-)
-
-TOKENS = Dialect(
+TOKENS = replace(
+    RERANK,
     path="/pooling",
     body=_pooling,
-    read=_matrices,
-    about=MODEL_LISTS,
-    identify=listed,
+    read=by_index("data", "data"),
     limit=lambda _: LIMIT,
-    names_model=True,
-    remark=REMARK,
 )
