@@ -20,7 +20,7 @@ class Captioned(NamedTuple):
     """Under which name links lead here, if any do."""
 
 
-class Shown(NamedTuple):
+class Figure(NamedTuple):
     """A figure: the name of its file, its text, and itself as SVG."""
 
     name: str
@@ -35,7 +35,7 @@ class Block(NamedTuple):
     lines: Sequence[str] = ()
     warnings: Sequence[str] = ()
     tables: Sequence[Captioned] = ()
-    figures: Sequence[Shown] = ()
+    figures: Sequence[Figure] = ()
     method: str = ""
     """Which of `methods` says how its numbers were measured."""
     anchor: str = ""
@@ -82,6 +82,6 @@ def _free(name: str, taken: set[str]) -> str:
     return free
 
 
-def figures(sections: Iterable[Section]) -> list[Shown]:
+def figures(sections: Iterable[Section]) -> list[Figure]:
     """Every figure that is shown."""
     return [shown for section in sections for block in section.blocks for shown in block.figures]

@@ -74,10 +74,7 @@ def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
         "answer": analysis.answer,
         "opening": opening.blocks,
         "sections": sections,
-        "figures": {
-            shown.name: drawing.described(shown.svg, shown.alt)
-            for shown in blocks.figures([opening, *sections])
-        },
+        "figures": {one.name: one.svg for one in blocks.figures([opening, *sections])},
         "systems": system_anchors(results),
         "drawing_style": drawing.STYLE,
     }

@@ -1,11 +1,11 @@
-"""Figures from literal tables: well-formed, all of it inside, no word upon another."""
+"""Figures from literal tables: what is drawn and named, in the page's colours, whatever the names."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+import re
+from collections.abc import Callable, Iterable
 from xml.etree import ElementTree as ET
 
 import pandas as pd
@@ -14,8 +14,9 @@ import pytest
 from harness.analysis.costs import figures
 from harness.analysis.quality import figures as quality_figures
 from harness.page import drawing
+from harness.page.blocks import Figure
 
-EVIL = '<b>&"\x00</svg>'
+EVIL = '<b>&"\x00</svg>$x_{1}$ #0067a3'
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -68,125 +69,144 @@ def calls() -> pd.DataFrame:
     )
 
 
-def whole() -> pd.DataFrame:
-    table = arms().drop_duplicates(["system", "mode"], keep="last").reset_index(drop=True)
-    value = 0.6 + 0.0001 * table.index
-    carried = table["mode"] != "rerank"
-    return table.assign(
-        value=value, low=value - 0.02, high=value + 0.02, carried=carried, seconds=table["p50"]
-    )
-
-
 FLAT = [("bm25", 0.598), ("dense", 0.599), (f"{EVIL} cross", 0.6)]
 
-DRAWN: dict[str, Callable[[], str]] = {
-    "forest": lambda: quality_figures.forest(differences(), "ndcg@10", f"dense {EVIL}"),
-    "no forest": lambda: quality_figures.forest(differences()[:0], "ndcg@10", "dense"),
-    "storage": lambda: quality_figures.quality_against_storage(systems(), "ndcg@10", FLAT),
-    "one system": lambda: quality_figures.quality_against_storage(systems()[:1], "ndcg@10", []),
-    "dimensions": lambda: quality_figures.quality_against_dimension(systems(), "ndcg@10", FLAT),
-    "distributions": lambda: figures.distributions(arms(), calls(), 50),
-    "predicted": lambda: figures.distributions(arms(), calls(), 100),
-    "candidates": lambda: figures.against_k(arms()),
-    "latency": lambda: figures.quality_against_latency(whole(), "ndcg@10"),
+DRAWN: dict[str, Callable[[], Figure]] = {
+    "forest": lambda: quality_figures.forest(differences(), "ndcg@10", f"dense {EVIL}", "a"),
+    "storage": lambda: quality_figures.quality_against_storage(systems(), "ndcg@10", FLAT, "a"),
+    "one system": lambda: quality_figures.quality_against_storage(systems()[:1], "m", [], "a"),
+    "distributions": lambda: figures.distributions(arms(), calls(), 50, "cpu", "a"),
+    "predicted": lambda: figures.distributions(arms(), calls(), 100, "cpu", "a"),
+    "candidates": lambda: figures.against_k(arms(), "cpu", "a"),
 }
 
 
-class Word(NamedTuple):
-    text: str
-    left: float
-    right: float
-    y: float
+def words(figure: Figure) -> list[str]:
+    return [str(node.text) for node in ET.fromstring(figure.svg).iter(f"{SVG}text")]
 
 
-def words(root: ET.Element) -> list[Word]:
-    """Where the words of a drawing lie, by no less than their widths."""
-    found = []
-    for node in root.iter(f"{SVG}text"):
-        x, wide = (
-            float(node.attrib["x"]),
-            drawing.width(str(node.text), float(node.attrib["font-size"])),
-        )
-        start = {"start": 0.0, "middle": 0.5, "end": 1.0}[node.attrib["text-anchor"]]
-        left = x - start * wide
-        found.append(Word(str(node.text), left, left + wide, float(node.attrib["y"])))
-    return found
+def titles(figure: Figure) -> list[str]:
+    """What shows under the pointer."""
+    return [str(node.text) for node in ET.fromstring(figure.svg).iter(f"{SVG}title")]
 
 
-@pytest.fixture(params=DRAWN, name="svg")
-def _svg(request: pytest.FixtureRequest) -> str:
+def styles(svg: str) -> list[str]:
+    return [node.get("style", "") for node in ET.fromstring(svg).iter()]
+
+
+@pytest.fixture(params=DRAWN, name="figure")
+def _figure(request: pytest.FixtureRequest) -> Figure:
     return DRAWN[request.param]()
-
-
-def test_words_lie_inside_and_apart(svg: str) -> None:
-    root = ET.fromstring(svg)
-    _, _, wide, high = map(float, root.attrib["viewBox"].split())
-    found = words(root)
-    for word in found:
-        assert word.left >= 0, word
-        assert word.right <= wide, word
-        assert 8 <= word.y <= high - 2, word
-    for one, other in itertools.combinations(found, 2):
-        apart = one.right <= other.left or other.right <= one.left or abs(one.y - other.y) >= 11
-        assert apart, (one, other)
-
-
-def test_points_lie_inside(svg: str) -> None:
-    root = ET.fromstring(svg)
-    _, _, wide, high = map(float, root.attrib["viewBox"].split())
-    for node in root.iter():
-        places = [tuple(map(float, p.split(","))) for p in node.get("points", "").split()]
-        if "cx" in node.attrib:
-            places.append((float(node.attrib["cx"]), float(node.attrib["cy"])))
-        for x, y in places:
-            assert 0 <= x <= wide, ET.tostring(node)
-            assert 0 <= y <= high, ET.tostring(node)
 
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_same_table_same_bytes(name: str) -> None:
-    assert DRAWN[name]() == DRAWN[name]()
+    assert DRAWN[name]().svg == DRAWN[name]().svg
 
 
-def test_colours_are_the_page_s(svg: str) -> None:
-    assert "#" not in svg.replace("&#x27;", "")
-    assert "url(" not in svg
+def test_colours_are_the_page_s(figure: Figure) -> None:
+    assert not [style for style in styles(figure.svg) if "#" in style or "url(" in style]
+    used = set(re.findall(r"var\(--(\w+)\)", figure.svg))
+    assert used <= set(drawing.LIGHT)
+
+
+def test_nothing_has_an_id_that_another_figure_may_have(figure: Figure) -> None:
+    nodes = list(ET.fromstring(figure.svg).iter())
+    assert not [node.attrib for node in nodes if any("id" in key for key in node.attrib)]
+    assert {node.tag for node in nodes} <= {
+        SVG + kind for kind in ("svg", "g", "title", "path", "text")
+    }
+
+
+def test_a_figure_says_what_it_is(figure: Figure) -> None:
+    root = ET.fromstring(figure.svg)
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == drawing.plain(figure.alt)
+
+
+def test_points_lie_inside(figure: Figure) -> None:
+    root = ET.fromstring(figure.svg)
+    _, _, wide, high = map(float, root.attrib["viewBox"].split())
+    for node in root.iter(f"{SVG}path"):
+        numbers = re.findall(r"-?[\d.]+", node.get("transform") or node.attrib["d"])
+        places = [float(number) for number in numbers]
+        assert all(0 <= x <= wide for x in places[::2]), ET.tostring(node)
+        assert all(0 <= y <= high for y in places[1::2]), ET.tostring(node)
+
+
+def named(figure: Figure, systems: Iterable[str]) -> list[str]:
+    """The systems whose names are in the figure, whole or begun."""
+    found = words(figure)
+    return [name for name in systems if any(word.startswith(drawing.plain(name)) for word in found)]
+
+
+def test_no_more_than_eight_are_named_and_the_caption_says_so() -> None:
+    forest = DRAWN["forest"]()
+    assert len([word for word in words(forest) if word.startswith("<b>")]) == drawing.MOST
+    assert "8 of 17, the others are in the tables" in forest.alt
+    assert len([title for title in titles(forest) if title.startswith("<b>")]) == drawing.MOST
+    assert "in the tables" not in DRAWN["one system"]().alt
+
+
+def test_every_mode_is_among_those_that_are_named() -> None:
+    boxes, curves = DRAWN["distributions"](), DRAWN["candidates"]()
+    late = [f"late {i}" for i in range(16)]
+    assert named(boxes, ["dense", EVIL, *late]) == ["dense", EVIL, *late[:6]]  # the fastest
+    assert named(curves, [f"{EVIL}, rerank"]) == [f"{EVIL}, rerank"]
+    assert len(named(curves, [f"{name}, precomputed" for name in late])) == 7
+    assert len({title.partition(",")[0] for title in titles(curves)}) == 17  # all are drawn
 
 
 def test_intervals_and_gains_are_where_they_belong() -> None:
     table = pd.DataFrame([("a", 0.1, 0.05, 0.15)], columns=["system", "gain", "low", "high"])
-    root = ET.fromstring(quality_figures.forest(table, "m", "b"))
-    (circle,) = root.iter(f"{SVG}circle")
-    lines = [node.attrib["points"].split() for node in root.iter(f"{SVG}polyline")]
-    ticks = {word.text: (word.left + word.right) / 2 for word in words(root)}
-    unit = ticks["0.1"] - ticks["0"]
-    assert float(circle.attrib["cx"]) == pytest.approx(ticks["0.1"], abs=0.02)
-    whisker = [[float(v) for v in p.split(",")] for line in lines for p in line if len(line) == 2]
-    xs = {round((x - ticks["0"]) / unit, 2) for x, _ in whisker}
-    assert {0.5, 1.5} <= xs  # 0.05 and 0.15 in units of 0.1
-    assert "+0.100 [+0.050, +0.150]" in [word.text for word in words(root)]
+    root = ET.fromstring(quality_figures.forest(table, "m", "b", "f").svg)
+    ticks = {str(node.text): float(node.get("x", "")) for node in root.iter(f"{SVG}text")}
+    unit = (ticks["0.10"] - ticks["0.00"]) / 0.1
+    ink = [node for node in root.iter(f"{SVG}path") if "var(--ink)" in node.attrib["style"]]
+    whisker, mark = (re.findall(r"[\d.]+", n.get("transform") or n.attrib["d"]) for n in ink)
+    xs = [(float(x) - ticks["0.00"]) / unit for x in (whisker[0], whisker[2], mark[0])]
+    assert xs == pytest.approx([0.05, 0.15, 0.1], abs=1e-4)
+    assert "a: +0.100 [+0.050, +0.150]" in titles(quality_figures.forest(table, "m", "b", "f"))
 
 
 def test_what_is_predicted_is_hollow_and_dashed() -> None:
-    root = ET.fromstring(figures.against_k(arms()))
-    hollow = [node for node in root.iter(f"{SVG}polygon") if "open" in node.attrib["class"]]
-    assert len(hollow) == 1
-    assert hollow[0].find(f"{SVG}title") is not None
-    assert sum("stroke-dasharray" in node.attrib for node in root.iter(f"{SVG}polyline")) == 1
+    drawn = [style for style in styles(DRAWN["candidates"]().svg) if "fill: none" in style]
+    hollow = [s for s in styles(DRAWN["candidates"]().svg) if s.startswith("fill: var(--paper)")]
+    assert len(hollow) == 2  # the point and the key
+    assert sum("stroke-dasharray" in style for style in drawn) == 1
+    assert f"{drawing.plain(EVIL)}, k = 100: predicted 10,000 ms" in titles(DRAWN["candidates"]())
 
 
-def test_points_say_what_they_are() -> None:
-    svg = quality_figures.quality_against_storage(systems(), "ndcg@10", FLAT)
-    titles = [node.text for node in ET.fromstring(svg).iter(f"{SVG}title")]
-    assert "one[dim=16,precision=float32]: 0.6000 [0.580, 0.630]" in titles
+def test_a_box_says_its_percentiles() -> None:
+    assert "dense, percentiles 5 25 50 75 95: 10.3 11.5 12.5 14.8 19.0" in titles(
+        DRAWN["distributions"]()
+    )
+    assert "dense, percentiles" in " ".join(titles(DRAWN["predicted"]()))
+    assert f"{drawing.plain(EVIL)}: predicted 10,000 ms" in titles(DRAWN["predicted"]())
 
 
-def test_one_model_has_a_colour_a_precision_and_two_have_one_each() -> None:
-    def colours(table: pd.DataFrame) -> set[str]:
-        svg = quality_figures.quality_against_dimension(table, "m", [])
-        marks = [n for kind in ("circle", "polygon") for n in ET.fromstring(svg).iter(SVG + kind)]
-        return {node.attrib["class"] for node in marks}
+def test_points_say_what_they_are_and_how_many_dimensions_they_have() -> None:
+    figure = DRAWN["storage"]()
+    assert "one[dim=16,precision=float32]: 0.6000 [0.580, 0.630]" in titles(figure)
+    assert "bm25: 0.5980" in titles(figure)
+    found = words(figure)
+    assert {str(2 ** (4 + dim)): 8 for dim in range(4)} == {
+        str(2 ** (4 + dim)): found.count(str(2 ** (4 + dim))) for dim in range(4)
+    }
+    assert "dimensions" in figure.alt
+    assert "dimensions" not in DRAWN["one system"]().alt
 
+
+def test_every_curve_and_system_has_a_colour_until_there_are_eight() -> None:
     table = systems()
-    assert colours(table[table["line"] == "one"]) == {"c0", "c1", "c2", "c3"}
-    assert colours(table[table["multi_vector"]]) == {"c0", "c1"}
+    figure = quality_figures.quality_against_storage(
+        table[table["line"] == "one"], "m", FLAT[:1], "a"
+    )
+    keys = ["token vectors, float32", "token vectors, binary", "dense", "bm25"]
+    assert named(figure, keys) == keys
+    assert len(set(re.findall(r"stroke: var\(--c\d\)", figure.svg))) == 6
+    assert "one[dim=16,precision=float32]" in words(DRAWN["one system"]())
+    many = DRAWN["storage"]()
+    assert "8 of 11" in many.alt
+    assert "dense" not in words(many)
+    assert [title for title in titles(many) if title.startswith("dense: ")]

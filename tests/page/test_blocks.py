@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from harness.page.blocks import Block, Section, Shown, anchored, figures
+from harness.page.blocks import Block, Figure, Section, anchored, figures
 
 
 def test_anchors_are_plain_and_differ() -> None:
@@ -13,6 +13,6 @@ def test_anchors_are_plain_and_differ() -> None:
 
 
 def test_figures_of_alike_names_have_files_of_their_own() -> None:
-    alike = [Block("a", figures=[Shown("forest-x", "one", "<svg/>")])] * 2
+    alike = [Block("a", figures=[Figure("forest-x", "one", "<svg/>")])] * 2
     sections = anchored([Section("s", alike)])
     assert [shown.name for shown in figures(sections)] == ["forest-x", "forest-x-2"]

@@ -103,7 +103,7 @@ def colours(window: Browser, page: Path, scheme: str) -> dict[str, Any]:
         """(() => {
             const look = (what) => getComputedStyle(document.querySelector(what));
             return { paper: look("body").backgroundColor, ink: look("body").color,
-                figure: look("svg").backgroundColor, words: look("svg text.ink").color };
+                figure: look("svg").backgroundColor, words: look("svg text[style*='--ink']").fill };
         })()"""
     )
     return found

@@ -12,7 +12,7 @@ from harness.analysis.costs.capacity import warnings
 from harness.analysis.costs.load import Loads, required
 from harness.analysis.costs.load_figure import rates_figure
 from harness.experiment.result_folders import slug
-from harness.page.blocks import Block, Captioned, Shown
+from harness.page.blocks import Block, Captioned, Figure
 from harness.page.tables import NEVER, NONE, Table, bracketed
 from harness.page.text import counted, milliseconds, significant
 from harness.results.store import Results
@@ -177,9 +177,8 @@ def _stands(row: Mapping[str, Any], limit: float) -> str:
     return f"{stands}: {row['why']}" if row["why"] else stands
 
 
-def _figures(asked: pd.DataFrame, limit: float, dataset: str) -> Iterator[Shown]:
+def _figures(asked: pd.DataFrame, limit: float, dataset: str) -> Iterator[Figure]:
     rows = asked[(asked["loop"] == "open") & (asked["status"] == "measured")]
     rows = rows[rows["p50"].map(math.isfinite)]
     if len(rows):
-        alt = "95th percentile of latency from when requests were due, against the rate offered"
-        yield Shown(f"load-{slug(dataset)}", alt, rates_figure(rows, limit))
+        yield rates_figure(rows, limit, f"load-{slug(dataset)}")

@@ -17,7 +17,7 @@ from harness.analysis.statistics.text import with_interval
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
 from harness.experiment.result_folders import slug
-from harness.page.blocks import Block, Captioned, Shown
+from harness.page.blocks import Block, Captioned, Figure
 from harness.page.text import counted
 from harness.results.store import Results
 from harness.results.terms import objective
@@ -43,7 +43,7 @@ def cost_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Bloc
     quality = board[board["metric"] == objective(results)]
     blocks = list(_decide(results, costs, quality, analysis.storage, dataset))
     for device in _devices(costs):
-        blocks += _on_device(results, costs, quality, dataset, device)
+        blocks += _on_device(results, costs, dataset, device)
     blocks += [*_ways(costs), *_offline(results, costs)]
     if (dataset, "latency") in results.cost_facts:
         blocks.append(_measured_on(results, costs, dataset))
@@ -107,13 +107,7 @@ def _decide(
     yield Block("One table to decide from", lines, tables=shown, method="storage")
 
 
-def _on_device(
-    results: Results,
-    costs: CostAnalysis,
-    quality: pd.DataFrame,
-    dataset: str,
-    device: str,
-) -> Iterator[Block]:
+def _on_device(results: Results, costs: CostAnalysis, dataset: str, device: str) -> Iterator[Block]:
     here = costs.latencies[costs.latencies["device"] == device]
     calls = _of(results.costs["calls"], dataset)
     calls = calls[(calls["device"] == device) & (calls["copy"] == 0)]
@@ -124,7 +118,7 @@ def _on_device(
     ]
     whole = costs.end_to_end[costs.end_to_end["device"] == device]
     if len(whole):
-        yield _whole(results, whole, quality, dataset, device)
+        yield _whole(whole, device)
     ratios = costs.ratios[costs.ratios["device"] == device]
     if len(ratios):
         name, mode = ratios[["reference", "reference_mode"]].iloc[0]
@@ -148,42 +142,27 @@ def _timed(rows: pd.DataFrame, said: str) -> Captioned:
 
 def _latency_figures(
     here: pd.DataFrame, calls: pd.DataFrame, dataset: str, device: str
-) -> Iterator[Shown]:
+) -> Iterator[Figure]:
     k = common_k(here)
     if k is None:
         return
     own = here[here["timed_as"] == ""]
     place = f"{slug(dataset)}-{device}"
-    alt = f"Distribution of each arm's calls at {k} candidates on {device}, the fastest first"
-    yield Shown(f"latency-{place}", alt, costs_figures.distributions(own, calls, k))
+    yield costs_figures.distributions(own, calls, k, device, f"latency-{place}")
     if len(set(own[own["mode"] != "retrieve"]["k"])) > 1:
-        alt = f"Median latency against the number of candidates on {device}"
-        yield Shown(f"candidates-{place}", alt, costs_figures.against_k(own))
+        yield costs_figures.against_k(own, device, f"candidates-{place}")
 
 
-def _whole(
-    results: Results,
-    whole: pd.DataFrame,
-    quality: pd.DataFrame,
-    dataset: str,
-    device: str,
-) -> Block:
+def _whole(whole: pd.DataFrame, device: str) -> Block:
     caption = (
         "Milliseconds of retrieval and reranking of the same query: median / 95th percentile, n/a "
         "where the calls do not carry it."
     )
     shared = costs_tables.sharing_words(whole[whole["mode"] == "on the fly"])
     caption += f" On the fly, {shared}" if shared else ""
-    metric = objective(results)
-    points = costs_figures.points(whole, quality)
-    figures = []
-    if len(points) > 1:
-        svg = costs_figures.quality_against_latency(points, metric)
-        alt = f"{metric} with its interval against the latency of the whole query on {device}"
-        figures = [Shown(f"quality-latency-{slug(dataset)}-{device}", alt, svg)]
     table = Captioned(caption, costs_tables.whole_table(whole))
     title = f"The whole query on {device}"
-    return Block(title, (), (), [table], figures, method="latency")
+    return Block(title, tables=[table], method="latency")
 
 
 def _ways(costs: CostAnalysis) -> Iterator[Block]:

@@ -16,7 +16,7 @@ from harness.analysis.decision.recommend import Recommendation
 from harness.analysis.statistics.tail import Seen
 from harness.analysis.statistics.text import with_interval
 from harness.experiment.result_folders import slug
-from harness.page.blocks import Block, Captioned, Shown
+from harness.page.blocks import Block, Captioned
 from harness.page.tables import Table, number
 from harness.page.text import interval, milliseconds, significant
 from harness.results.store import Results
@@ -181,9 +181,8 @@ def _frontiers(results: Results, table: pd.DataFrame) -> Iterator[Block]:
         where = f"{dataset} on {device}" if device else str(dataset)
         figures = []
         if rows["seconds"].notna().sum() > 1:
-            alt = f"{metric} against the latency of the whole query, size by bytes, on {where}"
-            svg = frontier_figure(rows, metric)
-            figures = [Shown(f"frontier-{slug(str(dataset))}-{device}", alt, svg)]
+            name = f"frontier-{slug(str(dataset))}-{device}"
+            figures = [frontier_figure(rows, metric, where, name)]
         found = frontier_table(rows, metric)
         tables = [Captioned(EXPLAINED.format(metric=metric), found, len(found.rows) > LONG)]
         yield Block(f"Frontier: {where}", list(_left_out(rows)), (), tables, figures, "frontier")

@@ -14,7 +14,7 @@ from harness.analysis.costs.vector_bytes import Configs, configurations
 from harness.analysis.quality import figures
 from harness.analysis.statistics.text import with_interval
 from harness.experiment.result_folders import slug
-from harness.page.blocks import Block, Captioned, Shown
+from harness.page.blocks import Block, Captioned
 from harness.page.tables import NONE, Table, number
 from harness.page.text import counted, interval
 from harness.results.metrics import DIAGNOSTICS
@@ -40,7 +40,6 @@ def quality_blocks(results: Results, analysis: Analysis, dataset: str) -> list[B
     return [
         _leaderboard(board, results.plan["metrics"], label),
         *_differences(changes, metric, results.plan["baseline"], dataset, label),
-        *_dimensions(storage, main, metric, dataset),
         *_bytes(storage, main, metric, results.plan["baseline"], dataset, label),
     ]
 
@@ -88,9 +87,7 @@ def _differences(
     tables = [Captioned(caption, _difference_table(main))]
     if len(others):
         tables.append(Captioned("The same by the other metrics.", _difference_table(others), True))
-    alt = f"Gain of each system over {baseline} in {metric}, with intervals"
-    svg = figures.forest(main, metric, baseline)
-    shown = [Shown(f"forest-{slug(dataset)}", alt, svg)]
+    shown = [figures.forest(main, metric, baseline, f"forest-{slug(dataset)}")]
     yield Block(f"Differences to {baseline}", (), (), tables, shown, "tests")
 
 
@@ -105,24 +102,6 @@ def _difference_table(changes: pd.DataFrame) -> Table:
         for row in changes.itertuples()
     ]
     return Table(["system", "metric", "gain", "wins / ties / losses"], rows)
-
-
-def _dimensions(
-    storage: pd.DataFrame, board: pd.DataFrame, metric: str, dataset: str
-) -> Iterator[Block]:
-    """The Matryoshka curve, where token vectors of several dimensions were measured."""
-    late = storage[storage["multi_vector"]]
-    if late["dim"].nunique() < 2:
-        return
-    others = board[~board["system"].isin(late["system"])]
-    alt = f"{metric} with its interval against the dimensions of token vectors, a line a precision"
-    svg = figures.quality_against_dimension(late, metric, _flat(others))
-    shown = Shown(f"dimensions-{slug(dataset)}", alt, svg)
-    yield Block("Quality against dimensions", figures=[shown], method="storage")
-
-
-def _flat(board: pd.DataFrame) -> list[tuple[str, float]]:
-    return list(zip(board["system"], board["value"], strict=True))
 
 
 SUMMED = ("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document")
@@ -174,11 +153,11 @@ def _bytes(
         f"last stage that stores anything has of a document.{label}"
     )
     table = Captioned(caption, _storage_table(storage, metric, baseline))
-    alt = f"{metric} with its interval against gigabytes of the index per million documents"
     known = storage[storage["bytes_per_document"] > 0]
     others = board[~board["system"].isin(known["system"])]
-    svg = figures.quality_against_storage(known, metric, _flat(others))
-    shown = [Shown(f"storage-{slug(dataset)}", alt, svg)] * bool(len(known))
+    flat = list(zip(others["system"], others["value"], strict=True))
+    name = f"storage-{slug(dataset)}"
+    shown = [figures.quality_against_storage(known, metric, flat, name)] if len(known) else []
     lines = [f"{row.system}: {row.unknown}." for row in storage.itertuples() if row.unknown]
     yield Block("Quality against storage", lines, (), [table], shown, "storage")
 

@@ -22,6 +22,7 @@ from harness.results.store import Results
 
 Make = Callable[..., Results]
 EVIL = "la|te<b>&`$x$"
+SVG = "{http://www.w3.org/2000/svg}"
 PROVENANCE = {"machine": {"cores": 2}}
 FACTS = {
     "settings": {"device": "cpu"},
@@ -182,11 +183,18 @@ def loads(systems: int, rates: int) -> pd.DataFrame:
 def test_figure(systems: int, rates: int, limit: float) -> None:
     table = loads(systems, rates)
     table.loc[table.index[-1], "p95"] = math.inf
-    root = ET.fromstring(rates_figure(table, limit))
-    text = "".join(root.itertext())
-    assert "requests offered a second (log scale)" in text
-    assert ("required" in text) == (not math.isnan(limit))
-    assert "median, where that is all there is" in text
-    numbers = [float(v) for e in root.iter() for k, v in e.items() if k in ("x", "y", "cx", "cy")]
-    assert all(map(math.isfinite, numbers))
-    assert len(list(root.iter("{http://www.w3.org/2000/svg}polyline"))) > systems
+    figure = rates_figure(table, limit, "load-x")
+    root = ET.fromstring(figure.svg)
+    words = [str(node.text) for node in root.iter(f"{SVG}text")]
+    titles = [str(node.text) for node in root.iter(f"{SVG}title")]
+    assert "requests offered a second (log scale)" in words
+    assert ("required" in words) == (not math.isnan(limit))
+    assert "median, where that is all there is" in words
+    assert [w for w in words if w.startswith(EVIL)] == [
+        f"{EVIL} {i}" for i in range(min(systems, 8))
+    ]
+    assert ("in the tables" in figure.alt) == (systems > 8)
+    assert f"{EVIL} 0, 10.0 a second: p95 20.0 ms" in titles or (systems, rates) == (1, 1)
+    assert len([title for title in titles if "a second" in title]) == systems * rates
+    assert "nan" not in figure.svg
+    assert "inf" not in figure.svg

@@ -194,7 +194,7 @@ def test_both_reports_show_all_blocks(make_results: Make, weights: str, tmp_path
         assert f">{title}</h3>" in page
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
     assert {"latency-x-cpu.svg", "candidates-x-cpu.svg"} <= figures
-    assert ("quality-latency-x-cpu.svg" in figures) == (weights == "real")
+    assert ("frontier-x-cpu.svg" in figures) == (weights == "real")
     assert all(f"(figures/{name})" in text for name in figures)
     assert "*predicted*" in text
     assert '<tr class="apart">' in page

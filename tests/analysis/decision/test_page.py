@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -127,19 +126,23 @@ def test_the_frontier_and_its_figure() -> None:
     assert shown.name == "frontier-x-cpu"
     root = ET.fromstring(shown.svg)
     assert not [node for node in root.iter() if node.tag.endswith(("}b", "}script"))]
-    hollow = [node for node in root.iter() if "open" in node.get("class", "")]
-    assert hollow == []  # every p95 was carried
+    assert "var(--paper)" not in shown.svg  # no mark is hollow: every p95 was carried
+    titles = [node.text for node in root.iter() if node.tag.endswith("}title")]
+    assert "base: 0.5000, p95 10.0 ms, dominated with a chance of 0%" in titles
 
 
-def test_names_in_the_figure_stand_apart() -> None:
+def test_eight_names_are_in_the_figure() -> None:
     names = [f"late[dim={i},precision=float16]" for i in range(14)]
     quality = {"base": [0.5] * 200} | {name: [0.6 + i / 1e5] * 200 for i, name in enumerate(names)}
     made = blocks(literal(quality, seconds=dict.fromkeys(names, 0.1)))
     (shown,) = made["Frontier: x on cpu"].figures
-    texts = [node for node in ET.fromstring(shown.svg).iter() if node.tag.endswith("}text")]
-    places = sorted(float(n.attrib["y"]) for n in texts if str(n.text).startswith("late["))
-    assert len(places) == 14
-    assert min(b - a for a, b in itertools.pairwise(places)) > 11  # letters are 11 high
+    texts = [str(n.text) for n in ET.fromstring(shown.svg).iter() if n.tag.endswith("}text")]
+    named = [text for text in texts if text.rpartition(" ")[0] in quality]
+    assert len(named) == 8
+    assert "base 0%" in named  # the least likely dominated come first
+    assert "8 of 15, the others are in the tables" in shown.alt
+    titles = [str(n.text) for n in ET.fromstring(shown.svg).iter() if n.tag.endswith("}title")]
+    assert len(titles) == 15
 
 
 def test_a_figure_needs_two_that_were_timed() -> None:
@@ -149,9 +152,9 @@ def test_a_figure_needs_two_that_were_timed() -> None:
 
 @pytest.mark.parametrize("sizes", [(), (1.0,), (1.0, 1.0), (0.0, 2.0)])
 def test_sizes_of_marks_of_few_or_equal_sizes(sizes: tuple[float, ...]) -> None:
-    radii = frontier_figure._radii(pd.Series(sizes, dtype=float))
-    assert len(radii) == len(sizes)
-    assert all(radius != radius or 3 <= radius <= 9 for radius in radii)  # noqa: PLR0124 - NaN
+    found = frontier_figure._sizes(pd.Series(sizes, dtype=float))
+    assert len(found) == len(sizes)
+    assert found.dropna().between(*frontier_figure.SIZES).all()
 
 
 class Tags(HTMLParser):
