@@ -28,7 +28,6 @@ class Analysis:
 
     leaderboard: pd.DataFrame
     differences: pd.DataFrame
-    storage: pd.DataFrame
     costs: CostAnalysis
     loads: Loads
     notes: Mapping[str, Sequence[str]]
@@ -50,14 +49,12 @@ class Analysis:
 def analyse(results: Results) -> Analysis:
     """Everything that a report shows of `results`."""
     changes = differences(results)
-    storage = storage_per_document(results)
-    cost = measured.analyse_costs(results, storage)
+    cost = measured.analyse_costs(results, storage_per_document(results))
     board, alarmed = leaderboard(results), alarms(results)
     decision = decide(results, cost, alarmed)
     return Analysis(
         leaderboard=board,
         differences=changes,
-        storage=storage,
         costs=cost,
         loads=analyse_load(results),
         notes=notes(results),

@@ -12,15 +12,12 @@ from harness.analysis.costs import sentences
 from harness.analysis.costs import tables as costs_tables
 from harness.analysis.costs.measured import CostAnalysis, common_k, prices, workload
 from harness.analysis.costs.tables import MODES
-from harness.analysis.costs.vector_bytes import configurations, dense_bytes
-from harness.analysis.statistics.text import with_interval
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Figure
 from harness.page.text import counted
 from harness.results.store import Results
-from harness.results.terms import objective
 
 if TYPE_CHECKING:
     from harness.report.analyse import Analysis
@@ -38,10 +35,7 @@ PERCENTILES = (
 def cost_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:
     """What was measured of cost on the dataset."""
     costs = analysis.costs.of(dataset)
-    board = analysis.leaderboard
-    board = board[board["dataset"] == dataset]
-    quality = board[board["metric"] == objective(results)]
-    blocks = list(_decide(results, costs, quality, analysis.storage, dataset))
+    blocks: list[Block] = []
     for device in _devices(costs):
         blocks += _on_device(results, costs, dataset, device)
     blocks += [*_ways(costs), *_offline(results, costs)]
@@ -76,35 +70,6 @@ def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
         [*noisy, *different, *unseen],
         method="latency",
     )
-
-
-def _decide(
-    results: Results,
-    costs: CostAnalysis,
-    quality: pd.DataFrame,
-    storage: pd.DataFrame,
-    dataset: str,
-) -> Iterator[Block]:
-    device = next(iter(_devices(costs)), "")
-    here = costs.latencies[costs.latencies["device"] == device]
-    k = common_k(here[here["mode"] == "precomputed"])
-    vectors = costs.kept[costs.kept["holder"] == "reranker"]
-    if vectors.empty:
-        return
-    dense = dense_bytes(_of(storage, dataset), results.plan["baseline"], configurations(results))
-    values = {row["system"]: with_interval(row) for row in quality.to_dict("records")}
-    metric = objective(results)
-    table = costs_tables.decision_table(vectors, here, values, metric, dense, k)
-    caption = (
-        f"Token vectors of each system, beside the dense vector's {dense:,.0f} bytes. "
-        f"Milliseconds: reranking {k} candidates by precomputed vectors on {device}."
-        if k
-        else f"Token vectors of each system, beside the dense vector's {dense:,.0f} bytes."
-    )
-    told = vectors[vectors["source"] == "sample"]["system"]
-    lines = [f"Sizes by formula from the storage sample: {', '.join(told)}."] if len(told) else []
-    shown = [Captioned(caption, table)]
-    yield Block("One table to decide from", lines, tables=shown, method="storage")
 
 
 def _on_device(results: Results, costs: CostAnalysis, dataset: str, device: str) -> Iterator[Block]:

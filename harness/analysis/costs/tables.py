@@ -127,42 +127,6 @@ def ratio_table(rows: pd.DataFrame) -> Table:
     return Table(["system", "how", *(f"k = {size}" for size in sizes)], cells)
 
 
-def decision_table(
-    vectors: pd.DataFrame,
-    latencies: pd.DataFrame,
-    quality: Mapping[str, str],
-    metric: str,
-    dense_bytes: float,
-    k: int | None,
-) -> Table:
-    """One row a late-interaction system: quality, size, and precomputed reranking of `k`."""
-    at_k = latencies[(latencies["mode"] == "precomputed") & (latencies["k"] == k)]
-    timed = {row["system"]: row for row in at_k.to_dict("records")}
-    mine = vectors[vectors["holder"] == "reranker"]
-    cells: list[list[str]] = []
-    apart: list[int] = []
-    for row in mine.itertuples():
-        time = timed.get(row.system)
-        if time and predicted(time):
-            apart.append(len(cells))
-        cells.append(
-            [
-                str(row.system),
-                str(row.dim),
-                str(row.precision),
-                quality.get(str(row.system), "not measured"),
-                number(row.gb_per_million_documents, ",.2f"),
-                number(row.bytes_per_document / dense_bytes, ".1f"),
-                *(milliseconds(time[name]) if time else NONE for name in ("p50", "p95", "fetch")),
-                number(row.vectors_per_document, ".1f"),
-                number(row.bytes_per_document),
-            ]
-        )
-    columns = ["system", "dim", "precision", metric, "GB / million docs", "times dense"]
-    columns += ["p50 ms", "p95 ms", "fetch ms", "vectors / doc", "bytes / doc"]
-    return Table(columns, cells, apart)
-
-
 WAYS = [
     *("dims", "precision", "pooled", "vectors / doc", "bytes / doc", "on disk", "difference"),
     *("GB / million docs", "times dense", "trained for these dims"),

@@ -107,24 +107,6 @@ def test_ratios_are_to_the_cross_encoder(make_results: Make) -> None:
     ]
 
 
-def test_one_table_to_decide_from(make_results: Make) -> None:
-    (shown,) = blocks(make_results())["One table to decide from"].tables
-    assert "dense vector's 16 bytes" in shown.caption  # 160 bytes of 10 documents
-    (row,) = rows(shown.table)
-    assert row["system"] == EVIL
-    assert (row["bytes / doc"], row["vectors / doc"], row["times dense"]) == ("120", "10.0", "7.5")
-    assert row["m@1"].startswith("0.5000 [")
-    assert (row["p50 ms"], row["p95 ms"], row["fetch ms"]) == ("110", "n/a", "n/a")
-
-
-def test_without_weights_sizes_come_from_the_sample(make_results: Make) -> None:
-    block = blocks(make_results("dummy"))["One table to decide from"]
-    (row,) = rows(block.tables[0].table)
-    assert (row["m@1"], row["bytes / doc"]) == ("not measured", "128")  # 1,280 of 10 documents
-    assert row["times dense"] == "n/a"  # the catalogue does not know the encoder
-    assert block.lines == [f"Sizes by formula from the storage sample: {EVIL}."]
-
-
 def test_ways_to_keep_vectors(make_results: Make) -> None:
     block = blocks(make_results())["Ways to keep token vectors"]
     packed, plaid = rows(block.tables[0].table)
@@ -158,7 +140,6 @@ def test_nothing_timed(make_results: Make) -> None:
     missing = results.costs["arms"].assign(status="not measured", reason="no time")
     found = blocks(make_results(**(nothing | {"arms": missing})))
     assert list(found) == [
-        "One table to decide from",
         "What the numbers of cost were measured on",
     ]
 
