@@ -203,7 +203,7 @@ def coloured(names: Iterable[Hashable]) -> dict[Any, str]:
 
 def of_all(count: int, which: str) -> str:
     """What a caption says of `count` names, where MOST of them are in the figure."""
-    return f"; named: {which}, {MOST} of {count}, the others are in the tables" * (count > MOST)
+    return f"; {which}: {MOST} of {count}, the others are in the tables" * (count > MOST)
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:

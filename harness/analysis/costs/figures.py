@@ -85,7 +85,7 @@ def distributions(
     keys = [Key(NAMES[mode], COLOURS[mode], KINDS[mode]) for mode in modes]
     keys += [PREDICTED] * bool((arms["status"] == "predicted").any())
     alt = f"Distribution of each arm's calls at {k} candidates on {device}, the fastest first"
-    alt += of_all(len(known), "of each mode the fastest")
+    alt += of_all(len(known), "drawn are the fastest of each mode")
     return Figure(name, alt, drawn(draw, alt, keys, ROW * len(arms) + 50))
 
 
@@ -131,7 +131,7 @@ def against_k(latencies: pd.DataFrame, device: str, name: str) -> Figure:
     ][:MOST]
     keys += [PREDICTED] * bool((arms["status"] == "predicted").any())
     alt = f"Median latency against the number of candidates on {device}"
-    alt += of_all(len(groups), "of each mode the fastest")
+    alt += of_all(len(groups), "named are the fastest of each mode")
     return Figure(name, alt, drawn(draw, alt, keys))
 
 

@@ -45,7 +45,7 @@ def rates_figure(table: pd.DataFrame, limit: float, name: str) -> Figure:
     keys += [Key("answers fall behind", FAINT, "^")] * bool(rows["saturated"].any())
     keys += [Key("median, where that is all there is", FAINT, hollow=True)] * (not carried.all())
     alt = "95th percentile of latency from when requests were due, against the rate offered"
-    alt += of_all(len(colours), "the first")
+    alt += of_all(len(colours), "named are the first")
     return Figure(name, alt, drawn(draw, alt, keys))
 
 

@@ -60,7 +60,7 @@ def frontier_figure(table: pd.DataFrame, metric: str, where: str, name: str) -> 
     keys += [Key("bytes not counted", FAINT, "D")] * bool(rows["size"].isna().any())
     alt = (
         f"{metric} against the latency of the whole query, size by bytes, on {where}; beside each "
-        f"name its chance to be dominated{of_all(len(rows), 'the least likely dominated')}"
+        f"name its chance to be dominated{of_all(len(rows), 'named are the least likely dominated')}"
     )
     return Figure(name, alt, drawn(draw, alt, keys))
 

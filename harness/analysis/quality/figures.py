@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from harness.page.drawing import (
     say,
     short,
 )
+from harness.page.text import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,19 +46,13 @@ def forest(table: pd.DataFrame, metric: str, baseline: str, name: str) -> Figure
         for i, row in enumerate(rows.itertuples()):
             axes.plot([row.low, row.high], [i, i], color=INK, linewidth=1.2)
             (mark,) = axes.plot([row.gain], [i], "o", color=INK)
-            say(mark, f"{row.system}: {_interval_words(row)}")
+            say(mark, f"{row.system}: {row.gain:+.3f} {interval(row.low, row.high)}")
         name_rows(axes, rows["system"])
         axes.set_xlabel(f"{metric}: gain over {short([baseline])[0]}, with 95 % interval")
 
     alt = f"Gain of each system over {baseline} in {metric}, with intervals"
-    alt += of_all(len(table), "the highest gains")
+    alt += of_all(len(table), "drawn are the highest gains")
     return Figure(name, alt, drawn(draw, alt, height=ROW * len(rows) + 50))
-
-
-def _interval_words(row: Any) -> str:
-    if math.isnan(row.low):
-        return f"{row.gain:+.3f}"
-    return f"{row.gain:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
 
 
 def quality_against_storage(
@@ -97,7 +91,7 @@ def quality_against_storage(
     keys = [Key(", ".join(key), colours[key], kind) for key, kind in marks.items()][:MOST]
     alt = f"{metric} with its interval against gigabytes of the index per million documents"
     alt += ", dimensions of token vectors at their points" * (len(set(late["dim"])) > 1)
-    alt += of_all(len(marks), "token vectors first")
+    alt += of_all(len(marks), "named are token vectors first")
     return Figure(name, alt, drawn(draw, alt, keys))
 
 
