@@ -30,7 +30,7 @@ INSIDE = {
         ("datasets", "encoders", "rerankers", "retrievers"),
         ("servers",),
         ("databases", "models", "vectors"),
-        ("hardware", "timing"),
+        ("hardware",),
     ),
     "measure": (("load",), ("latency",)),
 }

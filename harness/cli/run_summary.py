@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.components.timing.clock import Kind
+from harness.components.timing import Kind
 from harness.page.terminal import columns, paragraph
 from harness.page.text import counted, milliseconds
 
@@ -27,7 +27,9 @@ OUTSIDE: dict[Kind, str] = {
 }
 
 
-def as_text(analysis: Analysis, execution: Execution, report: Path) -> str:
+def as_text(
+    analysis: Analysis, execution: Execution, seconds: Mapping[str, float], report: Path
+) -> str:
     """The closing lines of a run."""
     decision = analysis.decision
     first_reason = next(iter(decision.reasons), "")
@@ -45,10 +47,12 @@ def as_text(analysis: Analysis, execution: Execution, report: Path) -> str:
     lines.append("")
     for (dataset, system), reason in execution.failures.items():
         lines += paragraph(f"FAILED {system} on {dataset}: {reason}")
-    return "\n".join([*lines, *paragraph(_time(execution)), f"Report: {report}"])
+    return "\n".join([*lines, *paragraph(_time(seconds)), f"Report: {report}"])
 
 
-def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
+def as_json(
+    analysis: Analysis, execution: Execution, seconds: Mapping[str, float], report: Path
+) -> str:
     """The closing lines of a run, for programs."""
     content = {
         "answer": analysis.answer,
@@ -62,7 +66,7 @@ def as_json(analysis: Analysis, execution: Execution, report: Path) -> str:
             {"dataset": dataset, "system": system, "reason": reason}
             for (dataset, system), reason in execution.failures.items()
         ],
-        "seconds": execution.clock.seconds(),
+        "seconds": seconds,
         "report": str(report),
     }
     return json.dumps(content, indent=1)
@@ -120,8 +124,7 @@ def _cost_lines(analysis: Analysis) -> list[str]:
     return lines
 
 
-def _time(execution: Execution) -> str:
-    seconds = execution.clock.seconds()
+def _time(seconds: Mapping[str, float]) -> str:
     total = sum(seconds.values())
     shares = [
         f"{seconds[kind] / total:.1%} {name}"

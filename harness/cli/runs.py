@@ -26,28 +26,28 @@ def _add_run(sub: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from harness.components.timing.clock import Clock
+    from harness.components.timing import KINDS, recording, span
 
-    clock = Clock()
-    from harness.cli import run_summary
-    from harness.cli.progress import Bars
-    from harness.execution import fetch
-    from harness.execution.execute import Execution
-    from harness.experiment.plan import make_plan
-    from harness.report.stored import write_report
-    from harness.results.store import Store
+    with recording(KINDS) as seconds, span("other"):
+        from harness.cli import run_summary
+        from harness.cli.progress import Bars
+        from harness.execution import fetch
+        from harness.execution.execute import Execution
+        from harness.experiment.plan import make_plan
+        from harness.report.stored import write_report
+        from harness.results.store import Store
 
-    experiment = experiment_of(arguments)
-    plan = make_plan(experiment)
-    plan = make_plan(experiment) if fetch.fetch_models(plan) else plan
-    store = Store(arguments.results, experiment.name)
-    with Bars(sys.stderr) as progress:
-        execution = Execution(plan, store, arguments.cache, progress, clock)
-        execution.execute()
-    with clock.kind("report"):
-        analysis, report = write_report(store.folder)
+        experiment = experiment_of(arguments)
+        plan = make_plan(experiment)
+        plan = make_plan(experiment) if fetch.fetch_models(plan) else plan
+        store = Store(arguments.results, experiment.name)
+        with Bars(sys.stderr) as progress:
+            execution = Execution(plan, store, arguments.cache, progress)
+            execution.execute()
+        with span("report"):
+            analysis, report = write_report(store.folder)
     summary = run_summary.as_json if arguments.json else run_summary.as_text
-    say(summary(analysis, execution, report))
+    say(summary(analysis, execution, seconds, report))
     return exits.FAILED if execution.failures else exits.OK
 
 

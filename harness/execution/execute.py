@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.components.models import references
 from harness.components.protocols import Progress
 from harness.components.subset import subset
-from harness.components.timing.clock import Clock
+from harness.components.timing import span
 from harness.data import Dataset
 from harness.errors import DataError, StoreError, reason
 from harness.execution import costs
@@ -35,7 +35,6 @@ class Execution:
     store: Store
     cache: Path
     progress: Progress
-    clock: Clock = field(default_factory=Clock)
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
     """Why each failed trial failed, by (dataset, system); so, too, a measurement of cost as a whole."""
     _untrained: dict[str, Exception] = field(default_factory=dict)
@@ -74,11 +73,11 @@ class Execution:
 
     def _execute_dataset(self, choice: DatasetChoice, trials: Sequence[Trial]) -> None:
         self.progress(f"load {choice.name}", 0, 1)
-        with self.clock.kind("data"):
+        with span("data"):
             dataset = load_dataset(choice)
         self.progress(f"load {choice.name}", 1, 1)
         metrics = self.plan.experiment.metrics
-        work = Work(dataset, metrics, self.cache, self.clock, self.progress)
+        work = Work(dataset, metrics, self.cache, self.progress)
         try:
             new = [trial for trial in trials if self.store.run(trial) is None]
             work.encode_together([trial for trial in new if not trial.trainings])
@@ -111,7 +110,7 @@ class Execution:
             trial.system.name: why for trial in costing.trials if (why := self._lost(trial, work))
         }
         with self._failing(costing.dataset.name, f"{costing.kind} of all systems"):
-            with self.clock.kind("cost"):
+            with span("cost"):
                 found = costs.measure(costing, self.plan.experiment, work, self.store, lost)
             self.store.save_costs(costing, *found)
 

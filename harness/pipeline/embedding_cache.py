@@ -32,7 +32,7 @@ from harness.components.protocols import (
     SparseEncoder,
     TokenEncoder,
 )
-from harness.components.timing.clock import Clock
+from harness.components.timing import span
 from harness.errors import StoreError
 from harness.files import digests, disk
 from harness.page.text import counted
@@ -177,10 +177,9 @@ def fill(
 class StoredEncoder:
     """An encoder, of one vector a text or of one a token, that remembers what it encoded."""
 
-    def __init__(self, folder: Path, encoder: Any, clock: Clock, progress: Progress) -> None:
+    def __init__(self, folder: Path, encoder: Any, progress: Progress) -> None:
         """The memory lies below `folder`; the encoder is loaded when it is needed."""
         self.encoder = encoder
-        self.clock = clock
         self.progress = progress
         self.stores = {
             method: VectorStore(folder / method)
@@ -232,14 +231,14 @@ class StoredEncoder:
 
     def load(self) -> None:
         """Load the encoder's model, counted as loading."""
-        with self.clock.kind("load"):
+        with span("load"):
             if isinstance(self.encoder, Loadable):
                 self.encoder.load()
 
     def _stored(self, method: str, texts: Sequence[str]) -> Matrices:
         def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
             self.load()
-            with self.clock.kind("model"):
+            with span("model"):
                 return [_matrices(getattr(self.encoder, method)(shard), len(shard))]
 
         fill([self.stores[method]], texts, encode, self.progress)
@@ -251,7 +250,7 @@ class StoredEncoder:
 
         def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
             self.load()
-            with self.clock.kind("model"):
+            with span("model"):
                 joint = getattr(self.encoder, JOINTLY[side])(shard)
                 return [_matrices(part, len(shard)) for part in joint]
 
@@ -288,7 +287,7 @@ def _encode_group(
     sharing, passes = zip(*group, strict=True)
 
     def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
-        with sharing[0].clock.kind("model"):
+        with span("model"):
             return inference.run(passes, shard)
 
     fill([_document_store(encoder) for encoder in sharing], texts, encode, sharing[0].progress)

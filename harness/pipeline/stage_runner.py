@@ -14,8 +14,7 @@ from harness.components import registry
 from harness.components.abilities import HasNotes, LimitsLength
 from harness.components.models import trained
 from harness.components.protocols import AnyEncoder, JointEncoder, Progress, Served
-from harness.components.timing import traffic
-from harness.components.timing.clock import Clock
+from harness.components.timing import TRAFFIC, recording, span
 from harness.data import Dataset, Run
 from harness.errors import TextError
 from harness.experiment.keys import component_key, data_facts, packages_of
@@ -45,14 +44,12 @@ class Work:
         dataset: Dataset,
         metrics: Sequence[str],
         cache: Path,
-        clock: Clock,
         progress: Progress,
     ) -> None:
         """`metrics` are those of the experiment."""
         self.dataset = dataset
         self._metrics = metrics
         self.cache = cache
-        self.clock = clock
         self.progress = progress
         self._encoders: dict[str, embedding_cache.StoredEncoder] = {}
         self._retrieved: dict[str, StageResult] = {}
@@ -119,7 +116,7 @@ class Work:
         """The experiment's metrics of a trial's run, and what else its rankings tell."""
         qrels, depth = self.dataset.qrels, trial.system.depth.rerank
         names = {"dataset": trial.dataset.name, "system": trial.system.name}
-        with self.clock.kind("measure"):
+        with span("measure"):
             values = metrics.measurements(run, qrels, self._metrics)
             others = derived_rankings.readings(
                 run, candidates, qrels, self._metrics, depth, lengths
@@ -161,7 +158,7 @@ class Work:
 
     def _made(self, stage: Stage) -> StageResult:
         try:
-            with traffic.counted() as sent:
+            with recording(TRAFFIC) as sent:
                 result = self._run(stage)
         except TextError as error:
             raise stages.named(error, self.dataset) from error
@@ -174,15 +171,14 @@ class Work:
     def _run(self, stage: Stage) -> StageResult:
         component = registry.replaced(stage.component, self.remembering)
         if stage.candidates is None:
-            result = stages.retrieve(component, self.dataset, stage.depth, self.clock)
+            result = stages.retrieve(component, self.dataset, stage.depth)
             return self._with_lengths(stage, result, self.dataset.docs_by_id, result.run)
         self.remember_queries(stage.component)
         candidates = self._result(stage.candidates).run
         scored_by = f"{stage.key} {stages.order_digest(candidates, stage.depth)}"
         journal = Journal(self._journal(stage), scored_by)
-        clock, progress = self.clock, self.progress
         result = stages.rerank(
-            component, candidates, self.dataset, stage.depth, journal, clock, progress
+            component, candidates, self.dataset, stage.depth, journal, self.progress
         )
         scored = {name: hits[: stage.depth] for name, hits in candidates.items()}
         return self._with_lengths(stage, result, stages.doc_ids(scored), scored)
@@ -194,7 +190,7 @@ class Work:
         readers = [p for p in registry.parts(stage.component) if isinstance(p, LimitsLength)]
         # Sorted: candidates read from a file come in another order than those just retrieved.
         docs = {doc_id: self.dataset.docs_by_id[doc_id].text for doc_id in sorted(doc_ids)}
-        with self.clock.kind("measure"):
+        with span("measure"):
             found = unread.facts(readers, docs, self.dataset.queries, run, self._count)
         return dataclasses.replace(result, facts={**result.facts, **found})
 
@@ -218,7 +214,7 @@ class Work:
         key = component_key(component)[:32]
         if key not in self._encoders:
             self._encoders[key] = embedding_cache.StoredEncoder(
-                self.cache / "vectors" / key, component, self.clock, self.progress
+                self.cache / "vectors" / key, component, self.progress
             )
         return self._encoders[key]
 

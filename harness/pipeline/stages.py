@@ -15,7 +15,7 @@ import numpy as np
 from harness.components import footprints, registry
 from harness.components.abilities import Footprint, HasFacts, Loadable
 from harness.components.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
-from harness.components.timing.clock import Clock
+from harness.components.timing import span
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError, TextError
 from harness.files import digests, disk, trec
@@ -69,23 +69,23 @@ class StageResult:
             raise DamagedError(folder, f"is of another version of the harness: {error}") from error
 
 
-def load(component: Any, clock: Clock) -> None:
+def load(component: Any) -> None:
     """Load the models of a component, with the time counted as loading."""
-    with clock.kind("load"):
+    with span("load"):
         for part in registry.parts(component):
             if isinstance(part, Loadable):
                 part.load()
 
 
-def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -> StageResult:
+def retrieve(retriever: Retriever, dataset: Dataset, depth: int) -> StageResult:
     """The first `depth` hits of every query, self-hits dropped before the cut.
 
     Raises ComponentError for a wrong number of answers, a repeated document or a score that is
     not finite.
     """
     start = time.perf_counter()
-    load(retriever, clock)
-    with clock.kind("search"):
+    load(retriever)
+    with span("search"):
         searcher = retriever.index(dataset.docs)
         found = searcher.search(dataset.queries, depth + dataset.drop_self_hits)
     if len(found) != len(dataset.queries):
@@ -109,7 +109,7 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int, clock: Clock) -
         ),
     }
     if isinstance(searcher, HasFacts):
-        with clock.kind("measure"):
+        with span("measure"):
             facts |= searcher.facts(dataset.queries, depth)
     return _result(run, seconds, footprints.stored_by(searcher), facts)
 
@@ -134,7 +134,6 @@ def rerank(
     dataset: Dataset,
     depth: int,
     journal: Journal,
-    clock: Clock,
     progress: Progress,
 ) -> StageResult:
     """The first `depth` candidates of every query by their scores, the others below them.
@@ -146,17 +145,17 @@ def rerank(
     # A run file has no line for a query without hits.
     candidates = {query.query_id: candidates.get(query.query_id, ()) for query in dataset.queries}
     docs = {query_id: _docs(dataset, hits[:depth]) for query_id, hits in candidates.items()}
-    load(reranker, clock)
+    load(reranker)
     scorer = reranker
     if isinstance(reranker, Preparable):
         union = {doc.doc_id: doc for found in docs.values() for doc in found}
-        with clock.kind("search"):
+        with span("search"):
             scorer = reranker.prepare(list(union.values()))
     run: dict[str, list[Hit]] = {}
     for done, query in enumerate(dataset.queries, start=1):
         hits = candidates[query.query_id]
         if query.query_id not in journal.scores:
-            with clock.kind("model"):
+            with span("model"):
                 found = scores(scorer, query, docs[query.query_id])
             journal.add(query.query_id, found)
         run[query.query_id] = _reranked(hits, journal.scores[query.query_id], depth)

@@ -12,7 +12,6 @@ from harness.components import registry
 from harness.components.models import references
 from harness.components.models.trained import Training
 from harness.components.protocols import Preparable, Reranker
-from harness.components.timing.clock import Clock
 from harness.data import Doc, Query
 from harness.errors import ComponentError, ConfigError, HarnessError, ServerError
 from harness.experiment.keys import component_key, identities
@@ -108,7 +107,7 @@ def service(system: System, limits: Limits, token: str) -> Starlette:
 
 def _warm_up(name: str, reranker: Reranker) -> None:
     try:
-        stages.load(reranker, Clock())
+        stages.load(reranker)
         stages.scores(reranker, WARM_QUERY, WARM_DOCS)
     except HarnessError:
         raise

@@ -15,6 +15,7 @@ from harness.components.models.trained import (
     LateInteractionTraining,
     told_file,
 )
+from harness.components.timing import span
 from harness.data import Dataset, Run
 from harness.experiment.plan import TrainStage
 from harness.experiment.provenance import provenance
@@ -36,9 +37,9 @@ def lessons(stage: TrainStage, measured: Work) -> Work:
 
     Raises DataError if there are too few.
     """
-    with measured.clock.kind("data"):
+    with span("data"):
         dataset = learnable(stage.queries.load(), measured.dataset)
-    return Work(dataset, (), measured.cache, measured.clock, measured.progress)
+    return Work(dataset, (), measured.cache, measured.progress)
 
 
 def make(stage: TrainStage, work: Work) -> None:
@@ -50,9 +51,9 @@ def make(stage: TrainStage, work: Work) -> None:
     partial = folder.with_suffix(".partial")
     teach = _teach(stage, work, partial)
     found = examples(dataset, work.run(stage.candidates), stage.training, teach)
-    with work.clock.kind("load"):
+    with span("load"):
         student = STUDENTS[type(stage.training)](stage.training, work, found)
-    with work.clock.kind("train"):
+    with span("train"):
         state = fit(student, found, stage.training, partial / "model.pt", work.progress)
     if folder.exists():  # or it would have been found
         digests.set_aside(folder)
@@ -92,8 +93,7 @@ def _teach(stage: TrainStage, work: Work, partial: Path) -> Teach | None:
         most = max(map(len, asked.values()))
         scored_by = f"{stage.key} {stages.order_digest(asked, most)}"
         journal = Journal(partial / "taught.jsonl", scored_by)
-        clock, progress = work.clock, work.progress
-        return stages.rerank(teacher, asked, work.dataset, most, journal, clock, progress).run
+        return stages.rerank(teacher, asked, work.dataset, most, journal, work.progress).run
 
     return teach
 

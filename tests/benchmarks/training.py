@@ -30,7 +30,6 @@ from harness.components.models.trained import (
 )
 from harness.components.rerankers.cross_encoder import pairs
 from harness.components.retrievers.bm25 import Bm25
-from harness.components.timing.clock import Clock
 from harness.pipeline.embedding_cache import StoredEncoder
 from harness.pipeline.stages import retrieve
 from harness.training.body import mixed_precision
@@ -52,7 +51,7 @@ def quiet(*_: object) -> None:
 def lesson(count: int) -> Examples:
     """`count` groups to learn and some to compare by."""
     dataset = learnable(Pydoc(split="train").load(), Pydoc().load())
-    found = retrieve(NEGATIVES.retriever, dataset, NEGATIVES.depth, Clock()).run
+    found = retrieve(NEGATIVES.retriever, dataset, NEGATIVES.depth).run
     whole = examples(dataset, found, CrossEncoderTraining(MODEL, NEGATIVES), None)
     return Examples(whole.learnt[:count], whole.held_out[: count // 10], whole.facts)
 
@@ -106,7 +105,7 @@ def cross_encoder(lessons: Examples) -> tuple[Student, Training, Callable[[int],
 def late_interaction(lessons: Examples) -> tuple[Student, Training, Callable[[int], torch.Tensor]]:
     training = LateInteractionTraining(MODEL, NEGATIVES, patience=99)
     with tempfile.TemporaryDirectory() as folder:
-        encoder = StoredEncoder(Path(folder), body_of(training), Clock(), quiet)
+        encoder = StoredEncoder(Path(folder), body_of(training), quiet)
         student = LateInteractionStudent(training, encoder, lessons)
         for held in (student._queries, student._docs):  # out of the files, into memory
             held.update({text: matrix.copy() for text, matrix in held.items()})

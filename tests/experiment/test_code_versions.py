@@ -246,12 +246,7 @@ def test_other_packages_are_told_before_the_decision_and_in_it() -> None:
             class experiment:  # noqa: N801
                 metrics = ("m@1",)
 
-        class clock:  # noqa: N801
-            @staticmethod
-            def seconds() -> dict[str, float]:
-                return {"other": 1.0}
-
         failures: ClassVar[dict[tuple[str, str], str]] = {}
 
-    told = " ".join(as_text(analysis, Executed(), Path("r")).split())  # type: ignore[arg-type]
+    told = " ".join(as_text(analysis, Executed(), {"other": 1.0}, Path("r")).split())  # type: ignore[arg-type]
     assert told.index("tokenizers 0.22.1 and 0.22.2") < told.index("Decision: ")

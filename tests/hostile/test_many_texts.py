@@ -15,7 +15,6 @@ import numpy as np
 limit, count, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 from pathlib import Path
-from harness.components.timing.clock import Clock
 from harness.pipeline.embedding_cache import StoredEncoder
 
 encoded, peak, ended = [0], [0], threading.Event()
@@ -37,7 +36,7 @@ def watch():
 threading.Thread(target=watch, daemon=True).start()
 texts = [str(number) for number in range(count)]
 begun = time.perf_counter()
-found = StoredEncoder(Path(folder), Lengths(), Clock(), lambda *_: None).encode_docs(texts)
+found = StoredEncoder(Path(folder), Lengths(), lambda *_: None).encode_docs(texts)
 ended.set()
 right = bool((found == [[len(text), int(text)] for text in texts]).all())
 seconds = time.perf_counter() - begun

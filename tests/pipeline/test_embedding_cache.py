@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
 from harness.components.models import inference
-from harness.components.timing.clock import Clock
 from harness.errors import StoreError
 from harness.pipeline import embedding_cache, shards
 from harness.pipeline.embedding_cache import StoredEncoder, VectorStore
@@ -74,7 +73,7 @@ def ignore(*_progress: object) -> None:
 
 
 def stored(folder: Path, encoder: Any) -> StoredEncoder:
-    return StoredEncoder(folder, encoder, Clock(), ignore)
+    return StoredEncoder(folder, encoder, ignore)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from harness.components.abilities import Footprint
 from harness.components.rerankers.late_interaction import LateInteraction
-from harness.components.timing.clock import Clock
 from harness.data import Dataset, Doc, Hit, Query
 from harness.errors import ComponentError, DataError, StoreError
 from harness.pipeline import stages
@@ -32,14 +31,14 @@ RUN = {"q1": [Hit("d3", 9.0), Hit("d1", 8.0), Hit("d2", 7.0)], "d5": [Hit("d5", 
 def retrieve(*hits: tuple[str, float], depth: int = 2, **changes: Any) -> StageResult:
     left_out = changes.pop("left_out", 0)
     dataset = dataclasses.replace(DATASET, **changes)
-    return stages.retrieve(fakes.Answers(hits, left_out), dataset, depth, Clock())
+    return stages.retrieve(fakes.Answers(hits, left_out), dataset, depth)
 
 
 def rerank(
     folder: Path, reranker: Any, depth: int = 100, run: Any = RUN, dataset: Dataset = DATASET
 ) -> StageResult:
     journal = Journal(folder / "journal", "these")
-    return stages.rerank(reranker, run, dataset, depth, journal, Clock(), lambda *_: None)
+    return stages.rerank(reranker, run, dataset, depth, journal, lambda *_: None)
 
 
 def ids(hits: Sequence[Hit]) -> list[str]:
@@ -67,7 +66,7 @@ def test_self_hits_are_dropped_before_the_cut() -> None:
 
 def test_one_more_hit_is_asked_for_where_self_hits_are_dropped() -> None:
     dataset = dataclasses.replace(DATASET, drop_self_hits=True, queries=[Query("d5", "plum apple")])
-    found = stages.retrieve(fakes.WordOverlap(), dataset, 2, Clock())
+    found = stages.retrieve(fakes.WordOverlap(), dataset, 2)
     assert ids(found.run["d5"]) == ["d4", "d2"]
 
 

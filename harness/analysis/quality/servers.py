@@ -13,7 +13,7 @@ FAULTS = {
     "late": "answers that did not come in time",
     "refused": "requests refused for the moment",
 }
-"""After what a request was tried again, as `harness.components.timing.traffic` counts it."""
+"""After what a request was tried again, as `harness.components.timing` counts it."""
 
 
 def sentences(system: str, facts: Mapping[str, Any]) -> Iterator[str]:

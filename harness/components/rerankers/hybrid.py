@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from harness.components.abilities import CountsDocTokens, Footprint
 from harness.components.models import inference
 from harness.components.protocols import Joint, JointEncoder, Reranker
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.components.vectors import sparse_index, token_index
 from harness.components.vectors.compression import Precision
 from harness.components.vectors.maxsim import maxsim, maxsim_on_device
@@ -64,7 +64,7 @@ class Hybrid:
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """Scores with the documents encoded now."""
-        with stage("encode_docs"):
+        with span("encode_docs"):
             kept = _kept(self, docs)
             found = _fetched(self, kept, docs)
         return _scores(self, query, kept, found)
@@ -105,7 +105,7 @@ class _Prepared:
     kept: _Kept
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
-        with stage("fetch"):
+        with span("fetch"):
             found = _fetched(self.system, self.kept, docs)
         return _scores(self.system, query, self.kept, found)
 
@@ -137,12 +137,12 @@ def _fetched(system: Hybrid, kept: _Kept, docs: Sequence[Doc]) -> _Fetched:
 
 
 def _scores(system: Hybrid, query: str, kept: _Kept, found: _Fetched) -> list[float]:
-    with stage("encode_query"):
+    with span("encode_query"):
         dense, (weighted,), (tokens,) = system.encoder.encode_queries_jointly([query])
     if not found.places:
         return []
     compare = maxsim if system.device == "cpu" else maxsim_on_device
-    with stage("score"):
+    with span("score"):
         late = compare(tokens, found.tokens, found.lengths) / max(len(tokens), 1)
         lexical = kept.terms.scores(weighted, found.places)
         whole = system.dense * (found.dense @ dense[0])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from harness.components.abilities import CountsDocTokens, Footprint
 from harness.components.models import inference
 from harness.components.protocols import Reranker, TokenEncoder
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import Precision, pooled, sliced
 from harness.components.vectors.maxsim import maxsim, maxsim_on_device
@@ -63,7 +63,7 @@ class LateInteraction:
     ) -> Sequence[Sequence[float]]:
         """Scores with the documents of all queries encoded now, together."""
         texts = token_index.places(doc for _, docs in asked for doc in docs)
-        with stage("encode_docs"):
+        with span("encode_docs"):
             index = self._index(list(texts))
             fetched = [_fetched(self, index, texts, docs) for _, docs in asked]
         return _scores(self, [query for query, _ in asked], fetched)
@@ -91,7 +91,7 @@ class _Prepared:
     index: TokenIndex
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
-        with stage("fetch"):
+        with span("fetch"):
             fetched = _fetched(self.system, self.index, self.places, docs)
         (found,) = _scores(self.system, [query], [fetched])
         return found
@@ -124,10 +124,10 @@ def _scores(
     system: LateInteraction, queries: Sequence[str], fetched: Sequence[_Fetched]
 ) -> list[list[float]]:
     """For each query the scores of what was fetched for it."""
-    with stage("encode_query"):
+    with span("encode_query"):
         matrices = system.encoder.encode_query_tokens(queries)
     compare = maxsim if system.device == "cpu" else maxsim_on_device
-    with stage("score"):
+    with span("score"):
         return [
             compare(sliced(matrix, system.dim), *found).tolist()
             for matrix, found in zip(matrices, fetched, strict=True)

@@ -11,7 +11,7 @@ from harness.components.protocols import Reranker, TokenEncoder
 from harness.components.servers import joined, next_plaid
 from harness.components.servers.dialect import Asked, Dialect
 from harness.components.servers.served import Server, unchecked
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.data import Doc
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class MaxsimEndpoint(Server):
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """Scores with the documents encoded now."""
-        with stage("encode_docs"):
+        with span("encode_docs"):
             matrices = self.encoder.encode_doc_tokens([doc.text for doc in docs])
         return _scores(self, query, matrices)
 
@@ -66,7 +66,7 @@ class _Prepared:
 def _scores(
     system: MaxsimEndpoint, query: str, matrices: Sequence[NDArray[np.float32]]
 ) -> list[float]:
-    with stage("encode_query"):
+    with span("encode_query"):
         (matrix,) = system.encoder.encode_query_tokens([query])
-    with stage("score"):
+    with span("score"):
         return system.values(Asked(matrices, query=matrix), joined.score, unchecked)

@@ -10,7 +10,7 @@ from harness.components.abilities import Footprint
 from harness.components.databases import postgres
 from harness.components.databases.postgres import Table
 from harness.components.protocols import PLACE, Reranker, TokenEncoder
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import sliced
 from harness.data import Doc
@@ -113,7 +113,7 @@ class PgvectorMaxsim:
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """Scores with the documents encoded, and put into a table of their own, now."""
-        with stage("encode_docs"):
+        with span("encode_docs"):
             places, rows = self._encoded(docs)
         if not rows:
             return self._over(places, rows, None).score(query, docs)
@@ -164,10 +164,10 @@ class _Prepared:
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """As `harness.components.vectors.maxsim` has it, documents and queries without tokens included."""
-        with stage("encode_query"):
+        with span("encode_query"):
             (matrix,) = self.system.encoder.encode_query_tokens([query])
         places = [self.places[doc.text] for doc in docs]
-        with stage("score"), postgres.telling(self.system.url_env):
+        with span("score"), postgres.telling(self.system.url_env):
             found = self._scores(matrix, places) if len(matrix) else {}
         return [found.get(place, -float(len(matrix))) for place in places]
 

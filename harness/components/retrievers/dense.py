@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.components.abilities import Footprint
 from harness.components.protocols import Encoder, Searcher
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.components.vectors.compression import sliced
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
@@ -48,10 +48,10 @@ class _Index:
     vectors: NDArray[np.float32]
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
-        with stage("encode_query"):
+        with span("encode_query"):
             vectors = self.system.encoder.encode_queries([query.text for query in queries])
         found: list[list[Hit]] = []
-        with stage("score"):
+        with span("score"):
             for start in range(0, len(queries), QUERIES_PER_BLOCK):
                 block = sliced(vectors[start : start + QUERIES_PER_BLOCK], self.system.dim)
                 found.extend(self._search_block(block, depth))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded, Made
 from harness.data import Doc, Hit, Query
@@ -101,9 +101,9 @@ class _Index:
     table: Any
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
-        with stage("encode_query"):
+        with span("encode_query"):
             matrices = indexing.queries(self.system.encoder, [q.text for q in queries])
-        with stage("score"):
+        with span("score"):
             return [self._hits(matrix, depth) for matrix in matrices]
 
     def _hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded
 from harness.components.vectors.maxsim import maxsim
@@ -52,9 +52,9 @@ class _Index:
     blocks: Sequence[Block]
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
-        with stage("encode_query"):
+        with span("encode_query"):
             matrices = indexing.queries(self.system.encoder, [q.text for q in queries])
-        with stage("score"):
+        with span("score"):
             return [self._hits(matrix, depth) for matrix in matrices]
 
     def _hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:

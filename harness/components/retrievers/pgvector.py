@@ -13,7 +13,7 @@ from harness.components.databases import postgres
 from harness.components.databases.postgres import Table
 from harness.components.protocols import PLACE, Encoder, Searcher
 from harness.components.retrievers._empty import Nothing
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
 from harness.ranking import ranked
@@ -149,9 +149,9 @@ class _Index:
                 f"pgvector's HNSW gives at most ef_search = {self.system.ef_search} hits, and "
                 f"{most} are asked for. Raise ef_search (up to 1000), or lower depth.retrieve."
             )
-        with stage("encode_query"):
+        with span("encode_query"):
             vectors = self._encoded(queries)
-        with stage("score"), postgres.telling(self.system.url_env):
+        with span("score"), postgres.telling(self.system.url_env):
             return [self._hits(vector, depth, self._statement()) for vector in vectors]
 
     def _encoded(self, queries: Sequence[Query]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from harness.components.abilities import Footprint
 from harness.components.databases import fast_plaid
 from harness.components.protocols import Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded, Made
 from harness.data import Doc, Hit, Query
@@ -86,9 +86,9 @@ class _Index:
                 f"PLAID gives at most a quarter of n_full_scores = {self.system.n_full_scores} "
                 f"hits, and {most} are asked for. Raise n_full_scores, or lower depth.retrieve."
             )
-        with stage("encode_query"):
+        with span("encode_query"):
             matrices = indexing.queries(self.system.encoder, [q.text for q in queries])
-        with stage("score"):
+        with span("score"):
             return [self._hits(matrix, depth) for matrix in matrices]
 
     def _hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:

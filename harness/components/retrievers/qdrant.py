@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded
 from harness.data import Doc, Hit, Query
@@ -96,9 +96,9 @@ class _Index:
         weakref.finalize(self, _leave, self.client, self.folder)
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
-        with stage("encode_query"):
+        with span("encode_query"):
             matrices = indexing.queries(self.system.encoder, [q.text for q in queries])
-        with stage("score"):
+        with span("score"):
             return [self._hits(matrix, depth) for matrix in matrices]
 
     def _hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.components import footprints as components_footprints
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, SparseEncoder
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.components.vectors import sparse_index
 from harness.data import Doc, Hit, Query
 from harness.ranking import best
@@ -57,9 +57,9 @@ class _Index:
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
         """Documents that share no term with a query are no hits."""
-        with stage("encode_query"):
+        with span("encode_query"):
             found = self.system.encoder.encode_query_terms([query.text for query in queries])
-        with stage("score"):
+        with span("score"):
             return [self._hits(weighted, depth) for weighted in found]
 
     def _hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:

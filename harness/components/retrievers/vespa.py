@@ -23,7 +23,7 @@ from harness.components.servers.client import Client
 from harness.components.servers.dialect import Asked, Dialect, Placed
 from harness.components.servers.joined import AnswerError
 from harness.components.servers.served import Server, check_url
-from harness.components.timing.stopwatch import stage
+from harness.components.timing import span
 from harness.components.vectors.compression import sliced
 from harness.data import Doc, Hit, Query, digest
 from harness.errors import ComponentError
@@ -234,7 +234,7 @@ class _Index:
                 "the queries are documents themselves, to one more than depth.retrieve)."
             )
         texts = [query.text for query in queries]
-        with stage("encode_query"):
+        with span("encode_query"):
             matrices = system.encoder.encode_query_tokens(texts)
             vectors = system.dense.encode_queries(texts) if system.dense else [None] * len(texts)
         return [self._hits(*asked, depth) for asked in zip(texts, matrices, vectors, strict=True)]
@@ -259,7 +259,7 @@ class _Index:
         if system.cross_encoder_path:
             tensors |= {"input.query(tokens)": "embed(tokenizer, @text)", "text": text}
         body = vespa.search(self.name, where, depth, system.timeout_s, {**inputs, **tensors})
-        with stage("score"):
+        with span("score"):
             hits: list[Hit] = system.answer(Asked(query=body), f"{depth} hits", self._read)
         return hits
 

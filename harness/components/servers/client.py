@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from harness.components import timing
 from harness.components.servers import content, remedies, waiting
 from harness.components.servers.dialect import FOREIGN, Reply
 from harness.components.servers.remedies import LARGE, OTHERWISE, REMEDIES, START, START_FIRST
-from harness.components.timing import stopwatch, traffic
+from harness.components.timing import Fault
 from harness.errors import BusyError, ComponentError, ServerError, TextError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class _PassingError(Exception):
     def __init__(
         self,
         told: str,
-        kind: traffic.Fault,
+        kind: Fault,
         remedy: str = START,
         wait: float = 0.0,
         *,
@@ -169,8 +170,8 @@ class Client:
                 reply = self._exchanged(request, seconds)
             except content.OversizeError as error:
                 raise self.fault(request, f"its answer is too large ({error})", LARGE) from error
-            traffic.add("client_seconds", time.perf_counter() - start)
-        traffic.add("requests")
+            timing.add("client_seconds", time.perf_counter() - start)
+        timing.add("requests")
         if reply.status not in PASSING:
             return reply
         words = f", saying {self._words(reply)}" if self._words(reply) else ""
@@ -292,11 +293,11 @@ def _sleep(seconds: float) -> None:
 
 def _note(state: tenacity.RetryCallState) -> None:
     seconds = state.next_action.sleep if state.next_action else 0.0
-    traffic.add("retries")
-    traffic.add("waited_seconds", seconds)
+    timing.add("retries")
+    timing.add("waited_seconds", seconds)
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, _PassingError):
-        traffic.add(error.kind)
+        timing.add(error.kind)
     log.debug("try %d: %s; again in %.1f s", state.attempt_number, error, seconds)
 
 
@@ -307,5 +308,4 @@ def report_seconds(reply: Reply, seconds: Callable[[Reply], float], most: float)
     except FOREIGN:
         return
     if math.isfinite(told) and 0 <= told <= most:
-        traffic.add("server_seconds", told)
-        stopwatch.told("server", told)
+        timing.add("server_seconds", told)

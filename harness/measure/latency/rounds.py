@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from harness.components.protocols import Progress
-from harness.components.timing import stopwatch, traffic
+from harness.components.timing import STAGES, TRAFFIC, recording
 from harness.data import Query
 from harness.errors import reason
 from harness.experiment.schema import Latency
@@ -175,7 +175,7 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
     docs = arm.docs[query.query_id][:size]
     wait = machine.synchroniser(timed.device)
     with _failing(course):
-        with traffic.counted() as sent, stopwatch.recording(wait) as stages:
+        with recording((*STAGES, *TRAFFIC), wait) as spent:
             wait()
             used, start = machine.processor_seconds(), time.perf_counter_ns()
             hits = call(query, docs)
@@ -186,7 +186,7 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
     if course.failure:
         return 0.0
     timed.rankings.setdefault((*arm.name, size, query.query_id), [hit.doc_id for hit in hits])
-    if sent.get("retries"):  # the pauses before them are no part of what a query takes
+    if "retries" in spent:  # the pauses before them are no part of what a query takes
         course.repeated[size] = course.repeated.get(size, 0) + 1
         return seconds
     timed.calls.append(
@@ -200,7 +200,8 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
             "seconds": seconds,
             "tokens": tokens,
             "processor": used,
-            **{str(name): spent for name, spent in stages.items()},
+            "server": spent.get("server_seconds", float("nan")),
+            **{name: spent[name] for name in STAGES if name in spent},
         }
     )
     return seconds

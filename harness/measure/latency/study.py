@@ -17,7 +17,7 @@ from harness.components.hardware import devices
 from harness.components.hardware import threads as hardware_threads
 from harness.components.models import inference
 from harness.components.protocols import Served
-from harness.components.timing import traffic
+from harness.components.timing import TRAFFIC, recording
 from harness.data import Doc, Query, Run
 from harness.errors import reason
 from harness.experiment.keys import timing_key
@@ -60,7 +60,7 @@ def measure(
     trials = list(_measurable(costing.trials, lost, found, settings))
     chosen = choose(runs, work.dataset.queries, settings, experiment.seed)
     _note_unusable(trials, settings, chosen, found)
-    with traffic.counted() as sent:
+    with recording(TRAFFIC) as sent:
         for device in settings.devices:
             reason = devices.unavailable(device)
             if reason:

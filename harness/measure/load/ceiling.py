@@ -16,7 +16,7 @@ import numpy as np
 from harness.components.protocols import Reranker
 from harness.components.rerankers.endpoint import Endpoint
 from harness.components.servers.served import Server
-from harness.components.timing import stopwatch
+from harness.components.timing import TRAFFIC, recording
 from harness.errors import BusyError, ComponentError
 from harness.measure import machine
 from harness.measure.load import loops
@@ -37,14 +37,14 @@ def asking(reranker: Reranker) -> Ask:
     """Asks the server once; what came back is judged later, for that costs time too."""
 
     def ask(task: Task) -> Reply:
-        with stopwatch.recording() as told:
+        with recording(TRAFFIC) as spent:
             try:
                 scores = stages.scores(reranker, task.query, task.docs)
             except BusyError as error:
                 return Reply("refused", said=str(error))
             except ComponentError as error:
                 return Reply("failed", said=str(error))
-        return Reply("answered", scores, told.get("server", float("nan")))
+        return Reply("answered", scores, spent.get("server_seconds", float("nan")))
 
     return ask
 

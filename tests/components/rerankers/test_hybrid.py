@@ -14,8 +14,7 @@ from fakes import Jointly
 from harness.components.abilities import Footprint, Stores
 from harness.components.protocols import Joint, Preparable, Reranker
 from harness.components.rerankers.hybrid import Hybrid
-from harness.components.timing import stopwatch
-from harness.components.timing.clock import Clock
+from harness.components.timing import STAGES, recording
 from harness.data import Doc
 from harness.pipeline import embedding_cache
 
@@ -103,7 +102,7 @@ def test_stored_parts_come_from_one_call(tmp_path: Path) -> None:
     encoder = Literal()
     texts = [doc.text for doc in DOCS]
     for _ in range(2):  # the second finds everything on disk
-        stored = embedding_cache.StoredEncoder(tmp_path, encoder, Clock(), lambda *_: None)
+        stored = embedding_cache.StoredEncoder(tmp_path, encoder, lambda *_: None)
         stored.remember_queries(["up", "both"])
         assert Hybrid(stored).prepare(DOCS).score("both", DOCS) == pytest.approx(
             mean(dense=0.4, sparse=0.2, multi_vector=0.4)
@@ -143,7 +142,7 @@ def test_footprint_counts_all_parts_of_each_text_once(precision: Any, size: int)
 )
 def test_stages(documents: Any, stages: set[str]) -> None:
     ready = Hybrid(Literal(), documents=documents).prepare(DOCS)
-    with stopwatch.recording() as seconds:
+    with recording(STAGES) as seconds:
         ready.score("up", DOCS)
     assert set(seconds) == stages
 

@@ -17,7 +17,7 @@ from harness.components.encoders.pylate import Pylate
 from harness.components.models import inference
 from harness.components.protocols import Preparable, Reranker
 from harness.components.rerankers.late_interaction import LateInteraction
-from harness.components.timing import stopwatch
+from harness.components.timing import STAGES, recording
 from harness.data import Doc
 from harness.files import temporary
 
@@ -161,7 +161,7 @@ def test_on_a_device_as_on_the_cpu(documents: Any, monkeypatch: pytest.MonkeyPat
 )
 def test_stages(documents: Any, stages: set[str]) -> None:
     ready = LateInteraction(Literal(), documents=documents).prepare(docs("up"))
-    with stopwatch.recording() as seconds:
+    with recording(STAGES) as seconds:
         ready.score("up", docs("up"))
     assert set(seconds) == stages
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from harness.components.retrievers import pgvector
 from harness.components.retrievers.dense import Dense
 from harness.components.retrievers.pgvector import Pgvector
-from harness.components.timing.clock import Clock
 from harness.components.vectors.compression import unit
 from harness.data import Dataset, Doc, Hit, Query
 from harness.errors import ComponentError
@@ -127,7 +126,7 @@ def test_more_hits_than_ef_search_are_refused() -> None:
 
 def test_recall_is_a_fact_of_the_stage_and_a_note() -> None:
     dataset = Dataset("tiny", DOCS, QUERIES, {query.query_id: {"d1": 1} for query in QUERIES})
-    result = retrieve(HNSW, dataset, 10, Clock())
+    result = retrieve(HNSW, dataset, 10)
     told = result.facts["database"]
     assert 0.9 <= told["recall"] <= 1
     assert (told["depth"], told["queries"]) == (10, len(QUERIES))
@@ -136,7 +135,7 @@ def test_recall_is_a_fact_of_the_stage_and_a_note() -> None:
     assert set(told) >= {"postgresql", "pgvector", "build_seconds"}
     (note,) = result.facts["notes"]
     assert f"finds {told['recall']:.1%} of the exact first 10 (21 queries)" in note
-    assert "notes" not in retrieve(EXACT, dataset, 10, Clock()).facts
+    assert "notes" not in retrieve(EXACT, dataset, 10).facts
 
 
 def test_recall_by_hand() -> None:

@@ -14,7 +14,7 @@ from contract_server import MODEL, Answer, ContractServer, score, texts
 
 from harness.components.rerankers.endpoint import Endpoint
 from harness.components.servers import client, waiting
-from harness.components.timing import stopwatch, traffic
+from harness.components.timing import TRAFFIC, recording
 from harness.data import Doc
 from harness.errors import ComponentError, ServerError
 
@@ -93,13 +93,13 @@ def test_requests_retries_and_seconds_are_counted(
     asked = reranker(server)
     asked.identity()
     server.fault, server.times = busy(), 2
-    with traffic.counted() as counts, stopwatch.recording() as stages:
+    with recording(TRAFFIC) as counts:
         asked.score("apple", DOCS)
     assert counts["requests"] == 3  # two were answered that the server is busy
     assert counts["retries"] == counts["refused"] == 2
     assert not {"broken", "late"} & counts.keys()
     assert counts["waited_seconds"] == pytest.approx(sum(pauses))
-    assert counts["server_seconds"] == stages["server"] == pytest.approx(0.0075)
+    assert counts["server_seconds"] == pytest.approx(0.0075)
     assert counts["client_seconds"] > 0
 
 
@@ -108,9 +108,9 @@ def test_requests_retries_and_seconds_are_counted(
 )
 def test_server_time(server: ContractServer, dialect: str, seconds: float | None) -> None:
     asked = reranker(server, dialect)
-    with stopwatch.recording() as stages:
+    with recording(TRAFFIC) as spent:
         asked.score("apple", DOCS)
-    assert stages.get("server") == (seconds and pytest.approx(seconds))
+    assert spent.get("server_seconds") == (seconds and pytest.approx(seconds))
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_server_time(server: ContractServer, dialect: str, seconds: float | None
 def test_server_time_that_says_nothing(server: ContractServer, header: str) -> None:
     asked = reranker(server)
     server.fault = lambda _, answer: Answer(answer.content, headers={"Server-Timing": header})
-    with stopwatch.recording() as stages:
+    with recording(TRAFFIC) as spent:
         assert asked.score("apple", DOCS)
-    assert "server" not in stages
+    assert "server_seconds" not in spent
 
 
 def echo(server: ContractServer, _: Answer) -> Answer:

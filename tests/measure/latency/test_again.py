@@ -13,7 +13,6 @@ from fakes import write_experiment
 
 from harness import load_results
 from harness.cli.runs import plan_text
-from harness.components.timing.clock import Clock
 from harness.errors import StoreError
 from harness.execution.execute import Execution
 from harness.experiment import plan
@@ -44,7 +43,7 @@ def _works(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def execution(folder: Path, **changes: Any) -> Execution:
     experiment = load_experiment(write_experiment(folder, **{**CHANGES, **changes}))
     store = Store(folder / "results", experiment.name)
-    return Execution(make_plan(experiment), store, folder / "cache", lambda *_: None, Clock())
+    return Execution(make_plan(experiment), store, folder / "cache", lambda *_: None)
 
 
 def run(folder: Path, **changes: Any) -> Results:

@@ -9,7 +9,6 @@ import pytest
 from fakes import CALLS, DOCS, QUERIES, write_experiment
 
 from harness import load_results
-from harness.components.timing.clock import Clock
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
@@ -40,7 +39,7 @@ def run(folder: Path, **changes: Any) -> Results:
     file = write_experiment(folder, systems=SYSTEMS, metrics=["ndcg@3"], **changes)
     experiment = load_experiment(file)
     store = Store(folder / "results", experiment.name)
-    Execution(make_plan(experiment), store, folder / "cache", lambda *_: None, Clock()).execute()
+    Execution(make_plan(experiment), store, folder / "cache", lambda *_: None).execute()
     return load_results(store.folder)
 
 

@@ -13,7 +13,7 @@ from patience import patient
 from simulated import CLOCK
 
 from harness.analysis.statistics import paired_ratios
-from harness.components.timing import stopwatch, traffic
+from harness.components import timing
 from harness.data import Doc, Hit, Query
 from harness.experiment.schema import Latency
 from harness.measure.latency.course import Arm, Call
@@ -32,7 +32,7 @@ def busy(seconds: float) -> Call:
 
     def call(query: Query, docs: Sequence[Doc]) -> list[Hit]:
         del query
-        with stopwatch.stage("score"):
+        with timing.span("score"):
             CLOCK.work(seconds * len(docs))
         return [Hit(doc.doc_id, -float(i)) for i, doc in enumerate(docs)]
 
@@ -154,7 +154,7 @@ def test_calls_in_which_a_server_was_asked_again_are_left_out() -> None:
 
     def asked_again(query: Query, docs: Sequence[Doc]) -> list[Hit]:
         if query.query_id in ("q7", "q8") or len(docs) == 4:
-            traffic.add("retries")
+            timing.add("retries")
         return busy(1e-5)(query, docs)
 
     found = timed(arm("good", busy(1e-5)), arm("served", asked_again))

@@ -11,7 +11,6 @@ from paced import Paced, experiment, paced
 from harness import load_results
 from harness.analysis.costs.page import cost_blocks
 from harness.analysis.decision.recommend import Recommendation
-from harness.components.timing.clock import Clock
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
@@ -25,7 +24,7 @@ def run(file: Path, *, quick: bool = False) -> Results:
     asked = quickened(asked) if quick else asked
     store = Store(file.parent / "results", asked.name)
     plan = make_plan(asked)
-    Execution(plan, store, file.parent / "cache", lambda *_: None, Clock()).execute()
+    Execution(plan, store, file.parent / "cache", lambda *_: None).execute()
     return load_results(store.folder)
 
 

@@ -19,7 +19,6 @@ from patience import patient
 from harness import load_results
 from harness.components.encoders.sentence_transformers import SentenceTransformers
 from harness.components.retrievers.dense import Dense
-from harness.components.timing.clock import Clock
 from harness.data import Hit, Query
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
@@ -47,7 +46,7 @@ def run(folder: Path, weights: Weights = "real", **changes: Any) -> Results:
     content = {"systems": SYSTEMS, "latency": LATENCY, **changes}
     experiment = load_experiment(write_experiment(folder, **content), weights=weights)
     store = Store(folder / "results", experiment.name)
-    Execution(make_plan(experiment), store, folder / "cache", lambda *_: None, Clock()).execute()
+    Execution(make_plan(experiment), store, folder / "cache", lambda *_: None).execute()
     return load_results(store.folder)
 
 

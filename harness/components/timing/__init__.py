@@ -1,1 +1,0 @@
-"""Where time goes inside a call: clocks, and what servers were asked."""
