@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import re
 from collections.abc import Iterable, Mapping
+
+from packaging.version import Version
 
 EXTRAS: Mapping[str, str] = {
     "bm25s": "run",
@@ -56,13 +57,7 @@ def lack(need: str) -> str | None:
         found = importlib.metadata.version(name) if least else ""
     except importlib.metadata.PackageNotFoundError:
         return None
-    return found if least and _release(found) < _release(least) else None
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """The numbers that a version begins with."""
-    start = re.match(r"\d+(\.\d+)*", version)
-    return tuple(map(int, start[0].split("."))) if start else ()
+    return found if least and Version(found).release < Version(least).release else None
 
 
 def install_line(packages: Iterable[str]) -> str:

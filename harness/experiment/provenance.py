@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import harness
 from harness.components.hardware import limits
 from harness.components.hardware.devices import accelerator, instructions
@@ -60,13 +62,13 @@ def machine() -> dict[str, Any]:
     `limits` is there where that is not the whole: processors that the control groups grant, and
     the cores and memory of the host.
     """
-    host, granted = _memory_gib(), limits.memory_limit() / 2**30
+    host, granted = round(psutil.virtual_memory().total / 2**30, 1), limits.memory_limit() / 2**30
     known = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "instructions": instructions(),
         "cores": limits.usable_cores(),
-        "memory_gib": host if host is None else min(host, round(granted, 1)),
+        "memory_gib": min(host, round(granted, 1)),
     }
     held: dict[str, Any] = {}
     if known["cores"] != os.cpu_count():
@@ -130,11 +132,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or "unknown"
-
-
-def _memory_gib() -> float | None:
-    try:
-        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return None
-    return round(pages / 2**30, 1)

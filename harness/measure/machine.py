@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.util
-import os
 import resource
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from harness.components.hardware import limits
 
@@ -54,11 +54,8 @@ def _nothing() -> None:
 
 
 def resident_bytes() -> float:
-    """Memory that this process holds now; NaN where the system does not say."""
-    status = Path("/proc/self/statm")
-    if not status.exists():
-        return float("nan")
-    return float(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """Memory that this process holds now."""
+    return float(psutil.Process().memory_info().rss)
 
 
 def peak_bytes() -> float:
@@ -86,16 +83,8 @@ def free_device_bytes(device: str) -> float:
 
 
 def free_bytes() -> float:
-    """Memory that can still be had without swapping, or being killed at the limit of a container.
-
-    Infinite where the system does not say.
-    """
-    left = limits.memory_left()
-    info = Path("/proc/meminfo")
-    if not info.exists():
-        return left
-    fields = dict(line.split(":", 1) for line in info.read_text().splitlines())
-    return min(left, float(fields["MemAvailable"].split()[0]) * 1024)
+    """Memory that can still be had without swapping, or being killed at the limit of a container."""
+    return min(limits.memory_left(), float(psutil.virtual_memory().available))
 
 
 def gpu_peak_bytes(device: str) -> float:
@@ -130,7 +119,7 @@ class Watch:
         """What `columns.ROUNDS` names from `load` on; NaN for what cannot be known here."""
         stolen, total = (now - then for now, then in zip(_stolen(), self.steal, strict=True))
         return {
-            "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
+            "load": psutil.getloadavg()[0],
             "steal": stolen / total if total else float("nan"),
             "switches": _switches() - self.switches,
             "mhz": _mhz(),
@@ -149,12 +138,9 @@ def spin() -> float:
 
 
 def _stolen() -> tuple[float, float]:
-    """Processor time taken by other guests of the host, and all processor time (proc(5))."""
-    stat = Path("/proc/stat")
-    if not stat.exists():
-        return float("nan"), float("nan")
-    ticks = [float(field) for field in stat.read_text().splitlines()[0].split()[1:9]]
-    return ticks[7], sum(ticks)
+    """Processor time taken by other guests of the host, NaN if unknown, and all processor time."""
+    times = psutil.cpu_times()
+    return getattr(times, "steal", float("nan")), sum(times[:8])  # guests' are in the users'
 
 
 def _switches() -> int:
@@ -162,10 +148,11 @@ def _switches() -> int:
 
 
 def _mhz() -> float:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    clocks = [float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")]
-    return float(np.mean(clocks)) if clocks else float("nan")
+    try:
+        clock = psutil.cpu_freq()
+    except (OSError, NotImplementedError):  # the system has no file for it
+        clock = None
+    return float(clock.current) if clock else float("nan")
 
 
 def _gpu(device: str) -> dict[str, float]:
