@@ -123,13 +123,13 @@ def timed(
 
 
 def _store_calls(kept: Store, plan: Any, calls: Any, changes: Mapping[str, Any]) -> None:
-    (costing,) = plan.costings()
+    (stage,) = plan.cost_stages()
     arms = pd.DataFrame(calls).drop_duplicates(["system", "mode", "k"])
     arms = arms.assign(status="measured", reason="").reindex(columns=list(columns.ARMS))
     tables = {"calls": pd.DataFrame(calls).reindex(columns=list(columns.CALLS)), "arms": arms}
     shares = {"retrieve": {"first": "first", "second": "first"}, "on the fly": {}}
     facts = {"provenance": changes.get("provenance", PROVENANCE), "threads": 2, "shares": shares}
-    kept.save_costs(costing, tables, facts)
+    kept.save_costs(stage, tables, facts)
 
 
 def loaded(file: Path) -> Plan:

@@ -68,10 +68,10 @@ def plan_text(plan: Plan, store: Store, cache: Path) -> str:
     shown: set[str] = set()
     for trial in plan.trials:
         lines += _trial_lines(trial, trial.folder in pending, cache, shown)
-    costings = {one.folder for one in store.pending_costings(plan)}
-    for one in plan.costings():
+    cost_stages = {one.folder for one in store.pending_cost_stages(plan)}
+    for one in plan.cost_stages():
         left_out = store.left_out(one)
-        state = "done" if one.folder not in costings else "to do again" if left_out else "to do"
+        state = "done" if one.folder not in cost_stages else "to do again" if left_out else "to do"
         said = f"{one.dataset.name} / {one.kind} of {counted(len(one.trials), 'system')}: {state}"
         lacks = [f"without {system}: {reason}" for system, reason in (left_out or {}).items()]
         lines += paragraph("; ".join([said, *lacks]))

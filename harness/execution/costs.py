@@ -13,7 +13,7 @@ from harness.components.models import catalogue
 from harness.components.models import trained as training
 from harness.components.protocols import TokenEncoder
 from harness.errors import reason
-from harness.experiment.plan import Costing, Trial, has_random_weights
+from harness.experiment.plan import CostStage, Trial, has_random_weights
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, Storage
 from harness.files import temporary
@@ -36,17 +36,17 @@ SLICES = (128, 96, 64)
 
 
 def measure(
-    costing: Costing, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
+    stage: CostStage, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
 ) -> Found:
-    """The tables of one costing; `lost` has by system why nothing of it can be measured.
+    """The tables of one cost stage; `lost` has by system why nothing of it can be measured.
 
     What breaks in one system's work is noted in `left_out`, and the others are measured.
     """
-    return MEASURES[costing.kind](costing, experiment, work, store, lost)
+    return MEASURES[stage.kind](stage, experiment, work, store, lost)
 
 
 def _storage(
-    costing: Costing, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
+    stage: CostStage, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
 ) -> Found:
     """The grid of ways to keep the vectors of each token encoder, over a sample of documents."""
     del store
@@ -54,10 +54,10 @@ def _storage(
     order = np.random.default_rng(experiment.seed).permutation(len(work.dataset.docs))
     texts = [work.dataset.docs[i].text for i in order[: settings.documents].tolist()]
     parts: list[pd.DataFrame] = []
-    there = [trial for trial in costing.trials if trial.system.name not in lost]
+    there = [trial for trial in stage.trials if trial.system.name not in lost]
     left_out = {
         system: lost[system]
-        for system, _ in _token_encoders(t for t in costing.trials if t.system.name in lost)
+        for system, _ in _token_encoders(t for t in stage.trials if t.system.name in lost)
     }
     for system, encoder in _token_encoders(there):
         try:

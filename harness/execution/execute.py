@@ -17,12 +17,12 @@ from harness.components.timing import span
 from harness.data import Dataset
 from harness.errors import DataError, StoreError, reason
 from harness.execution import costs
-from harness.experiment.plan import Costing, Plan, TrainStage, Trial
+from harness.experiment.plan import CostStage, Plan, TrainStage, Trial
 from harness.experiment.schema import DatasetChoice
 from harness.files import bounds, disk, ids, locks, temporary
 from harness.pipeline.stage_runner import Work
 from harness.results.store import Store
-from harness.training.make import lessons, make
+from harness.training.make import make, training_runner
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Execution:
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
     """Why each failed trial failed, by (dataset, system); so, too, a measurement of cost as a whole."""
     _untrained: dict[str, Exception] = field(default_factory=dict)
-    _lessons: dict[Work, Work] = field(default_factory=dict)
+    _training_runners: dict[Work, Work] = field(default_factory=dict)
     """By the work over what is measured that over what is learnt from, once it is needed."""
 
     def __post_init__(self) -> None:
@@ -64,12 +64,12 @@ class Execution:
         pending = self.store.pending(self.plan)
         for choice in self.plan.experiment.datasets:
             trials = [trial for trial in pending if trial.dataset == choice]
-            if trials or self._costings(choice):
+            if trials or self._cost_stages(choice):
                 self._execute_dataset(choice, trials)
 
-    def _costings(self, choice: DatasetChoice) -> list[Costing]:
+    def _cost_stages(self, choice: DatasetChoice) -> list[CostStage]:
         """What is left to measure of cost, as the trials stand now."""
-        return [one for one in self.store.pending_costings(self.plan) if one.dataset == choice]
+        return [one for one in self.store.pending_cost_stages(self.plan) if one.dataset == choice]
 
     def _execute_dataset(self, choice: DatasetChoice, trials: Sequence[Trial]) -> None:
         self.progress(f"load {choice.name}", 0, 1)
@@ -87,9 +87,9 @@ class Execution:
             log.debug("encoding together failed", exc_info=True)
         for trial in trials:
             self._execute_trial(trial, work)
-        for costing in self._costings(choice):
-            self._execute_costing(costing, work)
-        self._lessons.clear()  # large, and the next dataset has its own
+        for stage in self._cost_stages(choice):
+            self._execute_cost_stage(stage, work)
+        self._training_runners.clear()  # large, and the next dataset has its own
 
     def _execute_trial(self, trial: Trial, work: Work) -> None:
         stored = self.store.run(trial)
@@ -105,14 +105,14 @@ class Execution:
         if failure and stored is None:
             self.store.save_failure(trial, failure[0])
 
-    def _execute_costing(self, costing: Costing, work: Work) -> None:
+    def _execute_cost_stage(self, stage: CostStage, work: Work) -> None:
         lost = {
-            trial.system.name: why for trial in costing.trials if (why := self._lost(trial, work))
+            trial.system.name: why for trial in stage.trials if (why := self._lost(trial, work))
         }
-        with self._failing(costing.dataset.name, f"{costing.kind} of all systems"):
+        with self._failing(stage.dataset.name, f"{stage.kind} of all systems"):
             with span("cost"):
-                found = costs.measure(costing, self.plan.experiment, work, self.store, lost)
-            self.store.save_costs(costing, *found)
+                found = costs.measure(stage, self.plan.experiment, work, self.store, lost)
+            self.store.save_costs(stage, *found)
 
     def _lost(self, trial: Trial, work: Work) -> str:
         """Why nothing of a trial's cost can be measured; empty if it can.
@@ -154,9 +154,9 @@ class Execution:
         if references.is_trained(stage.reference):
             return
         try:
-            if work not in self._lessons:
-                self._lessons[work] = lessons(stage, work)
-            make(stage, self._lessons[work])
+            if work not in self._training_runners:
+                self._training_runners[work] = training_runner(stage, work)
+            make(stage, self._training_runners[work])
         except StoreError:
             raise
         except Exception as error:

@@ -101,7 +101,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Costing:
+class CostStage:
     """One measurement of what the systems cost on a dataset, on this machine."""
 
     kind: Literal["latency", "load", "storage"]
@@ -125,7 +125,7 @@ class Plan:
     experiment: Experiment
     trials: tuple[Trial, ...]
 
-    def costings(self) -> Iterator[Costing]:
+    def cost_stages(self) -> Iterator[CostStage]:
         """What is to be measured of cost: on each dataset all systems together."""
         blocks = {kind: getattr(self.experiment, kind) for kind in MEASURING}
         asked = {kind: settings for kind, settings in blocks.items() if settings is not None}
@@ -141,7 +141,7 @@ class Plan:
                 made_by |= code_versions.packages(["fast_plaid"] if kind == "storage" else [])
                 key = key_of(kind, asked_for, named, self.experiment.seed, made_by)
                 here = measured_on(tuple(getattr(settings, "devices", ())))
-                yield Costing(kind, key, choice, trials, here)  # type: ignore[arg-type]
+                yield CostStage(kind, key, choice, trials, here)  # type: ignore[arg-type]
 
     def described(self) -> dict[str, Any]:
         """The experiment as its file stands now, with the places of its results."""
@@ -167,7 +167,7 @@ class Plan:
             "costs": [
                 {"dataset": one.dataset.name, "kind": one.kind, "folder": one.folder}
                 | {"machine": one.machine}
-                for one in self.costings()
+                for one in self.cost_stages()
             ],
             "decision": experiment.decision.model_dump(mode="json"),
             "claims": str(experiment.claims) if experiment.claims else None,
@@ -296,7 +296,7 @@ def has_random_weights(component: Any) -> bool:
     )
 
 
-def stand_in(first: Stage) -> Stage:
+def bm25_fallback(first: Stage) -> Stage:
     """BM25 in place of a first stage that cannot find anything, for its dataset and depth."""
     from harness.components.retrievers.bm25 import Bm25
 

@@ -34,7 +34,7 @@ from harness.results.whole_folders import AGAIN, faults, is_there, opened, opene
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.experiment.plan import Costing, Plan, Trial
+    from harness.experiment.plan import CostStage, Plan, Trial
 
 log = logging.getLogger(__name__)
 
@@ -65,18 +65,18 @@ class Store:
             if not results_trials.is_measured(self.folder / one.folder, metrics)
         ]
 
-    def pending_costings(self, plan: Plan) -> list[Costing]:
+    def pending_cost_stages(self, plan: Plan) -> list[CostStage]:
         """The measurements of cost that are not done, or that left out what can be measured now."""
-        return [one for one in plan.costings() if not self._measured(one)]
+        return [one for one in plan.cost_stages() if not self._measured(one)]
 
-    def left_out(self, costing: Costing) -> Mapping[str, str] | None:
+    def left_out(self, stage: CostStage) -> Mapping[str, str] | None:
         """By system why a measurement lacks it for now; None where nothing was measured yet."""
-        return left_out(self.folder / costing.folder)
+        return left_out(self.folder / stage.folder)
 
-    def _measured(self, costing: Costing) -> bool:
+    def _measured(self, stage: CostStage) -> bool:
         """Whether a measurement is there, and leaves out no system whose trial is done now."""
-        lacks = self.left_out(costing)
-        trials = [trial for trial in costing.trials if trial.system.name in (lacks or {})]
+        lacks = self.left_out(stage)
+        trials = [trial for trial in stage.trials if trial.system.name in (lacks or {})]
         return lacks is not None and not any(map(self.ready, trials))
 
     def ready(self, trial: Trial) -> bool:
@@ -94,8 +94,8 @@ class Store:
                 digests.set_aside(folder, found[0])
             elif found := faults(folder):
                 log.warning("%s. It is measured again.", found[0])
-        for costing in plan.costings():
-            for folder in of_every_machine(self.folder / costing.folder):
+        for stage in plan.cost_stages():
+            for folder in of_every_machine(self.folder / stage.folder):
                 if found := faults(folder):
                     digests.set_aside(folder, found[0])
 
@@ -118,13 +118,13 @@ class Store:
         digests.renew(folder, MEASURED)
 
     def save_costs(
-        self, costing: Costing, tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]
+        self, stage: CostStage, tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]
     ) -> None:
         """Write the tables of a measurement of cost, whose names are those of `columns`.
 
         Those of an earlier one go: a mixture of both is never taken for whole.
         """
-        with written(self.folder / costing.folder) as folder:
+        with written(self.folder / stage.folder) as folder:
             for name, table in tables.items():
                 write_table(folder / f"{name}.csv", table)
             disk.write(folder / DONE_COSTS, json_text(facts))

@@ -32,7 +32,7 @@ from harness.training.loop import State, best_of, fit
 WEIGHTS = "model.safetensors"
 
 
-def lessons(stage: TrainStage, measured: Work) -> Work:
+def training_runner(stage: TrainStage, measured: Work) -> Work:
     """The work over the training queries beside that over those to measure on.
 
     Raises DataError if there are too few.
@@ -43,7 +43,7 @@ def lessons(stage: TrainStage, measured: Work) -> Work:
 
 
 def make(stage: TrainStage, work: Work) -> None:
-    """Train the model of a stage in its `lessons`.
+    """Train the model of a stage over the queries of its `training_runner`.
 
     Raises InputError for what the user must mend, ComponentError for a loss that is not finite.
     """

@@ -277,7 +277,7 @@ def test_what_is_not_trained_again_is_left_out_of_costs(
     listed = [*systems(base), HASHED]
     made = execution(tmp_path, source, listed)
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "pending_costings", lambda *_: [])
+        patch.setattr(Store, "pending_cost_stages", lambda *_: [])
         made.execute()
     shutil.rmtree(tmp_path / "cache")
 

@@ -64,7 +64,7 @@ def other_costs(results: Results, plan: Plan, kind: str) -> set[str]:
         for entry in results.plan["costs"]
         for key in entry["folder"].split("--")[1:]
     }
-    wanted = {(one.dataset.name, one.key[:12]) for one in plan.costings() if one.kind == kind}
+    wanted = {(one.dataset.name, one.key[:12]) for one in plan.cost_stages() if one.kind == kind}
     return {dataset for dataset, _ in wanted - measured}
 
 

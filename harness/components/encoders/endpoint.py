@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.components.models import prompts
 from harness.components.servers import joined, ollama, openai, tei
-from harness.components.servers.dialect import Asked, Dialect
+from harness.components.servers.dialect import Dialect, Request
 from harness.components.servers.served import Server
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ class Endpoint(Server):
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""
         asked = [self.query_prompt + text for text in texts]
-        return self._encoded(Asked(asked, input_type=self.query_input_type, of_queries=True))
+        return self._encoded(Request(asked, input_type=self.query_input_type, of_queries=True))
 
     def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""
         asked = [self.doc_prompt + text for text in texts]
-        return self._encoded(Asked(asked, input_type=self.doc_input_type))
+        return self._encoded(Request(asked, input_type=self.doc_input_type))
 
-    def _encoded(self, asked: Asked) -> NDArray[np.float32]:
+    def _encoded(self, asked: Request) -> NDArray[np.float32]:
         import numpy as np
 
         from harness.components.vectors.compression import unit

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.components.servers import infinity, joined, next_plaid, pylate, vllm
-from harness.components.servers.dialect import Asked, Dialect
+from harness.components.servers.dialect import Dialect, Request
 from harness.components.servers.served import Server
 
 if TYPE_CHECKING:
@@ -46,5 +46,5 @@ class TokenEndpoint(Server):
     def _encoded(self, texts: Sequence[str], *, of_queries: bool) -> list[NDArray[np.float32]]:
         from harness.components.vectors.compression import unit
 
-        asked = Asked(texts, of_queries=of_queries)
+        asked = Request(texts, of_queries=of_queries)
         return [unit(matrix) for matrix in self.values(asked, joined.matrix, joined.same_length)]

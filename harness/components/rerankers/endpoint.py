@@ -17,7 +17,7 @@ from harness.components.servers import (
     triton,
     vllm,
 )
-from harness.components.servers.dialect import Asked, Dialect
+from harness.components.servers.dialect import Dialect, Request
 from harness.components.servers.served import Server, unchecked
 from harness.data import Doc
 
@@ -50,5 +50,5 @@ class Endpoint(Server):
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """One score a document."""
-        asked = Asked([doc.text for doc in docs], query=query, raw=self.raw_scores)
+        asked = Request([doc.text for doc in docs], query=query, raw=self.raw_scores)
         return self.values(asked, joined.score, unchecked)

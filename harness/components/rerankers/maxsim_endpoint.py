@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from harness.components.abilities import Footprint
 from harness.components.protocols import Reranker, TokenEncoder
 from harness.components.servers import joined, next_plaid
-from harness.components.servers.dialect import Asked, Dialect
+from harness.components.servers.dialect import Dialect, Request
 from harness.components.servers.served import Server, unchecked
 from harness.components.timing import span
 from harness.data import Doc
@@ -69,4 +69,4 @@ def _scores(
     with span("encode_query"):
         (matrix,) = system.encoder.encode_query_tokens([query])
     with span("score"):
-        return system.values(Asked(matrices, query=matrix), joined.score, unchecked)
+        return system.values(Request(matrices, query=matrix), joined.score, unchecked)

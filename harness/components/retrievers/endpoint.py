@@ -9,7 +9,7 @@ from typing import ClassVar
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher
 from harness.components.servers import colbert, joined
-from harness.components.servers.dialect import Asked, Dialect, Placed
+from harness.components.servers.dialect import Dialect, IndexedValue, Request
 from harness.components.servers.joined import AnswerError
 from harness.components.servers.served import Server
 from harness.data import Doc, Hit, Query
@@ -48,11 +48,11 @@ class _Searcher:
                 f"{depth} are. Way out: lower depth.retrieve (where the queries are documents "
                 "themselves, to one less)."
             )
-        asked = Asked(query=query.text, depth=depth)
+        asked = Request(query=query.text, depth=depth)
         hits: list[Hit] = self.server.answer(asked, f"{depth} hits", self._read)
         return hits
 
-    def _read(self, placed: Iterable[Placed]) -> list[Hit]:
+    def _read(self, placed: Iterable[IndexedValue]) -> list[Hit]:
         found: dict[int, Hit] = {}
         for place, (score, text) in placed:
             if type(place) is not int or not 0 <= place < len(self.docs):

@@ -20,7 +20,7 @@ from harness.components.protocols import PLACE, Encoder, Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
 from harness.components.servers import joined, vespa
 from harness.components.servers.client import Client
-from harness.components.servers.dialect import Asked, Dialect, Placed
+from harness.components.servers.dialect import Dialect, IndexedValue, Request
 from harness.components.servers.joined import AnswerError
 from harness.components.servers.served import Server, check_url
 from harness.components.timing import span
@@ -260,10 +260,10 @@ class _Index:
             tensors |= {"input.query(tokens)": "embed(tokenizer, @text)", "text": text}
         body = vespa.search(self.name, where, depth, system.timeout_s, {**inputs, **tensors})
         with span("score"):
-            hits: list[Hit] = system.answer(Asked(query=body), f"{depth} hits", self._read)
+            hits: list[Hit] = system.answer(Request(query=body), f"{depth} hits", self._read)
         return hits
 
-    def _read(self, placed: Iterable[Placed]) -> list[Hit]:
+    def _read(self, placed: Iterable[IndexedValue]) -> list[Hit]:
         found: dict[int, Hit] = {}
         for place, (score, mark) in placed:
             if type(place) is not int or place not in self.made.matrices:

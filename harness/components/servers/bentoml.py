@@ -9,23 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.components.servers.dialect import Asked, Dialect, Placed, Told, as_named, in_order
+from harness.components.servers.dialect import (
+    Dialect,
+    IndexedValue,
+    Request,
+    ServerInfo,
+    as_named,
+    in_order,
+)
 
 
-def _body(asked: Asked) -> dict[str, Any]:
-    return {"queries": [asked.query], "documents": list(asked.texts)}
+def _body(request: Request) -> dict[str, Any]:
+    return {"queries": [request.query], "documents": list(request.texts)}
 
 
-def _read(content: Any) -> Iterable[Placed]:
+def _read(content: Any) -> Iterable[IndexedValue]:
     (row,) = content["score"]
     return in_order(row)
 
 
-def _identify(told: Told, model: str) -> dict[str, str]:
-    docs = told.get("/docs.json")
+def _identify(server: ServerInfo, model: str) -> dict[str, str]:
+    docs = server.get("/docs.json")
     info = docs.get("info", {}) if isinstance(docs, Mapping) else {}
     named = {key: str(info[key]) for key in ("title", "version") if info.get(key)}
-    return as_named(told, model) | named
+    return as_named(server, model) | named
 
 
 RERANK = Dialect(

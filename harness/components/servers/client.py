@@ -1,9 +1,9 @@
-"""The one HTTP client: patient within bounds, and every fault of a server told in one paragraph.
+"""The one HTTP client: patient within bounds, and every fault of a server in one paragraph.
 
 Asking twice changes nothing on these servers, so what may pass is tried again: no connection, a
 connection that breaks, no answer in time, and the statuses of PASSING. The pauses double, with
-jitter; a server that says how long to wait is obeyed. Everything else is told at once, and so is
-that nobody answers who is asked what he is, before any work.
+jitter; a server that says how long to wait is obeyed. Any other fault is raised at once; so is
+silence where a server is asked what it is, before any work.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ SHOWN = 300
 """Characters of a server's own words that a message repeats."""
 
 
-class Request(NamedTuple):
+class HttpRequest(NamedTuple):
     """One request below a server's url."""
 
     method: str
@@ -82,14 +82,14 @@ class _PassingError(Exception):
 
     def __init__(
         self,
-        told: str,
+        fault: str,
         kind: Fault,
         remedy: str = START,
         wait: float = 0.0,
         *,
         silent: bool = False,
     ) -> None:
-        super().__init__(told)
+        super().__init__(fault)
         self.kind = kind
         self.remedy = remedy
         self.wait = wait
@@ -108,7 +108,7 @@ class Client:
     timeout_s: float
     retries: int
 
-    def ask(self, request: Request) -> Reply:
+    def ask(self, request: HttpRequest) -> Reply:
         """The answer with status 200 in JSON; raises ComponentError for any other.
 
         It is a TextError where some of the texts that were sent are to blame.
@@ -127,16 +127,16 @@ class Client:
 
     def look(self, path: str) -> Reply:
         """The answer to a GET, whatever it is but for what may pass."""
-        return self._patiently(Request("GET", path, what="what it is", looks=True))
+        return self._patiently(HttpRequest("GET", path, what="what it is", looks=True))
 
-    def fault(self, request: Request, told: str, remedy: str = OTHERWISE) -> ComponentError:
+    def fault(self, request: HttpRequest, fault: str, remedy: str = OTHERWISE) -> ComponentError:
         """One paragraph: which server, which request, what happened, what to do."""
         what = f" ({request.what})" if request.what else ""
         asked = f"{request.method} {request.path}{what}"
-        said = content.line(told)
+        said = content.line(fault)
         return ComponentError(f"{self.name} at {self.url}, {asked}: {said}. Way out: {remedy}.")
 
-    def _patiently(self, request: Request) -> Reply:
+    def _patiently(self, request: HttpRequest) -> Reply:
         import tenacity
 
         retrying = tenacity.Retrying(
@@ -162,7 +162,7 @@ class Client:
                 fault = BusyError(str(fault))
             raise fault from error.__cause__
 
-    def _once(self, request: Request) -> Reply:
+    def _once(self, request: HttpRequest) -> Reply:
         seconds = LOOK_SECONDS if request.looks else self.timeout_s
         with _passing(seconds):
             start = time.perf_counter()
@@ -175,14 +175,14 @@ class Client:
         if reply.status not in PASSING:
             return reply
         words = f", saying {self._words(reply)}" if self._words(reply) else ""
-        told, remedy = f"it answered {reply.status}{words}", REMEDIES[reply.status]
+        fault, remedy = f"it answered {reply.status}{words}", REMEDIES[reply.status]
         wait = waiting.seconds(reply.headers.get("retry-after", ""))
         if wait > LONGEST_PAUSE:
-            told += f", and asks to be left alone for {waiting.in_words(wait)}"
-            raise self.fault(request, told, "run again when that is over: what is done is kept")
-        raise _PassingError(told, "refused", remedy, wait)
+            fault += f", and asks to be left alone for {waiting.in_words(wait)}"
+            raise self.fault(request, fault, "run again when that is over: what is done is kept")
+        raise _PassingError(fault, "refused", remedy, wait)
 
-    def _exchanged(self, request: Request, seconds: float) -> Reply:
+    def _exchanged(self, request: HttpRequest, seconds: float) -> Reply:
         """The answer as it came, within `seconds` from the first byte to the last."""
         import httpx
 
@@ -268,11 +268,11 @@ def _passing(seconds: float) -> Iterator[None]:
     try:
         yield
     except httpx.ConnectTimeout as error:
-        told = f"the connection failed ({error})"
-        raise _PassingError(told, "late", silent=True) from error
+        fault = f"the connection failed ({error})"
+        raise _PassingError(fault, "late", silent=True) from error
     except httpx.TimeoutException as error:
-        told = f"no whole answer within {seconds:g} s"
-        raise _PassingError(told, "late", silent=True) from error
+        fault = f"no whole answer within {seconds:g} s"
+        raise _PassingError(fault, "late", silent=True) from error
     except httpx.RequestError as error:
         why = " ".join(str(error).split()) or type(error).__name__
         absent = isinstance(error, httpx.ConnectError)
@@ -304,8 +304,8 @@ def _note(state: tenacity.RetryCallState) -> None:
 def report_seconds(reply: Reply, seconds: Callable[[Reply], float], most: float) -> None:
     """Note what the server says that it took, where it says so and it can be: at most `most`."""
     try:
-        told = seconds(reply)
+        reported = seconds(reply)
     except FOREIGN:
         return
-    if math.isfinite(told) and 0 <= told <= most:
-        timing.add("server_seconds", told)
+    if math.isfinite(reported) and 0 <= reported <= most:
+        timing.add("server_seconds", reported)

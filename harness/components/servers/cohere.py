@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.components.servers.dialect import MODEL_LISTS, Asked, Dialect, by_index, listed
+from harness.components.servers.dialect import MODEL_LISTS, Dialect, Request, by_index, listed
 
 
-def body(asked: Asked) -> dict[str, Any]:
+def body(request: Request) -> dict[str, Any]:
     """The fields that all have."""
     return {
-        "model": asked.model,
-        "query": asked.query,
-        "documents": list(asked.texts),
-        "top_n": len(asked.texts),
+        "model": request.model,
+        "query": request.query,
+        "documents": list(request.texts),
+        "top_n": len(request.texts),
     }
 
 

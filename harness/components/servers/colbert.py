@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from harness.components.servers.dialect import Asked, Dialect, Placed
+from harness.components.servers.dialect import Dialect, IndexedValue, Request
 
 MOST = 100
 """Hits of a search."""
@@ -27,12 +27,12 @@ def unlike(query: str) -> str:
     return query + format(next(_numbers), "b").translate({ord("0"): " ", ord("1"): "\t"})
 
 
-def _parameters(asked: Asked) -> dict[str, str]:
-    return {"query": unlike(asked.query), "k": str(asked.depth)}
+def _parameters(request: Request) -> dict[str, str]:
+    return {"query": unlike(request.query), "k": str(request.depth)}
 
 
-def _read(content: Any) -> Iterable[Placed]:
-    return (Placed(item["pid"], (item["score"], item["text"])) for item in content["topk"])
+def _read(content: Any) -> Iterable[IndexedValue]:
+    return (IndexedValue(item["pid"], (item["score"], item["text"])) for item in content["topk"])
 
 
 SEARCH = Dialect(

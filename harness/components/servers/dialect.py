@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-Told = Mapping[str, Any]
+ServerInfo = Mapping[str, Any]
 """What a server said of itself: the answers by the paths that were asked."""
 
 
@@ -16,11 +16,11 @@ FOREIGN = (LookupError, TypeError, AttributeError, ValueError, OverflowError, Re
 
 
 class WrongServerError(Exception):
-    """What a server told shows that it is not the one that was meant."""
+    """What a server says of itself shows that it is not the one that was meant."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What is wanted of one request."""
 
     texts: Sequence[Any] = ()
@@ -29,7 +29,7 @@ class Asked:
     """A query's text, or its token vectors; None where texts are encoded."""
     model: str = ""
     input_type: str = ""
-    """What the server is told that the texts are, where the dialect can; empty says nothing."""
+    """What the texts are, as the server is to know, where the dialect can; empty says nothing."""
     of_queries: bool = False
     """Whether `texts` are queries to encode."""
     depth: int = 0
@@ -38,7 +38,7 @@ class Asked:
     """Scores before any sigmoid, where the dialect can ask for them."""
 
 
-class Placed(NamedTuple):
+class IndexedValue(NamedTuple):
     """A value of an answer, and which of the texts it belongs to."""
 
     index: Any
@@ -57,7 +57,7 @@ class Reply(NamedTuple):
     """Why the content is no JSON."""
 
 
-Read = Callable[[Any], Iterable[Placed]]
+Read = Callable[[Any], Iterable[IndexedValue]]
 """The values of an answer; may raise whatever comes of an answer of another form."""
 
 
@@ -67,21 +67,21 @@ def by_index(value: str, under: str = "") -> Read:
     The list is the answer, or stands in it under a key.
     """
 
-    def read(content: Any) -> Iterable[Placed]:
+    def read(content: Any) -> Iterable[IndexedValue]:
         items = content[under] if under else content
-        return (Placed(item["index"], item[value]) for item in items)
+        return (IndexedValue(item["index"], item[value]) for item in items)
 
     return read
 
 
-def in_order(values: Any) -> list[Placed]:
+def in_order(values: Any) -> list[IndexedValue]:
     """Values of a dialect that has no indexes: the order of the texts is all there is to go by.
 
     Raises TypeError for what is no list.
     """
     if not isinstance(values, list):
         raise TypeError(f"a {type(values).__name__} where a list should be")
-    return [Placed(place, value) for place, value in enumerate(values)]
+    return [IndexedValue(place, value) for place, value in enumerate(values)]
 
 
 def server_timing(reply: Reply) -> float:
@@ -108,48 +108,48 @@ def limit_of(value: Any) -> int | None:
     return count
 
 
-def object_at(told: Told, path: str) -> Mapping[str, Any]:
+def object_at(server: ServerInfo, path: str) -> Mapping[str, Any]:
     """The JSON object that a server answered at a path; empty where it has none there."""
-    answer = told.get(path)
+    answer = server.get(path)
     return answer if isinstance(answer, Mapping) else {}
 
 
-def no_limit(told: Told) -> int | None:
+def no_limit(server: ServerInfo) -> int | None:
     """Any number of texts."""
-    del told
+    del server
     return None
 
 
-def as_named(told: Told, model: str) -> dict[str, str]:
+def as_named(server: ServerInfo, model: str) -> dict[str, str]:
     """The model by the name under which it is asked for, since the server says no more."""
-    del told
+    del server
     return {"model": model or "(the server does not say)"}
 
 
-def listed(told: Told, model: str) -> dict[str, str]:
+def listed(server: ServerInfo, model: str) -> dict[str, str]:
     """The model as a list of models in OpenAI's form has it.
 
     Raises WrongServerError if there is such a list without the model.
     """
-    entries = [entry for path in ("/models", "/v1/models") for entry in _entries(told, path)]
+    entries = [entry for path in ("/models", "/v1/models") for entry in _entries(server, path)]
     if not entries:
-        return as_named(told, model)
+        return as_named(server, model)
     found = next((entry for entry in entries if entry["id"] == model), None)
     if found is None:
         names = sorted(str(entry["id"]) for entry in entries)
         raise WrongServerError(f"it has no model {model!r} but {', '.join(names)}")
     kept = ("id", "root", "owned_by", "max_model_len", "backend")
-    return {key: str(found[key]) for key in kept if found.get(key)} | _version(told)
+    return {key: str(found[key]) for key in kept if found.get(key)} | _version(server)
 
 
-def _entries(told: Told, path: str) -> list[Any]:
-    found = object_at(told, path).get("data")
+def _entries(server: ServerInfo, path: str) -> list[Any]:
+    found = object_at(server, path).get("data")
     listed = found if isinstance(found, list) else []
     return [entry for entry in listed if isinstance(entry, Mapping) and "id" in entry]
 
 
-def _version(told: Told) -> dict[str, str]:
-    version = object_at(told, "/version").get("version")
+def _version(server: ServerInfo) -> dict[str, str]:
+    version = object_at(server, "/version").get("version")
     return {"version": str(version)} if version else {}
 
 
@@ -163,16 +163,17 @@ class Dialect:
 
     path: str
     """Below the server's url; `{model}` stands for the model's name."""
-    body: Callable[[Asked], Any]
+    body: Callable[[Request], Any]
     """The JSON of a request, or the parameters of a GET."""
     read: Read
     method: str = "POST"
     about: tuple[str, ...] = ()
     """Paths that may tell what the server is; not every server need have them."""
-    identify: Callable[[Told, str], dict[str, str]] = as_named
-    """Of what was told, and the model's name: what decides the answers. Raises WrongServerError saying
-    what the server has instead of the model."""
-    limit: Callable[[Told], int | None] = no_limit
+    identify: Callable[[ServerInfo, str], dict[str, str]] = as_named
+    """What decides the answers, from what the server says of itself and the model's name.
+
+    Raises WrongServerError saying what the server has instead of the model."""
+    limit: Callable[[ServerInfo], int | None] = no_limit
     """The most texts of one request."""
     seconds: Callable[[Reply], float] = server_timing
     """What the server says that it took; NaN if it does not."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.components.servers import cohere, openai
-from harness.components.servers.dialect import MODEL_LISTS, Asked, Dialect, listed
+from harness.components.servers.dialect import MODEL_LISTS, Dialect, Request, listed
 
 LIMIT = 2048
 """Texts of a request, by its schema."""
@@ -21,8 +21,8 @@ TOKEN_LIMIT = 64
 CACHE = "Off unless it was asked for, a cache of vectors on disk (`vector_disk_cache`) answers repeated texts."
 
 
-def _body(asked: Asked) -> dict[str, Any]:
-    return {**cohere.body(asked), "raw_scores": asked.raw, "return_documents": False}
+def _body(request: Request) -> dict[str, Any]:
+    return {**cohere.body(request), "raw_scores": request.raw, "return_documents": False}
 
 
 RERANK = replace(cohere.RERANK, body=_body, limit=lambda _: LIMIT, remembers=True, remark=CACHE)

@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.components.servers.dialect import Placed
+from harness.components.servers.dialect import IndexedValue
 from harness.page.text import counted
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class AnswerError(Exception):
     """An answer that cannot be used; the message goes on after "its answer"."""
 
 
-def joined(placed: Iterable[Placed], count: int, value: Callable[[Any], Any]) -> list[Any]:
+def joined(placed: Iterable[IndexedValue], count: int, value: Callable[[Any], Any]) -> list[Any]:
     """The values in the order of the `count` texts that were sent.
 
     Raises AnswerError saying which index is missing, doubled or none of those, or whose value

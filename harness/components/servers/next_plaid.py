@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from harness.components.servers.dialect import (
-    Asked,
     Dialect,
-    Told,
+    Request,
+    ServerInfo,
     WrongServerError,
     as_named,
     by_index,
@@ -24,29 +24,29 @@ LIMIT = 64
 """Texts to encode in one request: what the server runs at once."""
 
 
-def _texts(asked: Asked) -> dict[str, Any]:
-    return {"query": asked.query, "documents": list(asked.texts)}
+def _texts(request: Request) -> dict[str, Any]:
+    return {"query": request.query, "documents": list(request.texts)}
 
 
-def _vectors(asked: Asked) -> dict[str, Any]:
-    documents = [{"embeddings": matrix.tolist()} for matrix in asked.texts]
-    return {"query": asked.query.tolist(), "documents": documents}
+def _vectors(request: Request) -> dict[str, Any]:
+    documents = [{"embeddings": matrix.tolist()} for matrix in request.texts]
+    return {"query": request.query.tolist(), "documents": documents}
 
 
-def _encode(asked: Asked) -> dict[str, Any]:
-    role = "query" if asked.of_queries else "document"
-    return {"texts": list(asked.texts), "input_type": role}
+def _encode(request: Request) -> dict[str, Any]:
+    role = "query" if request.of_queries else "document"
+    return {"texts": list(request.texts), "input_type": role}
 
 
-def _identify(told: Told, model: str) -> dict[str, str]:
-    health = object_at(told, "/health")
+def _identify(server: ServerInfo, model: str) -> dict[str, str]:
+    health = object_at(server, "/health")
     if "version" not in health:
         raise WrongServerError(
             "it has no /health that tells a version, so it is no next-plaid server"
         )
     own = health.get("model")
     weights = {"weights": str(own)} if own else {}
-    return {**as_named(told, model), "version": str(health["version"]), **weights}
+    return {**as_named(server, model), "version": str(health["version"]), **weights}
 
 
 RERANK = Dialect(

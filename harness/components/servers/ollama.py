@@ -11,22 +11,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.components.servers.dialect import (
-    Asked,
     Dialect,
     Reply,
-    Told,
+    Request,
+    ServerInfo,
     WrongServerError,
     in_order,
     object_at,
 )
 
 
-def _body(asked: Asked) -> dict[str, Any]:
-    return {"model": asked.model, "input": list(asked.texts), "truncate": True}
+def _body(request: Request) -> dict[str, Any]:
+    return {"model": request.model, "input": list(request.texts), "truncate": True}
 
 
-def _identify(told: Told, model: str) -> dict[str, str]:
-    models = object_at(told, "/api/tags").get("models")
+def _identify(server: ServerInfo, model: str) -> dict[str, str]:
+    models = object_at(server, "/api/tags").get("models")
     if not isinstance(models, list):
         raise WrongServerError("it has no /api/tags that lists models, so it is no Ollama server")
     digests = {entry["name"]: str(entry.get("digest", "")) for entry in models}

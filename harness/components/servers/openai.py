@@ -12,24 +12,24 @@ from typing import Any
 
 from harness.components.servers.dialect import (
     MODEL_LISTS,
-    Asked,
     Dialect,
     Reply,
+    Request,
     by_index,
     listed,
     server_timing,
 )
 
 
-def body(asked: Asked) -> dict[str, Any]:
+def body(request: Request) -> dict[str, Any]:
     """A request of lists of numbers; OpenAI's own API refuses fields that it does not know."""
-    kind = {"input_type": asked.input_type} if asked.input_type else {}
-    return {"model": asked.model, "input": list(asked.texts), "encoding_format": "float"} | kind
+    kind = {"input_type": request.input_type} if request.input_type else {}
+    return {"model": request.model, "input": list(request.texts), "encoding_format": "float"} | kind
 
 
 def _seconds(reply: Reply) -> float:
-    told = float(reply.headers.get("openai-processing-ms", math.nan)) / 1e3
-    return told if math.isfinite(told) else server_timing(reply)
+    seconds = float(reply.headers.get("openai-processing-ms", math.nan)) / 1e3
+    return seconds if math.isfinite(seconds) else server_timing(reply)
 
 
 EMBED = Dialect(

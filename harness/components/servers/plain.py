@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from harness.components.servers.dialect import (
-    Asked,
     Dialect,
-    Told,
+    Request,
+    ServerInfo,
     as_named,
     by_index,
     limit_of,
@@ -22,14 +22,14 @@ from harness.components.servers.dialect import (
 )
 
 
-def _body(asked: Asked) -> dict[str, Any]:
-    return {"query": asked.query, "documents": list(asked.texts), "top_n": len(asked.texts)}
+def _body(request: Request) -> dict[str, Any]:
+    return {"query": request.query, "documents": list(request.texts), "top_n": len(request.texts)}
 
 
-def _identify(told: Told, model: str) -> dict[str, str]:
-    info = told.get("/info")
+def _identify(server: ServerInfo, model: str) -> dict[str, str]:
+    info = server.get("/info")
     if not isinstance(info, Mapping):
-        return as_named(told, model)
+        return as_named(server, model)
     decide = DECIDING if "fingerprint" in info else info.keys() - set(LIMITS)
     return {key: str(info[key]) for key in info if key in decide}
 
@@ -42,8 +42,8 @@ LIMITS = ("max_documents",)
 """What of /info changes no score."""
 
 
-def _limit(told: Told) -> int | None:
-    return limit_of(object_at(told, "/info").get("max_documents"))
+def _limit(server: ServerInfo) -> int | None:
+    return limit_of(object_at(server, "/info").get("max_documents"))
 
 
 RERANK = Dialect(

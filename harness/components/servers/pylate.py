@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from harness.components.servers import openai
-from harness.components.servers.dialect import Asked, Dialect
+from harness.components.servers.dialect import Dialect, Request
 
 LIMIT = 32
 """Texts a request: ours, for the size of the answers."""
 
 
-def _body(asked: Asked) -> dict[str, Any]:
-    return {"model": asked.model, "input": list(asked.texts), "is_query": asked.of_queries}
+def _body(request: Request) -> dict[str, Any]:
+    return {"model": request.model, "input": list(request.texts), "is_query": request.of_queries}
 
 
 TOKENS = Dialect(

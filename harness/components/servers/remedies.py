@@ -59,7 +59,7 @@ ABOUT_LENGTH = re.compile(
 class Remedy(NamedTuple):
     """A way out."""
 
-    told: str
+    advice: str
     texts: Sequence[str] = ()
     """The texts that are to blame, if any are."""
 

@@ -12,13 +12,13 @@ from urllib.parse import quote, urlsplit
 from harness.components.protocols import PLACE, SPEED
 from harness.components.servers import client as servers_client
 from harness.components.servers import content, remedies
-from harness.components.servers.client import Client, Request
+from harness.components.servers.client import Client, HttpRequest
 from harness.components.servers.dialect import (
     FOREIGN,
-    Asked,
     Dialect,
-    Placed,
-    Told,
+    IndexedValue,
+    Request,
+    ServerInfo,
     WrongServerError,
 )
 from harness.components.servers.joined import AnswerError, joined
@@ -30,7 +30,7 @@ VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 class Known(NamedTuple):
     """What is known of a server before it is put to work."""
 
-    told: Told
+    info: ServerInfo
     identity: Mapping[str, str]
     limit: int | None
 
@@ -100,14 +100,14 @@ class Server:
         try:
             now = _found(replace(self.teller, retries=0), self.spoken, self.model)
         except ServerError as error:
-            return {**facts, "configuration": dict(before.told), "silent_afterwards": str(error)}
+            return {**facts, "configuration": dict(before.info), "silent_afterwards": str(error)}
         if now.identity != before.identity:
             raise ComponentError(
                 f"{self.client.name} at {self.url} serves {dict(now.identity)} now and served "
                 f"{dict(before.identity)} when the work was planned, so that its scores may be of "
                 "both. Way out: let it serve one model, empty the cache, and run again."
             )
-        return {**facts, "configuration": dict(now.told)}
+        return {**facts, "configuration": dict(now.info)}
 
     @property
     def client(self) -> Client:
@@ -121,7 +121,7 @@ class Server:
         return self.client
 
     def values(
-        self, asked: Asked, value: Callable[[Any], Any], check: Callable[[list[Any]], None]
+        self, request: Request, value: Callable[[Any], Any], check: Callable[[list[Any]], None]
     ) -> list[Any]:
         """A value a text, in their order, by as many requests as the limit demands.
 
@@ -129,31 +129,31 @@ class Server:
         """
         found: list[Any] = []
 
-        def read(placed: Iterable[Placed]) -> list[Any]:
+        def read(placed: Iterable[IndexedValue]) -> list[Any]:
             values = joined(placed, len(part.texts), value)
             check([*found[:1], *values])
             return values
 
-        size = self._texts_a_request() or max(len(asked.texts), 1)
-        for start in range(0, len(asked.texts), size):
-            part = replace(asked, texts=asked.texts[start : start + size], model=self.model)
+        size = self._texts_a_request() or max(len(request.texts), 1)
+        for start in range(0, len(request.texts), size):
+            part = replace(request, texts=request.texts[start : start + size], model=self.model)
             found += self.answer(part, f"{len(part.texts)} texts", read)
         return found
 
     def answer(
-        self, asked: Asked, what: str, read: Callable[[Iterable[Placed]], list[Any]]
+        self, request: Request, what: str, read: Callable[[Iterable[IndexedValue]], list[Any]]
     ) -> list[Any]:
         """What `read` makes of the answer to one request; its AnswerErrors name the request."""
         spoken, here = self.spoken, self.client
         path = spoken.path.format(model=quote(self.model, safe=""))
-        texts = [text for text in (*asked.texts, asked.query) if isinstance(text, str)]
-        request = Request(spoken.method, path, spoken.body(asked), what, texts)
-        reply = here.ask(request)
+        texts = [text for text in (*request.texts, request.query) if isinstance(text, str)]
+        http = HttpRequest(spoken.method, path, spoken.body(request), what, texts)
+        reply = here.ask(http)
         servers_client.report_seconds(reply, spoken.seconds, self.timeout_s)
         try:
             return read(_read(spoken, reply.content))
         except AnswerError as error:
-            raise here.fault(request, f"its answer cannot be used: {error}") from error
+            raise here.fault(http, f"its answer cannot be used: {error}") from error
 
     def _texts_a_request(self) -> int | None:
         limits = (self.batch, _known(self.teller, self.spoken, self.model).limit)
@@ -179,7 +179,7 @@ def check_url(url: str) -> None:
         )
 
 
-def _read(spoken: Dialect, content: Any) -> list[Placed]:
+def _read(spoken: Dialect, content: Any) -> list[IndexedValue]:
     try:
         return list(spoken.read(content))
     except FOREIGN as error:
@@ -189,27 +189,27 @@ def _read(spoken: Dialect, content: Any) -> list[Placed]:
 
 @functools.cache
 def _known(asking: Client, spoken: Dialect, model: str) -> Known:
-    """What the server told when it was first asked; the same for the whole process."""
+    """What the server answered when it was first asked; the same for the whole process."""
     return _found(asking, spoken, model)
 
 
 def _found(asking: Client, spoken: Dialect, model: str) -> Known:
     """What the server tells; a path that it does not have is no fault."""
     servers_client.token_in(asking.token_env)
-    told: dict[str, Any] = {}
+    info: dict[str, Any] = {}
     try:
         for pattern in spoken.about or ("/",):
             path = pattern.format(model=quote(model, safe=""))
             reply = asking.look(path)
             if reply.status == 401:  # 403 is also said where there is no such path
-                raise asking.fault(Request("GET", path), "it refuses", remedies.REFUSED)
+                raise asking.fault(HttpRequest("GET", path), "it refuses", remedies.REFUSED)
             if reply.status == 200 and path != "/":
                 content.check_plain(reply.content)
-                told[path] = reply.content
-        identity = spoken.identify(told, model)
+                info[path] = reply.content
+        identity = spoken.identify(info, model)
         if any(len(value) > content.LONGEST for value in identity.values()):
             raise ValueError(f"its identity has more than {content.LONGEST} characters")
-        return Known(told, identity, spoken.limit(told))
+        return Known(info, identity, spoken.limit(info))
     except ComponentError as error:
         raise ServerError(str(error)) from error
     except FOREIGN as error:

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from harness.components.servers.dialect import (
-    Asked,
     Dialect,
     Reply,
-    Told,
+    Request,
+    ServerInfo,
     WrongServerError,
     by_index,
     in_order,
@@ -30,22 +30,22 @@ SETTINGS = ("model_id", "model_sha", "model_dtype", "max_input_length", "auto_tr
 """What of /info decides the answers."""
 
 
-def _rerank(asked: Asked) -> dict[str, Any]:
+def _rerank(request: Request) -> dict[str, Any]:
     return {
-        "query": asked.query,
-        "texts": list(asked.texts),
-        "raw_scores": asked.raw,
+        "query": request.query,
+        "texts": list(request.texts),
+        "raw_scores": request.raw,
         "return_text": False,
         "truncate": True,
     }
 
 
-def _embed(asked: Asked) -> dict[str, Any]:
-    return {"inputs": list(asked.texts), "normalize": True, "truncate": True}
+def _embed(request: Request) -> dict[str, Any]:
+    return {"inputs": list(request.texts), "normalize": True, "truncate": True}
 
 
-def _identify(told: Told, model: str) -> dict[str, str]:
-    info = object_at(told, "/info")
+def _identify(server: ServerInfo, model: str) -> dict[str, str]:
+    info = object_at(server, "/info")
     if "model_id" not in info:
         raise WrongServerError("it has no /info that names a model, so it is no TEI server")
     if model and model != info["model_id"]:
@@ -53,8 +53,8 @@ def _identify(told: Told, model: str) -> dict[str, str]:
     return {key: str(info[key]) for key in SETTINGS if info.get(key) is not None}
 
 
-def _limit(told: Told) -> int | None:
-    return limit_of(told["/info"].get("max_client_batch_size")) or DEFAULT_LIMIT
+def _limit(server: ServerInfo) -> int | None:
+    return limit_of(server["/info"].get("max_client_batch_size")) or DEFAULT_LIMIT
 
 
 def _seconds(reply: Reply) -> float:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.components.servers.dialect import (
-    Asked,
     Dialect,
-    Placed,
-    Told,
+    IndexedValue,
+    Request,
+    ServerInfo,
     WrongServerError,
     in_order,
     limit_of,
@@ -26,9 +26,9 @@ MODEL = "/v2/models/{model}"
 INPUTS = {"query", "document"}
 
 
-def _body(asked: Asked) -> dict[str, Any]:
-    count = len(asked.texts)
-    columns = {"query": [asked.query] * count, "document": list(asked.texts)}
+def _body(request: Request) -> dict[str, Any]:
+    count = len(request.texts)
+    columns = {"query": [request.query] * count, "document": list(request.texts)}
     inputs = [
         {"name": name, "shape": [count, 1], "datatype": "BYTES", "data": data}
         for name, data in columns.items()
@@ -36,19 +36,19 @@ def _body(asked: Asked) -> dict[str, Any]:
     return {"inputs": inputs, "outputs": [{"name": "score"}]}
 
 
-def _read(content: Any) -> Iterable[Placed]:
+def _read(content: Any) -> Iterable[IndexedValue]:
     (output,) = (output for output in content["outputs"] if output["name"] == "score")
     return in_order(output["data"])
 
 
-def _metadata(told: Told) -> Mapping[str, Any]:
+def _metadata(server: ServerInfo) -> Mapping[str, Any]:
     """The answer that describes the model, whatever its path."""
-    found = (answer for answer in told.values() if isinstance(answer, Mapping))
+    found = (answer for answer in server.values() if isinstance(answer, Mapping))
     return next((answer for answer in found if "inputs" in answer and "outputs" in answer), {})
 
 
-def _identify(told: Told, model: str) -> dict[str, str]:
-    metadata = _metadata(told)
+def _identify(server: ServerInfo, model: str) -> dict[str, str]:
+    metadata = _metadata(server)
     if not metadata:
         raise WrongServerError(f"it has no model {model!r} that is ready")
     inputs = {entry["name"] for entry in metadata["inputs"]}
@@ -62,8 +62,8 @@ def _identify(told: Told, model: str) -> dict[str, str]:
     return {key: str(metadata[key]) for key in kept if metadata.get(key)}
 
 
-def _limit(told: Told) -> int | None:
-    sizes = (a.get("max_batch_size") for a in told.values() if isinstance(a, Mapping))
+def _limit(server: ServerInfo) -> int | None:
+    sizes = (a.get("max_batch_size") for a in server.values() if isinstance(a, Mapping))
     return next((limit for size in sizes if (limit := limit_of(size))), None)
 
 

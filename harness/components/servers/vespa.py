@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from harness.components.databases.vespa_application import CLUSTER, PROFILE, SUMMARY
-from harness.components.servers.client import Client, Request
+from harness.components.servers.client import Client, HttpRequest
 from harness.components.servers.dialect import (
     FOREIGN,
     Dialect,
-    Placed,
+    IndexedValue,
     Reply,
-    Told,
+    ServerInfo,
     WrongServerError,
     object_at,
 )
@@ -92,18 +92,18 @@ def _whole(content: Any) -> Mapping[str, Any]:
     return root
 
 
-def _hits(content: Any) -> Iterable[Placed]:
+def _hits(content: Any) -> Iterable[IndexedValue]:
     for hit in _whole(content).get("children", ()):
-        yield Placed(hit["fields"]["place"], (hit["relevance"], hit["fields"]["mark"]))
+        yield IndexedValue(hit["fields"]["place"], (hit["relevance"], hit["fields"]["mark"]))
 
 
 def _seconds(reply: Reply) -> float:
     return float(reply.content["timing"]["searchtime"])
 
 
-def _identify(told: Told, model: str) -> dict[str, str]:
+def _identify(server: ServerInfo, model: str) -> dict[str, str]:
     del model
-    answer = object_at(told, VERSION)
+    answer = object_at(server, VERSION)
     if "version" not in answer:
         raise WrongServerError(f"it has no {VERSION} that tells a version, so it is no Vespa")
     return {"version": str(answer["version"])}
@@ -111,7 +111,7 @@ def _identify(told: Told, model: str) -> dict[str, str]:
 
 SEARCH = Dialect(
     path="/search/",
-    body=lambda asked: asked.query,
+    body=lambda request: request.query,
     read=_hits,
     about=(VERSION,),
     identify=_identify,
@@ -141,13 +141,13 @@ def held(client: Client, name: str) -> Held:
         marks = [str(hit["fields"]["mark"]) for hit in root.get("children", ())]
         return Held(int(root["fields"]["totalCount"]), *(marks or [""]))
 
-    return _read(client, Request("POST", SEARCH.path, body, f"to count {name}"), read)
+    return _read(client, HttpRequest("POST", SEARCH.path, body, f"to count {name}"), read)
 
 
 def feed(client: Client, name: str, place: int, fields: Body) -> None:
     """Put one document; Vespa answers when it is searchable."""
     path = f"/document/v1/{CLUSTER}/{name}/docid/{place}"
-    request = Request("POST", path, {"fields": fields}, "to feed a document")
+    request = HttpRequest("POST", path, {"fields": fields}, "to feed a document")
     reply = client.ask(request)
     if "x-vespa-ignored-fields" in reply.headers:
         raise client.fault(request, "it ignored fields that its schema lacks", OTHERWISE)
@@ -159,7 +159,7 @@ def clear(client: Client, name: str) -> None:
     path = f"/document/v1/{CLUSTER}/{name}/docid"
     for _ in range(STEPS):
         asked = {"selection": "true", "cluster": CLUSTER, **continuation}
-        request = Request("DELETE", path, asked, "to clear it")
+        request = HttpRequest("DELETE", path, asked, "to clear it")
         ahead = _read(client, request, lambda content: content.get("continuation"))
         if ahead is None:
             return
@@ -169,7 +169,7 @@ def clear(client: Client, name: str) -> None:
 
 def deploy(client: Client, package: bytes) -> str:
     """Deploy a zipped package by the config server; the path that tells when it is in use."""
-    request = Request("POST", DEPLOY, package, "to deploy")
+    request = HttpRequest("POST", DEPLOY, package, "to deploy")
     return _read(client, request, _path)
 
 
@@ -182,7 +182,7 @@ def _path(content: Any) -> str:
 
 def in_use(client: Client, path: str) -> bool:
     """Whether all services have the application that was deployed last."""
-    request = Request("GET", f"{path}/serviceconverge", what="to see whether it is in use")
+    request = HttpRequest("GET", f"{path}/serviceconverge", what="to see whether it is in use")
     return _read(client, request, lambda content: content["converged"] is True)
 
 
@@ -206,7 +206,7 @@ def _sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _read(client: Client, request: Request, read: Callable[[Any], Value]) -> Value:
+def _read(client: Client, request: HttpRequest, read: Callable[[Any], Value]) -> Value:
     """What `read` makes of the answer; raises ComponentError for an answer of another form."""
     content = client.ask(request).content
     try:
@@ -215,5 +215,5 @@ def _read(client: Client, request: Request, read: Callable[[Any], Value]) -> Val
         raise client.fault(request, f"its answer cannot be used: {error}") from error
     except FOREIGN as error:
         why = f"{type(error).__name__}: {error}"
-        told = f"its answer cannot be used: it has not the form of the dialect ({why})"
-        raise client.fault(request, told) from error
+        fault = f"its answer cannot be used: it has not the form of the dialect ({why})"
+        raise client.fault(request, fault) from error

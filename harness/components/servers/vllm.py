@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.components.servers import cohere
-from harness.components.servers.dialect import Asked, by_index
+from harness.components.servers.dialect import Request, by_index
 
 REMARK = (
     "Documents are truncated by the server; its prefix cache is salted anew with every request. "
@@ -28,23 +28,23 @@ def _salted() -> dict[str, Any]:
     return {"truncate_prompt_tokens": -1, "cache_salt": uuid.uuid4().hex}
 
 
-def _common(asked: Asked) -> dict[str, Any]:
-    return _salted() | ({"use_activation": False} if asked.raw else {})
+def _common(request: Request) -> dict[str, Any]:
+    return _salted() | ({"use_activation": False} if request.raw else {})
 
 
-def _rerank(asked: Asked) -> dict[str, Any]:
-    return {**cohere.body(asked), **_common(asked)}
+def _rerank(request: Request) -> dict[str, Any]:
+    return {**cohere.body(request), **_common(request)}
 
 
-def _score(asked: Asked) -> dict[str, Any]:
-    texts = {"queries": asked.query, "documents": list(asked.texts)}
-    return {"model": asked.model, **texts, **_common(asked)}
+def _score(request: Request) -> dict[str, Any]:
+    texts = {"queries": request.query, "documents": list(request.texts)}
+    return {"model": request.model, **texts, **_common(request)}
 
 
-def _pooling(asked: Asked) -> dict[str, Any]:
+def _pooling(request: Request) -> dict[str, Any]:
     return {
-        "model": asked.model,
-        "input": list(asked.texts),
+        "model": request.model,
+        "input": list(request.texts),
         "task": "token_embed",
         "encoding_format": "float",
         **_salted(),

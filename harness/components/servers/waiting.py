@@ -15,11 +15,11 @@ DIGITS = 12
 
 def seconds(retry_after: str) -> float:
     """The header Retry-After, in seconds or as a date of HTTP; 0 where it says neither."""
-    told = retry_after.strip()
-    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", told):
-        return float(told[:DIGITS])
+    text = retry_after.strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", text):
+        return float(text[:DIGITS])
     try:
-        until = email.utils.parsedate_to_datetime(told)
+        until = email.utils.parsedate_to_datetime(text)
         aware = until if until.tzinfo else until.replace(tzinfo=dt.UTC)
         return max((aware - dt.datetime.now(dt.UTC)).total_seconds(), 0.0)
     except (ValueError, TypeError, LookupError, OverflowError):  # of dates that are none

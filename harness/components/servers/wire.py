@@ -109,8 +109,8 @@ def _addresses(host: str, port: int, seconds: float | None) -> list[str]:
 
     def look_up() -> None:
         try:
-            told = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            found.put([str(address[0]) for *_, address in told])
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.put([str(address[0]) for *_, address in addresses])
         except (OSError, UnicodeError) as error:
             found.put(error)
 

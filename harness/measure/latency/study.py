@@ -1,4 +1,4 @@
-"""Latency, memory and throughput of all systems on one dataset: from a costing to its tables."""
+"""Latency, memory and throughput of all systems on one dataset: from a cost stage to its tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.components.timing import TRAFFIC, recording
 from harness.data import Doc, Query, Run
 from harness.errors import reason
 from harness.experiment.keys import timing_key
-from harness.experiment.plan import Costing, Stage, Trial, has_random_weights, stand_in
+from harness.experiment.plan import CostStage, Stage, Trial, bm25_fallback, has_random_weights
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, Latency
 from harness.measure.latency import arms, cold, memory, offline, rounds
@@ -48,7 +48,7 @@ class Chosen:
 
 
 def measure(
-    costing: Costing, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
+    stage: CostStage, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """The tables of latency, memory and throughput, and what they were measured with.
 
@@ -56,8 +56,8 @@ def measure(
     """
     settings = experiment.latency or Latency()
     found = Tables()
-    runs, lost = _runs(costing.trials, work, lost)
-    trials = list(_measurable(costing.trials, lost, found, settings))
+    runs, lost = _runs(stage.trials, work, lost)
+    trials = list(_measurable(stage.trials, lost, found, settings))
     chosen = choose(runs, work.dataset.queries, settings, experiment.seed)
     _note_unusable(trials, settings, chosen, found)
     with recording(TRAFFIC) as sent:
@@ -78,9 +78,9 @@ def measure(
         "queries": len(chosen.timed),
         "tuning_queries": len(chosen.tuning),
         "candidates_from": {
-            trial.system.name: registry.config_of(_source(trial, costing.trials).component)["use"]
+            trial.system.name: registry.config_of(_source(trial, stage.trials).component)["use"]
             for trial in trials
-            if _source(trial, costing.trials) != trial.stages[0]
+            if _source(trial, stage.trials) != trial.stages[0]
         },
         "provenance": provenance(),
     }
@@ -125,7 +125,7 @@ def _source(trial: Trial, trials: Sequence[Trial]) -> Stage:
     if not has_random_weights(first.component):
         return first
     real = (t.stages[0] for t in trials if not has_random_weights(t.stages[0].component))
-    return next(real, stand_in(first))
+    return next(real, bm25_fallback(first))
 
 
 def choose(

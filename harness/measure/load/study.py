@@ -1,4 +1,4 @@
-"""Servers under load on one dataset: from a costing to its tables."""
+"""Servers under load on one dataset: from a cost stage to its tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.components.hardware.limits import usable_cores
 from harness.components.servers.client import is_here
 from harness.data import Hit
 from harness.errors import HarnessError
-from harness.experiment.plan import Costing, Trial
+from harness.experiment.plan import CostStage, Trial
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, Load
 from harness.measure import machine
@@ -54,7 +54,7 @@ class Tables:
 
 
 def measure(
-    costing: Costing, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
+    stage: CostStage, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """The tables of requests and steps, and what they were measured with.
 
@@ -62,7 +62,7 @@ def measure(
     """
     settings = experiment.load or Load()
     found = Tables()
-    for trial in costing.trials:
+    for trial in stage.trials:
         system = trial.system.name
         try:
             reason = not_measurable(trial, settings)

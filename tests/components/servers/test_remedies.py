@@ -12,7 +12,7 @@ from contract_server import MODEL, Answer, ContractServer, texts
 from harness.components.encoders.endpoint import Endpoint as Encoder
 from harness.components.rerankers.endpoint import Endpoint as Reranker
 from harness.components.servers import client, remedies
-from harness.components.servers.client import Client, Request
+from harness.components.servers.client import Client, HttpRequest
 from harness.data import Dataset, Doc, Query
 from harness.errors import ComponentError, ServerError, TextError
 from harness.pipeline import stages
@@ -66,7 +66,7 @@ def test_the_way_out_comes_from_what_was_sent(
     status: int, words: str, sent: list[str], told: str
 ) -> None:
     found = remedies.of(status, words, sent, WHERE)
-    assert told in found.told
+    assert told in found.advice
     blamed = sent[1:2] if told == EMPTY else [LONG] if "longest" in told else []
     assert list(found.texts) == blamed
 
@@ -94,9 +94,9 @@ def test_a_url_that_ends_as_the_dialect_begins(url: str, path: str, say: str | N
     found = remedies.doubled(url, path)
     assert found == "" if say is None else f"say `url: {say}`" in found
     for status in remedies.OF_PLACE:
-        told = remedies.of(status, "Not Found", ["a"], (url, path)).told
+        told = remedies.of(status, "Not Found", ["a"], (url, path)).advice
         assert told == found + remedies.REMEDIES[status]
-    assert "ends in" not in remedies.of(500, "", ["a"], (url, path)).told
+    assert "ends in" not in remedies.of(500, "", ["a"], (url, path)).advice
 
 
 DATASET = Dataset(
@@ -206,5 +206,5 @@ def test_an_answer_is_joined_once(monkeypatch: pytest.MonkeyPatch) -> None:
             yield Response()
 
     monkeypatch.setattr(client, "_http", lambda _: Http())
-    reply = Client("http://host", "a server", "", 5.0, 0).ask(Request("GET", "/"))
+    reply = Client("http://host", "a server", "", 5.0, 0).ask(HttpRequest("GET", "/"))
     assert reply.content == [1, 2, 3]

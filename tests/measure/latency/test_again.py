@@ -84,7 +84,7 @@ def test_a_trial_that_was_mended_in_a_run_that_stopped_gets_its_latency(
     run(tmp_path)
     mend(monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "pending_costings", lambda *_: [])
+        patch.setattr(Store, "pending_cost_stages", lambda *_: [])
         run(tmp_path)
     assert "latency of 3 systems: to do again; without raising" in told(tmp_path)
     assert timed(run(tmp_path)) == {"overlap", "oracle", "raising"}
@@ -95,7 +95,7 @@ def test_an_arm_that_broke_while_it_was_timed_is_timed_again(
 ) -> None:
     mend(monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "pending_costings", lambda *_: [])
+        patch.setattr(Store, "pending_cost_stages", lambda *_: [])
         run(tmp_path)  # its quality is measured, and then the server goes
     with monkeypatch.context() as patch:
         patch.setattr(fakes.Raising, "_scores", _gone)
@@ -152,9 +152,9 @@ def test_the_machine_says_where_a_measurement_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: Mapping[str, Any]
 ) -> None:
     planned = execution(tmp_path).plan
-    (here,) = planned.costings()
+    (here,) = planned.cost_stages()
     machine(monkeypatch, **other)
-    (there,) = planned.costings()
+    (there,) = planned.cost_stages()
     assert here.key == there.key
     assert here.folder.rpartition("--")[0] == there.folder.rpartition("--")[0]
     assert here.folder != there.folder
@@ -187,7 +187,7 @@ def test_a_measurement_that_is_written_over_is_not_whole_until_it_is(
     run(tmp_path)
     mend(monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "pending_costings", lambda *_: [])
+        patch.setattr(Store, "pending_cost_stages", lambda *_: [])
         run(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("harness.results.store.write_table", _full)

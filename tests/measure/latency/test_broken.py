@@ -73,7 +73,7 @@ def run(
         assert made.failures == {}
 
     with patch.context() as first:
-        first.setattr(Store, "pending_costings", lambda *_: [])
+        first.setattr(Store, "pending_cost_stages", lambda *_: [])
         execute()
     (folder / "cache").rename(folder / cache)
     patch.setattr(*breaks, broken)

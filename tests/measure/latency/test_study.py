@@ -152,7 +152,7 @@ def test_without_the_block_nothing_is_timed(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     content = {"systems": SYSTEMS[:2]}
     experiment = load_experiment(write_experiment(tmp_path / "none", **content))
-    assert list(make_plan(experiment).costings()) == []
+    assert list(make_plan(experiment).cost_stages()) == []
 
 
 @patient

@@ -67,9 +67,9 @@ class Run:
 
     def quality(self) -> None:
         """What is judged is there before the server is put under load."""
-        pending, self.store.pending_costings = self.store.pending_costings, lambda _: []  # type: ignore[method-assign]
+        pending, self.store.pending_cost_stages = self.store.pending_cost_stages, lambda _: []  # type: ignore[method-assign]
         self.execution.execute()
-        self.store.pending_costings = pending  # type: ignore[method-assign]
+        self.store.pending_cost_stages = pending  # type: ignore[method-assign]
 
     def results(self) -> Results:
         self.execution.execute()
@@ -227,10 +227,10 @@ def test_too_few_candidates(
 
 def test_the_key_is_of_the_settings(tmp_path: Path, server: ContractServer) -> None:
     run = Run(tmp_path, server)
-    (one,) = run.execution.plan.costings()
+    (one,) = run.execution.plan.cost_stages()
     (tmp_path / "other").mkdir()
     other = Run(tmp_path / "other", server, load=LOAD | {"seconds": 0.5})
-    (changed,) = other.execution.plan.costings()
+    (changed,) = other.execution.plan.cost_stages()
     assert one.kind == changed.kind == "load"
     assert one.key != changed.key
     run.store.save_plan(run.execution.plan)
