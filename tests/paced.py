@@ -13,7 +13,7 @@ from fakes import write_beir, write_experiment
 
 from harness.data import Doc
 from harness.measure import machine
-from harness.measure.latency import course, rounds, settle
+from harness.measure.latency import budget, rounds, settle
 
 
 class Clock:
@@ -37,7 +37,7 @@ CLOCK = Clock()
 def paced(monkeypatch: pytest.MonkeyPatch, slowness: float) -> Iterator[None]:
     """A machine so many times slower, on which only `Paced` takes any time."""
     with monkeypatch.context() as changed:
-        for module in (course, rounds, settle):
+        for module in (budget, rounds, settle):
             changed.setattr(module, "time", CLOCK)
         changed.setattr(machine, "quiet", nullcontext)
         changed.setattr(machine, "spin", lambda: 1.0)

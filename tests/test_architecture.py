@@ -177,7 +177,7 @@ def test_only_the_command_line_and_a_process_of_its_own_print() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write")
     }
-    assert printing == {"harness.cli.streams", "harness.measure.latency.cold"}
+    assert printing == {"harness.cli.streams", "harness.measure.latency.cold_start"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=module)

@@ -20,7 +20,7 @@ from harness.files import temporary
 from harness.measure import storage
 from harness.measure.latency import study
 from harness.measure.latency.arms import encoders_of, models_of
-from harness.measure.latency.encoders import RandomVectors
+from harness.measure.latency.prebuilt_vectors import RandomVectors
 from harness.measure.load import study as load_study
 from harness.pipeline.stage_runner import Work
 from harness.results import columns as results_columns

@@ -21,8 +21,8 @@ from starlette.routing import Route
 
 from harness.components.protocols import Reranker
 from harness.service.batches import Batches
+from harness.service.contracts import Cohere, Contract, contract_of
 from harness.service.docs import Page, described
-from harness.service.forms import Cohere, Form, form_of
 from harness.service.limits import Limits, Patience
 from harness.service.request import GONE, RefusedError, Wanted, parsed, short
 
@@ -167,12 +167,12 @@ class _Service:
         text = "".join(f"{line}\n" for line in lines)
         return Response(text, media_type="text/plain; version=0.0.4")
 
-    def rerank(self, form: type[Form] | None = None) -> Handler:
+    def rerank(self, contract: type[Contract] | None = None) -> Handler:
         """Answers by a contract; without one by that which the fields of the request belong to."""
 
         async def answer(request: Request) -> Response:
             try:
-                response = await self._ranking(request, form)
+                response = await self._ranking(request, contract)
             except RefusedError as error:
                 self._count(error.status)
                 raise
@@ -184,16 +184,16 @@ class _Service:
     def _count(self, status: int) -> None:
         self._answers[status] = self._answers.get(status, 0) + 1
 
-    async def _ranking(self, request: Request, form: type[Form] | None) -> Response:
+    async def _ranking(self, request: Request, contract: type[Contract] | None) -> Response:
         begun = time.perf_counter()
         self._check_room()
         with self._arriving() as body:
             await self._receive(request, body)
             with self._admitted():
                 if len(body) > LARGE:
-                    spoken, asked = await asyncio.to_thread(self._read, body, form)
+                    spoken, asked = await asyncio.to_thread(self._read, body, contract)
                 else:
-                    spoken, asked = self._read(body, form)
+                    spoken, asked = self._read(body, contract)
                 scored = await self._batches.scored(asked, request.is_disconnected)
                 answer = spoken.answer(asked, scored.scores)
         now = time.perf_counter()
@@ -203,8 +203,8 @@ class _Service:
         told = {"Ignored-Fields": ", ".join(ignored)} if ignored else {}
         return JSONResponse(answer, headers={"Server-Timing": timing, **told})
 
-    def _read(self, body: bytearray, form: type[Form] | None) -> tuple[Form, Wanted]:
-        spoken: Form = parsed(body, form or form_of(body), self._limits)
+    def _read(self, body: bytearray, contract: type[Contract] | None) -> tuple[Contract, Wanted]:
+        spoken: Contract = parsed(body, contract or contract_of(body), self._limits)
         return spoken, spoken.read(self._model, self._limits)
 
     def _check_room(self) -> None:

@@ -17,8 +17,8 @@ from harness.components.servers import waiting
 from harness.components.servers.dialect import Reply, server_timing
 from harness.data import Doc
 from harness.service.app import application
+from harness.service.contracts import Cohere, Plain, Tei
 from harness.service.docs import described
-from harness.service.forms import Cohere, Plain, Tei
 from harness.service.limits import Limits, Patience
 
 INFO = {"model": "org/model", "fingerprint": "f00d"}
@@ -346,12 +346,12 @@ def test_every_route_is_described() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "form", "path"),
+    ("name", "contract", "path"),
     [("Plain", Plain, "/rerank"), ("Cohere", Cohere, "/v1/rerank"), ("Tei", Tei, "/rerank")],
 )
-def test_fields_are_described_as_they_are_read(name: str, form: Any, path: str) -> None:
+def test_fields_are_described_as_they_are_read(name: str, contract: Any, path: str) -> None:
     schema = SCHEMAS[name]
-    assert set(schema["properties"]) == set(form.__struct_fields__)
+    assert set(schema["properties"]) == set(contract.__struct_fields__)
     assert ask(path, json=schema["example"]).status_code == 200
     for key in schema["required"]:
         found = ask(path, json={**schema["example"], key: None})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.data import Hit
 from harness.ranking import ranked
-from harness.service.forms import Cohere, Plain, Tei, form_of
+from harness.service.contracts import Cohere, Plain, Tei, contract_of
 from harness.service.limits import Limits
 from harness.service.request import RefusedError, Wanted, parsed
 
@@ -22,8 +22,8 @@ GOOD = {"query": "q", "documents": ["a", "b", "c"], "top_n": 2}
 MIB = 2**20
 
 
-def read(content: Any, form: Any = Plain, limits: Limits = LIMITS) -> Wanted:
-    wanted: Wanted = parsed(json.dumps(content).encode(), form, limits).read("m", limits)
+def read(content: Any, contract: Any = Plain, limits: Limits = LIMITS) -> Wanted:
+    wanted: Wanted = parsed(json.dumps(content).encode(), contract, limits).read("m", limits)
     return wanted
 
 
@@ -130,9 +130,9 @@ def test_what_is_missing(key: str) -> None:
 
 
 @pytest.mark.parametrize("top_n", [3, 3.0, 4, 10**400, 1e300, None])
-@pytest.mark.parametrize("form", [Plain, Cohere])
-def test_more_than_there_are_is_all(top_n: int | None, form: Any) -> None:
-    assert read({**GOOD, "top_n": top_n}, form).top_n == 3
+@pytest.mark.parametrize("contract", [Plain, Cohere])
+def test_more_than_there_are_is_all(top_n: int | None, contract: Any) -> None:
+    assert read({**GOOD, "top_n": top_n}, contract).top_n == 3
 
 
 def test_documents_with_and_without_ids() -> None:
@@ -170,9 +170,9 @@ KEYS = ("query", "documents", "texts", "top_n", "model", "raw_scores", "return_d
     st.sampled_from([Plain, Cohere, Tei]),
     st.dictionaries(st.sampled_from(KEYS) | st.text(), ANYTHING),
 )
-def test_whatever_is_sent_is_read_or_refused(form: Any, content: dict[str, Any]) -> None:
+def test_whatever_is_sent_is_read_or_refused(contract: Any, content: dict[str, Any]) -> None:
     try:
-        asked = read(content, form)
+        asked = read(content, contract)
     except RefusedError as error:
         assert error.status in (400, 404, 422)  # noqa: PT017  (each is right)
         assert "\n" not in str(error)  # noqa: PT017
@@ -183,23 +183,23 @@ def test_whatever_is_sent_is_read_or_refused(form: Any, content: dict[str, Any])
 @given(st.binary() | st.binary().map(lambda some: b'{"texts": ' + some + b"}"))
 def test_whatever_bytes_are_sent_are_read_or_refused(body: bytes) -> None:
     with pytest.raises(RefusedError) as caught:
-        parsed(body, form_of(body), LIMITS)
+        parsed(body, contract_of(body), LIMITS)
     assert caught.value.status in (400, 422)
 
 
 @pytest.mark.parametrize(
-    ("content", "form"),
+    ("content", "contract"),
     [({"texts": []}, Tei), ({"documents": ["texts"]}, Plain), ({"query": {"texts": 1}}, Plain),
      ({"texts": 1, "documents": 1}, Tei), (["texts"], Plain)],
 )  # fmt: skip
-def test_what_comes_as_texts_is_tei(content: Any, form: Any) -> None:
-    assert form_of(json.dumps(content).encode()) is form
+def test_what_comes_as_texts_is_tei(content: Any, contract: Any) -> None:
+    assert contract_of(json.dumps(content).encode()) is contract
 
 
 def test_cohere() -> None:
     content = {"query": "q", "documents": ["a", "b"], "model": "m", "top_n": 9}
-    form = parsed(json.dumps({**content, "return_documents": True}).encode(), Cohere, LIMITS)
-    assert form.answer(form.read("m", LIMITS), [1.0, 2.0]) == {
+    contract = parsed(json.dumps({**content, "return_documents": True}).encode(), Cohere, LIMITS)
+    assert contract.answer(contract.read("m", LIMITS), [1.0, 2.0]) == {
         "results": [
             {"index": 1, "relevance_score": 2.0, "document": {"text": "b"}},
             {"index": 0, "relevance_score": 1.0, "document": {"text": "a"}},
@@ -219,8 +219,8 @@ def test_names_of_fields_have_a_limit_too() -> None:
 
 def test_tei() -> None:
     content = {"query": "q", "texts": ["a", "b"], "raw_scores": True, "return_text": True}
-    form = parsed(json.dumps(content).encode(), Tei, LIMITS)
-    assert form.answer(form.read("m", LIMITS), [1.0, 2.0]) == [
+    contract = parsed(json.dumps(content).encode(), Tei, LIMITS)
+    assert contract.answer(contract.read("m", LIMITS), [1.0, 2.0]) == [
         {"index": 1, "score": 2.0, "text": "b"},
         {"index": 0, "score": 1.0, "text": "a"},
     ]

@@ -21,8 +21,8 @@ from harness.components.protocols import AnyEncoder, Preparable, Reranker, Serve
 from harness.data import Doc, Hit, Query
 from harness.experiment.keys import timing_key
 from harness.experiment.plan import Stage, Trial, has_random_weights
-from harness.measure.latency.course import Arm, Call
-from harness.measure.latency.encoders import LiveQueries, RandomVectors
+from harness.measure.latency.budget import Arm, Call
+from harness.measure.latency.prebuilt_vectors import LiveQueries, RandomVectors
 from harness.pipeline import stages
 from harness.pipeline.stage_runner import Work
 from harness.ranking import ranked

@@ -10,7 +10,7 @@ from harness.components.models import catalogue, inference
 from harness.experiment.plan import Trial
 from harness.measure import machine
 from harness.measure.latency.arms import placed, with_models
-from harness.measure.latency.course import Arm
+from harness.measure.latency.budget import Arm
 
 SHARE = 0.8
 """How much of the free memory models may fill; the rest is for vectors and the work itself."""

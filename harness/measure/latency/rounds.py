@@ -24,7 +24,7 @@ from harness.data import Query
 from harness.errors import reason
 from harness.experiment.schema import Latency
 from harness.measure import machine
-from harness.measure.latency.course import Arm, Course, prepared
+from harness.measure.latency.budget import Arm, ArmBudget, prepared
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +53,10 @@ class Timed:
     """By system, mode, copy, candidates and query id: the ids as they were ranked first."""
 
 
-Takes = Callable[[Course, int, int], bool]
-"""Whether a course is timed on the query at a place with so many candidates."""
+Takes = Callable[[ArmBudget, int, int], bool]
+"""Whether an arm is timed on the query at a place with so many candidates."""
 
-Afterwards = Callable[[Sequence[Sequence[Course]], Timed, np.random.Generator], None]
+Afterwards = Callable[[Sequence[Sequence[ArmBudget]], Timed, np.random.Generator], None]
 
 
 def measure(
@@ -74,21 +74,21 @@ def measure(
     The arms of a group are in memory together; where there are several groups they take turns in
     every round. An arm that fails is noted, and the others go on. `afterwards` may add rounds.
     """
-    courses = _courses(groups, tuning, settings, device, len(queries), progress)
-    _double(courses)
+    budgets = _budgets(groups, tuning, settings, device, len(queries), progress)
+    _double(budgets)
     timed = Timed(queries=queries, device=device, rounds_planned=settings.rounds)
-    everyone = [course for together in courses for course in together]
+    everyone = [budget for together in budgets for budget in together]
     screen = _Screen(progress, f"latency on {device}", everyone)
     rng = np.random.default_rng(seed)
     for number in range(settings.rounds):
         watch = machine.Watch.start(device)
-        for together in courses:
-            if len(courses) > 1:
+        for together in budgets:
+            if len(budgets) > 1:
                 wake(together, tuning[0])
             one_round(together, number, _takes(number, timed), rng, timed, screen.add)
         timed.rounds.append({"round": number, **watch.since()})
     if afterwards is not None:
-        afterwards(courses, timed, rng)
+        afterwards(budgets, timed, rng)
     timed.failed = {c.arm.system: trouble for c in everyone if (trouble := c.trouble())}
     _drop_failed(timed, everyone)
     timed.arms = arm_rows(everyone, timed)
@@ -97,54 +97,54 @@ def measure(
 
 def _takes(number: int, timed: Timed) -> Takes:
     count, planned = len(timed.queries), timed.rounds_planned
-    return lambda course, place, size: bool(
-        course.calls.get(size) and course.takes(place, size, number, count, planned)
+    return lambda budget, place, size: bool(
+        budget.calls.get(size) and budget.takes(place, size, number, count, planned)
     )
 
 
-def _courses(
+def _budgets(
     groups: Sequence[Sequence[Arm]],
     tuning: Sequence[Query],
     settings: Latency,
     device: str,
     queries: int,
     progress: Progress,
-) -> list[list[Course]]:
+) -> list[list[ArmBudget]]:
     wait = machine.synchroniser(device)
     wanted = queries * settings.rounds
     count, done = sum(map(len, groups)), itertools.count(1)
-    courses = []
+    budgets = []
     for group in groups:
         together = []
         for arm in group:
             together.append(prepared(arm, tuning, wanted, settings, wait))
             progress(f"warm up on {device}", next(done), count)
-        courses.append(together)
-    return courses
+        budgets.append(together)
+    return budgets
 
 
-def _double(courses: list[list[Course]]) -> None:
+def _double(budgets: list[list[ArmBudget]]) -> None:
     """Add the second arm of A/A: of the fastest that reranks, where noise weighs most."""
-    running = [c for group in courses for c in group if c.calls and not c.failure]
-    reranking = [course for course in running if course.arm.mode != "retrieve"] or running
+    running = [c for group in budgets for c in group if c.calls and not c.failure]
+    reranking = [budget for budget in running if budget.arm.mode != "retrieve"] or running
     if not reranking:
         return
-    fastest = min(reranking, key=lambda course: course.cost[course.arm.candidates[0]])
-    group = next(group for group in courses if fastest in group)
+    fastest = min(reranking, key=lambda budget: budget.cost[budget.arm.candidates[0]])
+    group = next(group for group in budgets if fastest in group)
     group.append(replace(fastest, arm=replace(fastest.arm, copy=1), repeated={}))
 
 
-def wake(courses: Sequence[Course], query: Query) -> None:
+def wake(budgets: Sequence[ArmBudget], query: Query) -> None:
     """One call of each arm that is not timed, after another group had the memory."""
-    for course in courses:
-        if course.calls and not course.failure:
-            size = course.arm.candidates[0]
-            with _failing(course):
-                course.call(size)(query, course.arm.docs[query.query_id][:size])
+    for budget in budgets:
+        if budget.calls and not budget.failure:
+            size = budget.arm.candidates[0]
+            with _failing(budget):
+                budget.call(size)(query, budget.arm.docs[query.query_id][:size])
 
 
 def one_round(
-    courses: Sequence[Course],
+    budgets: Sequence[ArmBudget],
     number: int,
     takes: Takes,
     rng: np.random.Generator,
@@ -155,26 +155,26 @@ def one_round(
 
     `told` gets the seconds of each call.
     """
-    sizes = sorted({size for course in courses for size in course.cost})
+    sizes = sorted({size for budget in budgets for size in budget.cost})
     count = len(timed.queries)
     for size in rng.permutation(sizes).tolist():
-        here = [course for course in courses if size in course.cost]
+        here = [budget for budget in budgets if size in budget.cost]
         with machine.quiet():
             for place in rng.permutation(count).tolist():
                 for i in rng.permutation(len(here)).tolist():
-                    course = here[i]
-                    if not course.failure and takes(course, place, size):
-                        seconds = _one(course, timed.queries[place], size, number, timed)
+                    budget = here[i]
+                    if not budget.failure and takes(budget, place, size):
+                        seconds = _one(budget, timed.queries[place], size, number, timed)
                         if told is not None:
                             told(seconds)
 
 
-def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> float:
+def _one(budget: ArmBudget, query: Query, size: int, number: int, timed: Timed) -> float:
     """One timed call; its seconds."""
-    arm, call = course.arm, course.call(size)
+    arm, call = budget.arm, budget.call(size)
     docs = arm.docs[query.query_id][:size]
     wait = machine.synchroniser(timed.device)
-    with _failing(course):
+    with _failing(budget):
         with recording((*STAGES, *TRAFFIC), wait) as spent:
             wait()
             used, start = machine.processor_seconds(), time.perf_counter_ns()
@@ -182,12 +182,12 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
             wait()
             seconds = (time.perf_counter_ns() - start) / 1e9
             used = machine.processor_seconds() - used
-        tokens = course.tokens(query, size)
-    if course.failure:
+        tokens = budget.tokens(query, size)
+    if budget.failure:
         return 0.0
     timed.rankings.setdefault((*arm.name, size, query.query_id), [hit.doc_id for hit in hits])
     if "retries" in spent:  # the pauses before them are no part of what a query takes
-        course.repeated[size] = course.repeated.get(size, 0) + 1
+        budget.repeated[size] = budget.repeated.get(size, 0) + 1
         return seconds
     timed.calls.append(
         {
@@ -208,52 +208,52 @@ def _one(course: Course, query: Query, size: int, number: int, timed: Timed) -> 
 
 
 @contextlib.contextmanager
-def _failing(course: Course) -> Iterator[None]:
-    """What breaks inside is the course's failure, and does not stop the others."""
+def _failing(budget: ArmBudget) -> Iterator[None]:
+    """What breaks inside is the failure of its arm, and does not stop the others."""
     try:
         yield
     except Exception as error:
-        log.debug("%s failed while it was timed", course.arm.system, exc_info=True)
-        course.failure = reason(error)
+        log.debug("%s failed while it was timed", budget.arm.system, exc_info=True)
+        budget.failure = reason(error)
 
 
-def _drop_failed(timed: Timed, courses: Sequence[Course]) -> None:
-    failed = {course.arm.name for course in courses if course.failure}
+def _drop_failed(timed: Timed, budgets: Sequence[ArmBudget]) -> None:
+    failed = {budget.arm.name for budget in budgets if budget.failure}
     timed.calls = [
         call for call in timed.calls if (call["system"], call["mode"], call["copy"]) not in failed
     ]
 
 
-def arm_rows(courses: Sequence[Course], timed: Timed) -> list[dict[str, Any]]:
+def arm_rows(budgets: Sequence[ArmBudget], timed: Timed) -> list[dict[str, Any]]:
     """Rows of `columns.ARMS` by what was timed so far; second copies (A/A) have none."""
-    return [row for one in courses if not one.arm.copy for row in _arm_rows(one, timed)]
+    return [row for one in budgets if not one.arm.copy for row in _arm_rows(one, timed)]
 
 
-def _arm_rows(course: Course, timed: Timed) -> Iterator[dict[str, Any]]:
-    arm = course.arm
+def _arm_rows(budget: ArmBudget, timed: Timed) -> Iterator[dict[str, Any]]:
+    arm = budget.arm
     for size in arm.candidates:
-        status, reason = course.status(size)
+        status, reason = budget.status(size)
         yield {
             "system": arm.system,
             "mode": arm.mode,
             "k": size,
             "status": status,
             "reason": reason,
-            "policy": course.policy(size),
+            "policy": budget.policy(size),
             "dtype": arm.dtype,
             "attention": arm.attention,
             "queries": len(timed.queries),
-            "tokens": _median_tokens(course, size, timed.queries[:TOKENS_FROM]),
+            "tokens": _median_tokens(budget, size, timed.queries[:TOKENS_FROM]),
             "agreement": _agreement(arm, size, timed),
             "served": arm.served,
         }
 
 
-def _median_tokens(course: Course, size: int, queries: Sequence[Query]) -> float:
+def _median_tokens(budget: ArmBudget, size: int, queries: Sequence[Query]) -> float:
     """NaN for one that failed: its tokenizer may be what it lacks."""
-    if course.failure:
+    if budget.failure:
         return float("nan")
-    return float(np.median([course.tokens(query, size) for query in queries]))
+    return float(np.median([budget.tokens(query, size) for query in queries]))
 
 
 def _agreement(arm: Arm, size: int, timed: Timed) -> float:
@@ -282,8 +282,8 @@ def same_order(ids: Sequence[str], scores: Mapping[str, float]) -> bool:
 class _Screen:
     """Progress in seconds, so that what is left can be told."""
 
-    def __init__(self, progress: Progress, name: str, courses: Sequence[Course]) -> None:
-        planned = (calls * c.cost[size] for c in courses for size, calls in c.calls.items())
+    def __init__(self, progress: Progress, name: str, budgets: Sequence[ArmBudget]) -> None:
+        planned = (calls * c.cost[size] for c in budgets for size, calls in c.calls.items())
         self._progress = progress
         self._name = name
         self._total = max(1, round(sum(planned)))

@@ -19,7 +19,7 @@ from harness.components.protocols import Progress
 from harness.data import Query
 from harness.experiment.schema import Latency
 from harness.measure import machine
-from harness.measure.latency.course import Course
+from harness.measure.latency.budget import ArmBudget
 from harness.measure.latency.rounds import Timed, arm_rows, one_round, wake
 from harness.measure.latency.tables import Tables, made
 
@@ -43,7 +43,7 @@ class Settling:
     progress: Progress
 
     def __call__(
-        self, groups: Sequence[Sequence[Course]], timed: Timed, rng: np.random.Generator
+        self, groups: Sequence[Sequence[ArmBudget]], timed: Timed, rng: np.random.Generator
     ) -> None:
         """More rounds, until nothing is open or `settle_s` seconds are spent."""
         seconds = self.settings.settle_s
@@ -55,7 +55,7 @@ class Settling:
             spent = time.perf_counter() - start
             done = math.floor(min(spent, seconds))
             self.progress(f"settle on {timed.device}", done, math.ceil(seconds))
-            running = [course for together in groups for course in together if not course.failure]
+            running = [budget for together in groups for budget in together if not budget.failure]
             plan = _planned(running, wanted, seconds - spent, len(timed.queries))
             if not plan:
                 break
@@ -71,18 +71,18 @@ class Settling:
         told = {"seconds": spent, "arms": arms, "open": len(left)}
         self.found.facts.setdefault("settled", {})[timed.device] = told
 
-    def _open(self, groups: Sequence[Sequence[Course]], timed: Timed) -> list[More]:
-        timed.arms = arm_rows([course for together in groups for course in together], timed)
+    def _open(self, groups: Sequence[Sequence[ArmBudget]], timed: Timed) -> list[More]:
+        timed.arms = arm_rows([budget for together in groups for budget in together], timed)
         facts = {**self.found.facts, "settings": self.settings.model_dump(mode="json")}
         return self.inquiry.open(timed.device, made(self.found.joined(timed)), facts)
 
 
 def _planned(
-    courses: Sequence[Course], wanted: Iterable[More], seconds: float, queries: int
+    budgets: Sequence[ArmBudget], wanted: Iterable[More], seconds: float, queries: int
 ) -> Plan:
     """The calls that fit into so many seconds, those first that need least."""
-    cost = {(*course.arm.name, size): c for course in courses for size, c in course.cost.items()}
-    sizes = {course.arm.name: course.arm.candidates for course in courses}
+    cost = {(*budget.arm.name, size): c for budget in budgets for size, c in budget.cost.items()}
+    sizes = {budget.arm.name: budget.arm.candidates for budget in budgets}
     found: Counter[tuple[str, str, int, int]] = Counter()
     pairs = []
     for more in wanted:
@@ -104,7 +104,7 @@ def _planned(
 
 
 def _round(
-    groups: Sequence[Sequence[Course]],
+    groups: Sequence[Sequence[ArmBudget]],
     timed: Timed,
     plan: Plan,
     query: Query,
@@ -130,13 +130,13 @@ def _round(
         one_round(
             here,
             number,
-            lambda course, place, size: rank[place] < plan.get((*course.arm.name, size), 0),
+            lambda budget, place, size: rank[place] < plan.get((*budget.arm.name, size), 0),
             rng,
             timed,
         )
-        for course in here:
-            for size in course.cost:
-                more = plan.get((*course.arm.name, size), 0)
+        for budget in here:
+            for size in budget.cost:
+                more = plan.get((*budget.arm.name, size), 0)
                 if more:
-                    course.calls[size] = course.calls.get(size, 0) + more
+                    budget.calls[size] = budget.calls.get(size, 0) + more
     timed.rounds.append({"round": number, **watch.since()})

@@ -24,9 +24,9 @@ from harness.experiment.keys import timing_key
 from harness.experiment.plan import CostStage, Stage, Trial, bm25_fallback, has_random_weights
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, Latency
-from harness.measure.latency import arms, cold, memory, offline, rounds
+from harness.measure.latency import arms, cold_start, memory, rounds, throughput
 from harness.measure.latency.arms import Scores, Setting
-from harness.measure.latency.course import Arm
+from harness.measure.latency.budget import Arm
 from harness.measure.latency.settle import Settling
 from harness.measure.latency.tables import Rows, Tables, made
 from harness.pipeline.stage_runner import Work
@@ -211,7 +211,7 @@ def _on_device(
                 Settling(inquiry, settings, chosen.tuning[0], found, work.progress),
             )
         texts = [doc.text for doc in work.dataset.docs]
-        found.rows["throughput"] += offline.throughput(
+        found.rows["throughput"] += throughput.measure(
             fitting, chosen.timed, texts, settings.budget_s, device, work.progress, timed.failed
         )
     found.rows = found.joined(timed)
@@ -285,7 +285,7 @@ def _start(
     by_mode = {arm.mode: arm for arm in reversed(loading)}
     modes = sorted(by_mode, key=lambda mode: mode == "on the fly")  # needs most memory
     first = by_mode[modes[0]]
-    rows = cold.start(
+    rows = cold_start.start(
         first.component,
         modes,
         query.text,
@@ -294,7 +294,7 @@ def _start(
         device,
         found.facts["threads"],
         settings.budget_s / 4,
-        cold.LOADING_S + settings.budget_s,
+        cold_start.LOADING_S + settings.budget_s,
     )
     return [
         {"device": device, "system": by_mode[mode].system, "mode": mode, "start": number, **row}

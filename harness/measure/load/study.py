@@ -23,9 +23,9 @@ from harness.measure import machine
 from harness.measure.latency.arms import Scores
 from harness.measure.latency.rounds import same_order
 from harness.measure.load import loops
-from harness.measure.load.ceiling import asking, ceiling
+from harness.measure.load.client_limit import asking, client_limit
 from harness.measure.load.loops import Span, Step
-from harness.measure.load.under import Under, not_measurable, under_load
+from harness.measure.load.system import LoadedSystem, not_measurable, under_load
 from harness.pipeline.stage_runner import Work
 from harness.ranking import ranked
 from harness.results import columns
@@ -93,7 +93,9 @@ def _measured(
     under = under_load(trial, settings, seed, work, store)
     if under is None:
         return f"fewer than two queries have {settings.candidates} candidates"
-    found.limits = found.limits or ceiling(under.tasks, _ends(settings.concurrency), under.server)
+    found.limits = found.limits or client_limit(
+        under.tasks, _ends(settings.concurrency), under.server
+    )
     found.servers[under.system] = {
         "url": under.server.url,
         "here": is_here(under.server.url),
@@ -104,7 +106,7 @@ def _measured(
     return ""
 
 
-def _measure(under: Under, found: Tables) -> None:
+def _measure(under: LoadedSystem, found: Tables) -> None:
     """All steps of one system, in the order of their load; after one that fails none is measured."""
     reason = passing = _warmed(under)
     best = 0.0
@@ -146,7 +148,7 @@ def _steps(settings: Load) -> Iterator[tuple[str, float]]:
     yield from (("open", share) for share in settings.rates)
 
 
-def _warmed(under: Under) -> str:
+def _warmed(under: LoadedSystem) -> str:
     """Why the server does not answer at all; empty when it is warm."""
     try:
         for task in under.warming[:1]:
@@ -161,19 +163,19 @@ def _warmed(under: Under) -> str:
     return ""
 
 
-def _ask(under: Under) -> loops.Ask:
+def _ask(under: LoadedSystem) -> loops.Ask:
     """Asks once: under load a retry is load of its own, and must not hide what was refused."""
     return asking(under.once)  # type: ignore[arg-type]
 
 
-def _closed(under: Under, number: int, clients: int) -> Step:
+def _closed(under: LoadedSystem, number: int, clients: int) -> Step:
     settings = under.settings
     span = Span(settings.seconds, settings.requests, settings.longest_s)
     with machine.quiet():
         return loops.closed(_ask(under), under.queue(number), clients, span, under.progress(number))
 
 
-def _open(under: Under, number: int, rate: float) -> Step:
+def _open(under: LoadedSystem, number: int, rate: float) -> Step:
     settings = under.settings
     longest = max(settings.longest_s, settings.seconds)
     window = min(max(settings.seconds, settings.requests / rate), longest)
@@ -187,7 +189,7 @@ def _open(under: Under, number: int, rate: float) -> Step:
         return loops.opened(_ask(under), tasks, due, window, clients, under.progress(number))
 
 
-def _fault(step: Step, under: Under) -> str:
+def _fault(step: Step, under: LoadedSystem) -> str:
     """Why a step is no measurement: the server was gone, or did not answer what was asked."""
     if step.broken:
         return f"{loops.GIVE_UP} requests in a row failed; {_unanswered(step)}"

@@ -18,7 +18,7 @@ from harness.errors import ModelError
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
-from harness.measure.load import ceiling
+from harness.measure.load import client_limit
 from harness.report.analyse import analyse
 from harness.report.missing import not_measured
 from harness.results.store import Results, Store
@@ -130,8 +130,8 @@ def test_one_encoders_ways_to_keep_vectors_are_lost(
 
 
 def test_one_servers_load_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ceiling, "SECONDS", 0.05)
-    monkeypatch.setattr(ceiling, "WAKE_SECONDS", 0.01)
+    monkeypatch.setattr(client_limit, "SECONDS", 0.05)
+    monkeypatch.setattr(client_limit, "WAKE_SECONDS", 0.01)
     load = {"concurrency": [1], "rates": [0.5], "seconds": 0.1, "longest_s": 0.1, "candidates": 2}
     with contract_server.running() as server:
         server.reset("plain")

@@ -13,7 +13,7 @@ from harness.components.models import catalogue
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.measure import machine
 from harness.measure.latency import memory
-from harness.measure.latency.course import Arm
+from harness.measure.latency.budget import Arm
 
 MODEL = "BAAI/bge-reranker-base"
 KNOWN = catalogue.known(MODEL)

@@ -16,7 +16,7 @@ from harness.analysis.statistics import paired_ratios
 from harness.components import timing
 from harness.data import Doc, Hit, Query
 from harness.experiment.schema import Latency
-from harness.measure.latency.course import Arm, Call
+from harness.measure.latency.budget import Arm, Call
 from harness.measure.latency.rounds import Timed, measure, same_order
 
 pytestmark = pytest.mark.usefixtures("simulated_clock")

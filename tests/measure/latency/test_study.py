@@ -26,7 +26,7 @@ from harness.experiment.reading import load_experiment
 from harness.experiment.result_folders import Weights
 from harness.experiment.schema import Latency
 from harness.files import digests
-from harness.measure.latency.course import Arm
+from harness.measure.latency.budget import Arm
 from harness.measure.latency.memory import in_groups, most_at_once
 from harness.measure.latency.study import choose
 from harness.results.store import Results, Store

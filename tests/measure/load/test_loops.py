@@ -16,9 +16,9 @@ from patience import patient
 
 from harness.components.rerankers.endpoint import Endpoint
 from harness.data import Doc, Query
-from harness.measure.load import ceiling as ceilings
+from harness.measure.load import client_limit as ceilings
 from harness.measure.load import loops
-from harness.measure.load.ceiling import answering_at_once, asking, ceiling
+from harness.measure.load.client_limit import answering_at_once, asking, client_limit
 from harness.measure.load.loops import Outcome, Reply, Span, Step, Task
 
 SERVICE = 0.01
@@ -207,7 +207,7 @@ def test_the_client_is_measured_on_a_server_that_answers_at_once(
 ) -> None:
     monkeypatch.setattr(ceilings, "SECONDS", 0.2)
     monkeypatch.setattr(ceilings, "WAKE_SECONDS", 0.05)
-    one, two = ceiling(TASKS, [1, 2], asked(server))
+    one, two = client_limit(TASKS, [1, 2], asked(server))
     assert (one["clients"], two["clients"]) == (1, 2)
     assert one["per_second"] > 50
     assert 0 < one["median_seconds"] < 0.02

@@ -19,7 +19,7 @@ from harness import load_results
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
-from harness.measure.load import ceiling
+from harness.measure.load import client_limit
 from harness.report.analyse import analyse
 from harness.report.render import write_report
 from harness.results.store import Results, Store
@@ -47,8 +47,8 @@ def systems(server: ContractServer, **fields: Any) -> list[dict[str, Any]]:
 @pytest.fixture(autouse=True, scope="module")
 def _quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ceiling, "SECONDS", 0.05)
-        patch.setattr(ceiling, "WAKE_SECONDS", 0.01)
+        patch.setattr(client_limit, "SECONDS", 0.05)
+        patch.setattr(client_limit, "WAKE_SECONDS", 0.01)
         yield
 
 

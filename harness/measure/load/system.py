@@ -23,7 +23,7 @@ NO_SERVER = "it is no server: its reranker runs in this process, or in part"
 
 
 @dataclass(frozen=True)
-class Under:
+class LoadedSystem:
     """One system under load."""
 
     system: str
@@ -77,7 +77,9 @@ def not_measurable(trial: Trial, settings: Load) -> str:
     return ""
 
 
-def under_load(trial: Trial, settings: Load, seed: int, work: Work, store: Store) -> Under | None:
+def under_load(
+    trial: Trial, settings: Load, seed: int, work: Work, store: Store
+) -> LoadedSystem | None:
     """The system with what it is asked; None where too few queries have so many candidates."""
     run, dataset, k = work.run(trial.stages[0]), work.dataset, settings.candidates
     asked = Latency(candidates=(k,), queries=max(len(dataset.queries), 1))
@@ -93,7 +95,7 @@ def under_load(trial: Trial, settings: Load, seed: int, work: Work, store: Store
     name = f"load of {trial.system.name}"
     steps = len(settings.concurrency) + len(settings.rates)
     total = max(round(steps * settings.seconds), 1)
-    return Under(
+    return LoadedSystem(
         system=trial.system.name,
         server=trial.system.reranker,
         tasks=[tasks[query.query_id] for query in chosen.timed],

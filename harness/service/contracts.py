@@ -15,7 +15,7 @@ from harness.service.limits import Limits
 from harness.service.request import Document, RefusedError, Wanted, short, wanted
 
 
-class Form(Protocol):
+class Contract(Protocol):
     """One contract: the fields of a request, what they ask for, and how the answer is written."""
 
     ignored: ClassVar[Sequence[str]]
@@ -128,7 +128,7 @@ class _Keys(msgspec.Struct):
     texts: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-def form_of(body: bytes | bytearray) -> type[Plain | Tei]:
+def contract_of(body: bytes | bytearray) -> type[Plain | Tei]:
     """The contract that the fields of a body belong to; of what is none, Plain, which refuses it."""
     if b'"texts"' not in body:
         return Plain

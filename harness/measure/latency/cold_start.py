@@ -24,7 +24,7 @@ from harness.data import Doc, Query
 from harness.errors import ComponentError
 from harness.measure import machine
 from harness.measure.latency.arms import placed, with_documents
-from harness.measure.latency.encoders import RandomVectors
+from harness.measure.latency.prebuilt_vectors import RandomVectors
 
 PROTOCOLS: Mapping[str, tuple[type, ...]] = {
     "retrieve": (Retriever,),
@@ -72,7 +72,7 @@ def start(
     environment = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "harness.measure.latency.cold"],
+            [sys.executable, "-m", "harness.measure.latency.cold_start"],
             input=json.dumps(told),
             capture_output=True,
             text=True,

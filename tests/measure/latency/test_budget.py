@@ -11,7 +11,7 @@ from simulated import CLOCK
 
 from harness.data import Doc, Hit, Query
 from harness.experiment.schema import Latency
-from harness.measure.latency.course import HOPELESS, Arm, Course, allotted, prepared
+from harness.measure.latency.budget import HOPELESS, Arm, ArmBudget, allotted, prepared
 
 pytestmark = pytest.mark.usefixtures("simulated_clock")
 
@@ -70,7 +70,7 @@ def test_an_arm_with_fewer_calls_keeps_company_with_every_arm_with_more(
     queries: int, rounds: int, some: int, more: int
 ) -> None:
     some, more = sorted(min(count, queries * rounds) for count in (some, more))
-    few, many = (Course(arm(), calls={10: count}) for count in (some, more))
+    few, many = (ArmBudget(arm(), calls={10: count}) for count in (some, more))
     slots = [(place, number) for place in range(queries) for number in range(rounds)]
     taken = {slot for slot in slots if few.takes(slot[0], 10, slot[1], queries, rounds)}
     company = {slot for slot in slots if many.takes(slot[0], 10, slot[1], queries, rounds)}
@@ -79,8 +79,8 @@ def test_an_arm_with_fewer_calls_keeps_company_with_every_arm_with_more(
 
 
 def test_few_calls_meet_many_queries() -> None:
-    course = Course(arm(), calls={10: 5})
-    met = {p for p in range(20) for n in range(5) if course.takes(p, 10, n, 20, 5)}
+    budget = ArmBudget(arm(), calls={10: 5})
+    met = {p for p in range(20) for n in range(5) if budget.takes(p, 10, n, 20, 5)}
     assert len(met) == 5
 
 
@@ -88,31 +88,31 @@ def test_the_fastest_policy_is_chosen_on_tuning_queries() -> None:
     slow: list[int] = []
     fast: list[int] = []
     policies = {"own": ranks_at(1e-3, slow), "better": ranks_at(1e-4, fast)}
-    course = prepared(
+    budget = prepared(
         arm(policies=policies), QUERIES, 100, Latency(budget_s=1.0, candidates=(1, 10)), no_wait
     )
-    assert course.chosen == {1: "better", 10: "better"}
-    assert course.policy(10) == "better"
-    assert course.cost[10] == pytest.approx(1e-3, rel=0.5)
+    assert budget.chosen == {1: "better", 10: "better"}
+    assert budget.policy(10) == "better"
+    assert budget.cost[10] == pytest.approx(1e-3, rel=0.5)
 
 
 def test_a_call_too_slow_to_compare_policies_keeps_its_own() -> None:
     policies = {"own": ranks_at(0.01, []), "other": ranks_at(0.001, [])}
     settings = Latency(budget_s=0.05, candidates=(1, 10))
-    course = prepared(arm(policies=policies), QUERIES, 100, settings, no_wait)
-    assert course.policy(10) == "own (not tuned)"
+    budget = prepared(arm(policies=policies), QUERIES, 100, settings, no_wait)
+    assert budget.policy(10) == "own (not tuned)"
 
 
 def test_what_would_not_fit_is_predicted() -> None:
-    course = prepared(
+    budget = prepared(
         arm(policies={"": ranks_at(0.02, [])}),
         QUERIES,
         100,
         Latency(budget_s=0.15, candidates=(1, 10)),
         no_wait,
     )
-    assert course.status(1) == ("measured", "")
-    status, reason = course.status(10)
+    assert budget.status(1) == ("measured", "")
+    status, reason = budget.status(10)
     assert status == "predicted"
     assert "more than the budget has left" in reason
 
@@ -121,9 +121,9 @@ def test_an_arm_that_breaks_is_told_and_not_timed() -> None:
     def breaks(query: Query, docs: Sequence[Doc]) -> list[Hit]:
         raise RuntimeError(f"no {query.query_id} of {len(docs)}")
 
-    course = prepared(arm(policies={"": breaks}), QUERIES, 100, Latency(), no_wait)
-    assert course.status(10) == ("not measured", "RuntimeError: no q0 of 1")
-    assert course.calls == {}
+    budget = prepared(arm(policies={"": breaks}), QUERIES, 100, Latency(), no_wait)
+    assert budget.status(10) == ("not measured", "RuntimeError: no q0 of 1")
+    assert budget.calls == {}
 
 
 def no_wait() -> None:

@@ -16,13 +16,13 @@ from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.late_interaction import LateInteraction
 from harness.data import Doc
 from harness.errors import ComponentError
-from harness.measure.latency import cold
+from harness.measure.latency import cold_start
 
 DOCS = [Doc(f"d{i}", "the cat is blue") for i in range(4)]
 
 
 def start(component: object, *modes: str, limit: float = 300) -> list[dict[str, float]]:
-    return cold.start(
+    return cold_start.start(
         component, modes, "sort the list", DOCS, (2, 4), "cpu", 1, allowed=60, limit=limit
     )
 

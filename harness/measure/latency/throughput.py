@@ -14,7 +14,7 @@ from harness.data import Query
 from harness.errors import reason
 from harness.measure import machine
 from harness.measure.latency.arms import encoders_of
-from harness.measure.latency.course import Arm
+from harness.measure.latency.budget import Arm
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class _Work:
     policy: str = ""
 
 
-def throughput(
+def measure(
     everyone: Sequence[Arm],
     queries: Sequence[Query],
     texts: Sequence[str],

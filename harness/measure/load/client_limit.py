@@ -49,7 +49,9 @@ def asking(reranker: Reranker) -> Ask:
     return ask
 
 
-def ceiling(tasks: Sequence[Task], clients: Sequence[int], like: Server) -> list[dict[str, Any]]:
+def client_limit(
+    tasks: Sequence[Task], clients: Sequence[int], like: Server
+) -> list[dict[str, Any]]:
     """For each number of clients what they reach, and the median that they add to a latency.
 
     The requests are those of `tasks` in the dialect `plain`, sent with the patience of `like`.
@@ -79,7 +81,7 @@ def answering_at_once(documents: int) -> Iterator[str]:
     """The url of a server in a process of its own that answers at once."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         number = listening.fileno()
-        program = Path(__file__).with_name("instant.py")
+        program = Path(__file__).with_name("echo_server.py")
         child = subprocess.Popen(
             [sys.executable, str(program), str(number), str(documents)],
             stdin=subprocess.PIPE,

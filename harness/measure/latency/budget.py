@@ -75,7 +75,7 @@ class Arm:
 
 
 @dataclass
-class Course:
+class ArmBudget:
     """An arm with what was learnt of it before it is timed."""
 
     arm: Arm
@@ -145,58 +145,58 @@ class Course:
 
 def prepared(
     arm: Arm, tuning: Sequence[Query], wanted: int, settings: Latency, wait: Callable[[], None]
-) -> Course:
+) -> ArmBudget:
     """The arm warmed up, its policies chosen, and at most `wanted` calls planned for each size.
 
     `wait` returns when the device has done all that it was given.
     """
-    course = Course(arm)
+    budget = ArmBudget(arm)
     start = time.perf_counter()
     try:
-        _warm_up(course, tuning, settings.budget_s, wait)
-        _tune(course, tuning, settings.budget_s, wait)
+        _warm_up(budget, tuning, settings.budget_s, wait)
+        _tune(budget, tuning, settings.budget_s, wait)
     except Exception as error:  # one arm that breaks must not stop the others
         log.debug("%s failed while it was warmed up", arm.system, exc_info=True)
-        course.failure = reason(error)
-        return course
+        budget.failure = reason(error)
+        return budget
     spent = time.perf_counter() - start
-    course.calls = allotted(
-        course.cost, max(settings.budget_s - spent, 0.0), wanted, settings.budget_s
+    budget.calls = allotted(
+        budget.cost, max(settings.budget_s - spent, 0.0), wanted, settings.budget_s
     )
-    return course
+    return budget
 
 
 def seconds_of(
-    course: Course, policy: str, size: int, query: Query, wait: Callable[[], None]
+    budget: ArmBudget, policy: str, size: int, query: Query, wait: Callable[[], None]
 ) -> float:
     """Seconds of one call that is not kept."""
-    docs = course.arm.docs[query.query_id][:size]
+    docs = budget.arm.docs[query.query_id][:size]
     wait()
     start = time.perf_counter()
-    course.arm.policies[policy](query, docs)
+    budget.arm.policies[policy](query, docs)
     wait()
     return time.perf_counter() - start
 
 
 def _warm_up(
-    course: Course, tuning: Sequence[Query], budget: float, wait: Callable[[], None]
+    budget: ArmBudget, tuning: Sequence[Query], budget_s: float, wait: Callable[[], None]
 ) -> None:
-    own, *_ = course.arm.policies
+    own, *_ = budget.arm.policies
     queries = itertools.cycle(tuning)
-    fewest, *more = course.arm.candidates
-    first = seconds_of(course, own, fewest, next(queries), wait)
-    seconds = [first] if first > budget / 2 else []
-    while not seconds or (sum(seconds) < WARM_SHARE * budget and not _steady(seconds)):
-        seconds.append(seconds_of(course, own, fewest, next(queries), wait))
-    course.chosen = dict.fromkeys(course.arm.candidates, own)
-    course.cost[fewest] = float(np.median(seconds[-WARM_CALLS:]))
+    fewest, *more = budget.arm.candidates
+    first = seconds_of(budget, own, fewest, next(queries), wait)
+    seconds = [first] if first > budget_s / 2 else []
+    while not seconds or (sum(seconds) < WARM_SHARE * budget_s and not _steady(seconds)):
+        seconds.append(seconds_of(budget, own, fewest, next(queries), wait))
+    budget.chosen = dict.fromkeys(budget.arm.candidates, own)
+    budget.cost[fewest] = float(np.median(seconds[-WARM_CALLS:]))
     for smaller, size in itertools.pairwise((fewest, *more)):
-        expected = course.cost[smaller] * _ratio(course, tuning, size, smaller)
+        expected = budget.cost[smaller] * _ratio(budget, tuning, size, smaller)
         tried: list[float] = []
-        while len(tried) < SIZE_CALLS and sum(tried) + expected < WARM_SHARE * budget:
-            tried.append(seconds_of(course, own, size, next(queries), wait))
+        while len(tried) < SIZE_CALLS and sum(tried) + expected < WARM_SHARE * budget_s:
+            tried.append(seconds_of(budget, own, size, next(queries), wait))
             expected = min(tried)
-        course.cost[size] = float(np.median(tried)) if tried else expected
+        budget.cost[size] = float(np.median(tried)) if tried else expected
 
 
 def _steady(seconds: Sequence[float]) -> bool:
@@ -207,32 +207,34 @@ def _steady(seconds: Sequence[float]) -> bool:
     return half > 0 and bool(abs(after - before) <= STEADY * before)
 
 
-def _ratio(course: Course, tuning: Sequence[Query], size: int, smaller: int) -> float:
+def _ratio(budget: ArmBudget, tuning: Sequence[Query], size: int, smaller: int) -> float:
     """How many times the tokens of a call with `smaller` candidates one with `size` has."""
-    if course.arm.tokens is None:
+    if budget.arm.tokens is None:
         return size / smaller
-    many, few = (sum(course.tokens(query, n) for query in tuning[:5]) for n in (size, smaller))
+    many, few = (sum(budget.tokens(query, n) for query in tuning[:5]) for n in (size, smaller))
     return max(many / few, 1.0) if few else size / smaller
 
 
-def _tune(course: Course, tuning: Sequence[Query], budget: float, wait: Callable[[], None]) -> None:
+def _tune(
+    budget: ArmBudget, tuning: Sequence[Query], budget_s: float, wait: Callable[[], None]
+) -> None:
     """For each size the policy of the least median, where comparing them is affordable."""
-    policies = list(course.arm.policies)
+    policies = list(budget.arm.policies)
     if len(policies) < 2:
         return
-    share = TUNING_SHARE * budget / len(course.arm.candidates)
-    for size in course.arm.candidates:
-        calls = min(int(share / (course.cost[size] * len(policies))), TUNING_CALLS, len(tuning))
+    share = TUNING_SHARE * budget_s / len(budget.arm.candidates)
+    for size in budget.arm.candidates:
+        calls = min(int(share / (budget.cost[size] * len(policies))), TUNING_CALLS, len(tuning))
         if calls < 1:
             continue
         tried: dict[str, list[float]] = {policy: [] for policy in policies}
         for query in tuning[:calls]:
             for policy in policies:
-                tried[policy].append(seconds_of(course, policy, size, query, wait))
+                tried[policy].append(seconds_of(budget, policy, size, query, wait))
         medians = {policy: float(np.median(seconds)) for policy, seconds in tried.items()}
-        course.chosen[size] = min(medians, key=lambda policy: medians[policy])
-        course.cost[size] = medians[course.chosen[size]]
-        course.tuned.add(size)
+        budget.chosen[size] = min(medians, key=lambda policy: medians[policy])
+        budget.cost[size] = medians[budget.chosen[size]]
+        budget.tuned.add(size)
 
 
 def allotted(cost: Mapping[int, float], budget: float, wanted: int, whole: float) -> dict[int, int]:
