@@ -43,9 +43,27 @@ def _cut(name: str, start: int, width: int) -> str:
     return name if len(name) <= width else f"{name[:start]}…{name[len(name) - width + 1 + start :]}"
 
 
-def interval(low: float, high: float) -> str:
-    """Bounds in brackets."""
-    return "[no interval]" if math.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
+def listed(words: Sequence[str], last: str = ", ", most: float = math.inf) -> str:
+    """`a, b, c`, or with `last` before the last; of more than `most` how many systems they are."""
+    if len(words) > most:
+        return f"{len(words)} systems"
+    return last.join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def interval(low: float, high: float, form: str = "+.3f", without: str = "[no interval]") -> str:
+    """Bounds in brackets; `without` where there are none."""
+    return without if math.isnan(low) else f"[{low:{form}}, {high:{form}}]"
+
+
+def change(value: float, low: float, high: float, form: str = "+.3f", of: str = "") -> str:
+    """A difference with its interval; `of` is what differs."""
+    return f"{value:{form}} {of and f'{of} '}{interval(low, high)}"
+
+
+def chance(p: float, places: int = 4) -> str:
+    """A p, of a very small one the bound."""
+    least = 10**-places
+    return f"p < {least:.{places}f}" if p < least else f"p = {p:.{places}f}"
 
 
 def milliseconds(seconds: float) -> str:
@@ -61,3 +79,13 @@ def significant(value: float, digits: int = 3) -> str:
         return f"{value:g}"
     places = digits - 1 - math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
     return f"{round(value, places):,.{max(places, 0)}f}"
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """`name`, with a number if it is among those `taken`, which it joins; case tells none apart."""
+    free, number = name, 1
+    while free.casefold() in taken:
+        number += 1
+        free = f"{name}-{number}"
+    taken.add(free.casefold())
+    return free

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup
 
 from harness.analysis.claims.page import claim_blocks
 from harness.analysis.costs.load_page import load_blocks
 from harness.analysis.costs.page import cost_blocks
 from harness.analysis.costs.vector_bytes import configurations
-from harness.analysis.decision.page import decision_blocks
-from harness.analysis.decision.record import record_context
+from harness.analysis.decision.page import decision_blocks, record_context
 from harness.analysis.quality.changed_queries import changed_queries
 from harness.analysis.quality.page import dataset_block, quality_blocks
 from harness.analysis.quality.reranking_page import alarm_blocks, reranking_blocks
@@ -51,13 +51,15 @@ def write_report(results: Results, analysis: Analysis) -> Path:
         text = _environment(ending).get_template(f"report.{ending}.j2").render(context)
         disk.write(results.folder / f"report.{ending}", text)
     record = _environment("md").get_template("decision.md.j2")
-    disk.write(results.folder / "decision.md", record.render(record_context(results, analysis)))
+    disk.write(
+        results.folder / "decision.md", record.render(record_context(results, analysis.decision))
+    )
     return results.folder / "report.html"
 
 
 def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     """Everything that the templates show, as text and tables."""
-    reasons, *decision = decision_blocks(results, analysis)
+    reasons, *decision = decision_blocks(results, analysis.decision, analysis.frontier)
     shown = [
         Section("", [reasons, *_opening(results)], "opening"),
         Section("The decision", decision, "decision"),
@@ -103,20 +105,24 @@ def _missing(results: Results) -> Section:
 
 
 def _of_dataset(results: Results, analysis: Analysis, dataset: str) -> Section:
-    return Section(
-        dataset,
-        [
-            *alarm_blocks(analysis, dataset),
-            *quality_blocks(results, analysis, dataset),
-            *parity_blocks(results, analysis, dataset),
-            *reranking_blocks(results, analysis, dataset),
-            *cost_blocks(results, analysis, dataset),
-            *load_blocks(results, analysis.loads, dataset),
-            *changed_queries(results, dataset),
-            dataset_block(results, analysis, dataset),
-        ],
-        f"on-{dataset}",
-    )
+    def of(table: pd.DataFrame) -> pd.DataFrame:
+        return table[table["dataset"] == dataset]
+
+    board, changes = of(analysis.leaderboard), of(analysis.differences)
+    costs = analysis.costs.of(dataset)
+    found = [
+        *alarm_blocks(of(analysis.alarms)),
+        *quality_blocks(results, dataset, board, changes, costs.kept),
+        *parity_blocks(results, of(analysis.parity), of(analysis.speeds)),
+        *reranking_blocks(
+            results, of(analysis.ceilings), of(analysis.sweep), of(analysis.unjudged), changes
+        ),
+        *cost_blocks(results, dataset, costs),
+        *load_blocks(results, analysis.loads, dataset),
+        *changed_queries(results, dataset),
+        dataset_block(results, dataset, analysis.notes.get(dataset, ())),
+    ]
+    return Section(dataset, found, f"on-{dataset}")
 
 
 def _datasets(results: Results) -> list[str]:

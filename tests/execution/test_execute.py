@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 from fakes import CALLS, write_experiment
 
-from harness.analysis.decision.needs import gigabytes, stock
-from harness.analysis.decision.options import Option
+from harness.analysis.decision.amounts import gigabytes
+from harness.analysis.decision.measurements import Measurements, Option
 from harness.analysis.quality import alarms
 from harness.errors import ModelError, StoreError
 from harness.execution import costs
@@ -460,7 +460,7 @@ def test_bytes_of_the_whole_index(tmp_path: Path) -> None:
     each, reranked = documents["retriever"].iloc[0], documents["reranker"]
     assert index["words"] == pytest.approx(terms / each)
     assert index["late"] == pytest.approx((terms + vectors) / each + tokens / reranked)
-    held = stock(found, costs)
+    held = Measurements(found, costs)
     for name, mode in (("words", "retrieve"), ("late", "precomputed")):
         need = gigabytes(held, "data", Option(name, mode))
         assert need.value == pytest.approx(index[name] / 1000)

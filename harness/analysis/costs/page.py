@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -19,9 +18,6 @@ from harness.page.blocks import Block, Captioned, Figure
 from harness.page.text import counted
 from harness.results.store import Results
 
-if TYPE_CHECKING:
-    from harness.report.analyse import Analysis
-
 LONG = 15
 """Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""
 
@@ -32,9 +28,8 @@ PERCENTILES = (
 )
 
 
-def cost_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:
-    """What was measured of cost on the dataset."""
-    costs = analysis.costs.of(dataset)
+def cost_blocks(results: Results, dataset: str, costs: CostAnalysis) -> list[Block]:
+    """What was measured of cost on the dataset, which `costs` are of."""
     blocks: list[Block] = []
     for device in _devices(costs):
         blocks += _on_device(results, costs, dataset, device)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.statistics.text import factor_words
+from harness.analysis.statistics.paired_ratios import noise_text
 from harness.experiment.provenance import machine_words
 from harness.experiment.schema import Prices, Workload
 from harness.page.text import counted
@@ -69,9 +69,7 @@ def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:
     lines, warnings = [], []
     for (device, noisy), rows in noise.groupby(["device", "noisy"], sort=False):
         system, mode = rows[["system", "mode"]].iloc[0]
-        seen = ", ".join(
-            f"{factor_words(row._asdict())} at k = {row.k}" for row in rows.itertuples()
-        )
+        seen = ", ".join(f"{noise_text(row._asdict())} at k = {row.k}" for row in rows.itertuples())
         said = f"two equal arms ({system}, {mode}) on {device} differed by a factor of {seen}"
         if noisy:
             warnings.append(f"NOISY: {said}. Smaller differences there are not to be trusted.")

@@ -23,12 +23,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
+from harness.analysis.decision.amounts import WORDS, Amount, Amounts, Limits, Quantity, Verdict
 from harness.analysis.decision.gains import Gains, Loss
-from harness.analysis.decision.need import Kind, Needs, less, need_of
-from harness.analysis.decision.options import Option
-from harness.analysis.decision.requirements import Limits, Verdict, standing
+from harness.analysis.decision.measurements import Option
 from harness.analysis.statistics import intervals, paired_ratios
 from harness.analysis.statistics.paired_ratios import Ratio
 
@@ -38,7 +38,7 @@ Pace = Callable[[Option, Option, str], Ratio]
 """How many times as long the first option's whole query takes as the second's on a device; NaN where
 that was not measured or has no bounds."""
 
-Ground = Literal[
+Because = Literal[
     "ready",
     "baseline not measured",
     "baseline invalid",
@@ -51,16 +51,19 @@ Ground = Literal[
 
 
 @dataclass(frozen=True)
-class Case:
-    """All that the rule looks at."""
+class DecisionInput:
+    """All that the rule looks at, and the sentences that say what it found."""
 
     options: Sequence[Option]
     """Those that would be served first, then others in which the same systems could be."""
     baseline: Option
-    needs: Needs
+    amounts: Amounts
     limits: Limits
     gains: Gains
+    metric: str
+    """That gains are of."""
     smallest: float
+    """The smallest gain that matters."""
     invalid: Mapping[str, str]
     """By system the alarm that blocks it."""
     devices: Sequence[str]
@@ -69,11 +72,52 @@ class Case:
     settle_s: float = 0.0
     """Seconds in which more calls could be made of what was open."""
 
+    def amount(self, option: Option, quantity: Quantity) -> Amount:
+        """What the option needs, also where nothing at all is known of it."""
+        unknown = Amount(said=f"{WORDS[quantity.name].own} was not measured")
+        return self.amounts.get((option, quantity), unknown)
+
+    def against_limits(
+        self, option: Option, verdict: Verdict
+    ) -> list[tuple[Quantity, Amount, float]]:
+        """The requirements that the option so stands to: what it needs, and how much is allowed."""
+        each = [(one, self.amount(option, one), limit) for one, limit in self.limits.items()]
+        return [found for found in each if found[1].verdict(found[2]) == verdict]
+
+    @property
+    def known(self) -> set[Quantity]:
+        """The quantities of which it is known of any option how much it needs."""
+        return {one for (_, one), amount in self.amounts.items() if not math.isnan(amount.value)}
+
+    @cached_property
+    def standings(self) -> Mapping[Option, Verdict]:
+        """Whether each option meets the requirements: out by one is out, in only by all."""
+        return {
+            one: next((v for v in ("out", "unknown") if self.against_limits(one, v)), "in")
+            for one in self.options
+        }
+
+    def ranked(self, state: str, *wanted: Verdict) -> list[Option]:
+        """The options whose gain is in this state and which stand so, greatest lower bound first."""
+        rows = self.gains.of
+        found = [
+            one
+            for one in self.options
+            if one.system in rows and rows[one.system].state == state
+            if self.standings[one] in wanted and one.system not in self.invalid
+        ]
+
+        def surest(option: Option) -> tuple[float, float]:
+            low, gain = rows[option.system].low, rows[option.system].gain
+            return (-math.inf if math.isnan(low) else low), gain
+
+        return sorted(found, key=surest, reverse=True)
+
 
 class Price(NamedTuple):
-    """By which kind of need options are cheaper, and how much each needs."""
+    """By which quantity options are cheaper, and how much each needs of it."""
 
-    kind: Kind
+    quantity: Quantity
     of: Mapping[Option, float]
 
 
@@ -90,110 +134,85 @@ class Choice(NamedTuple):
     answer: Answer
     option: Option
     """The one to adopt, to keep, or to assess."""
-    ground: Ground
+    because: Because
     best: Option | None = None
     """Of those that are ready, the one with the greatest lower bound."""
     cheaper: Sequence[Cheaper] = ()
     """Of those that are ready, the cheaper ones, the cheapest first."""
     price: Price | None = None
-    untold: Sequence[Option] = ()
+    maybe_cheaper: Sequence[Option] = ()
     """Those that would take its place, were they shown to be cheaper, or no slower."""
 
 
-def choose(case: Case) -> Choice:
+def choose(case: DecisionInput) -> Choice:
     """The answer to a case."""
     if case.baseline.system in case.invalid:
         return Choice("assess", case.baseline, "baseline invalid")
     if case.baseline.system not in case.gains.means:
         return Choice("assess", case.baseline, "baseline not measured")
-    stands = standings(case)
-    if ready := ranked(case, "shown", stands, ("in",)):
+    if ready := case.ranked("shown", "in"):
         return _cheapest(case, ready)
-    return _unsettled(case, stands) or Choice("keep", case.baseline, "nothing gains")
+    return _unsettled(case) or Choice("keep", case.baseline, "nothing gains")
 
 
-def _unsettled(case: Case, stands: Mapping[Option, Verdict]) -> Choice | None:
+def _unsettled(case: DecisionInput) -> Choice | None:
     """What is worth measuring before the baseline is kept."""
-    if hidden := ranked(case, "shown", stands, ("unknown",)):
+    if hidden := case.ranked("shown", "unknown"):
         return Choice("assess", hidden[0], "requirement not measured")
-    if undecided := ranked(case, "undecided", stands, ("in", "unknown")):
+    if undecided := case.ranked("undecided", "in", "unknown"):
         return Choice("assess", undecided[0], "gain undecided")
     for option in case.options:
-        if option.system in case.gains.missing and stands[option] != "out":
+        if option.system in case.gains.missing and case.standings[option] != "out":
             return Choice("assess", option, "system not measured")
     return None
 
 
-def standings(case: Case) -> dict[Option, Verdict]:
-    """Whether each option meets the requirements."""
-    return {one: standing(one, case.needs, case.limits) for one in case.options}
-
-
-def ranked(
-    case: Case, state: str, stands: Mapping[Option, Verdict], wanted: Sequence[Verdict]
-) -> list[Option]:
-    """The options whose gain is in this state and which stand so, greatest lower bound first."""
-    of = case.gains.of
-    found = [
-        one
-        for one in case.options
-        if one.system in of and of[one.system].state == state
-        if stands[one] in wanted and one.system not in case.invalid
-    ]
-
-    def surest(option: Option) -> tuple[float, float]:
-        low, gain = of[option.system].low, of[option.system].gain
-        return (-math.inf if math.isnan(low) else low), gain
-
-    return sorted(found, key=surest, reverse=True)
-
-
-def _cheapest(case: Case, ready: Sequence[Option]) -> Choice:
+def _cheapest(case: DecisionInput, ready: Sequence[Option]) -> Choice:
     """The best of those that are ready, or a cheaper one by which nothing is lost that matters."""
     best = ready[0]
     price = _price(case, ready)
     if price is None:
         return Choice("adopt", best, "ready", best)
-    lower = sorted((x for x in price.of if price.of[x] < price.of[best]), key=lambda x: price.of[x])
-    shown = [one for one in lower if _is_cheaper(case, price.kind, one, best)]
+    by, of = price
+    lower = sorted((one for one in of if of[one] < of[best]), key=lambda one: of[one])
+    shown = [one for one in lower if _is_cheaper(case, by, one, best)]
     confidence = 1 - (1 - intervals.CONFIDENCE) / max(len(lower), 1)
     losses = {one: case.gains.loss(one.system, best.system, confidence) for one in lower}
     able = [one for one in lower if losses[one].high <= case.smallest]
-    taken = _taken(case, price.kind, [one for one in ready if one in shown and one in able], best)
-    untold = [] if taken != best else [one for one in able if _is_open(case, price.kind, one, best)]
+    taken = _taken(case, by, [one for one in ready if one in shown and one in able], best)
+    maybe = [] if taken != best else [one for one in able if _is_open(case, by, one, best)]
     cheaper = [Cheaper(one, losses[one]) for one in shown]
-    return Choice("adopt", taken, "ready", best, cheaper, price, untold)
+    return Choice("adopt", taken, "ready", best, cheaper, price, maybe)
 
 
-def _taken(case: Case, kind: Kind, able: Sequence[Option], best: Option) -> Option:
+def _taken(case: DecisionInput, by: Quantity, able: Sequence[Option], best: Option) -> Option:
     """The cheapest; of those that it is not shown to be cheaper than, the one that gains most."""
     if not able:
         return best
-    needs = {one: need_of(case.needs, one, kind) for one in able}
-    cheapest = min(able, key=lambda one: needs[one].value)
-    return next(one for one in able if not less(needs[cheapest], needs[one]))
+    least = min((case.amount(one, by) for one in able), key=lambda amount: amount.value)
+    return next(one for one in able if not least.is_less(case.amount(one, by)))
 
 
-def _price(case: Case, ready: Sequence[Option]) -> Price | None:
+def _price(case: DecisionInput, ready: Sequence[Option]) -> Price | None:
     """Money where it is known of the best, else the bytes of the index."""
-    kinds = [Kind("cost_per_month", device) for device in case.devices]
-    for kind in (*kinds, Kind("gb_per_million_documents")):
-        values = {one: need_of(case.needs, one, kind).value for one in ready}
+    costs = [Quantity("cost_per_month", device) for device in case.devices]
+    for quantity in (*costs, Quantity("gb_per_million_documents")):
+        values = {one: case.amount(one, quantity).value for one in ready}
         known = {one: value for one, value in values.items() if not math.isnan(value)}
         if ready[0] in known:
-            return Price(kind, known)
+            return Price(quantity, known)
     return None
 
 
-def _is_cheaper(case: Case, kind: Kind, one: Option, best: Option) -> bool:
+def _is_cheaper(case: DecisionInput, by: Quantity, one: Option, best: Option) -> bool:
     """Whether one that needs less is shown to; of bytes alone, whether it is also shown to be no slower."""
-    if kind.device:
-        return less(*(need_of(case.needs, option, kind) for option in (one, best)))
+    if by.device:
+        return case.amount(one, by).is_less(case.amount(best, by))
     paces = [case.pace(one, best, device) for device in case.devices]
     return bool(paces) and all(pace.high <= paired_ratios.QUIET[1] for pace in paces)
 
 
-def _is_open(case: Case, kind: Kind, one: Option, best: Option) -> bool:
+def _is_open(case: DecisionInput, by: Quantity, one: Option, best: Option) -> bool:
     """Whether one that needs less is not shown to be cheaper, nor to pay for its bytes with time."""
-    paces = [] if kind.device else [case.pace(one, best, device) for device in case.devices]
-    return not _is_cheaper(case, kind, one, best) and not any(pace.low > 1 for pace in paces)
+    paces = [] if by.device else [case.pace(one, best, device) for device in case.devices]
+    return not _is_cheaper(case, by, one, best) and not any(pace.low > 1 for pace in paces)

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.analysis.costs.measured import CostAnalysis, whole_calls
+from harness.analysis.costs.measured import CostAnalysis
+from harness.analysis.decision.amounts import gigabytes
 from harness.analysis.decision.gains import per_query
-from harness.analysis.decision.needs import Stock, gigabytes, stock, timed
-from harness.analysis.decision.options import FLY, Option, encoding_on_the_fly, options
+from harness.analysis.decision.measurements import FLY, Measurements, Option
 from harness.analysis.statistics import intervals
 from harness.results.store import Results
 from harness.results.terms import objective, terms
@@ -60,7 +60,7 @@ class Axes(NamedTuple):
 
 def frontier(results: Results, leaderboard: pd.DataFrame, costs: CostAnalysis) -> pd.DataFrame:
     """Columns FRONTIER, without options of which no quality was measured."""
-    of, metric = stock(results, costs), objective(results)
+    of, metric = Measurements(results, costs), objective(results)
     board = leaderboard[leaderboard["metric"] == metric]
     rows: list[dict[str, Any]] = []
     for dataset in of.datasets:
@@ -77,7 +77,7 @@ def frontier(results: Results, leaderboard: pd.DataFrame, costs: CostAnalysis) -
 
 
 def _on_device(
-    of: Stock,
+    of: Measurements,
     dataset: str,
     device: str,
     quality: pd.DataFrame,
@@ -85,13 +85,11 @@ def _on_device(
     draws: NDArray[np.int32],
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    served = options(of.results, of.costs)
-    everyone = [*served, *encoding_on_the_fly(served, of.costs)]
     rows = [
         {"dataset": dataset, "device": device, **_timed(of, dataset, device, option)}
         | {name: quality.loc[option.system, name] for name in ("value", "low", "high")}
         | {"gb_per_million_documents": gigabytes(of, dataset, option).value}
-        for option in everyone
+        for option in (*of.served(), *of.on_the_fly())
         if option.system in quality.index
     ]
     rows = [row for row in rows if row["mode"] != FLY or not math.isnan(row["seconds"])]
@@ -107,10 +105,10 @@ def _on_device(
     return rows
 
 
-def _timed(of: Stock, dataset: str, device: str, option: Option) -> dict[str, Any]:
+def _timed(of: Measurements, dataset: str, device: str, option: Option) -> dict[str, Any]:
     """The option's latency with the workload's candidates, or with the most that were timed."""
-    row = timed(of, dataset, device, option, terms(of.results).workload)
-    row = timed(of, dataset, device, option, None) if row is None else row
+    row = of.timed(dataset, device, option, terms(of.results).workload)
+    row = of.timed(dataset, device, option, None) if row is None else row
     found = {"system": option.system, "mode": option.mode, "k": math.nan, "statistic": ""}
     if row is None:
         return found | {"seconds": math.nan, "p50": math.nan, "p95": math.nan}
@@ -152,7 +150,7 @@ def _seen(rows: Sequence[Mapping[str, Any]]) -> Axes:
 
 
 def _drawn(
-    of: Stock,
+    of: Measurements,
     rows: Sequence[Mapping[str, Any]],
     values: pd.DataFrame,
     draws: NDArray[np.int32],
@@ -163,7 +161,7 @@ def _drawn(
     quality = values[[row["system"] for row in rows]].to_numpy(dtype=np.float64)
     median, tail = (np.repeat(axis, len(draws), axis=0) for axis in (seen.p50, seen.p95))
     where = rows[0]["dataset"], rows[0]["device"]
-    calls = whole_calls(of.results, *where)
+    calls = of.calls.get(where, {})
     for i, row in enumerate(rows):
         timed_calls = calls.get((row["system"], row["mode"], row["k"]))
         if timed_calls is not None and row["statistic"] != "predicted":

@@ -1,105 +1,102 @@
-"""The decision as blocks that both templates show alike: what to do, why, and what would change it."""
+"""The decision as blocks that both templates show alike, and as the record that a team commits."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from harness.analysis.decision.amounts import WORDS
 from harness.analysis.decision.frontier import RESAMPLES
 from harness.analysis.decision.frontier_figure import frontier_figure
-from harness.analysis.decision.headline import tested
-from harness.analysis.decision.options import Option
+from harness.analysis.decision.measurements import Option
+from harness.analysis.decision.reasons import tested
 from harness.analysis.decision.recommend import Recommendation
+from harness.analysis.quality.page import counts
+from harness.analysis.statistics.intervals import mean_text
 from harness.analysis.statistics.tail import Seen
-from harness.analysis.statistics.text import with_interval
 from harness.experiment.result_folders import slug
+from harness.experiment.schema import Decision
 from harness.page.blocks import Block, Captioned
-from harness.page.tables import Table, number
-from harness.page.text import interval, milliseconds, significant
+from harness.page.tables import NONE, Table, number
+from harness.page.text import chance, change, counted, milliseconds, significant
 from harness.results.store import Results
 from harness.results.terms import objective, terms
-
-if TYPE_CHECKING:
-    from harness.report.analyse import Analysis
 
 LONG = 20
 """Rows above which a table is folded."""
 
-LIMITED = {
-    "p95_ms": "p95 ms",
-    "gb_per_million_documents": "GB / million docs",
-    "memory_gb": "RAM GB",
-    "cost_per_month": "cost / month",
-    "licence": "licence",
-}
+KEY = 12
+"""Digits of a trial's key in the record: as many as its folder is named by."""
 
 VERDICTS = {"in": "in", "out": "OUT", "unknown": "assess"}
 
-EXPLAINED = (
+SHOWN = {"better": "beats it", "worse": "ranks worse", "open": "no", "same": "never differs"}
+
+DOMINATED = (
     "Dominated: another is at least as good in {metric}, latency and bytes, and better in one of "
     f"them. Its chance is the share of {RESAMPLES:,} draws of the queries in which that holds, by the "
     "quality and the timed calls of the same queries, each system's times moved as two equal arms differed."
 )
 
 
-def decision_blocks(results: Results, analysis: Analysis) -> list[Block]:
-    """Reasons, who meets the requirements, what would flip it."""
-    decided = analysis.decision
-    blocks = [Block("Why", decided.reasons), *_gains(results, decided)]
+def decision_blocks(
+    results: Results, decided: Recommendation, frontiers: pd.DataFrame
+) -> Iterator[Block]:
+    """Reasons, who meets the requirements, what would flip it; `frontiers` has columns FRONTIER."""
+    yield Block("Why", decided.reasons)
+    if len(decided.gains.table):
+        yield _gains(results, decided)
     if len(decided.requirements):
-        table = requirements_table(decided)
+        table = _requirements(decided.requirements)
         caption = "What each system needs, and by how much it misses what is allowed."
         tables = [Captioned(caption, table, len(table.rows) > LONG)]
-        blocks.append(Block("Who meets the requirements", tables=tables, method="decision"))
+        yield Block("Who meets the requirements", tables=tables, method="decision")
     if decided.flips:
-        blocks.append(Block("What would flip it", decided.flips, method="decision"))
+        yield Block("What would flip it", decided.flips, method="decision")
     if len(decided.sensitivity):
-        blocks.append(_sensitivity(decided.sensitivity))
-    return [*blocks, *_frontiers(results, analysis.frontier)]
+        caption = "With the quality that was measured; the figures are needs of the named system."
+        alike = len(decided.sensitivity[["answer", "system", "mode"]].drop_duplicates()) == 1
+        lines = ["The decision is the same for all of these."] * alike
+        tables = [Captioned(caption, _sensitivity(decided.sensitivity))]
+        yield Block("For other workloads", lines, tables=tables, method="decision")
+    for (dataset, device), rows in frontiers.groupby(["dataset", "device"], sort=False):
+        yield _frontier(rows, objective(results), str(dataset), str(device))
 
 
-SHOWN = {"better": "beats it", "worse": "ranks worse", "open": "no", "same": "never differs"}
-
-
-def _gains(results: Results, decided: Recommendation) -> Iterator[Block]:
+def _gains(results: Results, decided: Recommendation) -> Block:
     """Who is shown to beat the baseline: the one table of tests."""
-    gained, baseline, metric = decided.gains, results.plan["baseline"], objective(results)
-    if gained.table.empty:
-        return
-    smallest = terms(results).smallest_gain_that_matters
-    columns = ["system", "gain", *dict.fromkeys(map(p_of_gain, (0.0, smallest))), "shown"]
+    gained, smallest = decided.gains, terms(results).smallest_gain_that_matters
+    tests = {_p_of_gain(0.0): "p_none_holm", _p_of_gain(smallest): "p_holm"}
     cells = []
     for row in gained.surest:
-        p = [p_cell(one) for one in (row.p_none_holm, row.p_holm)][: len(columns) - 3]
         shown = f"beats it by {smallest:g}" if row.state == "shown" and smallest else ""
-        gain = f"{row.gain:+.4f} {interval(row.low, row.high)}"
+        p = [_p(getattr(row, name)) for name in tests.values()]
+        gain = change(row.gain, row.low, row.high, "+.4f")
         cells.append([row.system, gain, *p, shown or SHOWN[row.verdict]])
     over = f", over {len(gained.by_dataset)} datasets" * (len(gained.by_dataset) > 1)
     caption = (
-        f"By {metric}{over}; queries: {gained.queries:,}, comparisons that are tested: "
+        f"By {objective(results)}{over}; queries: {gained.queries:,}, comparisons that are tested: "
         f"{gained.family}. No other table tests a gain."
     )
-    yield Block(
-        f"Who beats {baseline}", tables=[Captioned(caption, Table(columns, cells))], method="tests"
-    )
+    table = Table(["system", "gain", *tests, "shown"], cells)
+    title = f"Who beats {results.plan['baseline']}"
+    return Block(title, tables=[Captioned(caption, table)], method="tests")
 
 
-def p_cell(p: float) -> str:
-    """A p as a table has it."""
-    return "< 0.0001" if p < 0.0001 else number(p, ".4f")
+def _p(p: float) -> str:
+    return NONE if math.isnan(p) else chance(p).removeprefix("p ").removeprefix("= ")
 
 
-def p_of_gain(gain: float) -> str:
+def _p_of_gain(gain: float) -> str:
     """The column of the test that the true gain is this."""
     return f"p ({f'gain of {gain:g}' if gain else 'no gain'}, Holm)"
 
 
-def requirements_table(decided: Recommendation) -> Table:
+def _requirements(rows: pd.DataFrame) -> Table:
     """A row an option, a column a requirement."""
-    rows = decided.requirements
     kinds = rows[["requirement", "device", "limit"]].drop_duplicates()
     heads = [_head(*kind) for kind in kinds.itertuples(index=False)]
     cells = []
@@ -119,9 +116,8 @@ def _tested(row: Mapping[str, Any]) -> str:
 
 
 def _head(requirement: str, device: str, limit: float) -> str:
-    where = f" on {device}" if device else ""
     most = "commercial" if requirement == "licence" else f"at most {limit:,g}"
-    return f"{LIMITED[requirement]}{where} ({most})"
+    return f"{WORDS[requirement].column}{device and f' on {device}'} ({most})"
 
 
 def _needed(row: Mapping[str, Any]) -> str:
@@ -132,28 +128,20 @@ def _needed(row: Mapping[str, Any]) -> str:
     if row["verdict"] == "unknown":
         what = "not settled" if row["outcome"] else "not measured"
         return f"{what} (> {significant(least)})" if least > 0 else what
+    value = significant(row["value"])
     if math.isnan(row["value"]):
         if row["verdict"] == "in":
             return f"<= {significant(most)}"
         value = f"> {significant(least)}"
-    else:
-        value = significant(row["value"])
     times = 1 + row["over"]
     return f"{value} ({times:,.1f} times)" if times >= 2 else f"{value} ({row['over']:+.0%})"
 
 
-FIGURES = {
-    "vectors_gb": "GB of index",
-    "memory_gb": "RAM GB",
-    "p50_ms": "p50 ms",
-    "p95_ms": "p95 ms",
-    "cost_per_month": "cost / month",
-}
-
-
-def sensitivity_table(rows: pd.DataFrame) -> Table:
+def _sensitivity(rows: pd.DataFrame) -> Table:
     """A row a workload; figures of which none is known are left out."""
-    known = [name for name in FIGURES if rows[name].notna().any()]
+    heads = {"vectors_gb": "GB of index"}
+    heads |= {name: WORDS[name].column for name in rows.columns if name in WORDS}
+    known = {name: head for name, head in heads.items() if rows[name].notna().any()}
     columns = ["workload", "documents", "queries / day", "candidates", "decision"]
     cells = [
         [
@@ -164,28 +152,17 @@ def sensitivity_table(rows: pd.DataFrame) -> Table:
         ]
         for row in rows.to_dict("records")
     ]
-    return Table([*columns, *(FIGURES[name] for name in known)], cells)
+    return Table([*columns, *known.values()], cells)
 
 
-def _sensitivity(rows: pd.DataFrame) -> Block:
-    caption = "With the quality that was measured; the figures are needs of the named system."
-    decided = rows[["answer", "system", "mode"]].drop_duplicates()
-    said = "The decision is the same for all of these." if len(decided) == 1 else ""
-    tables = [Captioned(caption, sensitivity_table(rows))]
-    return Block("For other workloads", [said] * bool(said), tables=tables, method="decision")
-
-
-def _frontiers(results: Results, table: pd.DataFrame) -> Iterator[Block]:
-    metric = objective(results)
-    for (dataset, device), rows in table.groupby(["dataset", "device"], sort=False):
-        where = f"{dataset} on {device}" if device else str(dataset)
-        figures = []
-        if rows["seconds"].notna().sum() > 1:
-            name = f"frontier-{slug(str(dataset))}-{device}"
-            figures = [frontier_figure(rows, metric, where, name)]
-        found = frontier_table(rows, metric)
-        tables = [Captioned(EXPLAINED.format(metric=metric), found, len(found.rows) > LONG)]
-        yield Block(f"Frontier: {where}", list(_left_out(rows)), (), tables, figures, "frontier")
+def _frontier(rows: pd.DataFrame, metric: str, dataset: str, device: str) -> Block:
+    where = f"{dataset} on {device}" if device else dataset
+    figures = []
+    if rows["seconds"].notna().sum() > 1:
+        figures = [frontier_figure(rows, metric, where, f"frontier-{slug(dataset)}-{device}")]
+    found = _frontier_table(rows, metric)
+    tables = [Captioned(DOMINATED.format(metric=metric), found, len(found.rows) > LONG)]
+    return Block(f"Frontier: {where}", list(_left_out(rows)), (), tables, figures, "frontier")
 
 
 def _left_out(rows: pd.DataFrame) -> Iterator[str]:
@@ -209,14 +186,14 @@ def _compared(lacking: pd.Series) -> str:
     return "so that nobody knows what they dominate or are dominated by"
 
 
-def frontier_table(rows: pd.DataFrame, metric: str) -> Table:
+def _frontier_table(rows: pd.DataFrame, metric: str) -> Table:
     """A row an option, with the chance that it is dominated."""
     columns = ["system", metric, "k", "ms", "statistic", "GB / million docs"]
     columns += ["chance to be dominated", "dominated by"]
     cells = [
         [
             Option(row["system"], row["mode"]).name,
-            with_interval(row),
+            mean_text(row),
             number(row["k"]),
             milliseconds(row["seconds"]),
             row["statistic"] or "-",
@@ -227,3 +204,79 @@ def frontier_table(rows: pd.DataFrame, metric: str) -> Table:
         for row in rows.to_dict("records")
     ]
     return Table(columns, cells, prose=(-1,))
+
+
+def record_context(results: Results, decided: Recommendation) -> dict[str, Any]:
+    """Everything that the template of the record shows: what a team commits and looks at again."""
+    asked = terms(results)
+    facts = [*results.facts.values(), *results.cost_facts.values()]
+    trials = [
+        [str(row.system), str(row.dataset), str(row.status), str(row.key)[:KEY]]
+        for row in results.trials.itertuples()
+    ]
+    return {
+        "question": results.plan["question"],
+        "experiment": results.plan["experiment"],
+        "decided": decided,
+        "context": list(_context(results, asked)),
+        "options": _options(decided, objective(results), asked.smallest_gain_that_matters),
+        "sensitivity": _sensitivity(decided.sensitivity),
+        "trials": Table(["system", "dataset", "status", "key"], trials),
+        "costs": [
+            (entry["dataset"], entry["kind"], entry["folder"].rpartition("/")[2].split("--")[1])
+            for entry in results.plan.get("costs", ())
+            if (entry["dataset"], entry["kind"]) in results.cost_facts
+        ],
+        "provenance": next((fact["provenance"] for fact in facts), None),
+        "review_by": asked.review_by,
+    }
+
+
+def _context(results: Results, asked: Decision) -> Iterator[str]:
+    """Data, terms and workload, a line each."""
+    datasets = {name: facts["dataset"] for (name, _), facts in results.facts.items()}
+    for name, facts in datasets.items():
+        fingerprint = facts["fingerprint"][:16]
+        yield f"{name}: {counts(facts)}, fingerprint {fingerprint}. {facts['description']}".rstrip()
+    yield (
+        f"The baseline is {results.plan['baseline']}. A gain counts by {objective(results)}, from "
+        f"{asked.smallest_gain_that_matters:g} on."
+    )
+    given = asked.requirements.model_dump(exclude_none=True)
+    required = [f"p95_ms on {device} {limit:g}" for device, limit in given.pop("p95_ms").items()]
+    required += [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in given.items()
+    ]
+    yield f"Required: {', '.join(required) or 'nothing'}."
+    if asked.workload is not None:
+        load = asked.workload
+        yield (
+            f"The workload: {counted(load.documents, 'document')}, "
+            f"{counted(load.queries_per_day, 'query', 'queries')} a day, "
+            f"{counted(load.candidates, 'candidate')}."
+        )
+    if asked.prices is not None:
+        prices = asked.prices.model_dump(exclude_none=True).items()
+        yield f"Prices: {', '.join(f'{name} {value:g}' for name, value in prices)}."
+
+
+def _options(decided: Recommendation, metric: str, smallest: float) -> Table:
+    """A row an option."""
+    names = ("gb_per_million_documents", "p50_ms", "p95_ms", "cost_per_month")
+    columns = ["system", metric, "gain", _p_of_gain(smallest), "requirements"]
+    columns += [WORDS[name].column for name in names]
+    cells = [
+        [
+            Option(row["system"], row["mode"]).name,
+            number(row["value"], ".4f"),
+            NONE
+            if math.isnan(row["gain"])
+            else change(row["gain"], row["low"], row["high"], "+.4f"),
+            _p(row["p_holm"]),
+            "INVALID" if row["invalid"] else VERDICTS[row["standing"]],
+            *(significant(row[name]) for name in names),
+        ]
+        for row in decided.options.to_dict("records")
+    ]
+    return Table(columns, cells)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,21 +11,16 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.costs.measured import CostAnalysis
-from harness.analysis.decision.choose import Answer, Case, choose, standings
-from harness.analysis.decision.flips import flips
+from harness.analysis.decision.amounts import Quantity, amounts, limits
+from harness.analysis.decision.choose import Answer, DecisionInput, choose
 from harness.analysis.decision.gains import GAINS, Gains, gains
-from harness.analysis.decision.headline import headline
-from harness.analysis.decision.need import Kind, need_of
-from harness.analysis.decision.needs import Stock, needs, stock
-from harness.analysis.decision.options import Option, encoding_on_the_fly, options
-from harness.analysis.decision.pace import Paces
-from harness.analysis.decision.reasons import reasons
-from harness.analysis.decision.remarks import remarks
-from harness.analysis.decision.requirements import limits, requirements_table
-from harness.analysis.decision.sensitivity import SENSITIVITY, sensitivity
+from harness.analysis.decision.measurements import Measurements, Option
+from harness.analysis.decision.reasons import headline, reasons
+from harness.analysis.decision.remarks import flips, remarks
 from harness.analysis.quality.alarms import INVALID
 from harness.analysis.quality.alarms import alarms as alarms_of
-from harness.experiment.schema import Decision, Workload
+from harness.analysis.statistics.tail import Seen
+from harness.experiment.schema import Workload
 from harness.results.store import Results
 from harness.results.terms import objective, terms, with_decision
 
@@ -40,6 +35,28 @@ OPTIONS = (
 empty for the baseline and what was not compared); `standing` is whether it meets the requirements,
 `invalid` the alarm that blocks it; the rest is what it needs on the first device, on the dataset
 where that is most."""
+
+REQUIREMENTS = (
+    *("system", "mode", "requirement", "device", "limit", "value", "at_least", "at_most", "high"),
+    *("over", "verdict", *Seen._fields, "said"),
+)
+"""One row an option and requirement. `value` is NaN where it was not measured, or the calls carry no
+percentile. `verdict` is `in` where `at_most` keeps to the limit, `out` where `at_least` is above it,
+else `unknown`; `high` is the upper end of the value's interval; `over` is how far the value (else
+`at_least`) lies above the limit, as a share of it. What follows is the test of a percentile, as in
+`tail.Seen`: NaN, with an empty `outcome`, where nothing was timed and of other requirements. For
+`licence` the value is the number of models whose licence forbids commercial use, and the limit 0."""
+
+SENSITIVITY = (
+    *("changed", "documents", "queries_per_day", "candidates", "answer", "system", "mode"),
+    *("vectors_gb", "memory_gb", "p50_ms", "p95_ms", "cost_per_month"),
+)
+"""One row a workload, that of the experiment first; `changed` says in what another one differs.
+`system` and `mode` are what the rule would adopt, keep or assess, and the rest is what that needs on
+the first device: NaN where it was not measured."""
+
+FACTORS = (0.1, 10.0)
+"""By which documents and queries of other workloads differ."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +75,9 @@ class Recommendation:
     options: pd.DataFrame
     """Columns OPTIONS."""
     requirements: pd.DataFrame
-    """Columns `requirements.REQUIREMENTS`."""
+    """Columns REQUIREMENTS."""
     sensitivity: pd.DataFrame
-    """Columns `sensitivity.SENSITIVITY`; empty without a workload."""
+    """Columns SENSITIVITY; empty without a workload."""
 
 
 def decide(
@@ -70,39 +87,59 @@ def decide(
 
     `alarms` has columns ALARMS; without it those of the results count.
     """
-    told = alarms_of(results) if alarms is None else alarms
-    metric, smallest = objective(results), terms(results).smallest_gain_that_matters
-    at = desk(results, costs, told, gains(results, metric, smallest))
-    case = at.case(at.asked.workload)
+    alarms = alarms_of(results) if alarms is None else alarms
+    asked, measured = terms(results), Measurements(results, costs)
+    gained = gains(results, objective(results), asked.smallest_gain_that_matters)
+    case_of = partial(decision_input, measured, gained, alarms)
+    case = case_of(asked.workload)
     choice = choose(case)
     return Recommendation(
         answer=choice.answer,
         system=choice.option.name,
-        gains=at.gains,
+        gains=gained,
         headline=headline(case, choice),
-        reasons=[
-            *reasons(case, choice, metric),
-            *remarks(results, case, choice, costs.noise, told),
-        ],
+        reasons=[*reasons(case, choice), *remarks(results, case, choice, costs.noise, alarms)],
         flips=list(flips(case, choice)),
-        options=at.options_table(case),
-        requirements=requirements_table(case.options, case.needs, case.limits),
-        sensitivity=at.sensitivity(),
+        options=pd.DataFrame(_options(case), columns=list(OPTIONS)),
+        requirements=pd.DataFrame(_requirements(case), columns=list(REQUIREMENTS)),
+        sensitivity=pd.DataFrame(
+            [_sensitivity(case_of(load), load, said) for said, load in _workloads(measured, case)],
+            columns=list(SENSITIVITY),
+        ),
     )
 
 
-def desk(results: Results, costs: CostAnalysis, alarms: pd.DataFrame, gained: Gains) -> Desk:
-    """All that a decision by the experiment's terms looks at; `alarms` has columns ALARMS."""
-    asked, measured = terms(results), stock(results, costs)
-    return Desk(
-        results=results,
-        asked=asked,
-        stock=measured,
+def decision_input(
+    of: Measurements, gained: Gains, alarms: pd.DataFrame, load: Workload | None
+) -> DecisionInput:
+    """What the rule looks at for a workload; `alarms` has columns ALARMS.
+
+    It is to be served where latency is limited, else where it was measured first. On the fly only
+    where a limit of latency holds it back: encoding documents with every query keeps no vectors and
+    takes seconds, so that without a limit it would win every comparison of bytes.
+    """
+    asked, name = terms(of.results), of.results.plan["baseline"]
+    limited = list(asked.requirements.p95_ms)
+    devices = limited or list(map(str, dict.fromkeys(of.costs.end_to_end["device"])))[:1]
+    options = of.served() + (of.on_the_fly() if limited else [])
+    invalid = alarms[alarms["severity"] == INVALID].groupby("system", sort=False)
+    return DecisionInput(
+        options=options,
+        baseline=next((one for one in options if one.system == name), Option(name, "retrieve")),
+        amounts=amounts(of, options, devices, load, asked.prices),
+        limits=limits(asked.requirements, devices),
         gains=gained,
-        options=_options(results, costs, asked),
-        devices=_devices(costs, asked),
-        invalid=_invalid(alarms),
-        paces=Paces(measured),
+        metric=objective(of.results),
+        smallest=asked.smallest_gain_that_matters,
+        invalid={
+            str(system): "; ".join(
+                f"{row.alarm} on {row.dataset} ({row.evidence})" for row in rows.itertuples()
+            )
+            for system, rows in invalid
+        },
+        devices=devices,
+        pace=partial(of.pace, load=load),
+        settle_s=max((of.setting(x, "settle_s", 0.0) for x in of.datasets), default=0.0),
     )
 
 
@@ -120,90 +157,72 @@ def decisions(
     return pd.DataFrame(rows, columns=list(DECISIONS))
 
 
-def _options(results: Results, costs: CostAnalysis, asked: Decision) -> list[Option]:
-    """The systems as they would be served; on the fly only where a limit of latency holds it back.
+def _options(case: DecisionInput) -> Iterator[dict[str, Any]]:
+    """Rows of OPTIONS."""
+    device = next(iter(case.devices), "")
+    names = ("gb_per_million_documents", "p50_ms", "p95_ms", "cost_per_month")
+    for option in case.options:
+        row = case.gains.of.get(option.system)
+        yield {
+            "state": "",
+            "verdict": "",
+            **({} if row is None else row._asdict()),
+            **_values(case, option, names, device),
+            "system": option.system,
+            "mode": option.mode,
+            "value": case.gains.means.get(option.system, math.nan),
+            "standing": case.standings[option],
+            "invalid": case.invalid.get(option.system, ""),
+        }
 
-    Encoding documents with every query keeps no vectors and takes seconds: without a limit of
-    latency it would win every comparison of bytes.
-    """
-    served = options(results, costs)
-    return served + (encoding_on_the_fly(served, costs) if asked.requirements.p95_ms else [])
+
+def _values(
+    case: DecisionInput, option: Option, names: Sequence[str], device: str
+) -> dict[str, float]:
+    """By name how much an option needs, on the device where that depends on one."""
+    anywhere = "gb_per_million_documents"
+    on = {name: Quantity(name, "" if name == anywhere else device) for name in names}
+    return {name: case.amount(option, quantity).value for name, quantity in on.items()}
 
 
-def _devices(costs: CostAnalysis, asked: Decision) -> list[str]:
-    """Where it is to be served: where latency is limited, else where it was measured first."""
-    measured = [str(device) for device in dict.fromkeys(costs.end_to_end["device"])]
-    return list(asked.requirements.p95_ms) or measured[:1]
+def _requirements(case: DecisionInput) -> Iterator[tuple[Any, ...]]:
+    """Rows of REQUIREMENTS."""
+    for option in case.options:
+        for quantity, limit in case.limits.items():
+            need = case.amount(option, quantity)
+            reached = need.lower if math.isnan(need.value) else need.value
+            over = reached / limit - 1 if limit else math.nan
+            figures = (limit, need.value, need.at_least, need.at_most, need.high, over)
+            seen = need.seen(limit) or ("", *(math.nan,) * 4)
+            yield (*option, *quantity, *figures, need.verdict(limit), *seen, need.said)
 
 
-def _invalid(alarms: pd.DataFrame) -> dict[str, str]:
-    rows = alarms[alarms["severity"] == INVALID]
+def _workloads(of: Measurements, case: DecisionInput) -> Iterator[tuple[str, Workload]]:
+    """The workload, then one change at a time; candidates only to numbers that were timed."""
+    load = terms(of.results).workload
+    if load is None or not case.devices:
+        return
+    yield "", load
+    for name in ("documents", "queries_per_day"):
+        for factor in FACTORS:
+            value = max(round(getattr(load, name) * factor), 1)
+            label = f"{name.replace('_', ' ')} x {factor:g}"
+            yield label, load.model_copy(update={name: value})
+    whole = of.costs.end_to_end
+    timed = set(map(int, whole[whole["mode"] != "retrieve"]["k"]))
+    for k in sorted(timed - {load.candidates}):
+        yield f"{k} candidates", load.model_copy(update={"candidates": k})
+
+
+def _sensitivity(case: DecisionInput, load: Workload, changed: str) -> dict[str, Any]:
+    """A row of SENSITIVITY."""
+    choice = choose(case)
+    size = case.amount(choice.option, Quantity("gb_per_million_documents")).value
     return {
-        str(system): "; ".join(f"{r.alarm} on {r.dataset} ({r.evidence})" for r in of.itertuples())
-        for system, of in rows.groupby("system", sort=False)
+        "changed": changed,
+        **load.model_dump(),
+        "answer": choice.answer,
+        **choice.option._asdict(),
+        "vectors_gb": size * load.documents / 1e6,
+        **_values(case, choice.option, SENSITIVITY[-4:], case.devices[0]),
     }
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What lies before the one who decides; only the workload may still change."""
-
-    results: Results
-    asked: Decision
-    stock: Stock
-    gains: Gains
-    options: Sequence[Option]
-    devices: Sequence[str]
-    invalid: Mapping[str, str]
-    paces: Paces
-
-    def case(self, load: Workload | None) -> Case:
-        """What the rule looks at for a workload."""
-        name = self.results.plan["baseline"]
-        known = (one for one in self.options if one.system == name)
-        return Case(
-            options=self.options,
-            baseline=next(known, Option(name, "retrieve")),
-            needs=needs(self.stock, self.options, self.devices, load, self.asked.prices),
-            limits=limits(self.asked.requirements, self.devices),
-            gains=self.gains,
-            smallest=self.asked.smallest_gain_that_matters,
-            invalid=self.invalid,
-            devices=self.devices,
-            pace=partial(self.paces.ratio, load=load),
-            settle_s=self.stock.settle_s,
-        )
-
-    def sensitivity(self) -> pd.DataFrame:
-        """Columns `sensitivity.SENSITIVITY`."""
-        load = self.asked.workload
-        if load is None or not self.devices:
-            return pd.DataFrame(columns=list(SENSITIVITY))
-        whole = self.stock.costs.end_to_end
-        timed = set(map(int, whole[whole["mode"] != "retrieve"]["k"]))
-        return sensitivity(load, timed, self.case, self.devices[0])
-
-    def options_table(self, case: Case) -> pd.DataFrame:
-        """Columns OPTIONS."""
-        stands = standings(case)
-        device = next(iter(self.devices), "")
-        rows: list[dict[str, Any]] = []
-        for option in self.options:
-            row = self.gains.of.get(option.system)
-            gain = {} if row is None else row._asdict()
-            figures = {
-                name: need_of(case.needs, option, Kind(name, on)).value
-                for name, on in [
-                    ("gb_per_million_documents", ""),
-                    *((name, device) for name in ("p50_ms", "p95_ms", "cost_per_month")),
-                ]
-            }
-            known = {
-                "system": option.system,
-                "mode": option.mode,
-                "value": self.gains.means.get(option.system, math.nan),
-                "standing": stands[option],
-                "invalid": self.invalid.get(option.system, ""),
-            }
-            rows.append({"state": "", "verdict": ""} | gain | figures | known)
-        return pd.DataFrame(rows, columns=list(OPTIONS))

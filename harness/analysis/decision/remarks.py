@@ -1,37 +1,34 @@
-"""What a reader must know of a decision beside the rule's own reasons."""
+"""What a reader must know beside the reasons: what the choice costs, and what would flip it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from harness.analysis.decision.choose import Case, Choice
-from harness.analysis.decision.headline import figure
-from harness.analysis.decision.need import Kind, need_of
-from harness.analysis.decision.options import Option
+from harness.analysis.decision.amounts import WORDS, Quantity
+from harness.analysis.decision.choose import Choice, DecisionInput, choose
+from harness.analysis.decision.measurements import Option
+from harness.analysis.decision.reasons import NAMED, headline, unknowns
 from harness.analysis.quality.leaderboard import subsets
-from harness.analysis.statistics.text import factor_words
+from harness.analysis.statistics.paired_ratios import noise_text
 from harness.components.subset import LABEL
 from harness.experiment.schema import Decision, Workload
-from harness.page.text import interval, significant
+from harness.page.text import change, counted, listed, more_queries, significant
 from harness.results.store import Results
 from harness.results.terms import terms
 
-WEIGHED = {
-    "p95_ms": "latency",
-    "gb_per_million_documents": "storage",
-    "memory_gb": "memory",
-    "cost_per_month": "cost",
-    "licence": "licences",
-}
-"""By requirement what it is of."""
+COULD_BE_LIMITED = ("p95_ms", "gb_per_million_documents", "cost_per_month")
+"""What would flip it though it is not required; memory follows the bytes of the index."""
+
+AGAIN = "measure again where nothing else runs (`--results DIR` for results of their own)"
 
 
 def remarks(
-    results: Results, case: Case, choice: Choice, noise: pd.DataFrame, alarms: pd.DataFrame
+    results: Results, case: DecisionInput, choice: Choice, noise: pd.DataFrame, alarms: pd.DataFrame
 ) -> Iterator[str]:
     """Where it holds, what it costs beside the baseline, what was not required, and cautions.
 
@@ -39,8 +36,8 @@ def remarks(
     """
     asked = terms(results)
     if choice.answer == "adopt":
-        yield from _by_dataset(case, choice)
-        yield from _price_of(case, choice)
+        yield from _by_dataset(case, choice.option)
+        yield from _beside_the_baseline(case, choice.option)
         yield from _not_timed(results, case, choice.option)
         yield from _at_other_candidates(results, asked.workload, choice.option)
     yield from _noisy(case, noise)
@@ -51,67 +48,53 @@ def remarks(
         yield f"{name}: {LABEL}."
 
 
-def _by_dataset(case: Case, choice: Choice) -> Iterator[str]:
+def _by_dataset(case: DecisionInput, option: Option) -> Iterator[str]:
     """Of several datasets each by itself, for a mean hides where a system loses."""
-    if len(case.gains.by_dataset) < 2:
+    gained = {name: of[option.system] for name, of in case.gains.by_dataset.items()}
+    if len(gained) < 2:
         return
-    gained = {name: of[choice.option.system] for name, of in case.gains.by_dataset.items()}
-    lost = [name for name, gain in gained.items() if gain.high < 0]
-    said = ", ".join(
-        f"{gain.value:+.3f} {interval(gain.low, gain.high)} on {name}"
-        for name, gain in gained.items()
-    )
-    yield f"That is the mean over {len(gained)} datasets: {said}."
-    if lost:
+    each = ", ".join(f"{change(*gain)} on {name}" for name, gain in gained.items())
+    yield f"That is the mean over {len(gained)} datasets: {each}."
+    if lost := [name for name, gain in gained.items() if gain.high < 0]:
         yield f"It loses on {', '.join(lost)}."
 
 
-def _not_required(asked: Decision) -> Iterator[str]:
-    given = asked.requirements.model_dump(exclude_none=True)
-    free = [said for name, said in WEIGHED.items() if not given.get(name)]
-    if free:
-        yield f"Nothing is required of {either(free)}."
-
-
-def either(words: Sequence[str]) -> str:
-    """Words with an `or` before the last."""
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _price_of(case: Case, choice: Choice) -> Iterator[str]:
-    """What it needs beside what the baseline needs."""
-    wanted = [Kind("gb_per_million_documents")]
+def _beside_the_baseline(case: DecisionInput, option: Option) -> Iterator[str]:
+    """What it needs beside what the baseline needs, of p95 and p50 the first that is known of both."""
+    wanted = [[Quantity("gb_per_million_documents")]]
     for device in case.devices:
-        for names in (("p95_ms", "p50_ms"), ("cost_per_month",)):
-            kinds = [Kind(name, device) for name in names]
-            wanted += [kind for kind in kinds if _both(case, choice, kind)][:1]
-    parts = [
-        f"{figure(kind, both[0])} instead of {significant(both[1])}"
-        for kind in wanted
-        if (both := _both(case, choice, kind))
-    ]
+        wanted += [[Quantity("p95_ms", device), Quantity("p50_ms", device)]]
+        wanted += [[Quantity("cost_per_month", device)]]
+    parts = []
+    for either in wanted:
+        for one in either:
+            mine, theirs = (case.amount(x, one).value for x in (option, case.baseline))
+            if not math.isnan(mine + theirs):
+                parts.append(f"{one.text(significant(mine))} instead of {significant(theirs)}")
+                break
     if parts:
         yield f"Beside {case.baseline.name} it needs {'; '.join(parts)}."
 
 
-def _both(case: Case, choice: Choice, kind: Kind) -> tuple[float, float] | None:
-    mine, theirs = (need_of(case.needs, one, kind).value for one in (choice.option, case.baseline))
-    return None if math.isnan(mine) or math.isnan(theirs) else (mine, theirs)
+def _not_required(asked: Decision) -> Iterator[str]:
+    given = asked.requirements.model_dump(exclude_none=True)
+    free = [of.general for name, of in WORDS.items() if name != "p50_ms" and not given.get(name)]
+    if free:
+        yield f"Nothing is required of {listed(free, ' or ')}."
 
 
-def _not_timed(results: Results, case: Case, option: Option) -> Iterator[str]:
+def _not_timed(results: Results, case: DecisionInput, option: Option) -> Iterator[str]:
     """That nobody knows how long it takes, where others were timed, and why."""
     for device in case.devices:
-        if math.isnan(need_of(case.needs, option, Kind("p50_ms", device)).value):
+        if math.isnan(case.amount(option, Quantity("p50_ms", device)).value):
             arms = results.costs["arms"]
             mine = arms[(arms["system"] == option.system) & (arms["device"] == device)]
             why = next(filter(None, map(str, mine["reason"])), "")
             yield f"How long {option.name} takes on {device} was not measured{why and ': '}{why}."
 
 
-def _noisy(case: Case, noise: pd.DataFrame) -> Iterator[str]:
+def _noisy(case: DecisionInput, noise: pd.DataFrame) -> Iterator[str]:
     """Of each device where times cannot be told apart well: by how much, and the way out."""
-    again = "measure again where nothing else runs (`--results DIR` for results of their own)"
     for device in case.devices:
         pairs = noise[noise["device"] == device]
         noisy = pairs[pairs["noisy"].astype(bool)]
@@ -119,18 +102,14 @@ def _noisy(case: Case, noise: pd.DataFrame) -> Iterator[str]:
             worst = noisy.loc[np.log(noisy["ratio"]).abs().idxmax()]
             yield (
                 f"The times on {device} are noisy: two equal arms ({worst['system']}, {worst['mode']}, "
-                f"k = {worst['k']}) differed by a factor of {factor_words(worst)}. Nothing is decided by "
-                f"smaller differences of time; to tell them, {again}."
+                f"k = {worst['k']}) differed by a factor of {noise_text(worst)}. Nothing is decided by "
+                f"smaller differences of time; to tell them, {AGAIN}."
             )
-        elif pairs.empty and any(kind == Kind("p50_ms", device) for _, kind in _known(case)):
+        elif pairs.empty and Quantity("p50_ms", device) in case.known:
             yield (
                 f"No two equal arms were timed on {device}, so that nobody knows how noisy its times are. "
-                f"Nothing is decided by differences of time; to tell them, {again}."
+                f"Nothing is decided by differences of time; to tell them, {AGAIN}."
             )
-
-
-def _known(case: Case) -> list[tuple[Option, Kind]]:
-    return [name for name, need in case.needs.items() if not math.isnan(need.value)]
 
 
 def _at_other_candidates(results: Results, load: Workload | None, option: Option) -> Iterator[str]:
@@ -152,3 +131,106 @@ def _cautions(alarms: pd.DataFrame, systems: Sequence[str]) -> Iterator[str]:
     rows = alarms[(alarms["severity"] == "CAUTION") & alarms["system"].isin(systems)]
     for row in rows.itertuples():
         yield f"Caution, {row.alarm} ({row.system} on {row.dataset}): {str(row.evidence).rstrip('.')}."
+
+
+def flips(case: DecisionInput, choice: Choice) -> Iterator[str]:
+    """Each way to another answer in a sentence, the nearest of each kind.
+
+    A limit that only lies between two amounts which may be the same flips nothing: their intervals,
+    or the noise of the machine, reach across it.
+    """
+    if choice.because in ("baseline invalid", "baseline not measured"):
+        return
+    free = [one for one in case.known - case.limits.keys() if one.name in COULD_BE_LIMITED]
+    for quantity in [*(one for one in case.limits if one.name != "licence"), *sorted(free)]:
+        yield from _looser(case, choice, quantity)
+        if choice.answer == "adopt":
+            yield from _tighter(case, choice, quantity)
+    if choice.answer == "adopt":
+        low = case.gains.of[choice.option.system].low
+        yield (
+            f"If only gains above {low:+.3f} mattered (now {case.smallest:g}), the gain of "
+            f"{choice.option.name} would not be shown."
+        )
+    else:
+        yield from _more_queries(case)
+    yield from _unmeasured(case, choice)
+
+
+def _bounds(case: DecisionInput, quantity: Quantity) -> list[float]:
+    """The limits at which an option's verdict changes, ascending."""
+    amounts = [case.amount(one, quantity) for one in case.options]
+    values = {bound for amount in amounts for bound in (amount.lower, amount.upper)}
+    return sorted(value for value in values if 0 < value < math.inf)
+
+
+def _looser(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterator[str]:
+    """The smallest loosening of a limit that changes the answer."""
+    limit = case.limits.get(quantity, math.inf)
+    for value in _bounds(case, quantity):
+        if value > limit and (other := _under(case, choice, quantity, value)):
+            more = value / limit
+            by = f"{more:.1f} times as much" if more >= 2 else f"{more - 1:.1%} more"
+            needed = quantity.text(significant(rounded_up(value)))
+            yield f"{other} if {needed} were allowed instead of {limit:,g} ({by})."
+            return
+
+
+def _tighter(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterator[str]:
+    """The smallest tightening of a limit, or the loosest new one, that changes the answer."""
+    limit = case.limits.get(quantity, math.inf)
+    for value in reversed(_bounds(case, quantity)):
+        if value <= limit and (other := _under(case, choice, quantity, value * (1 - 1e-9))):
+            now = "nothing is required" if math.isinf(limit) else f"{limit:,g} are allowed"
+            less = quantity.text(significant(value))
+            yield f"{other} if less than {less} were allowed; now {now}."
+            return
+
+
+def rounded_up(value: float, digits: int = 3) -> float:
+    """The least number of so many digits that is not below `value`."""
+    step = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return math.ceil(value / step - 1e-9) * step
+
+
+def _under(case: DecisionInput, choice: Choice, quantity: Quantity, limit: float) -> str:
+    """The answer under another limit, if it is another one and not by amounts that may be the same."""
+    changed = replace(case, limits={**case.limits, quantity: limit})
+    other = choose(changed)
+    mine, theirs = (case.amount(one, quantity) for one in (choice.option, other.option))
+    if other.because == "requirement not measured" and theirs.tails:
+        return ""  # the limit lies within what the calls leave open
+    if other[:2] == choice[:2]:
+        return ""
+    alone = choice.option == other.option or (math.isnan(mine.value) and not mine.tails)
+    apart = alone or mine.is_less(theirs) or theirs.is_less(mine)
+    return headline(changed, other).rstrip(".") if apart else ""
+
+
+def _more_queries(case: DecisionInput) -> Iterator[str]:
+    """Of undecided gains how many queries would settle them, the fewest first."""
+    undecided = case.ranked("undecided", "in", "unknown")
+    rows = {one.system: case.gains.of[one.system] for one in undecided}
+    for row in sorted(rows.values(), key=lambda row: row.needed)[:NAMED]:
+        more = more_queries(row.needed, case.gains.queries).capitalize()
+        yield (
+            f"{more} like these would settle whether {row.system} "
+            f"gains more than {case.smallest:g}, if its true gain is the {row.gain:+.3f} that was "
+            "seen."
+        )
+
+
+def _unmeasured(case: DecisionInput, choice: Choice) -> Iterator[str]:
+    """Systems that might be adopted if something of them were known."""
+    hidden = [one for one in case.ranked("shown", "unknown") if one != choice.option]
+    for one in hidden[:NAMED]:
+        yield f"{one.name} is shown to gain enough; if measured, it might do: {unknowns(case, one)}."
+    missing = case.gains.missing
+    names = [name for name in missing if name != choice.option.system]
+    for name in names[:NAMED]:
+        yield f"{name} was not compared: {missing[name]}."
+    if (more := len(names) - NAMED) > 0:
+        yield f"{counted(more, 'more system was', 'more systems were')} not compared."
+    for name, evidence in case.invalid.items():
+        if name != choice.option.system:
+            yield f"{name} cannot be recommended while its measurement is invalid: {evidence}."

@@ -18,14 +18,12 @@ import pandas as pd
 
 from harness.analysis.costs.measured import analyse_costs, stand_ins
 from harness.analysis.costs.vector_bytes import storage_per_document
-from harness.analysis.decision.choose import Case, choose, standings
+from harness.analysis.decision.amounts import Quantity
+from harness.analysis.decision.choose import DecisionInput, choose
 from harness.analysis.decision.gains import Gains, gains
-from harness.analysis.decision.need import Kind
-from harness.analysis.decision.needs import timed
-from harness.analysis.decision.options import FLY, Option
-from harness.analysis.decision.recommend import Desk, desk
+from harness.analysis.decision.measurements import FLY, Measurements, Option, Place
+from harness.analysis.decision.recommend import decision_input
 from harness.analysis.quality.alarms import alarms
-from harness.analysis.statistics.tail import Tail
 from harness.experiment.schema import Workload
 from harness.results.store import Results, load_results
 from harness.results.terms import objective, terms
@@ -82,10 +80,10 @@ class Inquiry:
         results = replace(
             self.results, costs=costs, cost_facts={**self.results.cost_facts, key: facts}
         )
-        at = desk(results, analyse_costs(results, self._storage), self._alarms, self._gains)
-        load = at.asked.workload
-        found = dict.fromkeys(_open(at, at.case(load), self.dataset, device, load))
-        return list(found)
+        of = Measurements(results, analyse_costs(results, self._storage))
+        load = terms(results).workload
+        case = decision_input(of, self._gains, self._alarms, load)
+        return list(dict.fromkeys(_open(of, case, (self.dataset, device), load)))
 
     def _with(self, name: str, new: pd.DataFrame) -> pd.DataFrame:
         old = self.results.costs[name]
@@ -94,75 +92,59 @@ class Inquiry:
         return pd.concat(filled, ignore_index=True) if filled else new
 
 
-def _open(at: Desk, case: Case, dataset: str, device: str, load: Workload | None) -> Iterator[More]:
-    limit = case.limits.get(Kind("p95_ms", device), math.nan)
-    waiting = _waiting(at.results)
+def _open(
+    of: Measurements, case: DecisionInput, place: Place, load: Workload | None
+) -> Iterator[More]:
+    limit = case.limits.get(Quantity("p95_ms", place[1]), math.nan)
+    pending = of.results.trials[of.results.trials["status"] == "pending"]
+    waiting = set(pending["system"])  # another dataset is still to tell of their quality
     if case.baseline.system in case.invalid or (
         case.baseline.system not in case.gains.means and case.baseline.system not in waiting
     ):
         return
-    stands = standings(case)
     for option in case.options:
         row = case.gains.of.get(option.system)
         hopeful = option == case.baseline or (
             option.system in waiting if row is None else row.state in ("shown", "undecided")
         )
-        if hopeful and stands[option] == "unknown" and option.system not in case.invalid:
-            k = _k(at, dataset, device, option, load)
-            calls = _calls(_tail(at, dataset, device, option, k), limit)
-            if k is not None and calls:
-                yield _more(at, dataset, option, k, calls)
+        if hopeful and case.standings[option] == "unknown" and option.system not in case.invalid:
+            yield from _more(of, place, option, load, limit)
     choice = choose(case)
-    for option in (choice.best, *choice.untold) if choice.best and choice.untold else ():
-        k = _k(at, dataset, device, option, load)
-        tail = _tail(at, dataset, device, option, k)
-        if k is not None:
-            yield _more(at, dataset, option, k, FEWEST if tail is None else tail.calls)
+    if choice.best and choice.maybe_cheaper:
+        for option in (choice.best, *choice.maybe_cheaper):
+            yield from _more(of, place, option, load, None)
 
 
-def _waiting(results: Results) -> set[str]:
-    """The systems whose quality another dataset is still to tell."""
-    pending = results.trials[results.trials["status"] == "pending"]
-    return set(map(str, pending["system"]))
+def _more(
+    of: Measurements, place: Place, option: Option, load: Workload | None, limit: float | None
+) -> Iterator[More]:
+    """The calls to make before one looks again: as many as the limit wants, without one as many again."""
+    facts, mode = of.latency_facts(place[0]), option.mode
+    shared = stand_ins(facts, mode) if mode in ("retrieve", FLY) else {}
+    system = shared.get(option.system, option.system)
+    k = _k(of, place, Option(system, mode), option, load)
+    tail = of.tails.get(place, {}).get((*option, k or 0))
+    calls = FEWEST if tail is None else tail.calls
+    if limit is not None and math.isnan(limit):
+        calls = 0
+    elif limit is not None and tail is not None:
+        seen = tail.at(limit)
+        calls = int(min(seen.more, max(FEWEST, seen.calls)))
+    if k is not None and calls:
+        retriever = stand_ins(facts, "retrieve").get(option.system, option.system)
+        yield More(system, mode, k, calls, retriever)
 
 
-def _k(at: Desk, dataset: str, device: str, option: Option, load: Workload | None) -> int | None:
-    """With how many candidates it must be timed; None where it has no arm."""
-    row = timed(at.stock, dataset, device, option, load)
+def _k(
+    of: Measurements, place: Place, arm: Option, option: Option, load: Workload | None
+) -> int | None:
+    """With how many candidates an option must be timed by its arm; None where it has none."""
+    row = of.timed(*place, option, load)
     if row is not None:
         return int(row.k)
-    arms = at.results.costs["arms"]
-    system, mode = _arm(at, dataset, option)
-    here = arms[(arms["dataset"] == dataset) & (arms["device"] == device)]
-    ks = [int(k) for k in here[(here["system"] == system) & (here["mode"] == mode)]["k"]]
+    arms = of.results.costs["arms"]
+    mine = zip(*(arms[name] for name in ("dataset", "device", "system", "mode", "k")), strict=True)
+    ks = [int(k) for *name, k in mine if tuple(name) == (*place, *arm)]
     if load is not None and option.mode != "retrieve":
         return load.candidates if load.candidates in ks else None
     return max(ks, default=None)
-
-
-def _arm(at: Desk, dataset: str, option: Option) -> tuple[str, str]:
-    """The arm that is timed for an option."""
-    mode = option.mode
-    facts = at.results.cost_facts[dataset, "latency"]
-    shared = stand_ins(facts, mode) if mode in ("retrieve", FLY) else {}
-    return shared.get(option.system, option.system), mode
-
-
-def _tail(at: Desk, dataset: str, device: str, option: Option, k: int | None) -> Tail | None:
-    return at.stock.tails.get((dataset, device), {}).get((option.system, option.mode, k or 0))
-
-
-def _calls(tail: Tail | None, limit: float) -> int:
-    """How many calls to make before one looks again whether a limit is kept to; 0 where it is told."""
-    if math.isnan(limit):
-        return 0
-    if tail is None:
-        return FEWEST
-    seen = tail.at(limit)
-    return int(min(seen.more, max(FEWEST, seen.calls)))
-
-
-def _more(at: Desk, dataset: str, option: Option, k: int, calls: int) -> More:
-    retrieves = stand_ins(at.results.cost_facts[dataset, "latency"], "retrieve")
-    system, mode = _arm(at, dataset, option)
-    return More(system, mode, k, calls, retrieves.get(option.system, option.system))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.analysis.statistics.text import with_interval
+from harness.analysis.statistics.intervals import mean_text
 from harness.page.blocks import Figure
 from harness.page.drawing import (
     FAINT,
@@ -113,7 +113,7 @@ def _curve(axes: Axes, group: pd.DataFrame, colour: str, kind: str, side: int) -
 
 def _point(axes: Axes, row: Any, colour: str, kind: str) -> None:
     size = 10 if kind == "*" else 7
-    said = f"{row.system}: {with_interval(row._asdict())}"
+    said = f"{row.system}: {mean_text(row._asdict())}"
     ends = (row.low, row.high)
     place = (row.gb_per_million_documents, row.value)
     point(axes, *place, colour, kind, ends=ends, said=said, size=size)

@@ -2,65 +2,64 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from harness.analysis.costs.dimensions import line
 from harness.analysis.costs.vector_bytes import Configs, configurations
 from harness.analysis.quality import figures
-from harness.analysis.statistics.text import with_interval
+from harness.analysis.statistics.intervals import mean_text
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import NONE, Table, number
-from harness.page.text import counted, interval
+from harness.page.text import change, counted
 from harness.results.metrics import DIAGNOSTICS
 from harness.results.store import Results
 from harness.results.terms import objective
 
-if TYPE_CHECKING:
-    from harness.report.analyse import Analysis
 
+def quality_blocks(
+    results: Results, dataset: str, board: pd.DataFrame, changes: pd.DataFrame, sizes: pd.DataFrame
+) -> list[Block]:
+    """What was measured of quality on the dataset.
 
-def quality_blocks(results: Results, analysis: Analysis, dataset: str) -> list[Block]:
-    """What was measured of quality on the dataset."""
-    board, changes, sizes = (
-        table[table["dataset"] == dataset]
-        for table in (analysis.leaderboard, analysis.differences, analysis.costs.kept)
-    )
-    metric = objective(results)
+    Of the dataset are columns LEADERBOARD and DIFFERENCES, and those of `vector_bytes.kept`.
+    """
+    metric, baseline = objective(results), results.plan["baseline"]
     main = board[board["metric"] == metric]
-    storage = _storage(sizes, main, configurations(results))
-    label = "".join(f" {label.capitalize()}." for label in board["label"].unique() if label)
     if board.empty:
         return [Block("Leaderboard", ["Quality was not measured."])]
+    storage = _storage(sizes, main, configurations(results))
+    label = "".join(f" {label.capitalize()}." for label in board["label"].unique() if label)
+    caption = f"Means over all judged queries, with 95 % intervals.{label}"
+    table = Captioned(caption, leaderboard_table(board, results.plan["metrics"]))
     return [
-        _leaderboard(board, results.plan["metrics"], label),
-        *_differences(changes, metric, results.plan["baseline"], dataset, label),
-        *_bytes(storage, main, metric, results.plan["baseline"], dataset, label),
+        Block("Leaderboard", tables=[table], method="metrics"),
+        *_differences(changes, metric, baseline, dataset, label),
+        *_bytes(storage, main, metric, baseline, dataset, label),
     ]
 
 
-def dataset_block(results: Results, analysis: Analysis, dataset: str) -> Block:
+def dataset_block(results: Results, dataset: str, notes: Sequence[str]) -> Block:
     """What the dataset is, and what a reader of its numbers must know."""
+    lines = [*notes]
     known = (fact["dataset"] for name, fact in results.facts.items() if name[0] == dataset)
-    told = []
-    for facts in itertools.islice(known, 1):
-        counts = (
-            f"{counted(facts['documents'], 'document')}, {counted(facts['queries'], 'query', 'queries')}, "
-            f"{counted(facts['judgements'], 'judgement')}; fingerprint {facts['fingerprint'][:16]}."
-        )
-        told = [*filter(None, [facts["description"]]), counts]
-    return Block(f"The dataset {dataset}", [*told, *analysis.notes.get(dataset, [])])
+    if facts := next(known, None):
+        sizes = f"{counts(facts)}; fingerprint {facts['fingerprint'][:16]}."
+        lines = [*filter(None, [facts["description"]]), sizes, *notes]
+    return Block(f"The dataset {dataset}", lines)
 
 
-def _leaderboard(board: pd.DataFrame, metrics: Sequence[str], label: str) -> Block:
-    caption = f"Means over all judged queries, with 95 % intervals.{label}"
-    table = Captioned(caption, leaderboard_table(board, metrics))
-    return Block("Leaderboard", tables=[table], method="metrics")
+def counts(dataset: Mapping[str, Any]) -> str:
+    """How many documents, queries and judgements a dataset has, by its facts."""
+    return (
+        f"{counted(dataset['documents'], 'document')}, "
+        f"{counted(dataset['queries'], 'query', 'queries')}, "
+        f"{counted(dataset['judgements'], 'judgement')}"
+    )
 
 
 def leaderboard_table(board: pd.DataFrame, metrics: Sequence[str]) -> Table:
@@ -68,7 +67,7 @@ def leaderboard_table(board: pd.DataFrame, metrics: Sequence[str]) -> Table:
     rows, measured = [], [metric for metric in metrics if metric not in DIAGNOSTICS]
     for system, group in board.groupby("system", sort=False):
         by_metric = group.set_index("metric")
-        cells = [with_interval(by_metric.loc[metric]) for metric in measured]
+        cells = [mean_text(by_metric.loc[metric]) for metric in measured]
         extra = [f"{by_metric.loc[name, 'value']:.0%}" for name in DIAGNOSTICS]
         rows.append([str(system), *cells, *extra])
     return Table(["system", *measured, *DIAGNOSTICS], rows)
@@ -96,7 +95,7 @@ def _difference_table(changes: pd.DataFrame) -> Table:
         [
             row.system,
             row.metric,
-            f"{row.gain:+.4f} {interval(row.low, row.high)}",
+            change(row.gain, row.low, row.high, "+.4f"),
             f"{row.wins} / {row.ties} / {row.losses}",
         ]
         for row in changes.itertuples()
@@ -169,7 +168,7 @@ def _storage_table(storage: pd.DataFrame, metric: str, baseline: str) -> Table:
     rows = [
         [
             row.system,
-            with_interval(row._asdict()),
+            mean_text(row._asdict()),
             row.kind or "not known",
             number(row.dim) if row.kind else NONE,
             row.precision or NONE,

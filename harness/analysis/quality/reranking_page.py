@@ -4,64 +4,78 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from harness.analysis.quality.alarms import INFO, sentences
-from harness.analysis.statistics.text import with_interval
+from harness.analysis.statistics.intervals import mean_text
 from harness.page.blocks import Block, Captioned
 from harness.page.tables import NONE, Table
-from harness.page.text import interval
+from harness.page.text import change, interval
 from harness.results.store import Results
 from harness.results.terms import objective
 
-if TYPE_CHECKING:
-    from harness.report.analyse import Analysis
+
+def alarm_blocks(alarms: pd.DataFrame) -> Iterator[Block]:
+    """A dataset's alarms, if there are any: what may be wrong with its numbers."""
+    said = list(sentences(alarms))
+    if said:
+        yield Block(
+            "Alarms",
+            lines=[text for severity, text in said if severity == INFO],
+            warnings=[text for severity, text in said if severity != INFO],
+        )
 
 
-def alarm_blocks(analysis: Analysis, dataset: str) -> Iterator[Block]:
-    """The dataset's alarms, if there are any: what may be wrong with its numbers."""
-    found = analysis.alarms[analysis.alarms["dataset"] == dataset]
-    if found.empty:
-        return
-    said = list(sentences(found))
-    yield Block(
-        "Alarms",
-        lines=[text for severity, text in said if severity == INFO],
-        warnings=[text for severity, text in said if severity != INFO],
-    )
+def reranking_blocks(
+    results: Results,
+    ceilings: pd.DataFrame,
+    sweep: pd.DataFrame,
+    unjudged: pd.DataFrame,
+    changes: pd.DataFrame,
+) -> Iterator[Block]:
+    """Ceilings, smaller depths and unjudged documents of a dataset, by the objective.
 
-
-def reranking_blocks(results: Results, analysis: Analysis, dataset: str) -> Iterator[Block]:
-    """Ceilings, smaller depths and unjudged documents, by the objective."""
-    metric = objective(results)
+    `changes` has columns DIFFERENCES.
+    """
+    metric, baseline = objective(results), results.plan["baseline"]
     ceilings, sweep, unjudged, changes = (
-        table[(table["dataset"] == dataset) & (table["metric"] == metric)]
-        for table in (analysis.ceilings, analysis.sweep, analysis.unjudged, analysis.differences)
+        table[table["metric"] == metric] for table in (ceilings, sweep, unjudged, changes)
     )
-    if len(ceilings):
-        said = (
-            f"{metric}. The ceiling is what a perfect reranker of the same candidates would reach; "
-            "a first stage that loses more than the reranker leaves is what to mend first."
-        )
-        table = Captioned(said, _ceilings(ceilings))
-        yield Block("How far reranking can go", tables=[table], method="ceilings")
-    if len(sweep):
-        said = (
-            f"{metric} had fewer candidates been reranked, from the scores of the one pass; "
-            "0 is the first stage alone."
-        )
-        table = Captioned(said, _sweep(sweep))
-        yield Block("With fewer candidates", tables=[table], method="depths")
-    if len(unjudged):
-        said = (
-            f"{metric} against {results.plan['baseline']}, and the same with the documents that "
-            "nobody judged left out of both rankings."
-        )
-        lines = list(_doubtful(unjudged, changes))
-        table = Captioned(said, _unjudged(unjudged))
-        yield Block("Unjudged documents", lines, tables=[table], method="unjudged")
+    for title, method, caption, table, lines in (
+        (
+            "How far reranking can go",
+            "ceilings",
+            (
+                f"{metric}. The ceiling is what a perfect reranker of the same candidates would reach; "
+                "a first stage that loses more than the reranker leaves is what to mend first."
+            ),
+            _ceilings(ceilings),
+            (),
+        ),
+        (
+            "With fewer candidates",
+            "depths",
+            (
+                f"{metric} had fewer candidates been reranked, from the scores of the one pass; "
+                "0 is the first stage alone."
+            ),
+            _sweep(sweep),
+            (),
+        ),
+        (
+            "Unjudged documents",
+            "unjudged",
+            (
+                f"{metric} against {baseline}, and the same with the documents that "
+                "nobody judged left out of both rankings."
+            ),
+            _unjudged(unjudged),
+            list(_doubtful(unjudged, changes)),
+        ),
+    ):
+        if table.rows:
+            yield Block(title, lines, tables=[Captioned(caption, table)], method=method)
 
 
 def _ceilings(rows: pd.DataFrame) -> Table:
@@ -71,7 +85,7 @@ def _ceilings(rows: pd.DataFrame) -> Table:
         [
             row.system,
             *(f"{value:.4f}" for value in (row.first, row.value, row.ceiling)),
-            _share(row.closed, row.closed_low, row.closed_high),
+            NONE if math.isnan(row.closed) else _share(row.closed, row.closed_low, row.closed_high),
             f"{row.lost_before:.4f}",
             f"{row.left_behind:.4f}",
             row.limit,
@@ -82,17 +96,14 @@ def _ceilings(rows: pd.DataFrame) -> Table:
 
 
 def _share(value: float, low: float, high: float) -> str:
-    if math.isnan(value):
-        return NONE
-    bounds = "" if math.isnan(low) else f" [{low:.0%}, {high:.0%}]"
-    return f"{value:.0%}{bounds}"
+    return f"{value:.0%} {interval(low, high, '.0%', '')}".rstrip()
 
 
 def _sweep(rows: pd.DataFrame) -> Table:
     depths = sorted(set(rows["depth"]))
     cells = []
     for system, group in rows.groupby("system", sort=False):
-        by_depth = {row.depth: with_interval(row._asdict()) for row in group.itertuples()}
+        by_depth = {row.depth: mean_text(row._asdict()) for row in group.itertuples()}
         cells.append([str(system), *(by_depth.get(depth, "-") for depth in depths)])
     return Table(["system", *map(str, depths)], cells)
 
@@ -105,7 +116,7 @@ def _unjudged(rows: pd.DataFrame) -> Table:
             f"{row.judged:.0%}",
             f"{row.judged_baseline:.0%}",
             f"{row.gain:+.4f}",
-            f"{row.condensed_gain:+.4f} {interval(row.condensed_low, row.condensed_high)}",
+            change(row.condensed_gain, row.condensed_low, row.condensed_high, "+.4f"),
         ]
         for row in rows.itertuples()
     ]

@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from harness.analysis.statistics.text import NO_INTERVAL
+from harness.analysis.statistics.intervals import NO_INTERVAL
 from harness.page.blocks import Block, Captioned
-from harness.page.tables import NONE, Table, times
-from harness.page.text import counted
+from harness.page.tables import NONE, Table, number, times
+from harness.page.text import counted, interval
 from harness.results.store import Results
 from harness.results.terms import objective
-
-if TYPE_CHECKING:
-    from harness.report.analyse import Analysis
 
 SMALLEST = 1e-6
 """Differences of scores below this are not told apart: float32 has about seven digits."""
 
 
-def parity_blocks(results: Results, analysis: Analysis, dataset: str) -> Iterator[Block]:
-    """A table for each model that several systems are to be, by the first metric."""
+def parity_blocks(results: Results, parity: pd.DataFrame, speeds: pd.DataFrame) -> Iterator[Block]:
+    """A table for each model that several systems are to be on a dataset, by the objective."""
     metric = objective(results)
-    found, timed = (
-        table[table["dataset"] == dataset] for table in (analysis.parity, analysis.speeds)
-    )
-    for model, rows in found[found["metric"] == metric].groupby("model", sort=False):
+    for model, rows in parity[parity["metric"] == metric].groupby("model", sort=False):
         first, queries = rows[["reference", "queries"]].iloc[0]
         caption = (
-            f"Against {first}, over {counted(queries, 'query', 'queries')}. Scores and order are compared on the "
-            "documents that both systems scored."
+            f"Against {first}, over {counted(queries, 'query', 'queries')}. Scores and order are "
+            "compared on the documents that both systems scored."
         )
-        speeds = _speeds(timed[timed["model"] == model])
-        table = Captioned(caption, _table(rows, metric, speeds))
-        lines = [_said(row, metric) for row in rows.to_dict("records")]
+        table = _table(rows, metric, _speeds(speeds[speeds["model"] == model]))
         yield Block(
-            f"{model}, the same model in several ways", lines, tables=[table], method="parity"
+            f"{model}, the same model in several ways",
+            [_said(row, metric) for row in rows.to_dict("records")],
+            tables=[Captioned(caption, table)],
+            method="parity",
         )
 
 
@@ -56,7 +51,7 @@ def _table(rows: pd.DataFrame, metric: str, speeds: Mapping[str, Mapping[str, st
         [
             row["system"],
             _difference(row["score_difference"]),
-            NONE if math.isnan(row["tau"]) else f"{row['tau']:.4f}",
+            number(row["tau"], ".4f"),
             _gain(row),
             str(row["changed"]),
             f"{row['shared']:.1%}",
@@ -68,9 +63,7 @@ def _table(rows: pd.DataFrame, metric: str, speeds: Mapping[str, Mapping[str, st
 
 
 def _gain(row: Mapping[str, Any]) -> str:
-    if math.isnan(row["low"]):
-        return f"{row['gain']:+.4f} {NO_INTERVAL}"
-    return f"{row['gain']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+    return f"{row['gain']:+.4f} {interval(row['low'], row['high'], '+.4f', NO_INTERVAL)}"
 
 
 def _difference(value: float) -> str:

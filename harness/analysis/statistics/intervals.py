@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.page.text import interval
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
@@ -19,6 +21,7 @@ POWER = 0.8
 FEWEST = 6
 """Below so many queries a mean has no interval: of all 2^n flips of signs the most extreme alone are
 more than 5 %, so that no value can be ruled out."""
+NO_INTERVAL = f"[no interval: fewer than {FEWEST} queries]"
 STEPS = 2_000
 """Into how many steps the standard deviation of a flipped sum is divided to count all flips."""
 ROUNDING = 1e-9
@@ -36,6 +39,11 @@ class Intervals(NamedTuple):
     value: Columns
     low: Columns
     high: Columns
+
+
+def mean_text(row: Mapping[str, Any]) -> str:
+    """A mean with its bounds, of a row with `value`, `low` and `high`."""
+    return f"{row['value']:.4f} {interval(row['low'], row['high'], '.3f', NO_INTERVAL)}"
 
 
 def mean_intervals(values: Columns, seed: int, confidence: float = CONFIDENCE) -> Intervals:

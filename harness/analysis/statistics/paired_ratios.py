@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from harness.analysis.statistics import intervals
+from harness.page.text import interval
 
 FEWEST_QUERIES = 10
 """Below so many queries a ratio has no interval."""
@@ -80,6 +81,12 @@ def noise(calls: pd.DataFrame, seed: int) -> pd.DataFrame:
     ratio, low, high = (table[name] for name in ("ratio", "low", "high"))
     quiet = (low <= 1) & (high >= 1) & ratio.between(*QUIET)
     return table.assign(half_width=np.sqrt(high / low) - 1, noisy=~quiet)[list(NOISE)]
+
+
+def noise_text(row: Mapping[str, Any]) -> str:
+    """By what factor two equal arms differed, of a row of NOISE."""
+    without = f"[no interval; queries: {row['queries']}]"
+    return f"{row['ratio']:.3f} {interval(row['low'], row['high'], '.3f', without)}"
 
 
 def doubt(noise: pd.DataFrame) -> float:

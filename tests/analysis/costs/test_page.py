@@ -23,7 +23,9 @@ EVIL = "la|te<b>&`$x$"
 
 def blocks(results: Results) -> dict[str, Block]:
     """By title; without quality, whose queries these results do not keep."""
-    return {block.title: block for block in page.cost_blocks(results, analyse(results), "x")}
+    found = analyse(results)
+    made = page.cost_blocks(results, "x", found.costs.of("x"))
+    return {block.title: block for block in made}
 
 
 def rows(table: Table) -> list[Mapping[str, str]]:

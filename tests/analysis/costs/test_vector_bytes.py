@@ -12,9 +12,9 @@ from literal import literal
 
 from harness.analysis.costs import vector_bytes
 from harness.analysis.costs.measured import analyse_costs
-from harness.analysis.decision import needs, requirements
-from harness.analysis.decision.need import Need
-from harness.analysis.decision.options import Option
+from harness.analysis.decision import amounts
+from harness.analysis.decision.amounts import Amount
+from harness.analysis.decision.measurements import Measurements, Option
 from harness.results import columns
 
 ENCODER = {"use": "bge_m3", "model": "dummy:BAAI/bge-m3"}
@@ -96,12 +96,12 @@ def part(system: str, holder: str, size: float | None, unknown: str = "") -> dic
     return row | {"vectors": 9, "dim": 1, "precision": "float32", "bytes": size, "unknown": unknown}
 
 
-def gigabytes(rows: list[dict[str, Any]], option: Option) -> Need:
+def gigabytes(rows: list[dict[str, Any]], option: Option) -> Amount:
     results = literal({"base": [0.5, 0.6], "late": [0.5, 0.6], "cross": [0.5, 0.6]})
     table = pd.DataFrame(rows).reindex(columns=list(columns.STORAGE))
     results = replace(results, storage=table)
     costs = analyse_costs(results, vector_bytes.storage_per_document(results))
-    return needs.gigabytes(needs.stock(results, costs), "x", option)
+    return amounts.gigabytes(Measurements(results, costs), "x", option)
 
 
 LATE = Option("late", "precomputed")
@@ -123,8 +123,8 @@ def test_sum_with_an_unknown_part_is_at_least_the_known_ones() -> None:
     found = gigabytes([*rows, part("late", "reranker", 9000)], LATE)
     assert math.isnan(found.value)
     assert (found.at_least, found.said) == (pytest.approx(10.536), "a run")
-    assert requirements.verdict(found, 10) == "out"
-    assert requirements.verdict(found, 11) == "unknown"
+    assert found.verdict(10) == "out"
+    assert found.verdict(11) == "unknown"
     nothing = gigabytes(rows[:1], Option("late", "on the fly"))
     assert math.isnan(nothing.value)
     assert math.isnan(nothing.at_least)

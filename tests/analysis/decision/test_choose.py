@@ -16,11 +16,10 @@ from literal import literal
 
 from harness.analysis.costs import vector_bytes
 from harness.analysis.costs.measured import analyse_costs
-from harness.analysis.decision.choose import Case, choose
+from harness.analysis.decision.amounts import Amount, Quantity
+from harness.analysis.decision.choose import DecisionInput, choose
 from harness.analysis.decision.gains import GAINS, Gains
-from harness.analysis.decision.need import Kind, Need, less
-from harness.analysis.decision.options import Option
-from harness.analysis.decision.pace import UNKNOWN
+from harness.analysis.decision.measurements import UNKNOWN, Option
 from harness.analysis.decision.recommend import Recommendation, decide
 from harness.analysis.statistics.paired_ratios import Ratio
 from harness.results.store import Results
@@ -186,13 +185,13 @@ def test_a_flip_does_not_follow_noise() -> None:
 
 NAMES = ("base", "a", "b", "c")
 OPTIONS = [Option(name, "retrieve" if name == "base" else "precomputed") for name in NAMES]
-BYTES, COST = Kind("gb_per_million_documents"), Kind("cost_per_month", "cpu")
-KINDS = (BYTES, COST, Kind("p95_ms", "cpu"))
+BYTES, COST = Quantity("gb_per_million_documents"), Quantity("cost_per_month", "cpu")
+QUANTITIES = (BYTES, COST, Quantity("p95_ms", "cpu"))
 FIGURES = st.sampled_from([math.nan, 1.0, 2.0, 3.0, 4.0])
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn) -> DecisionInput:
     """Systems whose gains and needs are few small numbers, some of them not known."""
     gains = {name: 0.1 + 0.004 * draw(st.integers(0, 4)) for name in NAMES[1:]}
     means = {"base": 0.0} | gains
@@ -203,22 +202,22 @@ def cases(draw: st.DrawFn) -> Case:
         for name, gain in gains.items()
     ]
     doubt = draw(st.sampled_from([1.0, 1.5, math.inf]))
-    kinds = KINDS if draw(st.booleans()) else [BYTES]  # without prices bytes decide
-    needs = {
-        (option, kind): Need(draw(FIGURES), doubt=1.0 if kind == BYTES else doubt)
+    quantities = QUANTITIES if draw(st.booleans()) else [BYTES]  # without prices bytes decide
+    amounts = {
+        (option, quantity): Amount(draw(FIGURES), doubt=1.0 if quantity == BYTES else doubt)
         for option in OPTIONS
-        for kind in kinds
+        for quantity in quantities
     }
     ratios = {
         (a, b): draw(st.sampled_from([math.nan, 0.5, 1.0, 1.02, 2.0]))
         for a in OPTIONS
         for b in OPTIONS
     }
-    return Case(
+    return DecisionInput(
         options=OPTIONS,
         baseline=OPTIONS[0],
-        needs=needs,
-        limits=draw(st.dictionaries(st.sampled_from(KINDS), st.integers(2, 4), max_size=1)),
+        amounts=amounts,
+        limits=draw(st.dictionaries(st.sampled_from(QUANTITIES), st.integers(2, 4), max_size=1)),
         gains=Gains(
             table=pd.DataFrame(rows, columns=list(GAINS)),
             means=means,
@@ -228,6 +227,7 @@ def cases(draw: st.DrawFn) -> Case:
             by_dataset={},
             missing={},
         ),
+        metric="m@1",
         smallest=0.01,
         invalid={},
         devices=("cpu",),
@@ -235,7 +235,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-def without_pace(case: Case, option: Option) -> Case:
+def without_pace(case: DecisionInput, option: Option) -> DecisionInput:
     """The case in which nobody knows how long the option takes beside others."""
 
     def pace(one: Option, other: Option, device: str) -> Ratio:
@@ -246,14 +246,14 @@ def without_pace(case: Case, option: Option) -> Case:
 
 @settings(max_examples=300)
 @given(cases())
-def test_knowing_less_of_an_option_never_gets_it_adopted(case: Case) -> None:
+def test_knowing_less_of_an_option_never_gets_it_adopted(case: DecisionInput) -> None:
     """But where it gains most: that needs no figure, and the ones beside it lose their point."""
     before = choose(case)
     for option in OPTIONS:
-        lost: list[Mapping[Any, Need]] = [
-            {**case.needs, (option, kind): Need(math.nan)} for kind in KINDS
+        lost: list[Mapping[Any, Amount]] = [
+            {**case.amounts, (option, quantity): Amount(math.nan)} for quantity in QUANTITIES
         ]
-        for changed in [without_pace(case, option), *(replace(case, needs=n) for n in lost)]:
+        for changed in [without_pace(case, option), *(replace(case, amounts=n) for n in lost)]:
             after = choose(changed)
             if (after.answer, after.option) == ("adopt", option):
                 assert (before.answer, before.option) == ("adopt", option) or option == after.best
@@ -261,30 +261,30 @@ def test_knowing_less_of_an_option_never_gets_it_adopted(case: Case) -> None:
 
 @settings(max_examples=300)
 @given(cases())
-def test_what_takes_the_place_of_the_best_is_shown_to_be_cheaper(case: Case) -> None:
+def test_what_takes_the_place_of_the_best_is_shown_to_be_cheaper(case: DecisionInput) -> None:
     found = choose(case)
     if found.answer != "adopt" or found.option == found.best:
         return
     assert found.best is not None
     assert found.price is not None
-    kind = found.price.kind
-    mine, theirs = case.needs[found.option, kind], case.needs[found.best, kind]
+    quantity = found.price.quantity
+    mine, theirs = case.amounts[found.option, quantity], case.amounts[found.best, quantity]
     assert mine.value < theirs.value
-    if kind == COST:
-        assert less(mine, theirs)
+    if quantity == COST:
+        assert mine.is_less(theirs)
     else:
         assert case.pace(found.option, found.best, "cpu").high <= 1.03
 
 
 def test_less_by_hand() -> None:
-    assert less(Need(1.0), Need(2.0))
-    assert not less(Need(1.0), Need(1.0))
-    assert not less(Need(math.nan), Need(1.0))
-    assert not less(Need(1.0), Need(math.nan))
-    assert not less(Need(1.0, high=1.5), Need(2.0, low=1.4))
-    assert less(Need(1.0, high=1.5), Need(2.0, low=1.6))
-    assert not less(Need(1.0, doubt=2.0), Need(2.0, doubt=2.0))
-    assert not less(Need(1.0, doubt=math.inf), Need(99.0, doubt=math.inf))
+    assert Amount(1.0).is_less(Amount(2.0))
+    assert not Amount(1.0).is_less(Amount(1.0))
+    assert not Amount(math.nan).is_less(Amount(1.0))
+    assert not Amount(1.0).is_less(Amount(math.nan))
+    assert not Amount(1.0, high=1.5).is_less(Amount(2.0, low=1.4))
+    assert Amount(1.0, high=1.5).is_less(Amount(2.0, low=1.6))
+    assert not Amount(1.0, doubt=2.0).is_less(Amount(2.0, doubt=2.0))
+    assert not Amount(1.0, doubt=math.inf).is_less(Amount(99.0, doubt=math.inf))
     # calls that carry no percentile may show bounds of it
-    assert less(Need(math.nan, 1.0, at_most=2.0), Need(math.nan, 3.0, at_most=4.0))
-    assert not less(Need(math.nan, 1.0, at_most=2.0), Need(math.nan, 1.5, at_most=4.0))
+    assert Amount(math.nan, 1.0, at_most=2.0).is_less(Amount(math.nan, 3.0, at_most=4.0))
+    assert not Amount(math.nan, 1.0, at_most=2.0).is_less(Amount(math.nan, 1.5, at_most=4.0))

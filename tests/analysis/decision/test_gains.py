@@ -14,7 +14,7 @@ from literal import literal
 from harness.analysis.costs.vector_bytes import configurations
 from harness.analysis.decision import gains
 from harness.analysis.decision.gains import GAINS
-from harness.analysis.decision.options import Option
+from harness.analysis.decision.measurements import Measurements, Option
 from harness.analysis.statistics import intervals
 
 
@@ -189,10 +189,9 @@ def test_configurations_of_options() -> None:
     results = literal({"base": [0.5], "late": [0.5], "fly": [0.5], "cross": [0.5]})
     from harness.analysis.costs import vector_bytes
     from harness.analysis.costs.measured import analyse_costs
-    from harness.analysis.decision import options
 
     costs = analyse_costs(results, vector_bytes.storage_per_document(results))
-    found = options.options(results, costs)
+    found = Measurements(results, costs).served()
     assert found == [
         Option("base", "retrieve"),
         Option("late", "precomputed"),

@@ -44,7 +44,10 @@ def results(**terms: object) -> Results:
 
 
 def blocks(found: Results) -> dict[str, Block]:
-    return {block.title: block for block in page.decision_blocks(found, analyse(found))}
+    made = analyse(found)
+    return {
+        block.title: block for block in page.decision_blocks(found, made.decision, made.frontier)
+    }
 
 
 def rows(table: Table) -> list[Mapping[str, str]]:

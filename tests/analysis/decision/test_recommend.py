@@ -14,9 +14,14 @@ from literal import literal
 
 from harness.analysis.costs import vector_bytes
 from harness.analysis.costs.measured import CostAnalysis, analyse_costs
-from harness.analysis.decision.recommend import OPTIONS, Recommendation, decide, decisions
-from harness.analysis.decision.requirements import REQUIREMENTS
-from harness.analysis.decision.sensitivity import SENSITIVITY
+from harness.analysis.decision.recommend import (
+    OPTIONS,
+    REQUIREMENTS,
+    SENSITIVITY,
+    Recommendation,
+    decide,
+    decisions,
+)
 from harness.analysis.quality.alarms import ALARMS
 from harness.analysis.statistics.tail import Seen
 from harness.errors import ConfigError

@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import pandas as pd
 
 from harness.analysis.quality import reranking as tables
 from harness.analysis.quality.alarms import ALARMS
+from harness.analysis.quality.leaderboard import differences
 from harness.analysis.quality.reranking_page import alarm_blocks, reranking_blocks
 from harness.page.blocks import Block
-from harness.report.analyse import Analysis, analyse
 from harness.results.store import Results
 
 Make = Callable[..., Results]
 
 
-def analysis(results: Results) -> Analysis:
-    closed = (0.5, 0.25, 0.75)
-    rows = {
-        "ceilings": (
-            tables.CEILINGS,
-            [("x", "twin", "m@1", 9, 0.2, 0.4, 0.6, *closed, 0.4, 0.2, "first stage")],
-        ),
-        "sweep": (
-            tables.SWEEP,
-            [("x", "twin", "m@1", depth, depth / 10, 0.0, 1.0, 0.0) for depth in (0, 5)],
-        ),
-        "unjudged": (tables.UNJUDGED, [("x", "twin", "m@1", 0.3, 0.5, -0.1, 0.01, -0.02, 0.03)]),
-        "alarms": (
-            ALARMS,
-            [
-                ("x", "twin", "null reranker", "INVALID", "It changed nothing."),
-                ("x", "twin", "truncation-heavy", "INFO", "6% are longer."),
-                ("y", "twin", "tie-heavy", "CAUTION", "elsewhere"),
-            ],
-        ),
-    }
-    literal = {
-        name: pd.DataFrame(values, columns=list(columns))
-        for name, (columns, values) in rows.items()
-    }
-    lost = analyse(results)
-    changes = lost.differences.assign(low=-0.2, high=-0.05)
-    return dataclasses.replace(lost, **literal, differences=changes)
+CLOSED = (0.5, 0.25, 0.75)
+CEILINGS = pd.DataFrame(
+    [("x", "twin", "m@1", 9, 0.2, 0.4, 0.6, *CLOSED, 0.4, 0.2, "first stage")],
+    columns=list(tables.CEILINGS),
+)
+SWEEP = pd.DataFrame(
+    [("x", "twin", "m@1", depth, depth / 10, 0.0, 1.0, 0.0) for depth in (0, 5)],
+    columns=list(tables.SWEEP),
+)
+UNJUDGED = pd.DataFrame(
+    [("x", "twin", "m@1", 0.3, 0.5, -0.1, 0.01, -0.02, 0.03)], columns=list(tables.UNJUDGED)
+)
 
 
 def blocks(make_results: Make) -> dict[str, Block]:
     results = make_results()
-    return {block.title: block for block in reranking_blocks(results, analysis(results), "x")}
+    lost = differences(results).assign(low=-0.2, high=-0.05)
+    made = reranking_blocks(results, CEILINGS, SWEEP, UNJUDGED, lost)
+    return {block.title: block for block in made}
 
 
 def test_the_ceiling_and_what_limits(make_results: Make) -> None:
@@ -72,13 +57,17 @@ def test_a_loss_of_unjudged_documents_is_doubted(make_results: Make) -> None:
     assert block.tables[0].table.rows[0][1:3] == ["30%", "50%"]
 
 
-def test_alarms_of_the_dataset_alone(make_results: Make) -> None:
-    (block,) = alarm_blocks(analysis(make_results()), "x")
+def test_alarms_and_what_is_only_to_be_known() -> None:
+    rows = [
+        ("x", "twin", "null reranker", "INVALID", "It changed nothing."),
+        ("x", "twin", "truncation-heavy", "INFO", "6% are longer."),
+    ]
+    (block,) = alarm_blocks(pd.DataFrame(rows, columns=list(ALARMS)))
     assert block.warnings == ["INVALID: twin, null reranker. It changed nothing."]
     assert block.lines == ["INFO: twin, truncation-heavy. 6% are longer."]
 
 
 def test_nothing_is_shown_where_nothing_was_read(make_results: Make) -> None:
     results = make_results()
-    bare = analyse(results)
-    assert list(reranking_blocks(results, bare, "x")) == []
+    nothing = [table.iloc[:0] for table in (CEILINGS, SWEEP, UNJUDGED)]
+    assert list(reranking_blocks(results, *nothing, differences(results))) == []

@@ -82,7 +82,9 @@ def test_what_was_added_is_recorded_and_stays_in_pairs(
     # 110 calls of which none is above show it: no more than those are made
     assert 110 <= calls(found, "alpha") <= 120
     assert spent["seconds"] <= 120
-    told = [line for block in cost_blocks(found, analyse(found), "data") for line in block.lines]
+    made = analyse(found)
+    costs = cost_blocks(found, "data", made.costs)
+    told = [line for block in costs for line in block.lines]
     assert (
         f"More calls after the planned rounds on cpu settled what was open: {count} of alpha (rerank); "
         f"{spent['seconds']:.0f} s of 120 were spent."
