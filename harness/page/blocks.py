@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from harness.page.tables import Table
+from harness.page.text import unique
 
 
 class Captioned(NamedTuple):
@@ -56,11 +57,11 @@ def anchored(sections: Iterable[Section]) -> list[Section]:
     names: set[str] = set()
     found = []
     for section in sections:
-        anchor = _free(_plain(section.anchor or section.title), anchors)
+        anchor = unique(_plain(section.anchor or section.title), anchors)
         blocks = [
             block._replace(
-                anchor=_free(_plain(block.anchor or f"{anchor}-{block.title}"), anchors),
-                figures=[one._replace(name=_free(one.name, names)) for one in block.figures],
+                anchor=unique(_plain(block.anchor or f"{anchor}-{block.title}"), anchors),
+                figures=[one._replace(name=unique(one.name, names)) for one in block.figures],
             )
             for block in section.blocks
         ]
@@ -70,16 +71,6 @@ def anchored(sections: Iterable[Section]) -> list[Section]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "part"
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """`name`, with a number if it is among those `taken`, which it joins; case tells none apart."""
-    free, number = name, 1
-    while free.casefold() in taken:
-        number += 1
-        free = f"{name}-{number}"
-    taken.add(free.casefold())
-    return free
 
 
 def figures(sections: Iterable[Section]) -> list[Figure]:

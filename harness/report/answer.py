@@ -16,11 +16,9 @@ from harness.analysis.decision.reasons import not_shown
 from harness.analysis.quality.leaderboard import subsets
 from harness.analysis.statistics import paired_ratios
 from harness.components.subset import LABEL
-from harness.page.text import interval, milliseconds
+from harness.page.text import change, milliseconds
 from harness.results.store import Results
 from harness.results.terms import objective, terms
-
-RANDOM = "was not measured, for weights are random"
 
 
 def answer(results: Results, gained: Gains, changes: pd.DataFrame, costs: CostAnalysis) -> str:
@@ -32,8 +30,7 @@ def answer(results: Results, gained: Gains, changes: pd.DataFrame, costs: CostAn
     """
     metric, baseline = objective(results), results.plan["baseline"]
     main = changes[changes["metric"] == metric].sort_values("gain", ascending=False, kind="stable")
-    sizes = of_system(costs.kept)
-    part = subsets(results)
+    sizes, part = of_system(costs.kept), subsets(results)
     datasets = list(map(str, dict.fromkeys(results.trials["dataset"])))
     where = f"On {datasets[0]}" if len(datasets) == 1 else f"Over the {len(datasets)} datasets"
     best = gained.best
@@ -41,13 +38,16 @@ def answer(results: Results, gained: Gains, changes: pd.DataFrame, costs: CostAn
     for dataset in datasets:
         rows, cost = main[main["dataset"] == dataset], costs.of(dataset)
         if rows.empty:
-            sentences += [_nothing(results, dataset, baseline), *_fastest(cost)]
+            why = f"nothing could be compared with {baseline}"
+            if results.plan["weights"] == "dummy":
+                why = "quality was not measured, for weights are random"
+            sentences += [f"On {dataset} {why}.", *_fastest(cost)]
         else:
-            here = rows if best is None else rows[rows["system"] == best.system]
-            system = str(here["system"].iloc[0])
+            row = (rows if best is None else rows[rows["system"] == best.system]).iloc[0]
+            system = str(row["system"])
             clause = _storage_clause(dataset, system, baseline, sizes)
             if len(datasets) > 1 or best is None:
-                gain = _interval(here.iloc[0], metric)
+                gain = change(row.gain, row.low, row.high, of=metric)
                 sentences.append(
                     f"On {dataset} {system} differs from {baseline} by {gain}{clause}."
                 )
@@ -58,21 +58,15 @@ def answer(results: Results, gained: Gains, changes: pd.DataFrame, costs: CostAn
     return " ".join([*sentences, *_in_vain(results, gained)])
 
 
-def _nothing(results: Results, dataset: str, baseline: str) -> str:
-    if results.plan["weights"] == "dummy":
-        return f"On {dataset} quality {RANDOM}."
-    return f"On {dataset} nothing could be compared with {baseline}."
-
-
 def _verdict(results: Results, gained: Gains, best: Any, where: str) -> str:
     """Whether the best system beats the baseline, and by as much as matters."""
     metric, baseline = objective(results), results.plan["baseline"]
-    gain, smallest = _interval(best, metric), terms(results).smallest_gain_that_matters
-    count = len(gained.table)
+    smallest = terms(results).smallest_gain_that_matters
+    gain, count = change(best.gain, best.low, best.high, of=metric), len(gained.table)
     if best.verdict == "better":
         among = f" (the best of {count} that were compared)" if count > 1 else ""
-        enough = f", {_enough(best, smallest)}" if smallest else ""
-        return f"{where} {best.system}{among} beats {baseline} by {gain}{enough}."
+        enough = f", which is {ENOUGH[best.state]} {smallest:g}, the smallest gain that matters"
+        return f"{where} {best.system}{among} beats {baseline} by {gain}{enough * bool(smallest)}."
     which = "the most is" if best.gain > 0 else "the nearest is"
     nearest = f"{which} {best.system} with {gain}, {not_shown(best, gained.family)}"
     if best.verdict == "same":
@@ -80,35 +74,31 @@ def _verdict(results: Results, gained: Gains, best: Any, where: str) -> str:
     return f"{where} no system is shown to beat {baseline}: {nearest}."
 
 
-def _enough(row: Any, smallest: float) -> str:
-    matters = f"{smallest:g}, the smallest gain that matters"
-    if row.state == "shown":
-        return f"which is shown to be at least {matters}"
-    if row.state == "small":
-        return f"which is less than {matters}"
-    return f"which is not shown to be at least {matters}"
+ENOUGH = {
+    "shown": "shown to be at least",
+    "small": "less than",
+    "undecided": "not shown to be at least",
+}
+"""By the state of a gain how it stands to the smallest that matters."""
 
 
 def _in_vain(results: Results, gained: Gains) -> Iterator[str]:
     """That a model was trained in the run and no system with it is shown to beat the baseline."""
+    metric, baseline = objective(results), results.plan["baseline"]
     trained = {system for _, system in trained_here(results)}
     families = defaultdict(list)
     for row in gained.surest:
         if row.system in trained:
             families[row.system.partition("[")[0]].append(row)
-    told = gained.best and gained.best.system
-    for name, (row, *others) in families.items():
-        if row.verdict != "better" and told not in {one.system for one in (row, *others)}:
+    for name, rows in families.items():
+        row = rows[0]
+        if row.verdict != "better" and gained.best not in rows:
             said = "ranks worse than" if row.verdict == "worse" else "is not shown to beat"
             yield (
-                f"{name}, trained in this run, {said} {results.plan['baseline']}: "
-                f"{_interval(row, objective(results))}. It is a small model for one collection, and "
-                "tells nothing of published models of its kind."
+                f"{name}, trained in this run, {said} {baseline}: "
+                f"{change(row.gain, row.low, row.high, of=metric)}. It is a small model for one "
+                "collection, and tells nothing of published models of its kind."
             )
-
-
-def _interval(row: Any, metric: str) -> str:
-    return f"{row.gain:+.3f} {metric} {interval(row.low, row.high)}"
 
 
 def _storage_clause(dataset: str, system: str, baseline: str, sizes: pd.Series) -> str:
@@ -127,10 +117,11 @@ def _cost(costs: CostAnalysis, system: str, baseline: str) -> Iterator[str]:
         if mine.empty or theirs.empty or system == baseline:
             continue
         row, other = _preferred(mine), _preferred(theirs)
-        name = "p95" if _carried(row, "p95") and _carried(other, "p95") else "p50"
+        name = "p50" if math.isnan(row["p95"] + other["p95"]) else "p95"
         yield (
-            f"{_how(row)} its whole query takes {milliseconds(row[name])} ms on {device} "
-            f"({STATISTIC[name]}), that of {baseline} {milliseconds(other[name])} ms."
+            f"{HOW[row['mode']].format(k=row['k'])}, its whole query takes "
+            f"{milliseconds(row[name])} ms on {device} ({STATISTIC[name]}), that of {baseline} "
+            f"{milliseconds(other[name])} ms."
         )
 
 
@@ -150,14 +141,6 @@ def _preferred(rows: pd.DataFrame) -> Any:
     return most.sort_values("mode", ascending=False, kind="stable").iloc[0]
 
 
-def _how(row: Any) -> str:
-    return HOW[row["mode"]].format(k=row["k"]) + ","
-
-
-def _carried(row: Any, name: str) -> bool:
-    return not math.isnan(row[name])
-
-
 def _fastest(costs: CostAnalysis) -> Iterator[str]:
     """The fastest reranker on each device by the median, at the k that most were timed with."""
     table = costs.latencies
@@ -166,11 +149,14 @@ def _fastest(costs: CostAnalysis) -> Iterator[str]:
     for device, rows in timed.groupby("device", sort=False):
         most = rows[rows["k"] == common_k(rows)].sort_values("p50", kind="stable")
         if len(most) > 1:
-            first, last = most.iloc[0], most.iloc[-1]
+            first, last = (
+                (f"{row['system']} ({row['mode']})", milliseconds(row["p50"]))
+                for row in (most.iloc[0], most.iloc[-1])
+            )
             yield (
-                f"On {device} the fastest of {len(most)} ways to rerank {first['k']} candidates is "
-                f"{_named(first)} with a median of {milliseconds(first['p50'])} ms, the slowest "
-                f"{_named(last)} with {milliseconds(last['p50'])} ms{_doubt(costs, str(device))}."
+                f"On {device} the fastest of {len(most)} ways to rerank {most.iloc[0]['k']} "
+                f"candidates is {first[0]} with a median of {first[1]} ms, the slowest {last[0]} "
+                f"with {last[1]} ms{_doubt(costs, str(device))}."
             )
 
 
@@ -180,11 +166,5 @@ def _doubt(costs: CostAnalysis, device: str) -> str:
     if len(here) and not here["noisy"].any():
         return ""
     factor = paired_ratios.doubt(here)
-    known = (
-        "by a factor that is not known" if math.isinf(factor) else f"by a factor of {factor:.3g}"
-    )
-    return f" (noisy: equal work may differ {known})"
-
-
-def _named(row: Any) -> str:
-    return f"{row['system']} ({row['mode']})"
+    known = f"of {factor:.3g}" if math.isfinite(factor) else "that is not known"
+    return f" (noisy: equal work may differ by a factor {known})"

@@ -15,6 +15,7 @@ from harness.components import requirements
 from harness.experiment.result_folders import slug
 from harness.files import disk, spreadsheet, trec
 from harness.page.tables import Table, markdown
+from harness.page.text import unique
 from harness.results.store import Results
 
 TABLES = ("trials", "measurements", "readings", "timings", "storage")
@@ -78,22 +79,13 @@ def _trec(results: Results) -> Iterator[tuple[str, str]]:
             continue
         run, own = results.run(dataset, system), str(entry["folder"]).partition("/")[0]
         name = f"runs/{own}/{slug(system)}"
-        yield f"{_free(name, entry['key'], taken)}.trec", trec.run_text(run, system)
+        name += f"--{entry['key'][:12]}" * (name.casefold() in taken)
+        yield f"{unique(name, taken)}.trec", trec.run_text(run, system)
         qrels = f"qrels/{own}.qrels"
         if qrels not in taken:
             taken.add(qrels)
             with disk.open_text(results.file(dataset, system, "qrels.trec.gz")) as lines:
                 yield qrels, lines.read()
-
-
-def _free(name: str, key: str, taken: set[str]) -> str:
-    """`name`, with the trial's key where another system has it too; case tells none apart."""
-    free, number = name, 1
-    while free.casefold() in taken:
-        free = f"{name}--{key[:12]}" + f"-{number}" * (number > 1)
-        number += 1
-    taken.add(free.casefold())
-    return free
 
 
 def leaderboards(board: pd.DataFrame, metrics: Sequence[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from harness.components.models import catalogue
 from harness.components.models import random_weights as dummy
 from harness.errors import ModelError
 from harness.experiment.provenance import machine_words
+from harness.page.text import listed
 from harness.results.store import Results
 
 QUALITY_ONLY = (
@@ -72,11 +73,7 @@ def _undone(results: Results) -> Iterator[str]:
     undone = results.trials[results.trials["status"] != "done"]
     rows = [(f"{row.system} on {row.dataset}", str(row.reason)) for row in undone.itertuples()]
     for reason, names in _together(rows).items():
-        yield (
-            f"Quality of {_listed(names)}: {reason}"
-            if len(names) > 1
-            else (f"{names[0]}: {reason}")
-        )
+        yield f"{'Quality of ' * (len(names) > 1)}{listed(names, most=NAMED)}: {reason}"
 
 
 def _arms(arms: pd.DataFrame) -> Iterator[str]:
@@ -84,30 +81,21 @@ def _arms(arms: pd.DataFrame) -> Iterator[str]:
     timed = set(arms[arms["status"] == "measured"]["device"])
     missing = arms[arms["status"] != "measured"]
     for (device, status), rows in missing.groupby(["device", "status"], sort=False):
-        found = [
-            (_arm(row), re.sub(r"\d[\d,.]*", "…", str(row.reason))) for row in rows.itertuples()
-        ]
-        exact = {_arm(row): str(row.reason) for row in rows.itertuples()}
-        for reason, names in _together(found).items():
+        found = [((row.system, row.mode, row.k), str(row.reason)) for row in rows.itertuples()]
+        exact = dict(found)
+        alike = [(arm, re.sub(r"\d[\d,.]*", "…", reason)) for arm, reason in found]
+        for reason, names in _together(alike).items():
             reasons = {exact[name] for name in names}
             said = reasons.pop() if len(reasons) == 1 else reason
             where = f"{device}, predicted where possible" if status == "predicted" else device
-            everyone = device not in timed
-            yield f"{where}: {said} ({_counted(names, everyone=everyone)})."
-
-
-def _arm(row: Any) -> tuple[str, str, int]:
-    return str(row.system), str(row.mode), int(row.k)
+            yield f"{where}: {said} ({_counted(names, everyone=device not in timed)})."
 
 
 def _counted(arms: Sequence[tuple[str, str, int]], *, everyone: bool) -> str:
     """Systems with mode and k; of many, or where it is `everyone`, how many there are."""
-    sizes: dict[tuple[str, str], list[str]] = {}
-    for system, mode, k in arms:
-        sizes.setdefault((system, mode), []).append(str(k))
-    systems = list(dict.fromkeys(system for system, _ in sizes))
+    sizes = _together([(str(k), (system, mode)) for system, mode, k in arms])
     if everyone or len(sizes) > NAMED:
-        return f"systems: {len(systems)}"
+        return f"systems: {len({system for system, _ in sizes})}"
     return "; ".join(
         f"{system}, {mode}, k = {', '.join(ks)}" for (system, mode), ks in sizes.items()
     )
@@ -134,16 +122,12 @@ def _under_load(steps: pd.DataFrame) -> Iterator[str]:
     undone = steps[steps["status"] != "measured"].drop_duplicates(["dataset", "system", "reason"])
     rows = [(f"{row.system} on {row.dataset}", str(row.reason)) for row in undone.itertuples()]
     for reason, names in _together(rows).items():
-        yield f"Load of {_listed(names)}: {reason}"
+        yield f"Load of {listed(names, most=NAMED)}: {reason}"
 
 
-def _together(rows: Sequence[tuple[Any, str]]) -> dict[str, list[Any]]:
-    """Names by reason, in order."""
-    found: dict[str, list[Any]] = {}
-    for name, reason in rows:
-        found.setdefault(reason, []).append(name)
+def _together(rows: Sequence[tuple[Any, Any]]) -> dict[Any, list[Any]]:
+    """What stands first in rows by what stands second, in order."""
+    found: dict[Any, list[Any]] = {}
+    for first, second in rows:
+        found.setdefault(second, []).append(first)
     return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} systems"

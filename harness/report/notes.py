@@ -18,20 +18,17 @@ def notes(results: Results) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     said: dict[tuple[str, str], list[str]] = {}
     for (dataset, system), facts in results.facts.items():
-        told = found.setdefault(dataset, list(_of_dataset(facts["dataset"], results)))
+        lines = found.setdefault(dataset, list(_of_dataset(facts["dataset"], results)))
         first = facts["stages"][0]
-        if first["queries_without_hits"]:
-            count = first["queries_without_hits"]
+        if count := first["queries_without_hits"]:
             who = counted(count, "query has no hit and counts", "queries have no hit and count")
-            told.append(f"{system}: {who} 0 in every mean.")
-        if first["hits_not_in_corpus"]:
-            count = first["hits_not_in_corpus"]
-            told.append(
-                f"{system}: {counted(count, 'hit is a document', 'hits are documents')} that the corpus lacks."
-            )
+            lines.append(f"{system}: {who} 0 in every mean.")
+        if count := first["hits_not_in_corpus"]:
+            what = counted(count, "hit is a document", "hits are documents")
+            lines.append(f"{system}: {what} that the corpus lacks.")
         for note in (*first.get("notes", ()), *facts.get("notes", ())):
             said.setdefault((dataset, note), []).append(system)
-        told += servers.sentences(system, facts)
+        lines += servers.sentences(system, facts)
         for one in facts.get("trainings", ()):
             name = system.partition("[")[0]
             own = one["reference"] in vector_bytes.models_of(facts["system"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -65,12 +65,8 @@ NAMED = 3
 """Systems of the same evidence that are all named."""
 
 
-class Alarm(NamedTuple):
-    """One alarm of a system on a dataset."""
-
-    alarm: str
-    severity: str
-    evidence: str
+Row = tuple[str, str, str, str, str]
+"""Of ALARMS."""
 
 
 def sentences(alarmed: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -89,15 +85,11 @@ def alarms(results: Results) -> pd.DataFrame:
     rows = [
         (dataset, system, *alarm)
         for (dataset, system), mine in facts.items()
-        for check in CHECKS
-        for alarm in check(mine, facts.get((dataset, baseline), {}))
+        for alarm in _of_values(mine, facts.get((dataset, baseline), {}))
     ]
     rows += [*_first_stages(results), *_unread(results), *_timed(results), *_packages(results)]
-    table = pd.DataFrame(rows, columns=list(ALARMS))
-    order = table["severity"].map({severity: i for i, severity in enumerate(SEVERITIES)})
-    return table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)[
-        list(ALARMS)
-    ]
+    rows.sort(key=lambda row: SEVERITIES.index(row[3]))
+    return pd.DataFrame(rows, columns=list(ALARMS))
 
 
 Facts = Mapping[str, "pd.Series[float]"]
@@ -106,14 +98,14 @@ for there it is their precision."""
 
 
 def _facts(results: Results) -> dict[tuple[str, str], dict[str, pd.Series[float]]]:
-    measured = results.measurements
+    measured, readings = results.measurements, results.readings
     judged = {
         name for name in measured["dataset"].unique() if some_judged_not_relevant(results, name)
     }
-    measured = measured[(measured["metric"] != JUDGED) | measured["dataset"].isin(judged)]
-    order = results.readings[results.readings["reading"] == ORDER]
+    is_judged = (measured["metric"] == JUDGED) & measured["dataset"].isin(judged)
+    measured = measured[is_judged | (measured["metric"] == TIED)]
     found: dict[tuple[str, str], dict[str, pd.Series[float]]] = {}
-    for table in (measured[measured["metric"].isin((JUDGED, TIED))], order):
+    for table in (measured, readings[readings["reading"] == ORDER]):
         for (dataset, system, metric), rows in table.groupby(
             ["dataset", "system", "metric"], sort=False
         ):
@@ -121,105 +113,72 @@ def _facts(results: Results) -> dict[tuple[str, str], dict[str, pd.Series[float]
     return found
 
 
-def _order(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
-    del baseline
-    if TAU not in facts:
-        return
-    tau = facts[TAU].mean()
+def _of_values(facts: Facts, baseline: Facts) -> Iterator[tuple[str, str, str]]:
+    """Alarm, severity and evidence of what was measured query by query."""
+    tau = facts[TAU].mean() if TAU in facts else 0.0
     said = f"Kendall's tau to the order of the first stage is {tau:.3f} on average"
     if tau >= SAME_ORDER:
-        yield Alarm("null reranker", INVALID, f"{said}: it changed nothing.")
+        yield "null reranker", INVALID, f"{said}: it changed nothing."
     elif tau <= OTHER_ORDER:
-        yield Alarm("reversed order", INVALID, f"{said}: it turned the order around.")
+        yield "reversed order", INVALID, f"{said}: it turned the order around."
+    constant = (facts[DISTINCT] == 1).mean() if DISTINCT in facts else 0.0
+    if constant > 0:
+        severity = INVALID if constant >= CONSTANT_INVALID else CAUTION
+        said = f"{constant:.0%} of the queries have one score for all candidates."
+        yield "constant scores", severity, said
+    tied = facts[TIED].mean() if TIED in facts else 0.0
+    if tied > TIES:
+        said = f"{tied:.0%} of the first ten documents share their score with another."
+        yield "tie-heavy", CAUTION, said
+    cut = facts[TRUNCATED].mean() if TRUNCATED in facts else 0.0
+    if cut > CUT_INFO:
+        said = f"{cut:.0%} of the candidates are longer than what the model reads of them."
+        yield "truncation-heavy", CAUTION if cut > CUT_CAUTION else INFO, said
+    if JUDGED in facts and JUDGED in baseline:
+        mine, theirs = facts[JUDGED].mean(), baseline[JUDGED].mean()
+        if theirs - mine > FEWER_JUDGED:
+            said = (
+                f"{mine:.0%} of its first ten documents have a judgement, {theirs:.0%} of the "
+                "baseline's: what nobody judged counts as not relevant."
+            )
+            yield "unjudged-heavy", CAUTION, said
 
 
-def _constant(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
-    del baseline
-    share = (facts[DISTINCT] == 1).mean() if DISTINCT in facts else 0.0
-    if share > 0:
-        severity = INVALID if share >= CONSTANT_INVALID else CAUTION
-        said = f"{share:.0%} of the queries have one score for all candidates."
-        yield Alarm("constant scores", severity, said)
-
-
-def _ties(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
-    del baseline
-    share = facts[TIED].mean() if TIED in facts else 0.0
-    if share > TIES:
-        said = f"{share:.0%} of the first ten documents share their score with another."
-        yield Alarm("tie-heavy", CAUTION, said)
-
-
-def _truncated(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
-    del baseline
-    share = facts[TRUNCATED].mean() if TRUNCATED in facts else 0.0
-    if share > CUT_INFO:
-        severity = CAUTION if share > CUT_CAUTION else INFO
-        said = f"{share:.0%} of the candidates are longer than what the model reads of them."
-        yield Alarm("truncation-heavy", severity, said)
-
-
-def _unread(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+def _unread(results: Results) -> Iterator[Row]:
     """What models leave unread: queries, and documents of a first stage; of each stage once."""
     seen = set()
     for (dataset, system), facts in results.facts.items():
         for stage in facts["stages"]:
-            told = stage.get("read")
-            if told is None or (dataset, stage["key"]) in seen:
+            read = stage.get("read")
+            if read is None or (dataset, stage["key"]) in seen:
                 continue
             seen.add((dataset, stage["key"]))
             for alarm, part, room in UNREAD[stage["kind"]]:
-                cut, whole = told[f"{part}_cut"], told[part]
+                cut, whole = read[f"{part}_cut"], read[part]
                 if cut and cut > CUT_INFO * whole:
                     severity = CAUTION if cut > CUT_CAUTION * whole else INFO
                     said = (
-                        f"{cut:,} of {whole:,} {part} are longer than the {told[room]:,} tokens that "
+                        f"{cut:,} of {whole:,} {part} are longer than the {read[room]:,} tokens that "
                         f"{READERS[stage['kind']]} reads of them."
                     )
                     yield dataset, system, alarm, severity, said
 
 
-def _unjudged(facts: Facts, baseline: Facts) -> Iterator[Alarm]:
-    if JUDGED not in facts or JUDGED not in baseline:
-        return
-    mine, theirs = facts[JUDGED].mean(), baseline[JUDGED].mean()
-    if theirs - mine > FEWER_JUDGED:
-        said = (
-            f"{mine:.0%} of its first ten documents have a judgement, {theirs:.0%} of the "
-            "baseline's: what nobody judged counts as not relevant."
-        )
-        yield Alarm("unjudged-heavy", CAUTION, said)
-
-
-CHECKS: tuple[Callable[[Facts, Facts], Iterator[Alarm]], ...] = (
-    _order,
-    _constant,
-    _ties,
-    _truncated,
-    _unjudged,
-)
-
-
-def _ranks(ranks: Mapping[str, int] | None) -> Iterator[Alarm]:
-    """Whether the rank column of a saved run says otherwise than its scores."""
-    if not ranks or not ranks["unsorted"]:
-        return
-    queries, against = ranks["queries"], ranks["against"]
-    said = "runs against the scores" if against else "is not the order of the scores"
-    yield Alarm(
-        "ranks against scores",
-        INVALID if against >= AGAINST_INVALID * queries else CAUTION,
-        f"For {against or ranks['unsorted']} of {counted(queries, 'query', 'queries')} the rank column of the saved run "
-        f"{said}, by which it is read, the highest first. If less is better, as of distances, write "
-        "the scores with a minus.",
-    )
-
-
-def _first_stages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+def _first_stages(results: Results) -> Iterator[Row]:
     """Alarms of what a first stage was given, and of what it found."""
     for (dataset, system), facts in results.facts.items():
         first = facts["stages"][0]
-        yield from ((dataset, system, *alarm) for alarm in _ranks(first.get("ranks")))
+        ranks = first.get("ranks")
+        if ranks and ranks["unsorted"]:
+            queries, against = ranks["queries"], ranks["against"]
+            how = "runs against the scores" if against else "is not the order of the scores"
+            severity = INVALID if against >= AGAINST_INVALID * queries else CAUTION
+            said = (
+                f"For {against or ranks['unsorted']} of {counted(queries, 'query', 'queries')} the "
+                f"rank column of the saved run {how}, by which it is read, the highest first. If "
+                "less is better, as of distances, write the scores with a minus."
+            )
+            yield dataset, system, "ranks against scores", severity, said
         itself = first.get("own_document_first", 0) / facts["dataset"]["queries"]
         if itself >= FOUND_ITSELF:
             said = (
@@ -229,7 +188,7 @@ def _first_stages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
             yield dataset, system, "finds itself", CAUTION, said
 
 
-def _packages(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+def _packages(results: Results) -> Iterator[Row]:
     """Where a system's stages were made with other versions than those that stand before it.
 
     Keys tell releases apart, so these are fixes: as a rule scores are the same, or nearly.
@@ -257,7 +216,7 @@ def _versions(facts: Mapping[str, Any]) -> dict[str, set[str]]:
     return found
 
 
-def _timed(results: Results) -> Iterator[tuple[str, str, str, str, str]]:
+def _timed(results: Results) -> Iterator[Row]:
     """Alarms of the rankings that were timed: on another device, or not those of quality."""
     arms = results.costs["arms"]
     for (dataset, system), rows in arms[arms["tau"].notna()].groupby(
