@@ -65,7 +65,7 @@ def _verdict(results: Results, gained: Gains, best: Any, where: str) -> str:
     gain, count = change(best.gain, best.low, best.high, of=metric), len(gained.table)
     if best.verdict == "better":
         among = f" (the best of {count} that were compared)" if count > 1 else ""
-        enough = f", which is {ENOUGH[best.state]} {smallest:g}, the smallest gain that matters"
+        enough = f", {ENOUGH[best.state]} {smallest:g}, the smallest gain that matters"
         return f"{where} {best.system}{among} beats {baseline} by {gain}{enough * bool(smallest)}."
     which = "the most is" if best.gain > 0 else "the nearest is"
     nearest = f"{which} {best.system} with {gain}, {not_shown(best, gained.family)}"
@@ -75,9 +75,9 @@ def _verdict(results: Results, gained: Gains, best: Any, where: str) -> str:
 
 
 ENOUGH = {
-    "shown": "shown to be at least",
-    "small": "less than",
-    "undecided": "not shown to be at least",
+    "shown": "which is shown to be at least",
+    "small": "which is less than",
+    "undecided": "but these queries do not show that it is at least",
 }
 """By the state of a gain how it stands to the smallest that matters."""
 
@@ -97,7 +97,7 @@ def _in_vain(results: Results, gained: Gains) -> Iterator[str]:
             yield (
                 f"{name}, trained in this run, {said} {baseline}: "
                 f"{change(row.gain, row.low, row.high, of=metric)}. It is a small model for one "
-                "collection, and tells nothing of published models of its kind."
+                "collection, and says nothing about published models of its kind."
             )
 
 

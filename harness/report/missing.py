@@ -63,7 +63,7 @@ def not_measured(results: Results) -> list[str]:
     if "latency" not in asked:
         lines.append(QUALITY_ONLY)
     elif "storage" not in asked:
-        lines.append("Ways to keep token vectors: the experiment has no block `storage`.")
+        lines.append("Ways to store token vectors: the experiment has no block `storage`.")
     if asked and not results.plan["decision"]["workload"]:
         lines.append("Needs of a workload: the experiment names none.")
     return [*lines, LEXICAL]

@@ -146,7 +146,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
         "fetch and decompress 100 documents from memory, from a memory map, and from one whose "
         "pages were dropped. For PLAID: a search restricted to 100 documents, in memory."
     )
-    yield Block("Ways to keep token vectors", [said, *lines], tables=tables, method="storage")
+    yield Block("Ways to store token vectors", [said, *lines], tables=tables, method="storage")
 
 
 def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:

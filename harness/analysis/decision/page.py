@@ -183,7 +183,7 @@ def _compared(lacking: pd.Series) -> str:
     """What becomes of the options that lack an axis; of one that all lack there is nothing to know."""
     if lacking.all():
         return "compared without it"
-    return "so that nobody knows what they dominate or are dominated by"
+    return "so what they dominate or what dominates them is not known"
 
 
 def _frontier_table(rows: pd.DataFrame, metric: str) -> Table:

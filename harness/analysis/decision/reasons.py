@@ -31,7 +31,7 @@ def headline(case: DecisionInput, choice: Choice) -> str:
 TO_DO = {
     "baseline not measured": "measure the quality of {name}, the baseline",
     "baseline invalid": "mend the measurement of {name}, the baseline",
-    "requirement not measured": "measure what is required of {name}",
+    "requirement not measured": "measure {name} against the requirements",
     "gain undecided": "compare {name} on {more}",
     "system not measured": "measure the quality of {name}",
 }
@@ -42,8 +42,8 @@ def reasons(case: DecisionInput, choice: Choice) -> Iterator[str]:
     if choice.answer == "keep":
         if case.standings[case.baseline] == "out":
             yield (
-                f"{case.baseline.name} misses what is required itself: "
-                f"{misses(case, case.baseline)}. It stays because no system that meets it is shown to "
+                f"{case.baseline.name} itself does not meet the requirements: "
+                f"{misses(case, case.baseline)}. It stays because no system that meets them is shown to "
                 "gain enough."
             )
         yield from _shown_elsewhere(case)
@@ -133,7 +133,7 @@ def _ready(case: DecisionInput, choice: Choice) -> Iterator[str]:
 
 def _met(case: DecisionInput, option: Option) -> str:
     if not case.limits:
-        return "Nothing is required of latency, storage, memory, licence or cost: quality decides."
+        return "No requirement limits latency, storage, memory, licence or cost: quality decides."
     parts = []
     for quantity, limit in case.limits.items():
         need = case.amount(option, quantity)
@@ -147,7 +147,7 @@ def _met(case: DecisionInput, option: Option) -> str:
             near = near or (f"more{NOISE}" if need.value * need.doubt > limit else "")
             notes = f" ({'; '.join(filter(None, (near, shown)))})" if near or shown else ""
             parts.append(f"{quantity.text(significant(need.value))}, {limit:,g} allowed{notes}")
-    return f"It meets what is required: {'; '.join(parts)}."
+    return f"It meets the requirements: {'; '.join(parts)}."
 
 
 def _cheaper(case: DecisionInput, choice: Choice, best: Option, price: Price) -> Iterator[str]:
@@ -161,22 +161,22 @@ def _cheaper(case: DecisionInput, choice: Choice, best: Option, price: Price) ->
         lost = f"{loss.value:.3f} {case.metric} {interval(loss.low, loss.high)}"
         if option == choice.option:
             yield (
-                f"{best.name} gains more, but {option.name} needs only {beside(option)}, and what is "
-                f"lost by it ({lost}) is shown to be less than {case.smallest:g}."
+                f"{best.name} gains more, but {option.name} needs only {beside(option)}, and its loss "
+                f"({lost}) is shown to be less than {case.smallest:g}."
             )
             return
-        if not loss.low > case.smallest:
+        if not loss.low > case.smallest and not loss.high <= case.smallest:
             yield (
-                f"{option.name} is cheaper ({beside(option)}). It is not shown to be worse by more "
-                f"than {case.smallest:g}, but nor is it shown not to be: what is lost by it is {lost}."
+                f"{option.name} is cheaper ({beside(option)}). Whether its loss is more than "
+                f"{case.smallest:g} is not settled: it is {lost}."
             )
     for option in choice.maybe_cheaper[:NAMED]:
         why = case.amount(option, price.quantity).said or "that is within the noise of its times"
         if not price.quantity.device:
             paces = "; ".join(_pace(case, option, best, device) for device in case.devices)
-            why = f"it is not shown to be no slower ({paces or 'no latency was measured'})"
+            why = f"nothing shows that it is no slower ({paces or 'no latency was measured'})"
         yield (
-            f"{option.name} needs {beside(option)}, and what is lost by it is shown to be less than "
+            f"{option.name} needs {beside(option)}, and its loss is shown to be less than "
             f"{case.smallest:g}, but {best.name} is taken: {why}."
         )
 
@@ -200,13 +200,13 @@ def _undecided(case: DecisionInput, choice: Choice) -> Iterator[str]:
         f"({corrected(row.p_holm, case.gains.family)})."
     )
     if said := unknowns(case, choice.option):
-        yield f"Whether it meets what is required is not known either: {said}."
+        yield f"Nor is it known whether it meets the requirements: {said}."
 
 
 def _hidden(case: DecisionInput, choice: Choice) -> Iterator[str]:
     yield (
         f"{choice.option.name} is shown to gain {_gains(case, choice.option.system)} "
-        f"over {case.baseline.name}, but whether it meets what is required is not known: "
+        f"over {case.baseline.name}, but it is not known whether it meets the requirements: "
         f"{unknowns(case, choice.option)}."
     )
 
@@ -243,7 +243,7 @@ def _nothing(case: DecisionInput) -> Iterator[str]:
     yield _greatest(case, able) if able else _nobody(case)
     if case.standings[case.baseline] == "unknown":
         yield (
-            f"Whether {case.baseline.name} itself meets what is required is not known: "
+            f"It is not known whether {case.baseline.name} itself meets the requirements: "
             f"{unknowns(case, case.baseline)}."
         )
 
@@ -295,11 +295,9 @@ def _shown_elsewhere(case: DecisionInput) -> Iterator[str]:
 
     nearest = min(out, key=furthest)
     names = listed([one.name for one in out], " and ", NAMED)
-    who = (
-        f"{names} are shown to gain enough but miss what is required; the nearest is {nearest.name}"
-    )
+    who = f"{names} are shown to gain enough but do not meet the requirements; the nearest is {nearest.name}"
     if len(out) == 1:
-        who = f"{nearest.name} is shown to gain enough but misses what is required"
+        who = f"{nearest.name} is shown to gain enough but does not meet the requirements"
     yield f"{who}: {misses(case, nearest)}."
 
 

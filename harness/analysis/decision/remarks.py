@@ -80,7 +80,7 @@ def _not_required(asked: Decision) -> Iterator[str]:
     given = asked.requirements.model_dump(exclude_none=True)
     free = [of.general for name, of in WORDS.items() if name != "p50_ms" and not given.get(name)]
     if free:
-        yield f"Nothing is required of {listed(free, ' or ')}."
+        yield f"No requirement limits {listed(free, ' or ')}."
 
 
 def _not_timed(results: Results, case: DecisionInput, option: Option) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _noisy(case: DecisionInput, noise: pd.DataFrame) -> Iterator[str]:
             )
         elif pairs.empty and Quantity("p50_ms", device) in case.known:
             yield (
-                f"No two equal arms were timed on {device}, so that nobody knows how noisy its times are. "
+                f"No two equal arms were timed on {device}, so the noise of its times is not known. "
                 f"Nothing is decided by differences of time; to tell them, {AGAIN}."
             )
 
@@ -181,7 +181,7 @@ def _tighter(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterato
     limit = case.limits.get(quantity, math.inf)
     for value in reversed(_bounds(case, quantity)):
         if value <= limit and (other := _under(case, choice, quantity, value * (1 - 1e-9))):
-            now = "nothing is required" if math.isinf(limit) else f"{limit:,g} are allowed"
+            now = "nothing limits it" if math.isinf(limit) else f"{limit:,g} are allowed"
             less = quantity.text(significant(value))
             yield f"{other} if less than {less} were allowed; now {now}."
             return

@@ -130,6 +130,6 @@ def _doubtful(unjudged: pd.DataFrame, changes: pd.DataFrame) -> Iterator[str]:
         if row.judged < row.judged_baseline and row.condensed_high >= 0:
             yield (
                 f"{row.system} loses {-row.gain:.4f}, but fewer of its documents were judged, and "
-                f"without unjudged ones it is not shown to lose ({row.condensed_gain:+.4f}): this "
-                "is not to be called a loss before more is judged."
+                f"without unjudged ones no loss is shown ({row.condensed_gain:+.4f}): this "
+                "must not be called a loss before more is judged."
             )

@@ -110,7 +110,7 @@ def test_ratios_are_to_the_cross_encoder(make_results: Make) -> None:
 
 
 def test_ways_to_keep_vectors(make_results: Make) -> None:
-    block = blocks(make_results())["Ways to keep token vectors"]
+    block = blocks(make_results())["Ways to store token vectors"]
     packed, plaid = rows(block.tables[0].table)
     assert (packed["bytes / doc"], packed["on disk"], packed["difference"]) == (
         *("128", "160", "+25.0%"),

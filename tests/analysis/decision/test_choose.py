@@ -66,8 +66,8 @@ def test_an_untimed_system_is_not_taken_for_no_slower() -> None:
     found = decided(untimed(both, "late[dim=8]"))
     assert found.system == "late"
     assert (
-        "late[dim=8] needs 4.00 GB of index per million documents instead of 10.0, and what is "
-        "lost by it is shown to be less than 0.01, but late is taken: it is not shown to be no "
+        "late[dim=8] needs 4.00 GB of index per million documents instead of 10.0, and its "
+        "loss is shown to be less than 0.01, but late is taken: nothing shows that it is no "
         "slower (not timed beside it on cpu)."
     ) in found.reasons
 
@@ -82,7 +82,7 @@ def test_the_untimed_best_is_not_outdone_by_bytes_and_said_to_be_untimed() -> No
 def test_without_any_latency_bytes_alone_decide_nothing() -> None:
     found = decided(literal(QUALITY, bytes_per_document=SIZES))
     assert found.system == "late"
-    assert "not shown to be no slower (no latency was measured)" in said(found)
+    assert "nothing shows that it is no slower (no latency was measured)" in said(found)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_noise_blocks_no_slower(equal_arms: float | None, system: str) -> None:
     assert (found.answer, found.system) == ("adopt", system)
     assert ("are noisy: two equal arms" in said(found)) == (equal_arms in (1.5, 1 / 1.5))
     assert ("No two equal arms were timed on cpu" in said(found)) == (equal_arms is None)
-    assert ("not shown to be no slower" in said(found)) == (system == "late")
+    assert ("nothing shows that it is no slower" in said(found)) == (system == "late")
 
 
 def test_a_difference_beyond_the_noise_still_decides() -> None:
@@ -125,6 +125,25 @@ def test_money_within_the_noise_is_not_cheaper() -> None:
     assert "but late is taken: that is within the noise of its times." in said(noisy)
     dear = {**more, "prices": PRICES | {"ram_gb_month": 100.0}}  # 6 GB less outweigh any noise
     assert decided(timed(0.03, 0.028, 1.5, **dear)).system == "late[dim=8]"
+
+
+def test_a_cheaper_one_whose_loss_is_settled_is_not_said_to_be_open() -> None:
+    """Both smaller ones cost less than `late`, and which of them costs least is within the noise."""
+    quality = {**QUALITY, "late[dim=16]": [0.697] * QUERIES}
+    seconds = {"late": 0.3, "late[dim=8]": 0.09, "late[dim=16]": 0.1}
+    results = literal(
+        quality,
+        seconds=seconds,
+        bytes_per_document={**SIZES, "late[dim=16]": 6000},
+        equal_arms=1.1,
+        workload=LOAD,
+        prices=PRICES,
+        memory=dict.fromkeys(quality, 0.0),
+    )
+    found = decided(results)
+    assert found.system == "late[dim=16]"
+    assert "late[dim=16] needs only" in said(found)
+    assert "late[dim=8]" not in said(found)
 
 
 def test_a_server_without_a_price_is_not_ruled_out_by_cost_and_not_free() -> None:
