@@ -1,4 +1,4 @@
-"""Tables of text: how numbers are written in them, and read again to sort by."""
+"""Tables of text, and how the numbers in them are read again to sort by."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from harness.page.text import milliseconds, significant
-
-NONE = "n/a"
-"""What was not measured, or what too few calls do not carry."""
+from harness.page.text import NONE
 
 ABSENT = ("", "-", NONE, "not measured", "predicted", f"{NONE} / {NONE}")
 """Cells without a value: they sort last, whichever way."""
@@ -52,33 +49,6 @@ def sort_key(cell: str) -> float | str | None:
         return math.inf
     found = NUMBER.match(cell)
     return float(found[1].replace(",", "")) if found else cell
-
-
-def number(value: float, form: str = ",.0f") -> str:
-    """`value` in this format; NONE for NaN."""
-    return NONE if math.isnan(value) else format(value, form)
-
-
-def bracketed(value: float, low: float, high: float) -> str:
-    """Seconds as milliseconds with an interval, of which a bound may be unknown."""
-    if math.isnan(value):
-        return NONE
-    if math.isnan(low) and math.isnan(high):
-        return milliseconds(value)
-    return f"{milliseconds(value)} [{_bound(low)}, {_bound(high)}]"
-
-
-def _bound(seconds: float) -> str:
-    return "-" if math.isnan(seconds) else milliseconds(seconds)
-
-
-def times(value: float, low: float, high: float) -> str:
-    """A factor with its interval, of which both bounds may be unknown."""
-    if math.isnan(value):
-        return NONE
-    if math.isnan(low) or math.isnan(high):
-        return f"{significant(value)} [no interval]"
-    return f"{significant(value)} [{significant(low)}, {significant(high)}]"
 
 
 def apart(text: object) -> str:

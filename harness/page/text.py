@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+NONE = "n/a"
+"""What was not measured, or what too few calls do not carry."""
+
 
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 hit`, `2,000 hits`: the number with what it counts; `many` where that is more than an s."""
@@ -66,19 +69,40 @@ def chance(p: float, places: int = 4) -> str:
     return f"p < {least:.{places}f}" if p < least else f"p = {p:.{places}f}"
 
 
-def milliseconds(seconds: float) -> str:
-    """Seconds as milliseconds with three significant digits; `n/a` for NaN."""
-    return significant(1000 * seconds)
+def number(value: float, form: str = ",.0f") -> str:
+    """`value` in this format; NONE for NaN."""
+    return NONE if math.isnan(value) else format(value, form)
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits and thousands set apart; `n/a` for NaN."""
+    """A number with so many significant digits and thousands set apart; NONE for NaN."""
     if math.isnan(value):
-        return "n/a"
+        return NONE
     if value == 0 or math.isinf(value):
         return f"{value:g}"
     places = digits - 1 - math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
     return f"{round(value, places):,.{max(places, 0)}f}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds with three significant digits; NONE for NaN."""
+    return significant(1000 * seconds)
+
+
+def bracketed(seconds: float, low: float, high: float) -> str:
+    """Seconds as milliseconds with an interval, of which a bound may be unknown."""
+    if math.isnan(seconds) or (math.isnan(low) and math.isnan(high)):
+        return milliseconds(seconds)
+    bounds = ("-" if math.isnan(bound) else milliseconds(bound) for bound in (low, high))
+    return f"{milliseconds(seconds)} [{', '.join(bounds)}]"
+
+
+def times(value: float, low: float, high: float) -> str:
+    """A factor with its interval, of which both bounds may be unknown."""
+    if math.isnan(value):
+        return NONE
+    bounds = f"{significant(low)}, {significant(high)}"
+    return f"{significant(value)} [{'no interval' if math.isnan(low + high) else bounds}]"
 
 
 def unique(name: str, taken: set[str]) -> str:

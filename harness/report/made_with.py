@@ -41,13 +41,13 @@ def _systems(results: Results) -> Block:
     for name, anchor in system_anchors(results).items():
         mine = trials[trials["system"] == name]
         keys = [[f"key of the trial on {row.dataset}", str(row.key)] for row in mine.itertuples()]
-        settings = [[path, value] for path, value in _settings(configurations(results)[name])]
-        table = Table(["setting", "value"], [*settings, *keys], prose=(1,))
+        rows = [[*pair] for pair in settings(configurations(results)[name])]
+        table = Table(["setting", "value"], [*rows, *keys], prose=(1,))
         tables.append(Captioned(name, table, folded=True, anchor=anchor))
     return Block("Systems", tables=tables)
 
 
-def _settings(config: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def settings(config: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every value of a configuration with the path to it, what is not set left out."""
     parts: Mapping[str, Any] = (
         config if isinstance(config, Mapping) else {str(i): part for i, part in enumerate(config)}
@@ -55,7 +55,7 @@ def _settings(config: Any, path: str = "") -> Iterator[tuple[str, str]]:
     for key, value in parts.items():
         here = f"{path}.{key}" if path else str(key)
         if isinstance(value, Mapping | list):
-            yield from _settings(value, here)
+            yield from settings(value, here)
         elif value is not None:
             yield here, str(value).lower() if isinstance(value, bool) else str(value)
 

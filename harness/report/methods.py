@@ -75,10 +75,10 @@ def methods(results: Results, shown: Sequence[Section]) -> Section:
         "stretches": STRETCHES,
     }
     used = _used(results, shown)
-    told = disk.read_yaml(Path(__file__).with_name("methods.yaml"))
+    texts = disk.read_yaml(Path(__file__).with_name("methods.yaml"))
     blocks = [
         Block(one["title"], [line.format(**facts) for line in one["lines"]], anchor=anchor(key))
-        for key, one in told.items()
+        for key, one in texts.items()
         if key in used
     ]
     return Section(TITLE, blocks, "how")

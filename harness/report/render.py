@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from harness.page import blocks, drawing, tables
 from harness.page.blocks import Block, Section
 from harness.report import export, methods
 from harness.report.analyse import Analysis
-from harness.report.made_with import made_with, system_anchors
+from harness.report.made_with import made_with, settings, system_anchors
 from harness.report.missing import not_measured, random_weights
 from harness.results.store import Results
 
@@ -133,26 +134,14 @@ def _datasets(results: Results) -> list[str]:
 
 def _caveats(results: Results) -> Iterator[str]:
     """What settings mean, with the names before `vary` of the systems that have them."""
-    seen: dict[str, dict[str, int]] = {}
+    seen: dict[str, Counter[str]] = {}
     for system, config in configurations(results).items():
-        for meaning in dict.fromkeys(_meanings(config)):
-            names = seen.setdefault(meaning, {})
-            name = system.partition("[")[0] or system
-            names[name] = names.get(name, 0) + 1
+        pairs = [(path.rpartition(".")[2], value) for path, value in settings(config)]
+        for meaning in dict.fromkeys(CAVEATS[pair] for pair in pairs if pair in CAVEATS):
+            seen.setdefault(meaning, Counter())[system.partition("[")[0] or system] += 1
     for meaning, names in seen.items():
         said = ", ".join(f"{n} ({count} systems)" if count > 1 else n for n, count in names.items())
         yield f"{said}: {meaning}."
-
-
-def _meanings(config: Any) -> Iterator[str]:
-    pairs: Iterable[tuple[Any, Any]] = (
-        config.items() if isinstance(config, Mapping) else enumerate(config)
-    )
-    for key, value in pairs:
-        if isinstance(value, Mapping | list):
-            yield from _meanings(value)
-        elif (key, value) in CAVEATS:
-            yield CAVEATS[key, value]
 
 
 def _environment(ending: str) -> jinja2.Environment:

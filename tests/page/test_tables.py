@@ -7,44 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.page import tables
-from harness.page.text import milliseconds, significant
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (1234.5, "1,230"),
-        (99.96, "100"),
-        (9.996, "10.0"),
-        (0.012345, "0.0123"),
-        (0, "0"),
-        (-2.5, "-2.50"),
-        (math.inf, "inf"),
-        (math.nan, "n/a"),
-    ],
-)
-def test_three_significant_digits(value: float, text: str) -> None:
-    assert significant(value) == text
-
-
-@given(st.floats(1e-6, 1e9))
-def test_significant_digits_lose_half_a_percent(value: float) -> None:
-    assert float(significant(value).replace(",", "")) == pytest.approx(value, rel=0.00501)
-
-
-def test_seconds_with_an_interval() -> None:
-    assert milliseconds(0.0123456) == "12.3"
-    assert tables.bracketed(0.1, 0.09, math.nan) == "100 [90.0, -]"
-    assert tables.bracketed(0.1, math.nan, math.nan) == "100"
-    assert tables.bracketed(math.nan, math.nan, math.nan) == "n/a"
-
-
-def test_factors_and_numbers() -> None:
-    assert tables.times(2.0, 1.5, 2.5) == "2.00 [1.50, 2.50]"
-    assert tables.times(2.0, math.nan, math.nan) == "2.00 [no interval]"
-    assert tables.times(math.nan, 1.0, 2.0) == "n/a"
-    assert tables.number(math.nan) == "n/a"
-    assert tables.number(1234.5) == "1,234"
 
 
 def test_what_stands_apart_is_in_italics() -> None:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
-import pytest
+import math
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.page import text
 from harness.page.terminal import columns
-from harness.page.text import counted, more_queries, shortened
+from harness.page.text import counted, milliseconds, more_queries, shortened, significant
 
 
 @pytest.mark.parametrize(
@@ -61,3 +66,55 @@ def test_tables_of_the_terminal_keep_names_apart() -> None:
 )
 def test_more_queries_than_anybody_judges_have_no_number(needed: float, said: str) -> None:
     assert more_queries(needed, 100) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1234.5, "1,230"),
+        (99.96, "100"),
+        (9.996, "10.0"),
+        (0.012345, "0.0123"),
+        (0, "0"),
+        (-2.5, "-2.50"),
+        (math.inf, "inf"),
+        (math.nan, "n/a"),
+    ],
+)
+def test_three_significant_digits(value: float, written: str) -> None:
+    assert significant(value) == written
+
+
+@given(st.floats(1e-6, 1e9))
+def test_significant_digits_lose_half_a_percent(value: float) -> None:
+    assert float(significant(value).replace(",", "")) == pytest.approx(value, rel=0.00501)
+
+
+def test_seconds_with_an_interval() -> None:
+    assert milliseconds(0.0123456) == "12.3"
+    assert text.bracketed(0.1, 0.09, math.nan) == "100 [90.0, -]"
+    assert text.bracketed(0.1, math.nan, math.nan) == "100"
+    assert text.bracketed(math.nan, math.nan, math.nan) == "n/a"
+
+
+def test_factors_and_numbers() -> None:
+    assert text.times(2.0, 1.5, 2.5) == "2.00 [1.50, 2.50]"
+    assert text.times(2.0, math.nan, math.nan) == "2.00 [no interval]"
+    assert text.times(math.nan, 1.0, 2.0) == "n/a"
+    assert text.number(math.nan) == "n/a"
+    assert text.number(1234.5) == "1,234"
+
+
+def test_lists_and_bounds() -> None:
+    assert text.listed(["a"], " and ") == "a"
+    assert text.listed(["a", "b", "c"], " and ") == "a, b and c"
+    assert text.listed(["a", "b"]) == "a, b"
+    assert text.listed(["a", "b"], most=1) == "2 systems"
+    assert text.change(0.25, 0.125, 0.375, of="m@1") == "+0.250 m@1 [+0.125, +0.375]"
+    assert text.change(0.25, math.nan, math.nan) == "+0.250 [no interval]"
+    assert (text.chance(0.00001), text.chance(0.0123)) == ("p < 0.0001", "p = 0.0123")
+
+
+def test_a_name_that_is_taken_gets_a_number() -> None:
+    taken: set[str] = set()
+    assert [text.unique(name, taken) for name in ("a", "A", "a", "b")] == ["a", "A-2", "a-3", "b"]

@@ -143,7 +143,7 @@ def setting_found(config: Any, path: str) -> Any:
 def _changed(asked: Quality, sample: Sample, datasets: Sequence[str]) -> Found:
     """By how much the system beats the other, by the mean over datasets of means over queries.
 
-    The interval is that of other queries on these datasets: `intervals.macro_intervals`.
+    The interval is that of other queries on these datasets: `intervals.means_of_halves`.
     """
     pair = [(system, asked.metric) for system in (asked.system, asked.against)]
     after, before = np.mean([one[pair].mean().to_numpy() for one in sample.tables], axis=0)

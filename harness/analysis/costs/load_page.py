@@ -13,8 +13,8 @@ from harness.analysis.costs.load import Loads, required
 from harness.analysis.costs.load_figure import rates_figure
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Figure
-from harness.page.tables import NEVER, NONE, Table, bracketed
-from harness.page.text import counted, milliseconds, significant
+from harness.page.tables import NEVER, Table
+from harness.page.text import NONE, bracketed, counted, milliseconds, significant
 from harness.results.store import Results
 
 TIMES = ["p50 ms [95 %]", "p95 ms [95 %]", "slowest ms"]
@@ -95,8 +95,8 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
 
 def _unanswered(asked: pd.DataFrame) -> Iterator[str]:
     """What a server said to the first of its requests that it did not answer."""
-    told = asked[(asked["status"] == "measured") & (asked["remark"] != "")]
-    for row in told.drop_duplicates("system").itertuples():
+    remarked = asked[(asked["status"] == "measured") & (asked["remark"] != "")]
+    for row in remarked.drop_duplicates("system").itertuples():
         yield f"{row.system}, the first request without an answer: {row.remark}"
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from harness.analysis.costs.latency import STAGES
 from harness.experiment.schema import Prices
-from harness.page.tables import NONE, Table, bracketed, number, times
-from harness.page.text import milliseconds, significant
+from harness.page.tables import Table
+from harness.page.text import NONE, bracketed, milliseconds, number, significant, times
 
 MODES: Mapping[str, str] = {
     "retrieve": "first-stage retrieval",

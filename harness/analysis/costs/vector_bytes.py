@@ -1,4 +1,4 @@
-"""What every system stores of the documents: counted where it was run, else told from a sample."""
+"""What every system stores of the documents: counted where it was run, else computed from a sample."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _dense_dim(config: Mapping[str, Any]) -> int | None:
 
 
 def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.DataFrame:
-    """Columns KEPT of one dataset: what was counted, and what can be told of systems not run.
+    """Columns KEPT of one dataset: what was counted, and what can be computed of systems not run.
 
     Every system of `configs` has a row of its retriever, be it that its bytes are not known.
     `storage` is `vector_bytes.storage_per_document`, `choices` is `projection.storage_choices`, of
@@ -107,10 +107,10 @@ def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.D
             found += [{"system": system, **row} for row in _index_rows(config, counted, configs)]
         if (system, "reranker") not in have:
             found += [{"system": system, **row} for row in _token_rows(config, choices, configs)]
-    told = pd.DataFrame(found, columns=list(KEPT))
-    if counted.empty or told.empty:
-        return (told if counted.empty else counted)[list(KEPT)]
-    return pd.concat([counted, told], ignore_index=True)[list(KEPT)]
+    computed = pd.DataFrame(found, columns=list(KEPT))
+    if counted.empty or computed.empty:
+        return (computed if counted.empty else counted)[list(KEPT)]
+    return pd.concat([counted, computed], ignore_index=True)[list(KEPT)]
 
 
 def of_system(kept: pd.DataFrame) -> pd.Series:

@@ -155,9 +155,10 @@ def amounts(
         found[option, Quantity("gb_per_million_documents")] = size
         found[option, Quantity("licence")] = _licence(of, option)
         for device in devices:
-            for name, latency in (("p50_ms", _p50), ("p95_ms", _p95)):
-                most = _greatest(of, [latency(of, x, device, option, load) for x in of.datasets])
-                found[option, Quantity(name, device)] = most._replace(doubt=of.doubt(device))
+            each = [_latency(of, name, device, option, load) for name in of.datasets]
+            for i, name in enumerate(("p50_ms", "p95_ms")):
+                most = _greatest(of, [both[i] for both in each])._replace(doubt=of.doubt(device))
+                found[option, Quantity(name, device)] = most
     if load is not None:
         found |= _served(of, options, devices, load, prices)
     return found
@@ -186,30 +187,24 @@ def _most(values: Iterable[float]) -> float:
     return max((value for value in values if not math.isnan(value)), default=math.nan)
 
 
-def _p50(
+def _latency(
     of: Measurements, dataset: str, device: str, option: Option, load: Workload | None
-) -> Amount:
-    row = of.timed(dataset, device, option, load)
-    if row is None or math.isnan(row.p50):
-        return Amount()
-    return _interval(row.p50, row.p50_low, row.p50_high)
-
-
-def _p95(
-    of: Measurements, dataset: str, device: str, option: Option, load: Workload | None
-) -> Amount:
+) -> tuple[Amount, Amount]:
+    """Milliseconds of the whole query: the median and the 95th percentile."""
     row = of.timed(dataset, device, option, load)
     if row is None or math.isnan(row.p50):
         depth = load and option.mode != "retrieve" and f" with {load.candidates} candidates"
-        return Amount(said=f"its latency{depth or ''} was not measured on {device}")
+        said = f"its latency{depth or ''} was not measured on {device}"
+        return Amount(), Amount(said=said)
+    p50 = _interval(row.p50, row.p50_low, row.p50_high)
     median = f"its median on {device} is {milliseconds(row.p50)} ms"
     if row.status != "measured":
         said = f"{median} by prediction, its 95th percentile was not measured"
-        return Amount(at_least=1000 * row.p50, said=said)
+        return p50, Amount(at_least=1000 * row.p50, said=said)
     calls = of.tails[dataset, device][option.system, option.mode, row.k]
     known = not math.isnan(row.p95)
-    found = _interval(row.p95, row.p95_low, row.p95_high) if known else Amount(said=median)
-    return found._replace(at_least=calls.low, at_most=calls.high, tails=(calls,))
+    p95 = _interval(row.p95, row.p95_low, row.p95_high) if known else Amount(said=median)
+    return p50, p95._replace(at_least=calls.low, at_most=calls.high, tails=(calls,))
 
 
 def _interval(seconds: float, low: float, high: float) -> Amount:

@@ -49,7 +49,7 @@ class Loss(NamedTuple):
 
 @dataclass(frozen=True)
 class Gains:
-    """The gains of an experiment, and what losses between its systems are told from."""
+    """The gains of an experiment, and what losses between its systems are computed from."""
 
     table: pd.DataFrame
     """Columns GAINS."""
@@ -86,12 +86,12 @@ class Gains:
         """The first of `surest`; None where nothing could be compared."""
         return next(iter(self.surest), None)
 
-    def loss(self, kept: str, left: str, confidence: float = intervals.CONFIDENCE) -> Loss:
-        """What is lost by `kept` instead of `left`; without bounds where queries do not tell."""
-        value = self.means[left] - self.means[kept]
-        if kept not in self.resampled:
+    def loss(self, taken: str, best: str, confidence: float = intervals.CONFIDENCE) -> Loss:
+        """What is lost by `taken` instead of `best`; without bounds where queries do not tell."""
+        value = self.means[best] - self.means[taken]
+        if taken not in self.resampled:
             return Loss(value, math.nan, math.nan)
-        low, high = intervals.bounds(self.resampled[left] - self.resampled[kept], confidence)
+        low, high = intervals.bounds(self.resampled[best] - self.resampled[taken], confidence)
         return Loss(value, float(low), float(high))
 
 
@@ -116,7 +116,7 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
         queries=sum(map(len, values)),
         family=len(family),
         by_dataset={
-            name: dict(zip(others, map(Loss, *_listed(change, seed)), strict=True))
+            name: dict(zip(others, map(Loss, *_bounds(change, seed)), strict=True))
             for name, change in zip(parts, changes, strict=True)
         },
         missing=missing,
@@ -130,7 +130,7 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
     return replace(found, table=pd.DataFrame(rows, columns=list(GAINS)))
 
 
-def _listed(change: Columns, seed: int) -> list[list[float]]:
+def _bounds(change: Columns, seed: int) -> list[list[float]]:
     return [bound.tolist() for bound in intervals.mean_intervals(change, seed)]
 
 

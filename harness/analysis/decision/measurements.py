@@ -153,7 +153,7 @@ class Measurements:
         """The systems that were timed on the fly and would not be served so.
 
         Of systems that share an arm there is only the one that was timed: on the fly they differ in
-        what they would keep, which is nothing.
+        what they would store, which is nothing.
         """
         whole = self.costs.end_to_end
         timed = set(whole[(whole["mode"] == FLY) & (whole["timed_as"] == "")]["system"])

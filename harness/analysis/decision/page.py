@@ -20,8 +20,8 @@ from harness.analysis.statistics.tail import Seen
 from harness.experiment.result_folders import slug
 from harness.experiment.schema import Decision
 from harness.page.blocks import Block, Captioned
-from harness.page.tables import NONE, Table, number
-from harness.page.text import chance, change, counted, milliseconds, significant
+from harness.page.tables import Table
+from harness.page.text import NONE, chance, change, counted, milliseconds, number, significant
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 

@@ -115,7 +115,7 @@ def decision_input(
     """What the rule looks at for a workload; `alarms` has columns ALARMS.
 
     It is to be served where latency is limited, else where it was measured first. On the fly only
-    where a limit of latency holds it back: encoding documents with every query keeps no vectors and
+    where a limit of latency holds it back: encoding documents with every query stores no vectors and
     takes seconds, so that without a limit it would win every comparison of bytes.
     """
     asked, name = terms(of.results), of.results.plan["baseline"]

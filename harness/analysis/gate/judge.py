@@ -23,8 +23,7 @@ from harness.analysis.gate.changed_settings import Changed, changed_facts
 from harness.analysis.gate.comparable import Comparison, comparisons
 from harness.analysis.gate.relative_latency import is_latency
 from harness.experiment.plan import Plan
-from harness.page.tables import number
-from harness.page.text import counted, more_queries
+from harness.page.text import counted, more_queries, number
 from harness.results.store import Results
 
 GRAVEST_FIRST = ("fail", "not measured", "not comparable", "inconclusive", "pass")

@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.analysis.gate.changed_settings import Changed
 from harness.analysis.gate.judge import Gate, Judgement
-from harness.page.tables import markdown, number
-from harness.page.text import counted
+from harness.page.tables import markdown
+from harness.page.text import counted, number
 from harness.results.store import Results
 
 QUERIES_SHOWN = 5

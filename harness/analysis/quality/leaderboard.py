@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from harness.analysis.quality.reranking import wide
+from harness.analysis.quality.reranking import joined, wide
 from harness.analysis.statistics import intervals
 from harness.components.subset import LABEL
 from harness.experiment.rules import measures_quality
@@ -21,7 +21,7 @@ DIFFERENCES = (
     *("wins", "ties", "losses"),
 )
 """System minus baseline with its interval, one row a trial and metric. Which gains are shown is
-told of the objective alone, once, over all datasets: `gains.GAINS`."""
+said of the objective alone, once, over all datasets: `gains.GAINS`."""
 
 
 CHANGES = ("dataset", "system", "query_id", "baseline", "value", "change")
@@ -84,9 +84,7 @@ def changed_most(results: Results, metric: str, count: int) -> pd.DataFrame:
             won, lost = pair[pair["change"] > 0], pair[pair["change"] < 0]
             ends = pd.concat([won.head(count), lost.tail(count)])
             parts.append(ends.assign(dataset=dataset, system=system))
-    if not parts:
-        return pd.DataFrame(columns=list(CHANGES))
-    return pd.concat(parts, ignore_index=True)[list(CHANGES)]
+    return joined(parts, CHANGES)
 
 
 def subsets(results: Results) -> set[str]:

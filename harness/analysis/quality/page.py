@@ -14,8 +14,8 @@ from harness.analysis.quality import figures
 from harness.analysis.statistics.intervals import mean_text
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned
-from harness.page.tables import NONE, Table, number
-from harness.page.text import change, counted
+from harness.page.tables import Table
+from harness.page.text import NONE, change, counted, number
 from harness.results.metrics import DIAGNOSTICS
 from harness.results.store import Results
 from harness.results.terms import objective

@@ -70,7 +70,7 @@ def ceilings(results: Results) -> pd.DataFrame:
         before = table["lost_before"] > table["left_behind"]
         table["limit"] = np.where(before, FIRST_STAGE, RERANKER)
         parts.append(table.assign(dataset=dataset, depth=table["system"].map(depths)))
-    return _joined(parts, CEILINGS)
+    return joined(parts, CEILINGS)
 
 
 def _closed(columns: intervals.Columns, seed: int) -> intervals.Columns:
@@ -117,13 +117,15 @@ def sweep(results: Results) -> pd.DataFrame:
         table = table.sort_values("together", kind="stable")
         table["change"] = table["value"] - table.groupby(names[:2])["value"].transform("last")
         parts.append(table.assign(dataset=dataset))
-    return _joined(parts, SWEEP)
+    return joined(parts, SWEEP)
 
 
-def _joined(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    if not parts:
+def joined(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of all tables that have any; empty where none has."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
         return pd.DataFrame(columns=list(columns))
-    return pd.concat(parts, ignore_index=True)[list(columns)]
+    return pd.concat(filled, ignore_index=True)[list(columns)]
 
 
 def unjudged(results: Results) -> pd.DataFrame:
@@ -158,7 +160,7 @@ def unjudged(results: Results) -> pd.DataFrame:
             judged_baseline=judged[baseline],
         )
         parts.append(table.assign(judged=table["system"].map(judged)))
-    return _joined(parts, UNJUDGED)
+    return joined(parts, UNJUDGED)
 
 
 def some_judged_not_relevant(results: Results, dataset: str) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from harness.analysis.quality.alarms import INFO, sentences
 from harness.analysis.statistics.intervals import mean_text
 from harness.page.blocks import Block, Captioned
-from harness.page.tables import NONE, Table
-from harness.page.text import change, interval
+from harness.page.tables import Table
+from harness.page.text import NONE, change, interval
 from harness.results.store import Results
 from harness.results.terms import objective
 
@@ -38,44 +38,40 @@ def reranking_blocks(
 
     `changes` has columns DIFFERENCES.
     """
-    metric, baseline = objective(results), results.plan["baseline"]
+    metric = objective(results)
     ceilings, sweep, unjudged, changes = (
         table[table["metric"] == metric] for table in (ceilings, sweep, unjudged, changes)
     )
-    for title, method, caption, table, lines in (
-        (
-            "How far reranking can go",
-            "ceilings",
-            (
-                f"{metric}. The ceiling is what a perfect reranker of the same candidates would reach; "
-                "a first stage that loses more than the reranker leaves is what to mend first."
-            ),
-            _ceilings(ceilings),
-            (),
-        ),
-        (
-            "With fewer candidates",
-            "depths",
-            (
-                f"{metric} had fewer candidates been reranked, from the scores of the one pass; "
-                "0 is the first stage alone."
-            ),
-            _sweep(sweep),
-            (),
-        ),
-        (
-            "Unjudged documents",
-            "unjudged",
-            (
-                f"{metric} against {baseline}, and the same with the documents that "
-                "nobody judged left out of both rankings."
-            ),
-            _unjudged(unjudged),
-            list(_doubtful(unjudged, changes)),
-        ),
-    ):
-        if table.rows:
-            yield Block(title, lines, tables=[Captioned(caption, table)], method=method)
+    yield from _block(
+        "How far reranking can go",
+        f"{metric}. The ceiling is what a perfect reranker of the same candidates would reach; "
+        "a first stage that loses more than the reranker leaves is what to mend first.",
+        _ceilings(ceilings),
+        "ceilings",
+    )
+    yield from _block(
+        "With fewer candidates",
+        f"{metric} had fewer candidates been reranked, from the scores of the one pass; "
+        "0 is the first stage alone.",
+        _sweep(sweep),
+        "depths",
+    )
+    yield from _block(
+        "Unjudged documents",
+        f"{metric} against {results.plan['baseline']}, and the same with the documents that "
+        "nobody judged left out of both rankings.",
+        _unjudged(unjudged),
+        "unjudged",
+        list(_doubtful(unjudged, changes)),
+    )
+
+
+def _block(
+    title: str, caption: str, table: Table, method: str, lines: Sequence[str] = ()
+) -> Iterator[Block]:
+    """A table that has rows."""
+    if table.rows:
+        yield Block(title, lines, tables=[Captioned(caption, table)], method=method)
 
 
 def _ceilings(rows: pd.DataFrame) -> Table:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.costs.measured import stand_ins
-from harness.analysis.quality.reranking import wide
+from harness.analysis.quality.reranking import joined, wide
 from harness.analysis.statistics import intervals, paired_ratios
 from harness.data import Hit
 from harness.results.derived_rankings import kendall
@@ -128,7 +128,4 @@ def speeds(results: Results) -> pd.DataFrame:
                     mine = (table["system"] == timed.get(system, system)) & (table["mode"] == mode)
                     named = {"model": model, "system": system, "reference": first}
                     parts.append(table[mine].assign(**named))
-    filled = [part for part in parts if len(part)]
-    if not filled:
-        return pd.DataFrame(columns=list(SPEEDS))
-    return pd.concat(filled, ignore_index=True)[list(SPEEDS)]
+    return joined(parts, SPEEDS)

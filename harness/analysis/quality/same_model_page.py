@@ -10,13 +10,13 @@ import pandas as pd
 
 from harness.analysis.statistics.intervals import NO_INTERVAL
 from harness.page.blocks import Block, Captioned
-from harness.page.tables import NONE, Table, number, times
-from harness.page.text import counted, interval
+from harness.page.tables import Table
+from harness.page.text import NONE, counted, interval, number, times
 from harness.results.store import Results
 from harness.results.terms import objective
 
 SMALLEST = 1e-6
-"""Differences of scores below this are not told apart: float32 has about seven digits."""
+"""Differences of scores below this count as none: float32 has about seven digits."""
 
 
 def parity_blocks(results: Results, parity: pd.DataFrame, speeds: pd.DataFrame) -> Iterator[Block]:

@@ -19,11 +19,11 @@ FAULTS = {
 def sentences(system: str, facts: Mapping[str, Any]) -> Iterator[str]:
     """A line a server of one trial, and one on the requests; nothing where nothing is served."""
     for server in facts.get("servers", ()):
-        told = ", ".join(f"{key} {value}" for key, value in server["identity"].items())
+        identity = ", ".join(f"{key} {value}" for key, value in server["identity"].items())
         size = server["texts_a_request"]
         cut = f" At most {size} texts a request." if size else ""
         remark = f" {server['remark']}" if server["remark"] else ""
-        yield f"{system}: served by {server['url']} ({server['dialect']}): {told}.{cut}{remark}"
+        yield f"{system}: served by {server['url']} ({server['dialect']}): {identity}.{cut}{remark}"
     traffic: Counter[str] = Counter()
     for stage in facts["stages"]:
         traffic.update(stage.get("traffic", {}))
@@ -33,16 +33,16 @@ def sentences(system: str, facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _traffic(traffic: Mapping[str, float]) -> str:
     requests = int(traffic["requests"])
-    told = [
+    parts = [
         f"{counted(requests, 'request')} of {1000 * traffic['client_seconds'] / requests:.1f} ms each"
     ]
     if traffic["server_seconds"]:
-        told.append(f"{1000 * traffic['server_seconds'] / requests:.1f} ms by the server's count")
+        parts.append(f"{1000 * traffic['server_seconds'] / requests:.1f} ms by the server's count")
     if traffic["retries"]:
         faults = [
             f"{int(traffic[kind]):,} {what}" for kind, what in FAULTS.items() if traffic[kind]
         ]
         after = f" ({', '.join(faults)})" if faults else ""
         waited = f"{traffic['waited_seconds']:.1f} s waited"
-        told.append(f"{int(traffic['retries']):,} tries more after faults{after}, {waited}")
-    return f"{'; '.join(told)}, when quality was measured."
+        parts.append(f"{int(traffic['retries']):,} tries more after faults{after}, {waited}")
+    return f"{'; '.join(parts)}, when quality was measured."

@@ -46,27 +46,16 @@ def mean_text(row: Mapping[str, Any]) -> str:
     return f"{row['value']:.4f} {interval(row['low'], row['high'], '.3f', NO_INTERVAL)}"
 
 
-def mean_intervals(values: Columns, seed: int, confidence: float = CONFIDENCE) -> Intervals:
-    """The mean of each column with its interval over queries, as `macro_intervals` of one dataset."""
-    return macro_intervals([values], seed, confidence)
+def mean_intervals(values: Columns, seed: int) -> Intervals:
+    """The mean of each column with its interval: what the test that flips signs does not rule out.
 
-
-def macro_intervals(
-    parts: Sequence[Columns], seed: int, confidence: float = CONFIDENCE
-) -> Intervals:
-    """The mean over datasets of their means over queries, with an interval.
-
-    Each of `parts` holds the queries of one dataset, and a large one counts no more than a small
-    one. The datasets themselves are taken as given: the interval speaks of other queries on these
-    datasets. It is the paired randomisation test turned around: it holds every value that flips of
-    signs do not rule out at 1 - `confidence` (`means_of_halves`). That datasets differ in the mean
-    only widens it. All columns see the same draws. NaN bounds where a dataset has fewer than FEWEST
-    queries.
+    It is the paired randomisation test turned around (`means_of_halves`). All columns see the same
+    draws. NaN bounds with fewer than FEWEST queries.
     """
-    mean = np.mean([part.mean(axis=0) for part in parts], axis=0)
-    if min(map(len, parts)) < FEWEST:
+    mean = values.mean(axis=0)
+    if len(values) < FEWEST:
         return Intervals(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-    low, high = bounds(means_of_halves(parts, seed), confidence)
+    low, high = bounds(means_of_halves([values], seed))
     return Intervals(mean, np.minimum(low, mean), np.maximum(high, mean))  # but for rounding
 
 
@@ -79,10 +68,14 @@ def means_of_halves(parts: Sequence[Columns], seed: int) -> Columns:
     above v, and the quantiles of these means bound what the test cannot rule out (Hartigan 1969,
     Using subsample values as typical values). For changes that are symmetrical about their mean the
     coverage is exact with any number of queries.
+
+    Each of `parts` holds the queries of one dataset, and a large one counts no more than a small
+    one. The datasets themselves are taken as given: the bounds speak of other queries on these
+    datasets. That datasets differ in the mean only widens them.
     """
     shares = np.concatenate([np.full(len(part), 1 / len(part)) for part in parts])
     columns = np.column_stack([np.concatenate(parts) * shares[:, np.newaxis], shares])
-    chosen = halves(len(columns), seed)
+    chosen = halves(len(columns), RESAMPLES, seed)
     blocks = range(0, RESAMPLES, BLOCK)
     sums = np.concatenate([chosen[start : start + BLOCK] @ columns for start in blocks])
     with np.errstate(invalid="ignore"):
@@ -101,27 +94,21 @@ def bounds(draws: Columns, confidence: float = CONFIDENCE) -> tuple[Columns, Col
     return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
 
 
-def halves(count: int, seed: int) -> NDArray[np.uint8]:
-    """Which of `count` queries are in each of RESAMPLES random halves: 0 or 1, a row a half."""
-    return _halves(count, RESAMPLES, seed)
-
-
 @lru_cache(maxsize=4)
-def _halves(count: int, resamples: int, seed: int) -> NDArray[np.uint8]:
-    """The draws, stored, because a report's tables share them."""
+def halves(count: int, resamples: int, seed: int) -> NDArray[np.uint8]:
+    """Which of `count` queries are in each of random halves: 0 or 1, a row a half.
+
+    They are stored, because a report's tables share them.
+    """
     return np.random.default_rng(seed).integers(2, size=(resamples, count), dtype=np.uint8)
 
 
-def drawn(count: int, seed: int) -> NDArray[np.uint8]:
-    """How often each of `count` queries is drawn in each of RESAMPLES: a row a resample."""
-    return _drawn(count, RESAMPLES, seed)
-
-
 @lru_cache(maxsize=4)
-def _drawn(count: int, resamples: int, seed: int) -> NDArray[np.uint8]:
-    """The draws, stored, because a report's tables share them.
+def drawn(count: int, resamples: int, seed: int) -> NDArray[np.uint8]:
+    """How often each of `count` queries is drawn: a row a resample.
 
-    No query is drawn 256 times: the chance of that is below 1e-500.
+    They are stored, because a report's tables share them. No query is drawn 256 times: the chance of
+    that is below 1e-500.
     """
     rng = np.random.default_rng(seed)
     sizes = [min(BLOCK, resamples - start) for start in range(0, resamples, BLOCK)]

@@ -141,7 +141,7 @@ def geometric_mean(ratios: ArrayLike, queries: ArrayLike, seed: int) -> Ratio:
         return Ratio(math.exp(mean), math.nan, math.nan)
     sums = np.bincount(codes, logs - mean).astype(np.float64)
     _, (error,) = _shifts_and_errors(np.ones((1, count)), sums, counts)
-    weights = intervals.drawn(count, seed).astype(np.float64)
+    weights = intervals.drawn(count, intervals.RESAMPLES, seed).astype(np.float64)
     shifts, errors = _shifts_and_errors(weights, sums, counts)
     t = np.divide(shifts, errors, out=np.zeros_like(shifts), where=errors > 0)
     tail = (1 - intervals.CONFIDENCE) / 2

@@ -1,7 +1,7 @@
 """Whether the 95th percentile of timed calls keeps to a limit: a test, not an estimate.
 
 Where the percentile is the limit, one call in twenty is above it; so how many of n calls are above a
-limit is told by the binomial distribution alone, whatever that of latencies. 69 calls of which none
+limit follows from the binomial distribution alone, whatever that of latencies. 69 calls of which none
 is above show that the percentile is not (0.95^69 = .029), though they would not carry an estimate of
 it. Two tests share an error of 5 % in either direction, so that the whole procedure keeps to it:
 
@@ -144,12 +144,12 @@ class Tail:
         for sample in self.samples:
             low, high = sample.bounds()
             met, missed = sample.p(limit)
-            told = len(sample.values), sample.above(limit)
+            calls = len(sample.values), sample.above(limit)
             if high <= limit:
-                return Seen("met", *told, met, 0)
+                return Seen("met", *calls, met, 0)
             if low > limit:
-                return Seen("missed", *told, missed, 0)
-        return Seen("open", *told, min(met, missed), _more(sample, limit))
+                return Seen("missed", *calls, missed, 0)
+        return Seen("open", *calls, min(met, missed), _more(sample, limit))
 
 
 def tail(values: ArrayLike, queries: ArrayLike, planned: ArrayLike) -> Tail:

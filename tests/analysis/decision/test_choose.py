@@ -110,7 +110,7 @@ def test_the_decision_says_how_noisy_and_what_to_do() -> None:
     found = decided(timed(0.03, 0.029, 1.5))
     assert (
         "The times on cpu are noisy: two equal arms (base, retrieve, k = 10) differed by a factor of "
-        "1.500 [1.500, 1.500]. Nothing is decided by smaller differences of time; to tell them, "
+        "1.500 [1.500, 1.500]. Nothing is decided by smaller differences of time; to see them, "
         "measure again where nothing else runs (`--results DIR` for results of their own)."
     ) in found.reasons
 

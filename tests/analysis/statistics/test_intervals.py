@@ -196,17 +196,16 @@ def test_detectable_difference_by_hand() -> None:
     assert math.isnan(intervals.detectable(changes[:1])[0])
 
 
-def test_macro_interval_weighs_datasets_alike() -> None:
+def test_bounds_over_datasets_weigh_them_alike() -> None:
     rng = np.random.default_rng(2)
     large, small = rng.normal(0.2, 1, (900, 1)), rng.normal(0.6, 1, (100, 1))
-    value, low, high = (part.item() for part in intervals.macro_intervals([large, small], 0))
-    assert value == pytest.approx((large.mean() + small.mean()) / 2)
+    draws = intervals.means_of_halves([large, small], 0)
+    value = (large.mean() + small.mean()) / 2
     # independent datasets: the variances of the two means add up, over 2^2
     half = 1.96 * math.sqrt(large.var() / 900 + small.var() / 100) / 2
+    low, high = (bound.item() for bound in intervals.bounds(draws))
     assert low == pytest.approx(value - half, abs=0.1 * half)
     assert high == pytest.approx(value + half, abs=0.1 * half)
-    single = intervals.macro_intervals([large, small[:1]], 0)
-    assert math.isnan(single.low[0])
 
 
 def graded(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
