@@ -28,7 +28,11 @@ ROOTS = (
     *("harness.results.metrics", "harness.results.derived_rankings"),
     *("harness.training.examples", "harness.training.loop"),
     *("harness.training.cross_encoder", "harness.training.late_interaction"),
-    *("harness.measure.latency.study", "harness.measure.load.study", "harness.measure.storage"),
+    *(
+        "harness.measure.latency.study",
+        "harness.measure.load.study",
+        "harness.measure.storage.study",
+    ),
 )
 """What a key names by itself; the rest is what these lean on."""
 

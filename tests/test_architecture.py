@@ -32,7 +32,7 @@ INSIDE = {
         ("databases", "models", "vectors"),
         ("hardware",),
     ),
-    "measure": (("load",), ("latency",)),
+    "measure": (("load", "storage"), ("latency",)),
 }
 """By room its folders, from the top floor down; its own files are below them."""
 

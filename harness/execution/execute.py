@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from harness.components.models import references
 from harness.components.protocols import Progress
@@ -16,15 +19,24 @@ from harness.components.subset import subset
 from harness.components.timing import span
 from harness.data import Dataset
 from harness.errors import DataError, StoreError, reason
-from harness.execution import costs
 from harness.experiment.plan import CostStage, Plan, TrainStage, Trial
 from harness.experiment.schema import DatasetChoice
 from harness.files import bounds, disk, ids, locks, temporary
+from harness.measure.latency.study import measure_latency
+from harness.measure.load.study import measure_load
+from harness.measure.storage.study import measure_storage
 from harness.pipeline.stage_runner import Work
 from harness.results.store import Store
 from harness.training.make import make, training_runner
 
 log = logging.getLogger(__name__)
+
+MEASURES: Mapping[str, Callable[..., tuple[dict[str, pd.DataFrame], dict[str, Any]]]] = {
+    "latency": measure_latency,
+    "load": measure_load,
+    "storage": measure_storage,
+}
+"""By kind of cost stage what gives its tables, and what they were measured with."""
 
 
 @dataclass
@@ -111,7 +123,7 @@ class Execution:
         }
         with self._failing(stage.dataset.name, f"{stage.kind} of all systems"):
             with span("cost"):
-                found = costs.measure(stage, self.plan.experiment, work, self.store, lost)
+                found = MEASURES[stage.kind](stage, self.plan.experiment, work, self.store, lost)
             self.store.save_costs(stage, *found)
 
     def _lost(self, trial: Trial, work: Work) -> str:

@@ -32,8 +32,8 @@ NOT_FETCHED = (DUMMY, TRAINED)
 TRAINING = ("examples", "loop", "cross_encoder", "late_interaction")
 """The modules of `harness.training` that make a model."""
 
-MEASURING = {"latency": "latency.study", "load": "load.study", "storage": "storage"}
-"""By kind the module of ours that measures what systems cost."""
+MEASURING = ("latency", "load", "storage")
+"""Kinds of cost; `harness.measure.KIND.study` measures each."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Plan:
             ]
             for kind, settings in asked.items():
                 asked_for = settings.model_dump(mode="json")
-                made_by = code_versions.versions(f"harness.measure.{MEASURING[kind]}")
+                made_by = code_versions.versions(f"harness.measure.{kind}.study")
                 made_by |= code_versions.packages(["fast_plaid"] if kind == "storage" else [])
                 key = key_of(kind, asked_for, named, self.experiment.seed, made_by)
                 here = measured_on(tuple(getattr(settings, "devices", ())))

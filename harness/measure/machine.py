@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
 
 from harness.components.hardware import limits
+from harness.components.timing import nothing
 
 SPIN_SIZE = 512
 SPINS = 20
@@ -42,15 +43,11 @@ def quiet() -> Iterator[None]:
 def synchroniser(device: str) -> Callable[[], None]:
     """What waits until a device has done all that it was given; nothing on the CPU."""
     if device == "cpu":
-        return _nothing
+        return nothing
     import torch
 
     found: Callable[[], None] = getattr(torch, device).synchronize
     return found
-
-
-def _nothing() -> None:
-    pass
 
 
 def resident_bytes() -> float:
@@ -94,6 +91,25 @@ def gpu_peak_bytes(device: str) -> float:
     import torch
 
     return float(torch.cuda.max_memory_allocated())
+
+
+class Timed(NamedTuple):
+    """What a call gave, and what it took."""
+
+    found: Any
+    seconds: float
+    processor: float
+    """Seconds of all processors."""
+
+
+def timed(call: Callable[[], Any], wait: Callable[[], None]) -> Timed:
+    """A call from an idle device until `wait` returns, when the device has done all of it."""
+    wait()
+    used, start = processor_seconds(), time.perf_counter()
+    found = call()
+    wait()
+    seconds = time.perf_counter() - start
+    return Timed(found, seconds, processor_seconds() - used)
 
 
 def processor_seconds() -> float:

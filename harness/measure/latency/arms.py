@@ -18,7 +18,7 @@ from harness.components.abilities import (
     Tunable,
 )
 from harness.components.protocols import AnyEncoder, Preparable, Reranker, Served
-from harness.data import Doc, Hit, Query
+from harness.data import Doc, Hit, Query, Run
 from harness.experiment.keys import timing_key
 from harness.experiment.plan import Stage, Trial, has_random_weights
 from harness.measure.latency.budget import Arm, Call
@@ -31,6 +31,11 @@ log = logging.getLogger(__name__)
 
 Scores = Mapping[str, Mapping[str, float]]
 """By query id the scores of its documents."""
+
+
+def scores_of(run: Run) -> Scores:
+    """The scores of a run's hits."""
+    return {query_id: {hit.doc_id: hit.score for hit in hits} for query_id, hits in run.items()}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""One arm of a latency measurement, and how it spends its budget of seconds."""
+"""One arm of a latency measurement, and how it spends its budget of seconds.
+
+An arm is one system in one mode, as one of several treatments that are compared on the same queries.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import numpy as np
 from harness.data import Doc, Hit, Query
 from harness.errors import reason
 from harness.experiment.schema import Latency
+from harness.measure import machine
 from harness.page.text import counted
 
 log = logging.getLogger(__name__)
@@ -97,7 +101,7 @@ class ArmBudget:
         return self.arm.policies[self.chosen[size]]
 
     def policy(self, size: int) -> str:
-        """The policy's name, and whether it was chosen or merely kept; empty where there is one."""
+        """The policy's name, and whether it was compared with others; empty where there is one."""
         if len(self.arm.policies) < 2 or size not in self.chosen:
             return ""
         return self.chosen[size] + ("" if size in self.tuned else " (not tuned)")
@@ -169,13 +173,9 @@ def prepared(
 def seconds_of(
     budget: ArmBudget, policy: str, size: int, query: Query, wait: Callable[[], None]
 ) -> float:
-    """Seconds of one call that is not kept."""
-    docs = budget.arm.docs[query.query_id][:size]
-    wait()
-    start = time.perf_counter()
-    budget.arm.policies[policy](query, docs)
-    wait()
-    return time.perf_counter() - start
+    """Seconds of one call that no table has."""
+    call, docs = budget.arm.policies[policy], budget.arm.docs[query.query_id][:size]
+    return machine.timed(lambda: call(query, docs), wait).seconds
 
 
 def _warm_up(

@@ -26,14 +26,6 @@ from harness.measure import machine
 from harness.measure.latency.arms import placed, with_documents
 from harness.measure.latency.prebuilt_vectors import RandomVectors
 
-PROTOCOLS: Mapping[str, tuple[type, ...]] = {
-    "retrieve": (Retriever,),
-    "rerank": (Reranker,),
-    "on the fly": (Reranker,),
-    "precomputed": (Reranker,),
-}
-"""What a component must be to be started in a mode."""
-
 LOADING_S = 600.0
 """Seconds that a process may take for its imports and its model, beside the budget of its arm."""
 
@@ -56,7 +48,7 @@ def start(
     no first call of its own (NaN). Raises ComponentError if the process fails, is killed, as it is where
     memory does not suffice, or did not end within `limit` seconds, and then was.
     """
-    told = {
+    task = {
         "component": registry.config_of(component),
         "modes": list(modes),
         "query": query,
@@ -73,7 +65,7 @@ def start(
     try:
         done = subprocess.run(
             [sys.executable, "-m", "harness.measure.latency.cold_start"],
-            input=json.dumps(told),
+            input=json.dumps(task),
             capture_output=True,
             text=True,
             env=environment,
@@ -111,56 +103,57 @@ def _now() -> float:
 
 def main() -> list[dict[str, float]]:
     """What this process is asked to do on standard input, and what it found."""
-    told = json.load(sys.stdin)
+    task = json.load(sys.stdin)
     faults: list[str] = []
-    spec = _tuples(told["component"])
-    kind = PROTOCOLS[told["modes"][0]]
+    spec = _tuples(task["component"])
+    kind = Retriever if task["modes"] == ["retrieve"] else Reranker
     component = registry.build(
-        kind, spec, "component", lambda *fault: faults.append(": ".join(fault))
+        (kind,), spec, "component", lambda *fault: faults.append(": ".join(fault))
     )
     if faults:
         raise ComponentError("; ".join(faults))
-    component = placed(component, told["device"])
-    for package in {name for part in registry.parts(component) for name in _needs(part)}:
-        importlib.import_module(requirements.package(package))
-    with threads.pinned(told["threads"]):
-        return _measured(component, told)
+    component = placed(component, task["device"])
+    needs = {need for part in registry.parts(component) for need in getattr(part, "needs", ())}
+    for need in needs:
+        importlib.import_module(requirements.package(need))
+    with threads.pinned(task["threads"]):
+        return _measured(component, task)
 
 
-def _measured(component: Any, told: Mapping[str, Any]) -> list[dict[str, float]]:
+def _measured(component: Any, task: Mapping[str, Any]) -> list[dict[str, float]]:
     imported, libraries = _now(), machine.resident_bytes()
     for part in registry.parts(component):
         if isinstance(part, Loadable):
             part.load()
     loaded, held = _now(), machine.resident_bytes()
     common = {
-        "import_seconds": imported - told["spawned"],
+        "import_seconds": imported - task["spawned"],
         "load_seconds": loaded - imported,
         "libraries_bytes": libraries,
         "loaded_bytes": held,
-        "threads": told["threads"],
+        "threads": task["threads"],
     }
-    rows = [{**common, **_called(component, mode, told)} for mode in told["modes"]]
+    rows = [{**common, **_called(component, mode, task)} for mode in task["modes"]]
     return [rows[0], *({**row, "first_call_seconds": math.nan} for row in rows[1:])]
 
 
-def _called(component: Any, mode: str, told: Mapping[str, Any]) -> dict[str, float]:
+def _called(component: Any, mode: str, task: Mapping[str, Any]) -> dict[str, float]:
     """Seconds of the first call, and the peaks after as large a call as is allowed."""
-    docs = [Doc(*doc) for doc in told["docs"]]
+    docs = [Doc(*doc) for doc in task["docs"]]
     answer = _answering(component, mode, docs)
-    query, (fewest, *more) = Query("query", told["query"]), told["sizes"]
+    query, (fewest, *more) = Query("query", task["query"]), task["sizes"]
     begun = _now()
     answer(query, docs[:fewest])
     first = _now() - begun
     most = fewest
     for size in more:
-        if first * size / fewest <= told["allowed"]:
+        if first * size / fewest <= task["allowed"]:
             answer(query, docs[:size])
             most = size
     return {
         "first_call_seconds": first,
         "peak_bytes": machine.peak_bytes(),
-        "gpu_peak_bytes": machine.gpu_peak_bytes(told["device"]),
+        "gpu_peak_bytes": machine.gpu_peak_bytes(task["device"]),
         "candidates": most,
     }
 
@@ -172,11 +165,6 @@ def _answering(component: Any, mode: str, docs: Sequence[Doc]) -> Any:
     if mode == "precomputed" and isinstance(component, Preparable):
         component = with_documents(component, RandomVectors).prepare(docs)
     return lambda query, docs: component.score(query.text, docs)
-
-
-def _needs(part: Any) -> tuple[str, ...]:
-    found: tuple[str, ...] = getattr(type(part), "needs", ())
-    return found
 
 
 def _tuples(value: Any) -> Any:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,9 +31,8 @@ AGREEMENT = 1e-3
 """Scores closer than this, times the spread of the query's scores, may change places: batches of
 another size sum in another order."""
 
-
 TOKENS_FROM = 20
-"""Queries over which the tokens of a call are told."""
+"""Queries whose median tokens of a call a row gives."""
 
 
 @dataclass
@@ -149,11 +147,11 @@ def one_round(
     takes: Takes,
     rng: np.random.Generator,
     timed: Timed,
-    told: Callable[[float], None] | None = None,
+    spend: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Each number of candidates in a pass of its own, so that no call finds its documents warm.
 
-    `told` gets the seconds of each call.
+    `spend` gets the seconds of each call.
     """
     sizes = sorted({size for budget in budgets for size in budget.cost})
     count = len(timed.queries)
@@ -164,9 +162,7 @@ def one_round(
                 for i in rng.permutation(len(here)).tolist():
                     budget = here[i]
                     if not budget.failure and takes(budget, place, size):
-                        seconds = _one(budget, timed.queries[place], size, number, timed)
-                        if told is not None:
-                            told(seconds)
+                        spend(_one(budget, timed.queries[place], size, number, timed))
 
 
 def _one(budget: ArmBudget, query: Query, size: int, number: int, timed: Timed) -> float:
@@ -176,12 +172,7 @@ def _one(budget: ArmBudget, query: Query, size: int, number: int, timed: Timed) 
     wait = machine.synchroniser(timed.device)
     with _failing(budget):
         with recording((*STAGES, *TRAFFIC), wait) as spent:
-            wait()
-            used, start = machine.processor_seconds(), time.perf_counter_ns()
-            hits = call(query, docs)
-            wait()
-            seconds = (time.perf_counter_ns() - start) / 1e9
-            used = machine.processor_seconds() - used
+            hits, seconds, used = machine.timed(lambda: call(query, docs), wait)
         tokens = budget.tokens(query, size)
     if budget.failure:
         return 0.0
@@ -280,7 +271,7 @@ def same_order(ids: Sequence[str], scores: Mapping[str, float]) -> bool:
 
 
 class _Screen:
-    """Progress in seconds, so that what is left can be told."""
+    """Progress in seconds, by which the time left is estimated."""
 
     def __init__(self, progress: Progress, name: str, budgets: Sequence[ArmBudget]) -> None:
         planned = (calls * c.cost[size] for c in budgets for size, calls in c.calls.items())

@@ -14,7 +14,7 @@ from harness.analysis.decision.settling import Inquiry
 from harness.components import registry
 from harness.components.abilities import Loadable
 from harness.components.hardware import devices
-from harness.components.hardware import threads as hardware_threads
+from harness.components.hardware.threads import pinned
 from harness.components.models import inference
 from harness.components.protocols import Served
 from harness.components.timing import TRAFFIC, recording
@@ -25,7 +25,7 @@ from harness.experiment.plan import CostStage, Stage, Trial, bm25_fallback, has_
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, Latency
 from harness.measure.latency import arms, cold_start, memory, rounds, throughput
-from harness.measure.latency.arms import Scores, Setting
+from harness.measure.latency.arms import Scores, Setting, scores_of
 from harness.measure.latency.budget import Arm
 from harness.measure.latency.settle import Settling
 from harness.measure.latency.tables import Rows, Tables, made
@@ -47,7 +47,7 @@ class Chosen:
     candidates: tuple[int, ...]
 
 
-def measure(
+def measure_latency(
     stage: CostStage, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """The tables of latency, memory and throughput, and what they were measured with.
@@ -66,7 +66,7 @@ def measure(
             if reason:
                 found.rows["arms"] += _absent(trials, chosen.candidates, device, reason)
             elif chosen.candidates:
-                with hardware_threads.pinned(settings.threads) as threads:
+                with pinned(settings.threads) as threads:
                     found.facts["threads"] = threads
                     _on_device(device, trials, runs, chosen, experiment, work, store, found)
     found.compare_devices(settings.devices)
@@ -78,9 +78,9 @@ def measure(
         "queries": len(chosen.timed),
         "tuning_queries": len(chosen.tuning),
         "candidates_from": {
-            trial.system.name: registry.config_of(_source(trial, stage.trials).component)["use"]
+            trial.system.name: registry.config_of(source.component)["use"]
             for trial in trials
-            if _source(trial, stage.trials) != trial.stages[0]
+            if (source := _source(trial, stage.trials)) != trial.stages[0]
         },
         "provenance": provenance(),
     }
@@ -164,9 +164,15 @@ def _absent(
     for trial in trials:
         alone = trial.system.reranker is None
         mode, wanted = ("retrieve", [trial.system.depth.retrieve]) if alone else ("rerank", sizes)
-        for k in wanted:
-            row = {"system": trial.system.name, "mode": mode, "k": k}
-            yield {**row, "device": device, "status": "not measured", "reason": reason}
+        yield from _not_measured(trial.system.name, mode, wanted, device, reason)
+
+
+def _not_measured(
+    system: str, mode: str, sizes: Sequence[int], device: str, reason: str
+) -> Iterator[dict[str, Any]]:
+    for k in sizes:
+        row = {"system": system, "mode": mode, "k": k, "device": device}
+        yield {**row, "status": "not measured", "reason": reason}
 
 
 def _on_device(
@@ -197,7 +203,8 @@ def _on_device(
         for arm in everyone:
             for model in killed.keys() & set(arm.models):
                 found.left_out[arm.system] = killed[model]
-                found.rows["arms"] += _lost(arm, device, killed[model])
+                rows = _not_measured(arm.system, arm.mode, arm.candidates, device, killed[model])
+                found.rows["arms"] += rows
         groups = memory.in_groups(fitting, memory.sizes(fitting, device, started), room)
         with inference.keep(memory.most_at_once(groups)):
             timed = rounds.measure(
@@ -236,10 +243,7 @@ def _expected(trials: Sequence[Trial], runs: Mapping[str, Run], store: Store) ->
         run = None if trial.random_weights else store.run(trial)
         if run is not None:
             found[trial.key] = run
-    return {
-        key: {query_id: {hit.doc_id: hit.score for hit in hits} for query_id, hits in run.items()}
-        for key, run in found.items()
-    }
+    return {key: scores_of(run) for key, run in found.items()}
 
 
 def _starts(
@@ -306,9 +310,3 @@ def _loading(arm: Arm) -> tuple[str, ...]:
     """What an arm loads: arms that load the same are started once."""
     parts = registry.parts(arm.component)
     return tuple(timing_key(part) for part in parts if isinstance(part, Loadable))
-
-
-def _lost(arm: Arm, device: str, reason: str) -> Iterator[dict[str, Any]]:
-    for k in arm.candidates:
-        row = {"system": arm.system, "mode": arm.mode, "k": k, "device": device}
-        yield {**row, "status": "not measured", "reason": reason}

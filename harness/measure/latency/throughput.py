@@ -1,9 +1,8 @@
-"""Offline throughput: many documents or pairs, as fast as they go through."""
+"""Throughput: many documents or pairs, as fast as they go through."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ FIRST, MOST = 4, 1024
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Workload:
     """A piece of work that can be done for any number of documents."""
 
     system: str
@@ -67,16 +66,14 @@ def measure(
             failed[work.system] = reason(error)
             continue
         name = {"system": work.system, "mode": work.mode, "unit": work.unit, "policy": work.policy}
-        rows.append(
-            {"device": device, **name, "count": count, "tokens": tokens}
-            | {"seconds": seconds, "processor": used}
-        )
+        spent = {"count": count, "tokens": tokens, "seconds": seconds, "processor": used}
+        rows.append({"device": device, **name, **spent})
     return rows
 
 
 def _todo(
     everyone: Sequence[Arm], queries: Sequence[Query], texts: Sequence[str]
-) -> Iterator[_Work]:
+) -> Iterator[_Workload]:
     seen = set()
     for arm in everyone:
         for encoder in encoders_of(arm.component):
@@ -88,7 +85,7 @@ def _todo(
             yield _pairs(arm, queries)
 
 
-def _documents(arm: Arm, encoder: Any, texts: Sequence[str]) -> _Work:
+def _documents(arm: Arm, encoder: Any, texts: Sequence[str]) -> _Workload:
     encode = _encoding(encoder, arm.mode)
 
     def tokens(count: int) -> float:
@@ -96,7 +93,7 @@ def _documents(arm: Arm, encoder: Any, texts: Sequence[str]) -> _Work:
             return float("nan")
         return float(sum(encoder.count_doc_tokens(texts[:count])))
 
-    return _Work(
+    return _Workload(
         arm.system, arm.mode, "documents", lambda count: encode(texts[:count]), tokens, len(texts)
     )
 
@@ -113,7 +110,7 @@ def _encoding(encoder: Any, mode: str) -> Callable[[Sequence[str]], Any]:
     return found
 
 
-def _pairs(arm: Arm, queries: Sequence[Query]) -> _Work:
+def _pairs(arm: Arm, queries: Sequence[Query]) -> _Workload:
     """Whole queries, one after the other, with all their candidates."""
     policy, call = next(iter(arm.policies.items()))
     most = max(arm.candidates)
@@ -127,22 +124,15 @@ def _pairs(arm: Arm, queries: Sequence[Query]) -> _Work:
             left -= len(docs)
 
     total = sum(len(docs) for _, docs in lists)
-    return _Work(arm.system, arm.mode, "pairs", run, lambda _: float("nan"), total, policy)
+    return _Workload(arm.system, arm.mode, "pairs", run, lambda _: float("nan"), total, policy)
 
 
-def _timed(work: _Work, budget: float, wait: Callable[[], None]) -> tuple[int, float, float]:
+def _timed(work: _Workload, budget: float, wait: Callable[[], None]) -> tuple[int, float, float]:
     """How many were done, in how many seconds, and how many of all processors."""
     first = min(FIRST, work.most)
-    spent = _seconds(work.run, first, wait)
-    count = min(work.most, MOST, int(budget / spent[0] * first))
-    return (first, *spent) if count <= first else (count, *_seconds(work.run, count, wait))
-
-
-def _seconds(
-    run: Callable[[int], Any], count: int, wait: Callable[[], None]
-) -> tuple[float, float]:
-    wait()
-    used, start = machine.processor_seconds(), time.perf_counter()
-    run(count)
-    wait()
-    return time.perf_counter() - start, machine.processor_seconds() - used
+    spent = machine.timed(lambda: work.run(first), wait)
+    count = min(work.most, MOST, int(budget / spent.seconds * first))
+    if count <= first:
+        return first, spent.seconds, spent.processor
+    spent = machine.timed(lambda: work.run(count), wait)
+    return count, spent.seconds, spent.processor

@@ -60,9 +60,11 @@ def client_limit(
     with answering_at_once(len(tasks[0].docs)) as url:
         ask = asking(Endpoint(dialect="plain", url=url, timeout_s=like.timeout_s, retries=0))
         for count in clients:
-            loops.closed(ask, itertools.cycle(tasks), count, Span(WAKE_SECONDS), _nobody)
+            loops.closed(ask, itertools.cycle(tasks), count, Span(WAKE_SECONDS), lambda _: None)
             with machine.quiet():
-                step = loops.closed(ask, itertools.cycle(tasks), count, Span(SECONDS), _nobody)
+                step = loops.closed(
+                    ask, itertools.cycle(tasks), count, Span(SECONDS), lambda _: None
+                )
             answered = [one for one in step.sent if one.reply.outcome == "answered"]
             if answered:
                 found.append(
@@ -100,7 +102,3 @@ def _ended(child: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-
-
-def _nobody(seconds: float) -> None:
-    del seconds

@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 GIVE_UP = 20
 """Requests in a row that fail, after which a step is ended: the server is gone."""
 
-TELLING = 0.2
-"""Seconds from one word on progress to the next."""
+PROGRESS_SECONDS = 0.2
+"""From one report of progress to the next."""
 
 Outcome = Literal["answered", "refused", "failed", "unsent"]
 """As `columns.REQUESTS` has them."""
 
-Telling = Callable[[float], None]
-"""Told how many seconds of a step are over."""
+Progress = Callable[[float], None]
+"""Gets how many seconds of a step are over."""
 
 
 class Task(NamedTuple):
@@ -94,18 +94,17 @@ class Step:
     """Whether it was ended because the server was gone."""
 
 
-def closed(ask: Ask, tasks: Iterator[Task], clients: int, span: Span, telling: Telling) -> Step:
+def closed(ask: Ask, tasks: Iterator[Task], clients: int, span: Span, progress: Progress) -> Step:
     """What `clients` that ask one request after the other had for answers."""
-    desk = _Desk(ask, ((math.nan, task) for task in tasks))
+    requests = _Requests(ask, ((math.nan, task) for task in tasks))
 
     def client() -> None:
-        while not desk.broken and not span.over(desk.now(), len(desk.sent)):
-            arrival = desk.take()
-            if arrival is None:
+        while not requests.broken and not span.over(requests.now(), len(requests.sent)):
+            if (arrival := requests.take()) is None:
                 return
-            desk.send(arrival.task, desk.now())
+            requests.send(arrival[1], requests.now())
 
-    return desk.worked(client, clients, math.nan, telling)
+    return requests.worked(client, clients, math.nan, progress)
 
 
 def opened(
@@ -114,25 +113,25 @@ def opened(
     due: Sequence[float],
     window: float,
     clients: int,
-    telling: Telling,
+    progress: Progress,
 ) -> Step:
     """What was answered of requests that were due at these seconds, `clients` of them at most under way.
 
     One that finds all clients waiting is sent late; one that finds them so until the window is over
     is never sent.
     """
-    desk = _Desk(ask, zip(due, tasks, strict=False))
+    requests = _Requests(ask, zip(due, tasks, strict=False))
 
     def client() -> None:
-        while (arrival := desk.take()) is not None:
-            now = desk.now()
-            if now > window or desk.broken:
-                desk.leave(*arrival)
+        while (arrival := requests.take()) is not None:
+            (at, task), now = arrival, requests.now()
+            if now > window or requests.broken:
+                requests.leave(at, task)
                 continue
-            time.sleep(max(arrival.due - now, 0.0))
-            desk.send(arrival.task, arrival.due)
+            time.sleep(max(at - now, 0.0))
+            requests.send(task, at)
 
-    return desk.worked(client, clients, window, telling)
+    return requests.worked(client, clients, window, progress)
 
 
 def arrivals(rate: float, seconds: float, rng: np.random.Generator) -> list[float]:
@@ -145,13 +144,8 @@ def arrivals(rate: float, seconds: float, rng: np.random.Generator) -> list[floa
     return found
 
 
-class _Arrival(NamedTuple):
-    due: float
-    task: Task
-
-
-class _Desk:
-    """Where the clients of a step fetch what to ask, and leave what came of it."""
+class _Requests:
+    """The requests of a step: those that clients take next, and what came of the others."""
 
     def __init__(self, ask: Ask, arriving: Iterable[tuple[float, Task]]) -> None:
         self._ask = ask
@@ -165,10 +159,9 @@ class _Desk:
     def now(self) -> float:
         return time.perf_counter() - self._start
 
-    def take(self) -> _Arrival | None:
+    def take(self) -> tuple[float, Task] | None:
         with self._lock:
-            found = next(self._arriving, None)
-        return None if found is None else _Arrival(*found)
+            return next(self._arriving, None)
 
     def send(self, task: Task, due: float) -> None:
         begun = self.now()
@@ -188,7 +181,7 @@ class _Desk:
             self.sent.append(Sent(task, due, math.nan, math.nan, Reply("unsent")))
 
     def worked(
-        self, client: Callable[[], None], clients: int, window: float, telling: Telling
+        self, client: Callable[[], None], clients: int, window: float, progress: Progress
     ) -> Step:
         """All `clients` at work until there is none; without a `window` it ends with the last begun."""
         used = time.process_time()
@@ -199,8 +192,8 @@ class _Desk:
         try:
             for thread in threads:
                 while thread.is_alive():
-                    thread.join(TELLING)
-                    telling(self.now())
+                    thread.join(PROGRESS_SECONDS)
+                    progress(self.now())
         finally:
             self.broken = self.broken or any(thread.is_alive() for thread in threads)  # interrupted
         elapsed = self.now()

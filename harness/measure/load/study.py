@@ -22,18 +22,16 @@ from harness.experiment.schema import Experiment, Load
 from harness.measure import machine
 from harness.measure.latency.arms import Scores
 from harness.measure.latency.rounds import same_order
+from harness.measure.latency.tables import Rows, made
 from harness.measure.load import loops
 from harness.measure.load.client_limit import asking, client_limit
 from harness.measure.load.loops import Span, Step
 from harness.measure.load.system import LoadedSystem, not_measurable, under_load
 from harness.pipeline.stage_runner import Work
 from harness.ranking import ranked
-from harness.results import columns
 from harness.results.store import Store
 
 log = logging.getLogger(__name__)
-
-Rows = list[dict[str, Any]]
 
 WARM_SHARE = 0.15
 """Of a step's seconds, for a warm-up with as many clients as there will ever be."""
@@ -53,7 +51,7 @@ class Tables:
     """What can be measured from here at most, with the first server's requests."""
 
 
-def measure(
+def measure_load(
     stage: CostStage, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """The tables of requests and steps, and what they were measured with.
@@ -82,37 +80,36 @@ def measure(
         "servers": found.servers,
         "provenance": provenance(),
     }
-    tables = {name: getattr(found, name) for name in ("requests", "steps")}
-    return {name: _table(name, rows) for name, rows in tables.items()}, facts
+    return made({"requests": found.requests, "steps": found.steps}), facts
 
 
 def _measured(
     trial: Trial, settings: Load, seed: int, work: Work, store: Store, found: Tables
 ) -> str:
     """Measure a system; why it cannot be, or empty."""
-    under = under_load(trial, settings, seed, work, store)
-    if under is None:
+    system = under_load(trial, settings, seed, work, store)
+    if system is None:
         return f"fewer than two queries have {settings.candidates} candidates"
     found.limits = found.limits or client_limit(
-        under.tasks, _ends(settings.concurrency), under.server
+        system.tasks, _ends(settings.concurrency), system.server
     )
-    found.servers[under.system] = {
-        "url": under.server.url,
-        "here": is_here(under.server.url),
-        "remembers": under.server.spoken.remembers,
-        "queries": len(under.tasks),
+    found.servers[system.name] = {
+        "url": system.server.url,
+        "here": is_here(system.server.url),
+        "remembers": system.server.spoken.remembers,
+        "queries": len(system.tasks),
     }
-    _measure(under, found)
+    _measure(system, found)
     return ""
 
 
-def _measure(under: LoadedSystem, found: Tables) -> None:
+def _measure(system: LoadedSystem, found: Tables) -> None:
     """All steps of one system, in the order of their load; after one that fails none is measured."""
-    reason = passing = _warmed(under)
+    reason = passing = _warmed(system)
     best = 0.0
-    for number, (loop, value) in enumerate(_steps(under.settings)):
+    for number, (loop, value) in enumerate(_steps(system.settings)):
         rate = value * best
-        row = _row(under.system, under.settings, loop, value if loop == "closed" else rate)
+        row = _row(system.name, system.settings, loop, value if loop == "closed" else rate)
         row |= {"share": math.nan if loop == "closed" else value}
         if loop == "open" and not best and not reason:
             reason = passing = "the closed loop had no answer to tell a rate by"
@@ -120,13 +117,13 @@ def _measure(under: LoadedSystem, found: Tables) -> None:
             found.steps.append(row | _absent(reason))
             continue
         step = (
-            _closed(under, number, int(value)) if loop == "closed" else _open(under, number, rate)
+            _closed(system, number, int(value)) if loop == "closed" else _open(system, number, rate)
         )
         if not step.sent:
-            few = f"its {len(under.tasks)} queries, none of which may be asked twice, were used up"
+            few = f"its {len(system.tasks)} queries, none of which may be asked twice, were used up"
             found.steps.append(row | _absent(few))
             continue
-        reason = _fault(step, under)
+        reason = _fault(step, system)
         passing = reason if step.broken else passing
         found.steps.append(
             row
@@ -140,7 +137,7 @@ def _measure(under: LoadedSystem, found: Tables) -> None:
         if loop == "closed":
             best = max(best, _answered_by_the_end(step) / step.window)
     if passing:
-        found.left_out[under.system] = passing
+        found.left_out[system.name] = passing
 
 
 def _steps(settings: Load) -> Iterator[tuple[str, float]]:
@@ -148,53 +145,55 @@ def _steps(settings: Load) -> Iterator[tuple[str, float]]:
     yield from (("open", share) for share in settings.rates)
 
 
-def _warmed(under: LoadedSystem) -> str:
+def _warmed(system: LoadedSystem) -> str:
     """Why the server does not answer at all; empty when it is warm."""
     try:
-        for task in under.warming[:1]:
-            under.server.score(task.query.text, task.docs)  # type: ignore[attr-defined]
-        under.once.identity()  # remembered from now on: no client asks for it under load
+        for task in system.warming[:1]:
+            system.server.score(task.query.text, task.docs)  # type: ignore[attr-defined]
+        system.once.identity()  # remembered from now on: no client asks for it under load
     except HarnessError as error:
         return str(error)
-    remembers = under.server.spoken.remembers
-    tasks = iter(under.warming) if remembers else itertools.cycle(under.warming)
-    span = Span(WARM_SHARE * under.settings.seconds)
-    loops.closed(_ask(under), tasks, max(under.settings.concurrency), span, lambda _: None)
+    remembers = system.server.spoken.remembers
+    tasks = iter(system.warming) if remembers else itertools.cycle(system.warming)
+    span = Span(WARM_SHARE * system.settings.seconds)
+    loops.closed(_ask(system), tasks, max(system.settings.concurrency), span, lambda _: None)
     return ""
 
 
-def _ask(under: LoadedSystem) -> loops.Ask:
+def _ask(system: LoadedSystem) -> loops.Ask:
     """Asks once: under load a retry is load of its own, and must not hide what was refused."""
-    return asking(under.once)  # type: ignore[arg-type]
+    return asking(system.once)  # type: ignore[arg-type]
 
 
-def _closed(under: LoadedSystem, number: int, clients: int) -> Step:
-    settings = under.settings
+def _closed(system: LoadedSystem, number: int, clients: int) -> Step:
+    settings = system.settings
     span = Span(settings.seconds, settings.requests, settings.longest_s)
     with machine.quiet():
-        return loops.closed(_ask(under), under.queue(number), clients, span, under.progress(number))
+        return loops.closed(
+            _ask(system), system.queue(number), clients, span, system.progress(number)
+        )
 
 
-def _open(under: LoadedSystem, number: int, rate: float) -> Step:
-    settings = under.settings
+def _open(system: LoadedSystem, number: int, rate: float) -> Step:
+    settings = system.settings
     longest = max(settings.longest_s, settings.seconds)
     window = min(max(settings.seconds, settings.requests / rate), longest)
-    arrivals = loops.arrivals(rate, window, under.rng)
-    tasks = list(itertools.islice(under.queue(number), len(arrivals)))
+    arrivals = loops.arrivals(rate, window, system.rng)
+    tasks = list(itertools.islice(system.queue(number), len(arrivals)))
     due = arrivals[: len(tasks)]
     if len(due) < len(arrivals):
         window = due[-1] if due else 0.0
     clients = settings.in_flight
     with machine.quiet():
-        return loops.opened(_ask(under), tasks, due, window, clients, under.progress(number))
+        return loops.opened(_ask(system), tasks, due, window, clients, system.progress(number))
 
 
-def _fault(step: Step, under: LoadedSystem) -> str:
+def _fault(step: Step, system: LoadedSystem) -> str:
     """Why a step is no measurement: the server was gone, or did not answer what was asked."""
     if step.broken:
         return f"{loops.GIVE_UP} requests in a row failed; {_unanswered(step)}"
     answered = [sent for sent in step.sent if sent.reply.outcome == "answered"]
-    wrong = [sent for sent in answered if not _as_expected(sent, under.expected)]
+    wrong = [sent for sent in answered if not _as_expected(sent, system.expected)]
     if not wrong:
         return ""
     query = wrong[0].task.query
@@ -244,7 +243,3 @@ def _absent(reason: str) -> dict[str, Any]:
 
 def _ends(values: Sequence[int]) -> list[int]:
     return list(dict.fromkeys((values[0], values[-1])))
-
-
-def _table(name: str, rows: Rows) -> pd.DataFrame:
-    return pd.DataFrame(rows).reindex(columns=list(getattr(columns, name.upper())))

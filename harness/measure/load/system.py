@@ -11,9 +11,10 @@ import numpy as np
 
 from harness.components import registry
 from harness.components.servers.served import Server
+from harness.data import Query
 from harness.experiment.plan import Trial
 from harness.experiment.schema import Latency, Load
-from harness.measure.latency.arms import Scores
+from harness.measure.latency.arms import Scores, scores_of
 from harness.measure.latency.study import choose
 from harness.measure.load.loops import Task
 from harness.pipeline.stage_runner import Work
@@ -26,7 +27,7 @@ NO_SERVER = "it is no server: its reranker runs in this process, or in part"
 class LoadedSystem:
     """One system under load."""
 
-    system: str
+    name: str
     server: Server
     tasks: Sequence[Task]
     warming: Sequence[Task]
@@ -35,8 +36,8 @@ class LoadedSystem:
     """By query id the scores that quality was measured on."""
     settings: Load
     rng: np.random.Generator
-    telling: Callable[[float], None]
-    """Told how many steps are over."""
+    report_steps: Callable[[float], None]
+    """Gets how many steps are over."""
 
     @property
     def once(self) -> Server:
@@ -60,7 +61,7 @@ class LoadedSystem:
 
     def progress(self, number: int) -> Callable[[float], None]:
         """Progress inside a step."""
-        return lambda now: self.telling(number + min(now / self.settings.seconds, 1.0))
+        return lambda now: self.report_steps(number + min(now / self.settings.seconds, 1.0))
 
 
 def not_measurable(trial: Trial, settings: Load) -> str:
@@ -86,25 +87,20 @@ def under_load(
     chosen = choose({trial.stages[0].key: run}, dataset.queries, asked, seed)
     if not chosen.candidates:
         return None
-    tasks = {
-        query.query_id: Task(
-            query, [dataset.docs_by_id[hit.doc_id] for hit in run[query.query_id][:k]]
-        )
-        for query in (*chosen.timed, *chosen.tuning)
-    }
-    name = f"load of {trial.system.name}"
+
+    def task(query: Query) -> Task:
+        return Task(query, [dataset.docs_by_id[hit.doc_id] for hit in run[query.query_id][:k]])
+
+    work_name = f"load of {trial.system.name}"
     steps = len(settings.concurrency) + len(settings.rates)
     total = max(round(steps * settings.seconds), 1)
     return LoadedSystem(
-        system=trial.system.name,
+        name=trial.system.name,
         server=trial.system.reranker,
-        tasks=[tasks[query.query_id] for query in chosen.timed],
-        warming=[tasks[query.query_id] for query in chosen.tuning],
-        expected={
-            query_id: {hit.doc_id: hit.score for hit in hits}
-            for query_id, hits in (store.run(trial) or {}).items()
-        },
+        tasks=[task(query) for query in chosen.timed],
+        warming=[task(query) for query in chosen.tuning],
+        expected=scores_of(store.run(trial) or {}),
         settings=settings,
         rng=np.random.default_rng(seed),
-        telling=lambda done: work.progress(name, round(done / steps * total), total),
+        report_steps=lambda done: work.progress(work_name, round(done / steps * total), total),
     )

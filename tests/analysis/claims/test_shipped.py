@@ -12,12 +12,12 @@ import pytest
 from harness.analysis.claims.quality import setting_found
 from harness.components.models import catalogue
 from harness.components.protocols import Preparable, TokenEncoder
-from harness.execution.costs import SLICES
 from harness.experiment.claims import Arm, Claim, Latency, Memory, Quality, Storage, Way
 from harness.experiment.claims_reading import load_claims
 from harness.experiment.reading import load_experiment
 from harness.experiment.schema import Experiment, System
 from harness.measure.latency.arms import encoders_of
+from harness.measure.storage.study import SLICES
 
 pytestmark = pytest.mark.usefixtures("empty_hub")
 

@@ -15,7 +15,7 @@ from harness.components.databases import fast_plaid
 from harness.components.vectors.compression import unit
 from harness.errors import PackageError
 from harness.files.disk import disk_bytes
-from harness.measure.storage import storage_grid
+from harness.measure.storage.study import storage_grid
 from harness.results import columns
 
 PRECISIONS = ("float32", "float16", "int8", "binary")

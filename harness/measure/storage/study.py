@@ -1,6 +1,6 @@
-"""What it takes to keep a token encoder's vectors: bytes by formula and on disk, and reading speed.
+"""What it takes to store a token encoder's vectors: bytes by formula and on disk, and reading speed.
 
-Every way is built for real over the same documents: the vectors that are kept are counted, not
+Every way is built for real over the same documents: the vectors that are stored are counted, not
 estimated from a length limit, and the folder on disk is measured as a whole. Bytes on disk are the
 sizes of its files; what a file system adds to fill its blocks is left out, since it differs from
 one to another.
@@ -15,25 +15,36 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from harness.components.databases import fast_plaid
-from harness.components.protocols import Progress
+from harness.components.models import catalogue, trained
+from harness.components.protocols import Progress, TokenEncoder
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import Precision, pooled, sliced
 from harness.components.vectors.token_index import TokenIndex
+from harness.errors import reason
+from harness.experiment.plan import CostStage, Trial, has_random_weights
+from harness.experiment.provenance import provenance
+from harness.experiment.schema import Experiment, Storage
+from harness.files import temporary
 from harness.files.disk import disk_bytes
-from harness.results import columns as results_columns
-
-if TYPE_CHECKING:
-    import pandas as pd
+from harness.measure.latency.arms import encoders_of, models_of
+from harness.measure.latency.prebuilt_vectors import RandomVectors
+from harness.pipeline.stage_runner import Work
+from harness.results.columns import GRID
+from harness.results.store import Store
 
 log = logging.getLogger(__name__)
+
+SLICES = (128, 96, 64)
+"""Dimensions that late-interaction models are published with."""
 
 FETCHED = 100
 """Documents of one fetch: the candidates of a query."""
@@ -56,6 +67,80 @@ Matrices = Sequence[NDArray[np.float32]]
 Row = dict[str, Any]
 
 
+def measure_storage(
+    stage: CostStage, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
+) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """The grid of ways to store each token encoder's vectors of some documents, and its settings.
+
+    `lost` has by system why nothing of it can be measured; what breaks in one is in `left_out`.
+    """
+    del store
+    settings = experiment.storage or Storage()
+    order = np.random.default_rng(experiment.seed).permutation(len(work.dataset.docs))
+    texts = [work.dataset.docs[i].text for i in order[: settings.documents].tolist()]
+    parts: list[pd.DataFrame] = []
+    there = [trial for trial in stage.trials if trial.system.name not in lost]
+    left_out = {
+        system: lost[system]
+        for system, _ in _token_encoders(t for t in stage.trials if t.system.name in lost)
+    }
+    for system, encoder in _token_encoders(there):
+        try:
+            parts.append(_grid(encoder, texts, settings, work).assign(system=system))
+        except Exception as error:  # one encoder that breaks must not stop the others
+            log.debug("%s failed while its vectors were stored", system, exc_info=True)
+            left_out[system] = reason(error)
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    facts = {
+        "settings": settings.model_dump(mode="json"),
+        "left_out": left_out,
+        "provenance": provenance(),
+    }
+    return {"grid": table.reindex(columns=list(GRID))}, {**facts, "documents": len(texts)}
+
+
+def _grid(encoder: Any, texts: Sequence[str], settings: Storage, work: Work) -> pd.DataFrame:
+    random = has_random_weights(encoder)
+    documents = RandomVectors(encoder) if random else work.remembering(encoder)
+    matrices = documents.encode_doc_tokens(texts)
+    (model,) = models_of(encoder) or ("",)
+    dims, learnt = _dims(matrices, settings, model)
+    with temporary.passing() as folder:
+        grid = storage_grid(
+            matrices,
+            dims,
+            learnt,
+            settings.precisions,
+            settings.pool_factors,
+            settings.plaid_nbits,
+            settings.plaid_documents,
+            folder,
+            work.progress,
+        )
+    return grid.assign(model=model)
+
+
+def _token_encoders(trials: Iterable[Trial]) -> Iterator[tuple[str, Any]]:
+    """Each token encoder once, with the first system that has it."""
+    seen = set()
+    for trial in trials:
+        for encoder in encoders_of(trial.system.reranker) if trial.system.reranker else ():
+            if isinstance(encoder, TokenEncoder) and encoder not in seen:
+                seen.add(encoder)
+                yield trial.system.name, encoder
+
+
+def _dims(matrices: Any, settings: Storage, model: str) -> tuple[list[int], list[int]]:
+    """The dimensions to store, and those that the model was trained for."""
+    whole = matrices[0].shape[1]
+    known = catalogue.known(model)
+    learnt = trained.told(model).get("training", {}).get("dims") or (
+        known.dims if known and known.matryoshka else (whole,)
+    )
+    wanted = settings.dims or sorted({whole, *learnt, *SLICES}, reverse=True)
+    return [dim for dim in dict.fromkeys(wanted) if dim <= whole], list(learnt)
+
+
 def storage_grid(
     matrices: Matrices,
     dims: Sequence[int],
@@ -67,14 +152,12 @@ def storage_grid(
     folder: Path,
     progress: Progress,
 ) -> pd.DataFrame:
-    """Columns GRID without dataset, system and model: a row for each way to keep `matrices`.
+    """Columns GRID without dataset, system and model: a row for each way to store `matrices`.
 
     `matrices` are those of some documents, each of shape (tokens, dim). PLAID is built on the
     first `plaid_documents` of them with all dimensions. Indexes are written below `folder`, one at
     a time, and removed. Raises ValueError for a dim above that of the matrices.
     """
-    import pandas as pd
-
     folder.mkdir(parents=True, exist_ok=True)
     total = len(dims) * len(pool_factors) * len(precisions) + len(plaid_nbits)
     progress("storage", 0, total)
@@ -85,7 +168,7 @@ def storage_grid(
     ):
         rows.append({**row, "trained": row["dim"] in trained})
         progress("storage", len(rows), total)
-    columns = [name for name in results_columns.GRID if name not in ("dataset", "system", "model")]
+    columns = [name for name in GRID if name not in ("dataset", "system", "model")]
     return pd.DataFrame(rows, columns=columns).astype({"nbits": "Int64"})
 
 
