@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness.analysis.gate.asked_for import OTHER_COSTS, other_costs, unanswered
-from harness.analysis.gate.baseline_files import VALUES, Baseline
+from harness.analysis.gate.baseline_files import KEYS, VALUES, Baseline
 from harness.analysis.gate.changed_settings import placeless
 from harness.analysis.gate.relative_latency import (
     is_of,
@@ -23,10 +23,10 @@ from harness.experiment.schema import Experiment, LatencyRule, QualityRule
 from harness.results.store import Results
 
 DECIMALS = 6
-"""Values of metrics are kept so far: enough for any margin, and short enough to read in a diff."""
+"""Decimals of a metric's value that are stored: enough for any margin, and short enough to read in a diff."""
 
 OF_A_DATASET = ("documents", "queries", "judgements", "identity", "source", "subset")
-"""Facts of a dataset that are kept beside the fingerprint, to say what became of it."""
+"""Facts of a dataset that are stored beside the fingerprint, to say what became of it."""
 
 
 def accept(results: Results, plan: Plan, reason: str, date: str) -> Baseline:
@@ -67,7 +67,34 @@ def _without_values(results: Results, plan: Plan, found: Baseline) -> Iterator[s
 
 def baseline_of(results: Results, experiment: Experiment) -> Baseline:
     """What the rules of the experiment judge: values of every query, and how they came about."""
-    return Baseline(_values(results, experiment), facts_of(results, experiment))
+    provenances: list[Any] = []
+    trials: dict[str, dict[str, Any]] = {}
+    datasets: dict[str, Any] = {}
+    for (dataset, system), facts in sorted(results.facts.items()):
+        if facts["provenance"] not in provenances:
+            provenances.append(facts["provenance"])
+        datasets.setdefault(dataset, {key: facts["dataset"][key] for key in OF_A_DATASET})
+        first, last = facts["stages"][0], facts["stages"][-1]
+        trials.setdefault(dataset, {})[system] = {
+            "fingerprint": facts["dataset"]["fingerprint"],
+            "key": last["key"],
+            "config": {key: value for key, value in facts["system"].items() if key != "name"},
+            "models": facts["identities"],
+            "made_with": provenances.index(facts["provenance"]),
+        }
+        if last is not first:
+            reranked = {"first": first["key"], "candidates": last["candidates_sha256"]}
+            trials[dataset][system].update(reranked)
+    timed = any(isinstance(rule, LatencyRule) for rule in experiment.gate)
+    facts = {
+        "experiment": experiment.name,
+        "rules": [rule.model_dump(mode="json") for rule in experiment.gate],
+        "datasets": datasets,
+        "trials": trials,
+        "provenances": provenances,
+        "latency": latency_facts(results) if timed else {},
+    }
+    return Baseline(_values(results, experiment), placeless(facts))
 
 
 def _values(results: Results, experiment: Experiment) -> pd.DataFrame:
@@ -78,53 +105,8 @@ def _values(results: Results, experiment: Experiment) -> pd.DataFrame:
     rules = [rule for rule in experiment.gate if isinstance(rule, LatencyRule)]
     parts = [quality[list(VALUES)], *(latency_ratios(results, rule) for rule in rules)]
     whole = pd.concat([part for part in parts if len(part)] or parts[:1])
-    kept = [
+    judged = [
         any(rule.covers(dataset, system) for rule in experiment.gate)
         for dataset, system in zip(whole["dataset"], whole["system"], strict=True)
     ]
-    return whole[np.array(kept, dtype=bool)].sort_values(list(VALUES[:-1]), ignore_index=True)
-
-
-def facts_of(results: Results, experiment: Experiment) -> dict[str, Any]:
-    """How the values came about, in the shape that is stored.
-
-    Of files it has names and digests, not places, which another checkout has elsewhere. `trials`,
-    by dataset and system: `fingerprint` of documents, queries and judgements; `first`
-    and `candidates`, the key of the first stage and the digest of its lists where there is a
-    reranker; `config`, every setting; `models`, digests; `made_with`, an entry of `provenances`.
-    """
-    provenances: list[Any] = []
-    trials: dict[str, dict[str, Any]] = {}
-    datasets: dict[str, Any] = {}
-    for (dataset, system), facts in sorted(results.facts.items()):
-        if facts["provenance"] not in provenances:
-            provenances.append(facts["provenance"])
-        datasets.setdefault(dataset, {key: facts["dataset"][key] for key in OF_A_DATASET})
-        trials.setdefault(dataset, {})[system] = {
-            "fingerprint": facts["dataset"]["fingerprint"],
-            **_stages(facts["stages"]),
-            "config": {key: value for key, value in facts["system"].items() if key != "name"},
-            "models": facts["identities"],
-            "made_with": provenances.index(facts["provenance"]),
-        }
-    timed = any(isinstance(rule, LatencyRule) for rule in experiment.gate)
-    facts = {
-        "experiment": experiment.name,
-        "rules": [rule.model_dump(mode="json") for rule in experiment.gate],
-        "datasets": datasets,
-        "trials": trials,
-        "provenances": provenances,
-        "latency": latency_facts(results) if timed else {},
-    }
-    return dict(placeless(facts))
-
-
-def _stages(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    found = {"key": stages[-1]["key"]}
-    if len(stages) == 1:
-        return found
-    return {
-        **found,
-        "first": stages[0]["key"],
-        "candidates": stages[-1]["candidates_sha256"],
-    }
+    return whole[np.array(judged, dtype=bool)].sort_values(list(KEYS), ignore_index=True)

@@ -77,7 +77,13 @@ class Baseline:
     table: pd.DataFrame
     """Columns VALUES, sorted."""
     facts: Mapping[str, Any]
-    """Everything but the values; `analysis.gate.baseline.facts_of` says what."""
+    """How the values came about, in the shape that is stored; `_Facts` has what a gate reads.
+
+    Of files it has names and digests, not places, which another checkout has elsewhere. `trials`,
+    by dataset and system: `fingerprint` of documents, queries and judgements; `first`
+    and `candidates`, the key of the first stage and the digest of its lists where there is a
+    reranker; `config`, every setting; `models`, digests; `made_with`, an entry of `provenances`.
+    """
 
 
 def read_baseline(folder: Path, experiment: str) -> Baseline | None:
