@@ -104,7 +104,8 @@ def _cost_lines(analysis: Analysis) -> list[str]:
     lines: list[str] = []
     table = analysis.costs.end_to_end
     table = table[
-        table["p50"].notna() & ((table["timed_as"] == "") | (table["mode"] == "retrieve"))
+        table["p50"].notna()
+        & ((table["timed_by"] == table["system"]) | (table["mode"] == "retrieve"))
     ]
     for (dataset, device), group in table.groupby(["dataset", "device"], sort=False):
         sizes = sorted(set(group.loc[group["mode"] != "retrieve", "k"])) or ["any"]

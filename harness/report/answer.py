@@ -17,6 +17,7 @@ from harness.analysis.quality.leaderboard import subsets
 from harness.analysis.statistics import paired_ratios
 from harness.components.subset import LABEL
 from harness.page.text import change, milliseconds
+from harness.results.costs import timed_itself
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 
@@ -143,9 +144,8 @@ def _preferred(rows: pd.DataFrame) -> Any:
 
 def _fastest(costs: CostAnalysis) -> Iterator[str]:
     """The fastest reranker on each device by the median, at the k that most were timed with."""
-    table = costs.latencies
-    is_own = (table["mode"] != "retrieve") & (table["timed_as"] == "")
-    timed = table[is_own & (table["status"] == "measured") & table["p50"].notna()]
+    own = timed_itself(costs.latencies)
+    timed = own[(own["mode"] != "retrieve") & (own["status"] == "measured") & own["p50"].notna()]
     for device, rows in timed.groupby("device", sort=False):
         most = rows[rows["k"] == common_k(rows)].sort_values("p50", kind="stable")
         if len(most) > 1:

@@ -53,6 +53,32 @@ def costs(
     return {name: joined(name, found) for name, found in parts.items()}, facts
 
 
+def of_every_system(
+    table: pd.DataFrame, facts: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> pd.DataFrame:
+    """CALLS or ARMS as if each system had been timed: `timed_by` is the one that was.
+
+    Systems with the same retriever, or the same encoder on the fly, are timed once.
+    """
+    import pandas as pd
+
+    parts = [table.assign(timed_by=table["system"])]
+    for (dataset, kind), content in facts.items():
+        shares = content.get("shares", {}) if kind == "latency" else {}
+        for mode, timed_by in shares.items():
+            here = table[(table["dataset"] == dataset) & (table["mode"] == mode)]
+            for system, timed in timed_by.items():
+                if system != timed and (here["system"] == timed).any():
+                    same = here[here["system"] == timed]
+                    parts.append(same.assign(system=system, timed_by=timed))
+    return pd.concat(parts, ignore_index=True)
+
+
+def timed_itself(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose system was timed itself, not another one in its stead."""
+    return table[table["timed_by"] == table["system"]]
+
+
 def elsewhere(place: Path) -> list[Mapping[str, Any]]:
     """The machines of the measurements beside that at `place` which differ in nothing else."""
     others = (other for other in of_every_machine(place) if other != place)

@@ -16,6 +16,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,13 @@ from harness.errors import StoreError
 from harness.files import digests, disk, trec
 from harness.results import columns
 from harness.results import trials as results_trials
-from harness.results.costs import DONE_COSTS, elsewhere, left_out, of_every_machine
+from harness.results.costs import (
+    DONE_COSTS,
+    elsewhere,
+    left_out,
+    of_every_machine,
+    of_every_system,
+)
 from harness.results.costs import costs as read_costs
 from harness.results.derived_rankings import Lengths
 from harness.results.tables import joined, json_text, read_json, read_table, write_table
@@ -172,6 +179,16 @@ class Results:
     elsewhere: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """By (dataset, kind) the other machines that the same was measured on."""
     readings: pd.DataFrame = field(default_factory=lambda: joined("readings", ()))
+
+    @cached_property
+    def calls(self) -> pd.DataFrame:
+        """The calls of every system, `timed_by` itself or by another that makes the same ones."""
+        return of_every_system(self.costs["calls"], self.cost_facts)
+
+    @cached_property
+    def arms(self) -> pd.DataFrame:
+        """The arms of every system, as in `calls`."""
+        return of_every_system(self.costs["arms"], self.cost_facts)
 
     def run(self, dataset: str, system: str) -> dict[str, list[Hit]]:
         """The stored run of a trial, in ranked order."""

@@ -10,7 +10,6 @@ import pandas as pd
 from harness.analysis.claims.evidence import Found, NoValueError, Stored, bounded
 from harness.analysis.costs import projection
 from harness.analysis.costs.latency import ARM, latencies
-from harness.analysis.costs.measured import stand_ins
 from harness.analysis.statistics import paired_ratios
 from harness.analysis.statistics.percentiles import percentiles
 from harness.experiment.claims import Arm, Latency, Memory
@@ -112,21 +111,15 @@ def _rows(table: pd.DataFrame, dataset: str, device: str) -> pd.DataFrame:
 
 def _seconds(results: Results, dataset: str, arm: Arm) -> pd.Series:
     """Seconds of an arm's calls by round and query; raises NoValueError where there are none."""
-    facts = results.cost_facts[dataset, "latency"]
-    calls = _rows(results.costs["calls"], dataset, arm.device)
-    calls = calls[calls["copy"] == 0]
-
-    def timed(mode: str) -> pd.DataFrame:
-        system = stand_ins(facts, mode).get(arm.system, arm.system)
-        return calls[(calls["mode"] == mode) & (calls["system"] == system)]
-
-    mine = timed(arm.mode)
+    calls = _rows(results.calls, dataset, arm.device)
+    calls = calls[(calls["copy"] == 0) & (calls["system"] == arm.system)]
+    mine = calls[calls["mode"] == arm.mode]
     if arm.k is not None:
         mine = mine[mine["k"] == arm.k]
     if mine.empty:
         raise NoValueError(_why_not(results, dataset, arm))
     if arm.whole and arm.mode != "retrieve":
-        return (_by_call(mine) + _by_call(timed("retrieve"))).dropna()
+        return (_by_call(mine) + _by_call(calls[calls["mode"] == "retrieve"])).dropna()
     return _by_call(mine)
 
 
@@ -141,15 +134,12 @@ def _why_not(results: Results, dataset: str, arm: Arm) -> str:
     name = results.plan["experiment"]
     if arm.system not in set(results.trials["system"]):
         return f"{name} has no system {arm.system}: add one to the file and run it again"
-    arms = results.costs["arms"]
-    arms = arms[arms["dataset"] == dataset]
+    arms = results.arms[results.arms["dataset"] == dataset]
     here = arms[arms["device"] == arm.device]
     if here.empty:
         devices = ", ".join(dict.fromkeys(arms["device"]))
         return f"{name} times {devices}, not {arm.device}: add it to `latency.devices`"
-    facts = results.cost_facts[dataset, "latency"]
-    systems = {arm.system, stand_ins(facts, arm.mode).get(arm.system)}
-    mine = here[here["system"].isin(systems)]
+    mine = here[here["system"] == arm.system]
     same = mine[(mine["mode"] == arm.mode) & ((mine["k"] == arm.k) | (arm.k is None))]
     for row in [*same.itertuples(), *mine[mine["status"] == "not measured"].itertuples()]:
         predicted = row.status == "predicted"
@@ -160,7 +150,8 @@ def _why_not(results: Results, dataset: str, arm: Arm) -> str:
 
 def _predicted(results: Results, arm: pd.DataFrame) -> str:
     """The median that the arm's own calls with fewer candidates lead to expect."""
-    calls = results.costs["calls"].merge(arm[ARM].drop_duplicates(), on=ARM)
+    arm = arm.assign(system=arm["timed_by"])
+    calls = results.calls.merge(arm[ARM].drop_duplicates(), on=ARM)
     return milliseconds(float(latencies(calls, arm)["p50"].iloc[0]))
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from harness.analysis.statistics.percentiles import MINIMUM, effective_size, percentiles
+from harness.results.costs import timed_itself
 
 ARM = ["dataset", "device", "system", "mode"]
 
@@ -25,16 +25,18 @@ STATISTICS = (
 """Of the seconds of calls; `effective` is how many independent calls would tell as much."""
 
 LATENCIES = (
-    *(*ARM, "k", "status", "reason", "policy", "served"),
+    *(*ARM, "k", "status", "reason", "policy", "served", "timed_by"),
     *(*STATISTICS, *STAGES, "tokens", "seconds_per_1k_tokens", "processor"),
 )
-"""One row an arm and k. The stages, `tokens` and `seconds_per_1k_tokens` are medians over calls,
-`processor` is a mean; a percentile that the calls do not carry is NaN."""
+"""One row an arm and k; `timed_by` names the system whose calls these are: encoding on the fly takes
+the same however vectors would be stored, and systems share retrievers. The stages, `tokens` and
+`seconds_per_1k_tokens` are medians over calls, `processor` is a mean; a percentile that the calls do
+not carry is NaN."""
 
 FITS = (*ARM, "a", "b", "r2", "calls")
 """One row an arm: seconds = a + b * tokens over its calls at every k."""
 
-TOTALS = (*ARM, "k", *STATISTICS)
+TOTALS = (*ARM, "k", *STATISTICS, "timed_by")
 """One row an arm and k: retrieval and reranking of the same query in the same round."""
 
 BREAK_EVEN = (
@@ -54,27 +56,31 @@ class Line(NamedTuple):
 
 
 def latencies(calls: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
-    """Columns LATENCIES, a row for each of `arms`; second copies (A/A) are left out.
+    """Columns LATENCIES, a row for each of `arms`, of the calls of the system that it is `timed_by`.
 
-    A predicted arm has the value of its own line (`fits`) at the tokens it would have read, as
-    median and mean, of `processor` as many seconds for each of these as in its calls, and no other
-    statistic.
+    Second copies (A/A) are left out. A predicted arm has the value of its own line (`fits`) at the
+    tokens it would have read, as median and mean, of `processor` as many seconds for each of these as
+    in its calls, and no other statistic.
     """
+    calls = timed_itself(calls)
     first = calls[calls["copy"] == 0]
-    timed = dict(list(first.groupby([*ARM, "k"], sort=False)))
+    timed = {
+        arm: _statistics(group) | _medians(group)
+        for arm, group in first.groupby([*ARM, "k"], sort=False)
+    }
     lines = {tuple(row[: len(ARM)]): row for row in fits(calls).itertuples(index=False)}
     summed = first.astype({"seconds": float, "processor": float}).groupby(ARM, sort=False)
     shares = summed.apply(lambda own: own["processor"].sum(skipna=False) / own["seconds"].sum())
     rows = []
     for arm in arms.to_dict("records"):
         row = {name: arm[name] for name in LATENCIES[: LATENCIES.index("calls")]}
-        name = tuple(arm[key] for key in ARM)
+        name = tuple((arm | {"system": arm["timed_by"]})[key] for key in ARM)
         if arm["status"] == "predicted" and name in lines:
             seconds = lines[name].a + lines[name].b * arm["tokens"]
             row |= {"p50": seconds, "mean": seconds, "tokens": arm["tokens"]}
             row |= {"processor": seconds * shares[name]}
-        elif (*name, arm["k"]) in timed:
-            row |= _statistics(timed[*name, arm["k"]]) | _medians(timed[*name, arm["k"]])
+        else:
+            row |= timed.get((*name, arm["k"]), {})
         rows.append({"calls": 0, "queries": 0} | row)
     return _table(rows, LATENCIES)
 
@@ -139,55 +145,47 @@ def _line(calls: pd.DataFrame) -> Line:
     return Line(a, b, 1 - left / spread if spread else math.nan)
 
 
-def totals(calls: pd.DataFrame, retrieves: Mapping[str, str]) -> pd.DataFrame:
+def totals(calls: pd.DataFrame) -> pd.DataFrame:
     """Columns TOTALS: the whole query, from text to reranked ids, as `whole_queries` has it."""
-    keys = [*ARM, "k"]
-    rows = [
-        dict(zip(keys, arm, strict=True)) | _statistics(group)
-        for arm, group in whole_queries(calls, retrieves).groupby(keys, sort=False)
-    ]
+    keys, rows = ["dataset", "device", "mode", "k", "timed_by", "retrieved_by"], []
+    for same, group in whole_queries(calls).groupby(keys, sort=False):
+        systems = group["system"].unique()
+        found = _statistics(group[group["system"] == systems[0]])
+        rows += [dict(zip(keys, same, strict=True)) | found | {"system": name} for name in systems]
     return _table(rows, TOTALS)
 
 
-def whole_queries(calls: pd.DataFrame, retrieves: Mapping[str, str]) -> pd.DataFrame:
+def whole_queries(calls: pd.DataFrame) -> pd.DataFrame:
     """The calls that rerank, `seconds` with those of retrieving the same query in the same round.
 
-    `retrieves` maps each system to the system that timed its retriever (`mode` is `retrieve`), for
-    systems share one. Of retrievals timed at several k the deepest counts.
+    `retrieved_by` is the system whose retrieval was timed. Of retrievals timed at several k the
+    deepest counts.
     """
     first = calls[calls["copy"] == 0]
     is_retrieval = first["mode"] == "retrieve"
     found = first[is_retrieval].sort_values("k", kind="stable")
     found = found.drop_duplicates([*CALL, "system"], keep="last")
-    found = found[[*CALL, "system", "seconds"]].rename(columns={"system": "retriever"})
-    reranked = first[~is_retrieval & first["system"].isin(list(retrieves))]
-    reranked = reranked.assign(retriever=reranked["system"].map(retrieves).astype(object))
-    both = reranked.merge(found, on=[*CALL, "retriever"], suffixes=("", "_retrieve"))
-    both["seconds"] += both["seconds_retrieve"]
+    found = found.rename(columns={"timed_by": "retrieved_by", "seconds": "retrieving"})
+    found = found[[*CALL, "system", "retrieved_by", "retrieving"]]
+    both = first[~is_retrieval].merge(found, on=[*CALL, "system"])
+    both["seconds"] += both["retrieving"]
     return both
 
 
 def break_even(
-    latencies: pd.DataFrame,
-    throughput: pd.DataFrame,
-    encodes: Mapping[str, str],
-    documents: int | None = None,
+    latencies: pd.DataFrame, throughput: pd.DataFrame, documents: int | None = None
 ) -> pd.DataFrame:
     """Columns BREAK_EVEN: after how many queries encoding documents beforehand has paid.
 
     For each system with both modes at the same k: the seconds to encode a document offline (from
     `throughput`, else from the `encode_docs` stage of a query) over the median's saving per query,
-    for 1,000 documents and for `documents`. Keeping the vectors is not counted here. `encodes` maps
-    a system to the one whose encoder was timed on the fly in its stead, if it was not itself.
+    for 1,000 documents and for `documents`. Storing the vectors is not counted here.
     """
-    keys = ["dataset", "device", "encoder", "k"]
-    pre = latencies[latencies["mode"] == "precomputed"]
-    pre = pre.assign(encoder=[encodes.get(name, name) for name in pre["system"]])
-    fly = latencies[latencies["mode"] == "on the fly"].drop(columns=["mode", "policy"])
-    fly = fly.rename(columns={"system": "encoder"})
-    table = pre.astype({"encoder": object}).merge(fly, on=keys, suffixes=("", "_fly"))
+    pre, fly = (latencies[latencies["mode"] == mode] for mode in ("precomputed", "on the fly"))
+    table = pre.merge(fly, on=["dataset", "device", "system", "k"], suffixes=("", "_fly"))
     offline = document_seconds(throughput)
-    known = [offline.get(name, math.nan) for name in table[keys[:3]].itertuples(index=False)]
+    encoders = table[["dataset", "device", "timed_by_fly"]].itertuples(index=False)
+    known = [offline.get(name, math.nan) for name in encoders]
     offline_seconds = pd.Series(known, index=table.index, dtype=float)
     each = offline_seconds.fillna(table["encode_docs_fly"] / table["k"].astype(float))
     saving = table["p50_fly"] - table["p50"]

@@ -17,7 +17,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.analysis.costs.capacity import capacities
-from harness.analysis.costs.measured import stand_ins
 from harness.analysis.statistics.intervals import mean_intervals
 from harness.analysis.statistics.percentiles import MINIMUM, percentiles
 from harness.page.text import counted, milliseconds, significant
@@ -88,15 +87,10 @@ def _device(results: Results, dataset: str) -> Any:
 
 def first_stages(results: Results, dataset: str) -> dict[str, pd.DataFrame]:
     """By system the timed calls of its retrieval on the device of the servers."""
-    facts = results.cost_facts.get((dataset, "latency"), {})
-    calls = results.costs["calls"]
+    calls = results.calls
     calls = calls[(calls["dataset"] == dataset) & (calls["device"] == _device(results, dataset))]
     calls = calls[(calls["mode"] == "retrieve") & (calls["copy"] == 0)]
-    found = {
-        system: calls[calls["system"] == timed]
-        for system, timed in stand_ins(facts, "retrieve").items()
-    }
-    return {system: mine for system, mine in found.items() if len(mine)}
+    return {str(system): mine for system, mine in calls.groupby("system", sort=False)}
 
 
 def loads(

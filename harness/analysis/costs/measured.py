@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import pandas as pd
 
@@ -16,11 +14,7 @@ from harness.experiment.schema import Prices, Workload
 from harness.results.store import Results
 from harness.results.terms import terms
 
-LATENCIES = (*latency.LATENCIES, "timed_as")
-"""Those of `latency`; `timed_as` names the system whose arm stands for this one's, else it is empty:
-encoding on the fly takes the same however the vectors would be kept."""
-
-END_TO_END = (*ARM, "k", "status", *STATISTICS, "timed_as")
+END_TO_END = (*ARM, "k", "status", *STATISTICS, "timed_by")
 """One row a system, mode and k: the whole query, from text to ranked ids. `mode` is `retrieve` for a
 system that does not rerank. A predicted row has only `p50`, the sum of both stages' medians."""
 
@@ -78,10 +72,10 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     }
     systems = list(dict.fromkeys(results.trials["system"]))
     calls, arms, seed = tables["calls"], _ordered(tables["arms"], systems), results.plan["seed"]
-    facts = results.cost_facts.get((dataset, "latency"), {})
-    retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
-    alone = latency.latencies(calls, arms)
-    everyone = _ordered(_with_shared(alone, fly)[list(LATENCIES)], systems)
+    every_call, every_arm = (
+        table[table["dataset"] == dataset] for table in (results.calls, results.arms)
+    )
+    latencies = latency.latencies(every_call, _ordered(every_arm, systems))
     memory = _ordered(projection.memory(tables["starts"]), systems)
     throughput = _ordered(tables["throughput"], systems)
     noise = _ordered(paired_ratios.noise(calls, seed), systems)
@@ -90,8 +84,8 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     choices = projection.storage_choices(tables["grid"], dense)
     vectors = vector_bytes.kept(counted, choices, configs)
     return CostAnalysis(
-        latencies=everyone,
-        end_to_end=_ordered(_end_to_end(calls, everyone, retrieves, fly), systems),
+        latencies=latencies,
+        end_to_end=_ordered(_end_to_end(every_call, latencies), systems),
         ratios=_ordered(
             _by_device(
                 arms,
@@ -101,60 +95,28 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
             systems,
         ),
         noise=noise,
-        break_even=latency.break_even(alone, throughput, fly, _documents(results)),
+        break_even=latency.break_even(latencies, throughput, _documents(results)),
         memory=memory,
         throughput=projection.throughput(throughput),
         choices=choices,
         kept=vectors.assign(dataset=dataset),
         projection=_projection(
-            results, facts, everyone, vectors.assign(dataset=dataset), throughput, memory, fly
+            results, latencies, vectors.assign(dataset=dataset), throughput, memory
         ),
     )
 
 
-def stand_ins(facts: Mapping[str, Any], mode: str) -> dict[str, str]:
-    """By system the one whose arm of this mode was timed, from the facts of a measurement."""
-    return dict(facts.get("shares", {}).get(mode, {}))
-
-
-def _with_shared(table: pd.DataFrame, stands_in: Mapping[str, str]) -> pd.DataFrame:
-    """`table` with `timed_as`, its rows on the fly again for each system that shares them."""
-    fly = table[table["mode"] == "on the fly"]
-    copies = [
-        fly[fly["system"] == timed].assign(system=system, timed_as=timed)
-        for system, timed in stands_in.items()
-        if system != timed
-    ]
-    filled = [copy for copy in copies if len(copy)]
-    return pd.concat([table.assign(timed_as=""), *filled], ignore_index=True)
-
-
-def _end_to_end(
-    calls: pd.DataFrame,
-    latencies: pd.DataFrame,
-    retrieves: Mapping[str, str],
-    fly: Mapping[str, str],
-) -> pd.DataFrame:
+def _end_to_end(calls: pd.DataFrame, latencies: pd.DataFrame) -> pd.DataFrame:
     """Columns END_TO_END."""
-    alike = {a: b for a, b in fly.items() if retrieves.get(a) == retrieves.get(b)}
-    others = {a: b for a, b in fly.items() if a not in alike}
-    totals = latency.totals(_with_shared(calls, others), retrieves).assign(status="measured")
-    measured = _with_shared(totals, alike)
-    first = latencies[(latencies["mode"] == "retrieve") & (latencies["status"] == "measured")]
-    reranking = {*latencies[latencies["mode"] != "retrieve"]["system"], *fly}
-    parts = [measured, _predicted(latencies, first, retrieves)]
-    for system, timed in retrieves.items():
-        if system not in reranking:
-            parts.append(first[first["system"] == timed].assign(system=system))
-    filled = [part for part in parts if len(part)]
-    table = pd.concat(filled, ignore_index=True) if filled else measured
-    mine = {"retrieve": retrieves, "on the fly": fly}
-    names = [
-        mine.get(mode, {}).get(system, system)
-        for mode, system in zip(table["mode"], table["system"], strict=True)
+    retrieves = latencies["mode"] == "retrieve"
+    first = latencies[retrieves & (latencies["status"] == "measured")]
+    reranks = latencies[~retrieves]
+    parts = [
+        latency.totals(calls).assign(status="measured"),
+        _predicted(reranks[reranks["status"] == "predicted"], first),
+        first[~first["system"].isin(reranks["system"])],
     ]
-    timed_as = ["" if a == b else a for a, b in zip(names, table["system"], strict=True)]
-    return table.assign(timed_as=timed_as)[list(END_TO_END)]
+    return _joined(parts)[list(END_TO_END)]
 
 
 def _ordered(table: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
@@ -169,17 +131,14 @@ def whole_calls(
     results: Results, dataset: str, device: str
 ) -> dict[tuple[str, str, int], pd.DataFrame]:
     """By system, mode and k the timed calls of the whole query, also where another's arm was timed."""
-    calls = results.costs["calls"]
-    is_here = (calls["dataset"] == dataset) & (calls["device"] == device) & (calls["copy"] == 0)
-    facts = results.cost_facts.get((dataset, "latency"), {})
-    retrieves, fly = stand_ins(facts, "retrieve"), stand_ins(facts, "on the fly")
-    names = ["system", "mode", "k"]
-    reranked = latency.whole_queries(_with_shared(calls[is_here], fly), retrieves)
-    found: dict[Any, pd.DataFrame] = dict(list(reranked.groupby(names, sort=False)))
-    alone = calls[is_here & (calls["mode"] == "retrieve")]
-    for (name, mode, k), table in alone.groupby(names, sort=False):
-        found |= {(system, mode, k): table for system, of in retrieves.items() if of == name}
-    return found
+    calls = results.calls
+    calls = calls[(calls["dataset"] == dataset) & (calls["device"] == device)]
+    alone = calls[(calls["mode"] == "retrieve") & (calls["copy"] == 0)]
+    return {
+        arm: group
+        for table in (latency.whole_queries(calls), alone)
+        for arm, group in table.groupby(["system", "mode", "k"], sort=False)
+    }
 
 
 def common_k(latencies: pd.DataFrame) -> int | None:
@@ -189,20 +148,13 @@ def common_k(latencies: pd.DataFrame) -> int | None:
     return int(arms[arms == arms.max()].index.max()) if len(arms) else None
 
 
-def _predicted(
-    latencies: pd.DataFrame, first: pd.DataFrame, retrieves: Mapping[str, str]
-) -> pd.DataFrame:
+def _predicted(reranks: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
     """Predicted medians of rerankers, with that of their retriever."""
-    medians = first.set_index(["device", "system"])["p50"].to_dict()
-    is_predicted = (latencies["status"] == "predicted") & (latencies["mode"] != "retrieve")
-    table = latencies[is_predicted]
-    retrieval = [
-        medians.get((device, retrieves.get(system, "")), math.nan)
-        for device, system in zip(table["device"], table["system"], strict=True)
-    ]
-    total = table["p50"] + pd.Series(retrieval, index=table.index, dtype=float)
-    known = table.reindex(columns=[*ARM, "k", "status", "calls", "queries"]).assign(p50=total)
-    return known[known["p50"].notna()].reindex(columns=list(END_TO_END[:-1]))
+    keys = ["device", "system"]
+    both = reranks.merge(first[[*keys, "p50"]], on=keys, suffixes=("", "_first"))
+    both["p50"] += both["p50_first"]
+    known = both[[*ARM, "k", "status", "calls", "queries", "p50", "timed_by"]]
+    return known[known["p50"].notna()].reindex(columns=list(END_TO_END))
 
 
 def _by_device(
@@ -240,12 +192,11 @@ def _documents(results: Results) -> int | None:
     return load.documents if load else None
 
 
-def arm_needs(results: Results, costs: CostAnalysis, dataset: str) -> list[projection.ArmNeeds]:
+def arm_needs(costs: CostAnalysis, dataset: str) -> list[projection.ArmNeeds]:
     """What a workload multiplies, of the arms of the devices on which anything was timed."""
     here = costs.of(dataset)
-    fly = stand_ins(results.cost_facts.get((dataset, "latency"), {}), "on the fly")
     timed = _timed_devices(here.latencies)
-    return projection.arm_needs(timed, here.kept, here.throughput, here.memory, fly)
+    return projection.arm_needs(timed, here.kept, here.throughput, here.memory)
 
 
 def _timed_devices(latencies: pd.DataFrame) -> pd.DataFrame:
@@ -255,15 +206,13 @@ def _timed_devices(latencies: pd.DataFrame) -> pd.DataFrame:
 
 def _projection(
     results: Results,
-    facts: Mapping[str, Any],
     latencies: pd.DataFrame,
     vectors: pd.DataFrame,
     throughput: pd.DataFrame,
     memory: pd.DataFrame,
-    fly: Mapping[str, str],
 ) -> pd.DataFrame:
     load = workload(results)
-    if load is None or not facts:
+    if load is None:
         return pd.DataFrame(columns=list(projection.PROJECTION))
     present = _timed_devices(latencies)
-    return projection.projection(present, vectors, throughput, memory, fly, load, prices(results))
+    return projection.projection(present, vectors, throughput, memory, load, prices(results))

@@ -16,6 +16,7 @@ from harness.components.models.references import TRAINED
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, Captioned, Figure
 from harness.page.text import counted
+from harness.results.costs import timed_itself
 from harness.results.store import Results
 
 LONG = 15
@@ -106,7 +107,7 @@ def _latency_figures(
     k = common_k(here)
     if k is None:
         return
-    own = here[here["timed_as"] == ""]
+    own = timed_itself(here)
     place = f"{slug(dataset)}-{device}"
     yield costs_figures.distributions(own, calls, k, device, f"latency-{place}")
     if len(set(own[own["mode"] != "retrieve"]["k"])) > 1:
@@ -179,9 +180,7 @@ def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
         if len(needs) and load:
             lines = sentences.workload_words(load, price)
             here = costs.latencies[costs.latencies["device"] == device]
-            shared = set(here[here["timed_as"] != ""]["system"])
-            own = needs[(needs["mode"] != "on the fly") | ~needs["system"].isin(shared)]
             said = f"What each arm adds. {costs_tables.sharing_words(here)}".strip()
-            table = Captioned(said, costs_tables.projection_table(own, price))
+            table = Captioned(said, costs_tables.projection_table(timed_itself(needs), price))
             title = f"What the workload would need on {device}"
             yield Block(title, lines, tables=[table], method="projection")

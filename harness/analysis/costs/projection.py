@@ -42,13 +42,8 @@ of the dense vector; the excesses are the bytes found over the formula's, less 1
 
 PROJECTION = (
     *(*ARM, "k", "status", "seconds", "vectors_gb", "model_gb", "ram_gb", "disk_gb"),
-    *(
-        "index_hours",
-        "index_processor_hours",
-        "busy_hours_month",
-        "processor_hours_month",
-        "served",
-    ),
+    *("index_hours", "index_processor_hours", "busy_hours_month", "processor_hours_month"),
+    *("served", "timed_by"),
 )
 """One row an arm: what it needs for the workload. `seconds` is the mean of a call. `busy_hours_month`
 are the hours of all calls, `processor_hours_month` those of the processors in them; `served` whether
@@ -79,6 +74,8 @@ class ArmNeeds(NamedTuple):
     processor_per_document: float
     served: bool | None
     """Whether a server does part of the work; None in results of versions that did not tell."""
+    timed_by: str
+    """The system whose calls these are."""
 
 
 def memory(starts: pd.DataFrame) -> pd.DataFrame:
@@ -125,7 +122,6 @@ def projection(
     storage: pd.DataFrame,
     throughput: pd.DataFrame,
     memory: pd.DataFrame,
-    encodes: Mapping[str, str],
     workload: Workload,
     prices: Prices | None,
 ) -> pd.DataFrame:
@@ -141,11 +137,10 @@ def projection(
 
     `latencies` is that of `latency.latencies`, `storage` that of
     `vector_bytes.storage_per_document`, `throughput` has the columns `columns.THROUGHPUT`, `memory`
-    is that of `memory`; `encodes` maps a system to the one whose encoder was measured in its stead,
-    if it was not itself.
+    is that of `memory`.
     """
     columns = [*PROJECTION, *([] if prices is None else CURRENCY)]
-    arms = arm_needs(latencies, storage, throughput, memory, encodes)
+    arms = arm_needs(latencies, storage, throughput, memory)
     return pd.DataFrame([needed(arm, workload, prices) for arm in arms], columns=list(columns))
 
 
@@ -154,7 +149,6 @@ def arm_needs(
     storage: pd.DataFrame,
     throughput: pd.DataFrame,
     memory: pd.DataFrame,
-    encodes: Mapping[str, str],
 ) -> list[ArmNeeds]:
     """What was measured of each arm that a workload multiplies; the tables are as in `projection`."""
     parts = storage.groupby(["dataset", "system", "holder"])["bytes_per_document"]
@@ -165,24 +159,25 @@ def arm_needs(
         for retrieval in (True, False)
         for of in ("seconds", "processor")
     }
-    served = {
-        tuple(arm): None if pd.isna(told) else bool(told)
-        for *arm, told in latencies[[*ARM, "served"]].itertuples(index=False)
-    }
+    first = latencies.drop_duplicates(ARM).set_index(ARM)
+    timed_by = first["timed_by"].to_dict()
+    served = {arm: None if pd.isna(one) else bool(one) for arm, one in first["served"].items()}
     found = []
     for arm, by_k in _timed(latencies).items():
         dataset, device, system, mode = arm
-        retrieval = mode == "retrieve"
-        source = system if retrieval else encodes.get(system, system)
+        own = timed_by[arm]
+        # What encodes documents beforehand is measured once, as it is on the fly.
+        encoder = timed_by.get((dataset, device, system, "on the fly"), own)
+        source = own if mode == "retrieve" else encoder
         model = models.get(arm, models.get((dataset, device, source, mode), math.nan))
         size = _share(mode, held, dataset, system)
         seconds, processor = (
-            encoding[retrieval, of].get((dataset, device, source), math.nan)
+            encoding[mode == "retrieve", of].get((dataset, device, source), math.nan)
             if _keeps(mode)
             else 0.0
             for of in ("seconds", "processor")
         )
-        found.append(ArmNeeds(arm, by_k, size, model, seconds, processor, served[arm]))
+        found.append(ArmNeeds(arm, by_k, size, model, seconds, processor, served[arm], own))
     return found
 
 
@@ -206,6 +201,7 @@ def needed(arm: ArmNeeds, workload: Workload, prices: Prices | None) -> dict[str
         "busy_hours_month": seconds * calls / 3600,
         "processor_hours_month": processor * calls / 3600,
         "served": arm.served,
+        "timed_by": arm.timed_by,
     }
     return row if prices is None else row | _price(row, prices)
 

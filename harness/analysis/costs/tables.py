@@ -12,6 +12,7 @@ from harness.analysis.costs.latency import STAGES
 from harness.experiment.schema import Prices
 from harness.page.tables import Table
 from harness.page.text import NONE, bracketed, milliseconds, number, significant, times
+from harness.results.costs import timed_itself
 
 MODES: Mapping[str, str] = {
     "retrieve": "first-stage retrieval",
@@ -39,7 +40,7 @@ STAGE_NAMES = {
 
 def latency_table(rows: pd.DataFrame) -> Table:
     """One row an arm and k of one mode, without the systems that share another's arm."""
-    own = rows[rows["timed_as"] == ""]
+    own = timed_itself(rows)
     used = [stage for stage in STAGES if own[stage].notna().any()]
     said = any(_remark(row) for row in own.to_dict("records"))
     columns = [*LATENCY, *(f"{STAGE_NAMES[stage]} ms" for stage in used), *["batches"] * said]
@@ -61,11 +62,11 @@ def in_modes(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def sharing_words(rows: pd.DataFrame) -> str:
-    """Which systems have the figures of which other one."""
-    shared = rows[rows["timed_as"] != ""].drop_duplicates("system")
+    """Which systems rerank with the figures of which other one."""
+    shared = rows[(rows["mode"] != "retrieve") & (rows["timed_by"] != rows["system"])]
     return " ".join(
         f"{', '.join(group['system']) if len(group) <= NAMED else f'{len(group)} others'}: as {timed}."
-        for timed, group in shared.groupby("timed_as", sort=False)
+        for timed, group in shared.drop_duplicates("system").groupby("timed_by", sort=False)
     )
 
 
@@ -95,7 +96,7 @@ def whole_table(rows: pd.DataFrame) -> Table:
     Systems that share another's arm on the fly are left out.
     """
     sizes = sorted(set(rows[rows["mode"] != "retrieve"]["k"]))
-    own = rows[(rows["timed_as"] == "") | (rows["mode"] == "retrieve")]
+    own = rows[(rows["timed_by"] == rows["system"]) | (rows["mode"] == "retrieve")]
     cells = []
     for (system, mode), group in in_modes(own).groupby(["system", "mode"], sort=False):
         by_k = {row["k"]: row for row in group.to_dict("records")}

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from harness.analysis.costs.measured import stand_ins
 from harness.analysis.costs.projection import needed
 from harness.analysis.costs.vector_bytes import INDEX, TOKENS, models_of
 from harness.analysis.decision.measurements import FLY, Measurements, Option
@@ -267,7 +266,7 @@ def _served(
     rows = {arm.of: needed(arm, load, prices) for arm in arms}
     for option in options:
         for device in devices:
-            stages = [_stages(of, rows, (name, device), option) for name in of.datasets]
+            stages = [_stages(rows, (name, device), option) for name in of.datasets]
             for name in PARTS if prices else ("memory_gb",):
                 quantity = Quantity(name, device)
                 each = [_sum(rows, quantity, of.doubt(device)) for rows in stages]
@@ -275,15 +274,11 @@ def _served(
 
 
 def _stages(
-    of: Measurements,
-    rows: Mapping[tuple[str, ...], Mapping[str, Any]],
-    place: tuple[str, str],
-    option: Option,
+    rows: Mapping[tuple[str, ...], Mapping[str, Any]], place: tuple[str, str], option: Option
 ) -> list[Mapping[str, Any]]:
     """The projections of the retriever and of what reranks; empty where one was not timed."""
-    retriever = stand_ins(of.latency_facts(place[0]), "retrieve").get(option.system, option.system)
-    wanted = [(retriever, "retrieve"), *([option] if option.mode != "retrieve" else [])]
-    found = [rows.get((*place, *one)) for one in wanted]
+    modes = dict.fromkeys(["retrieve", option.mode])
+    found = [rows.get((*place, option.system, mode)) for mode in modes]
     return [] if None in found else [row for row in found if row is not None]
 
 

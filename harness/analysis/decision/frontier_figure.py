@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from harness.analysis.decision.options import Option
+from harness.analysis.decision.measurements import Option
 from harness.page.blocks import Figure
 from harness.page.drawing import FAINT, MOST, Key, coloured, drawn, logarithmic, of_all, point
 from harness.page.text import milliseconds

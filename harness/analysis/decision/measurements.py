@@ -17,6 +17,7 @@ from harness.analysis.statistics import paired_ratios
 from harness.analysis.statistics.paired_ratios import Ratio
 from harness.analysis.statistics.tail import Tail, tail
 from harness.experiment.schema import Workload
+from harness.results.costs import timed_itself
 from harness.results.store import Results
 
 FLY = "on the fly"
@@ -114,17 +115,12 @@ class Measurements:
     @cached_property
     def arms(self) -> Mapping[str, Sequence[ArmNeeds]]:
         """By dataset what a workload multiplies."""
-        return {name: arm_needs(self.results, self.costs, name) for name in self.datasets}
-
-    def latency_facts(self, dataset: str) -> Mapping[str, Any]:
-        """What is stored of the measurement of latency; empty where there was none."""
-        found: Mapping[str, Any] = self.results.cost_facts.get((dataset, "latency"), {})
-        return found
+        return {name: arm_needs(self.costs, name) for name in self.datasets}
 
     def setting(self, dataset: str, name: str, without: float) -> float:
         """A setting that latency was measured with."""
-        found: float = self.latency_facts(dataset).get("settings", {}).get(name, without)
-        return found
+        facts = self.results.cost_facts.get((dataset, "latency"), {})
+        return float(facts.get("settings", {}).get(name, without))
 
     def timed(self, dataset: str, device: str, option: Option, load: Workload | None) -> Any | None:
         """The row of END_TO_END at the workload's candidates, without a workload at the most timed."""
@@ -155,8 +151,8 @@ class Measurements:
         Of systems that share an arm there is only the one that was timed: on the fly they differ in
         what they would store, which is nothing.
         """
-        whole = self.costs.end_to_end
-        timed = set(whole[(whole["mode"] == FLY) & (whole["timed_as"] == "")]["system"])
+        whole = timed_itself(self.costs.end_to_end)
+        timed = set(whole[whole["mode"] == FLY]["system"])
         served = [one for one in self.served() if one.mode != FLY]
         return [Option(one.system, FLY) for one in served if one.system in timed]
 

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from harness.analysis.costs.measured import analyse_costs, stand_ins
+from harness.analysis.costs.measured import analyse_costs
 from harness.analysis.costs.vector_bytes import storage_per_document
 from harness.analysis.decision.amounts import Quantity
 from harness.analysis.decision.choose import DecisionInput, choose
 from harness.analysis.decision.gains import Gains, gains
-from harness.analysis.decision.measurements import FLY, Measurements, Option, Place
+from harness.analysis.decision.measurements import Measurements, Option, Place
 from harness.analysis.decision.recommend import decision_input
 from harness.analysis.quality.alarms import alarms
 from harness.experiment.schema import Workload
@@ -119,10 +119,7 @@ def _more(
     of: Measurements, place: Place, option: Option, load: Workload | None, limit: float | None
 ) -> Iterator[More]:
     """The calls to make before one looks again: as many as the limit wants, without one as many again."""
-    facts, mode = of.latency_facts(place[0]), option.mode
-    shared = stand_ins(facts, mode) if mode in ("retrieve", FLY) else {}
-    system = shared.get(option.system, option.system)
-    k = _k(of, place, Option(system, mode), option, load)
+    k = _k(of, place, option, load)
     tail = of.tails.get(place, {}).get((*option, k or 0))
     calls = FEWEST if tail is None else tail.calls
     if limit is not None and math.isnan(limit):
@@ -131,20 +128,26 @@ def _more(
         seen = tail.at(limit)
         calls = int(min(seen.more, max(FEWEST, seen.calls)))
     if k is not None and calls:
-        retriever = stand_ins(facts, "retrieve").get(option.system, option.system)
-        yield More(system, mode, k, calls, retriever)
+        system, mode = option
+        timed, retriever = (_timed_by(of, place[0], system, one) for one in (mode, "retrieve"))
+        yield More(timed, mode, k, calls, retriever)
 
 
-def _k(
-    of: Measurements, place: Place, arm: Option, option: Option, load: Workload | None
-) -> int | None:
-    """With how many candidates an option must be timed by its arm; None where it has none."""
+def _k(of: Measurements, place: Place, option: Option, load: Workload | None) -> int | None:
+    """With how many candidates an option must be timed; None where it has no arm."""
     row = of.timed(*place, option, load)
     if row is not None:
         return int(row.k)
-    arms = of.results.costs["arms"]
+    arms = of.results.arms
     mine = zip(*(arms[name] for name in ("dataset", "device", "system", "mode", "k")), strict=True)
-    ks = [int(k) for *name, k in mine if tuple(name) == (*place, *arm)]
+    ks = [int(k) for *name, k in mine if tuple(name) == (*place, *option)]
     if load is not None and option.mode != "retrieve":
         return load.candidates if load.candidates in ks else None
     return max(ks, default=None)
+
+
+def _timed_by(of: Measurements, dataset: str, system: str, mode: str) -> str:
+    """The system that is timed where this one is to be."""
+    arms = of.results.arms
+    mine = arms[(arms["dataset"] == dataset) & (arms["system"] == system) & (arms["mode"] == mode)]
+    return str(next(iter(mine["timed_by"]), system))

@@ -7,7 +7,6 @@ both, and leaves their ratio.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pandas as pd
 from harness.analysis.gate.baseline_files import VALUES
 from harness.analysis.statistics import paired_ratios
 from harness.experiment.schema import LatencyRule
+from harness.results.costs import timed_itself
 from harness.results.store import Results
 
 MODES = ("rerank", "on the fly", "precomputed")
@@ -41,18 +41,13 @@ def latency_ratios(results: Results, rule: LatencyRule) -> pd.DataFrame:
     A ratio is that of two calls for one query in one round. Arms or queries without such a pair
     have no row.
     """
-    calls = results.costs["calls"]
+    calls = results.calls
     timed = calls[(calls["copy"] == 0) & (calls["device"] == rule.device)]
     keys = ["dataset", "round", "query_id"]
     is_retrieval = timed["mode"] == "retrieve"
-    references = [
-        group[group["system"] == _timed_as(results, str(dataset), rule.to)]
-        for dataset, group in timed[is_retrieval].groupby("dataset", sort=False)
-    ]
-    if not references:
-        return pd.DataFrame(columns=list(VALUES))
-    reference = pd.concat(references)[[*keys, "seconds"]].drop_duplicates(keys, keep="last")
-    arms = timed[~is_retrieval & (timed["k"] == rule.k)]
+    reference = timed[is_retrieval & (timed["system"] == rule.to)]
+    reference = reference[[*keys, "seconds"]].drop_duplicates(keys, keep="last")
+    arms = timed_itself(timed[~is_retrieval & (timed["k"] == rule.k)])
     pairs = arms.merge(reference, on=keys, suffixes=("", "_reference"))
     logs = np.log(pairs["seconds"].astype(float) / pairs["seconds_reference"].astype(float))
     metric = [latency_metric(rule, mode) for mode in pairs["mode"]]
@@ -60,12 +55,6 @@ def latency_ratios(results: Results, rule: LatencyRule) -> pd.DataFrame:
     table = np.exp(means.mean()).reset_index()
     table["value"] = [float(f"{value:.{DIGITS}g}") for value in table["value"]]
     return table[list(VALUES)]
-
-
-def _timed_as(results: Results, dataset: str, system: str) -> str:
-    """The system that timed the retriever of `system`, for systems share one."""
-    shares: Mapping[str, Any] = results.cost_facts[dataset, "latency"]["shares"]
-    return str(shares["retrieve"].get(system, system))
 
 
 def arms(results: Results, rule: LatencyRule) -> pd.DataFrame:

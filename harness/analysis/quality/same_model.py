@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.analysis.costs.measured import stand_ins
 from harness.analysis.quality.reranking import joined, wide
 from harness.analysis.statistics import intervals, paired_ratios
 from harness.data import Hit
@@ -113,19 +112,16 @@ def agreement(expected: Scored, found: Scored) -> Agreement:
 
 def speeds(results: Results) -> pd.DataFrame:
     """Columns SPEEDS; empty where latency was not measured."""
-    parts, calls = [], results.costs["calls"]
-    doubts = paired_ratios.doubts(paired_ratios.noise(calls, results.plan["seed"]))
+    parts, calls, seed = [], results.calls, results.plan["seed"]
+    doubts = paired_ratios.doubts(paired_ratios.noise(results.costs["calls"], seed))
     for dataset in dict.fromkeys(results.trials["dataset"]):
-        facts = results.cost_facts.get((dataset, "latency"), {})
+        here = calls[calls["dataset"] == dataset]
         for model, first, others in _groups(results, str(dataset)):
             for mode in MODES:
-                timed = stand_ins(facts, mode)
-                reference = timed.get(first, first)
-                arms = {timed.get(system, system) for system in (first, *others)}
-                here = calls[(calls["dataset"] == dataset) & calls["system"].isin(arms)]
-                table = paired_ratios.ratio_to(here, reference, mode, results.plan["seed"], doubts)
-                for system in others:
-                    mine = (table["system"] == timed.get(system, system)) & (table["mode"] == mode)
-                    named = {"model": model, "system": system, "reference": first}
-                    parts.append(table[mine].assign(**named))
+                mine = here[here["system"].isin([first, *others]) & (here["mode"] == mode)]
+                reference = mine[mine["system"] == first]["timed_by"]
+                other = (mine["system"] == first) | ~mine["timed_by"].isin(reference)
+                table = paired_ratios.ratio_to(mine[other], first, mode, seed, doubts)
+                named = table.assign(model=model, reference=first)
+                parts += [named[named["system"] == system] for system in others]
     return joined(parts, SPEEDS)

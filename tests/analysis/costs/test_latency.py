@@ -13,19 +13,22 @@ from scipy import stats as scipy_stats
 
 from harness.analysis.costs import latency
 from harness.results import columns
+from harness.results.costs import of_every_system
 
 WHERE = {"dataset": "x", "device": "cpu"}
 
 
 def calls(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     of = {"system": "a", "mode": "rerank", "copy": 0, "k": 10, "round": 0}
-    return pd.DataFrame([WHERE | of | dict(row) for row in rows], columns=list(columns.CALLS))
+    table = pd.DataFrame([WHERE | of | dict(row) for row in rows], columns=list(columns.CALLS))
+    return table.assign(timed_by=table["system"])
 
 
 def arms(*rows: Mapping[str, Any]) -> pd.DataFrame:
     of = {"system": "a", "mode": "rerank", "k": 10, "status": "measured", "reason": ""}
     table = [WHERE | of | {"policy": "all"} | dict(row) for row in rows]
-    return pd.DataFrame(table, columns=list(columns.ARMS))
+    found = pd.DataFrame(table, columns=list(columns.ARMS))
+    return found.assign(timed_by=found["system"])
 
 
 def line(k: int, tokens: float, seconds: float, **changes: Any) -> dict[str, Any]:
@@ -158,7 +161,8 @@ def test_totals_are_of_the_same_query_and_round() -> None:
                 [(0, "p", 1.0), (0, "q", 2.0), (1, "p", 3.0)]]  # fmt: skip
     other = call("alone", "rerank", 0, "p", 5.0)
     table = calls([shallow, *deeper, *reranked, other])
-    found = latency.totals(table, {"bge": "dense", "dense": "dense"})
+    table = of_every_system(table, {("x", "latency"): {"shares": {"retrieve": {"bge": "dense"}}}})
+    found = latency.totals(table)
     assert tuple(found.columns) == latency.TOTALS
     (row,) = found.to_dict("records")
     assert (row["system"], row["mode"], row["k"], row["calls"]) == ("bge", "rerank", 10, 3)
@@ -167,7 +171,7 @@ def test_totals_are_of_the_same_query_and_round() -> None:
 
 
 def timed(system: str, fly: float, pre: float, **changes: Any) -> list[dict[str, Any]]:
-    row = WHERE | {"system": system, "k": 100, "status": "measured"} | changes
+    row = WHERE | {"system": system, "k": 100, "status": "measured", "timed_by": system} | changes
     return [
         row | {"mode": "on the fly", "p50": fly, "encode_docs": 4.0},
         row | {"mode": "precomputed", "p50": pre},
@@ -188,12 +192,12 @@ def test_break_even() -> None:
         *timed("unknown", math.nan, 1.0, status="not measured"),
         *timed("predicted", 5.0, 1.0),
         *timed("only fly", 5.0, 1.0)[:1],
-        *timed("measured[int8]", 0.0, 3.0)[1:],
+        *timed("measured[int8]", 5.0, 3.0, timed_by="measured"),
     ]
     rows[8]["status"] = "predicted"
     table = pd.DataFrame(rows, columns=list(latency.LATENCIES))
     offline = throughput(("measured", "documents", 400, 8.0), ("measured", "pairs", 1, 99.0))
-    found = latency.break_even(table, offline, {"measured[int8]": "measured"}, documents=50_000)
+    found = latency.break_even(table, offline, documents=50_000)
     assert tuple(found.columns) == latency.BREAK_EVEN
     names = ["measured", "stage", "no gain", "unknown", "predicted", "measured[int8]"]
     assert found["system"].tolist() == names
@@ -212,7 +216,7 @@ def test_break_even() -> None:
     assert math.isnan(found.loc["unknown", "queries"])
     status = [*["measured"] * 3, "not measured", "predicted", "measured"]
     assert found["status"].tolist() == status
-    without = latency.break_even(table, throughput(), {})
+    without = latency.break_even(table, throughput())
     assert without["queries"].isna().all()
     assert (without["source"] == "encode_docs").all()
 
@@ -240,7 +244,7 @@ def test_nothing_was_timed() -> None:
     none = calls([])
     assert latency.latencies(none, arms()).columns.tolist() == [*latency.LATENCIES]
     assert latency.fits(none).columns.tolist() == [*latency.FITS]
-    assert latency.totals(none, {}).columns.tolist() == [*latency.TOTALS]
+    assert latency.totals(none).columns.tolist() == [*latency.TOTALS]
     table = latency.latencies(none, arms())
-    assert latency.break_even(table, throughput(), {}).columns.tolist() == [*latency.BREAK_EVEN]
+    assert latency.break_even(table, throughput()).columns.tolist() == [*latency.BREAK_EVEN]
     assert len(latency.latencies(none, arms({}))) == 1

@@ -78,7 +78,7 @@ def test_storage_choices_by_hand() -> None:
 def timed(system: str, mode: str, k: int, mean: float, **changes: Any) -> dict[str, Any]:
     """An arm that kept four processors busy in its calls."""
     row = WHERE | {"system": system, "mode": mode, "k": k, "status": "measured", "mean": mean}
-    return row | {"processor": 4 * mean, "served": False} | changes
+    return row | {"processor": 4 * mean, "served": False, "timed_by": system} | changes
 
 
 LATENCIES = [
@@ -88,6 +88,7 @@ LATENCIES = [
     timed("late", "on the fly", 50, 1.0, status="predicted"),
     timed("late", "precomputed", 50, 0.02),
     timed("late", "precomputed", 50, 0.01, device="cuda"),
+    timed("late[int8]", "on the fly", 50, 1.0, timed_by="late", status="predicted"),
     timed("late[int8]", "precomputed", 50, 0.02),
     timed("other", "rerank", 10, 0.5),
 ]
@@ -110,7 +111,6 @@ def projected(prices: Prices | None = PRICES) -> pd.DataFrame:
         storage.assign(dataset="x").reindex(columns=list(vector_bytes.STORAGE)),
         throughput.reindex(columns=list(columns.THROUGHPUT)),
         pd.DataFrame(started, columns=[*WHERE, "system", "mode", "model_bytes"]),
-        {"late[int8]": "late"},
         WORKLOAD,
         prices,
     )
@@ -192,7 +192,6 @@ def test_a_retriever_does_not_take_the_throughput_of_its_systems_reranker() -> N
         pd.DataFrame(columns=list(vector_bytes.STORAGE)),
         pd.DataFrame([work], columns=list(columns.THROUGHPUT)),
         pd.DataFrame(columns=list(projection.MEMORY)),
-        {},
         WORKLOAD,
         None,
     )
@@ -210,7 +209,6 @@ def compute(
         pd.DataFrame(columns=list(vector_bytes.STORAGE)),
         pd.DataFrame(columns=list(projection.THROUGHPUT)),
         pd.DataFrame([{name: arm[name] for name in latency.ARM} | {"model_bytes": 0.0}]),
-        {},
         workload,
         prices,
     )
@@ -261,7 +259,6 @@ def test_nothing_was_measured() -> None:
         pd.DataFrame(columns=list(vector_bytes.STORAGE)),
         throughput,
         memory,
-        {},
         WORKLOAD,
         PRICES,
     )
