@@ -10,7 +10,7 @@ from harness.page.tables import Table
 from harness.page.text import unique
 
 
-class Captioned(NamedTuple):
+class CaptionedTable(NamedTuple):
     """A table with what is said of it."""
 
     caption: str
@@ -35,7 +35,7 @@ class Block(NamedTuple):
     title: str
     lines: Sequence[str] = ()
     warnings: Sequence[str] = ()
-    tables: Sequence[Captioned] = ()
+    tables: Sequence[CaptionedTable] = ()
     figures: Sequence[Figure] = ()
     method: str = ""
     """Which of `methods` says how its numbers were measured."""

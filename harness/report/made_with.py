@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.analysis.costs.vector_bytes import configurations
 from harness.experiment.provenance import machine_words
-from harness.page.blocks import Block, Captioned, Section
+from harness.page.blocks import Block, CaptionedTable, Section
 from harness.page.tables import Table
 from harness.results.store import Results
 
@@ -43,7 +43,7 @@ def _systems(results: Results) -> Block:
         keys = [[f"key of the trial on {row.dataset}", str(row.key)] for row in mine.itertuples()]
         rows = [[*pair] for pair in settings(configurations(results)[name])]
         table = Table(["setting", "value"], [*rows, *keys], prose=(1,))
-        tables.append(Captioned(name, table, folded=True, anchor=anchor))
+        tables.append(CaptionedTable(name, table, folded=True, anchor=anchor))
     return Block("Systems", tables=tables)
 
 
@@ -68,4 +68,4 @@ def _stages(results: Results) -> Iterator[Block]:
     if rows:
         table = Table(["system", "dataset", "stage", "seconds", "finished (UTC)"], rows)
         caption = "Wall-clock seconds of the stages as they were run; not a latency measurement."
-        yield Block("Time of the run", tables=[Captioned(caption, table, folded=True)])
+        yield Block("Time of the run", tables=[CaptionedTable(caption, table, folded=True)])

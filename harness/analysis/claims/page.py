@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.analysis.claims.evidence import Stored
 from harness.analysis.claims.judge import Judged, counts, judge
 from harness.experiment.claims_reading import load_claims
-from harness.page.blocks import Block, Captioned
+from harness.page.blocks import Block, CaptionedTable
 from harness.page.tables import Table
 from harness.results.store import Results
 
@@ -43,4 +43,4 @@ def claims_block(judged: list[Judged]) -> Block:
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)
     caption = f"Each claim is judged alone: {found}."
     table = Table(["claim", "verdict", "what is said", "what was found"], rows, prose=(2, 3))
-    return Block(TITLE, tables=[Captioned(caption, table)], method="claims")
+    return Block(TITLE, tables=[CaptionedTable(caption, table)], method="claims")

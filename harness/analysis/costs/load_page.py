@@ -12,7 +12,7 @@ from harness.analysis.costs.capacity import warnings
 from harness.analysis.costs.load import Loads, required
 from harness.analysis.costs.load_figure import rates_figure
 from harness.experiment.result_folders import slug
-from harness.page.blocks import Block, Captioned, Figure
+from harness.page.blocks import Block, CaptionedTable, Figure
 from harness.page.tables import NEVER, Table
 from harness.page.text import NONE, bracketed, counted, milliseconds, significant
 from harness.results.store import Results
@@ -104,13 +104,13 @@ def _clients(count: int) -> str:
     return f"{count} client{'s' * (count > 1)}"
 
 
-def _tables(asked: pd.DataFrame, limit: float) -> Iterator[Captioned]:
+def _tables(asked: pd.DataFrame, limit: float) -> Iterator[CaptionedTable]:
     for loop, caption, table in (("closed", CLOSED, _closed), ("open", OPEN, _open)):
         rows = asked[asked["loop"] == loop]
         if len(rows):
             said = WHOLE if rows["first_stage"].notna().any() else ALONE
             k = f"{rows['k'].iloc[0]:.0f}"
-            yield Captioned(f"{caption.format(k=k)} {said}", table(rows, limit))
+            yield CaptionedTable(f"{caption.format(k=k)} {said}", table(rows, limit))
 
 
 def _closed(rows: pd.DataFrame, limit: float) -> Table:

@@ -14,7 +14,7 @@ from harness.analysis.costs.tables import MODES
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
 from harness.experiment.result_folders import slug
-from harness.page.blocks import Block, Captioned, Figure
+from harness.page.blocks import Block, CaptionedTable, Figure
 from harness.page.text import counted
 from harness.results.costs import timed_itself
 from harness.results.store import Results
@@ -87,18 +87,18 @@ def _on_device(results: Results, costs: CostAnalysis, dataset: str, device: str)
             f"Geometric means over calls of the same query and round, with 95 % intervals: 2 is "
             f"twice as fast as {name} ({mode}), 0.5 half as fast."
         )
-        table = Captioned(caption, costs_tables.ratio_table(ratios))
+        table = CaptionedTable(caption, costs_tables.ratio_table(ratios))
         title = f"How many times as fast as {name} on {device}"
         yield Block(title, tables=[table], method="ratios")
     drawn = list(_latency_figures(here, calls, dataset, device))
     yield Block(f"Latency on {device}", [PERCENTILES], (), tables, drawn, method="latency")
 
 
-def _timed(rows: pd.DataFrame, said: str) -> Captioned:
+def _timed(rows: pd.DataFrame, said: str) -> CaptionedTable:
     """The table of one mode; what is long the reader opens."""
     table = costs_tables.latency_table(rows)
     shared = costs_tables.sharing_words(rows)
-    return Captioned(f"{said.capitalize()}. {shared}".strip(), table, len(table.rows) > LONG)
+    return CaptionedTable(f"{said.capitalize()}. {shared}".strip(), table, len(table.rows) > LONG)
 
 
 def _latency_figures(
@@ -121,7 +121,7 @@ def _whole(whole: pd.DataFrame, device: str) -> Block:
     )
     shared = costs_tables.sharing_words(whole[whole["mode"] == "on the fly"])
     caption += f" On the fly, {shared}" if shared else ""
-    table = Captioned(caption, costs_tables.whole_table(whole))
+    table = CaptionedTable(caption, costs_tables.whole_table(whole))
     title = f"The whole query on {device}"
     return Block(title, tables=[table], method="latency")
 
@@ -136,7 +136,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
         name = own if not known or known.startswith(TRAINED) else known
         documents = " and ".join(f"{count:,}" for count in dict.fromkeys(rows["documents"]))
         caption = f"{name}: {counted(len(rows), 'way')}, documents: {documents}."
-        tables.append(Captioned(caption, costs_tables.ways_table(rows), folded=True))
+        tables.append(CaptionedTable(caption, costs_tables.ways_table(rows), folded=True))
         lines += [
             f"{name}, {row.precision} with {row.nbits:.0f} bits: {row.remark}."
             for row in rows.itertuples()
@@ -161,12 +161,12 @@ def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
             said = (
                 "Medians over fresh processes; the model is what loading added to the resident set."
             )
-            table = Captioned(said, costs_tables.memory_table(memory))
+            table = CaptionedTable(said, costs_tables.memory_table(memory))
             title = f"Memory and cold start on {device}"
             yield Block(title, tables=[table], method="memory")
         if len(throughput):
             said = "Many documents or pairs, as fast as they go through."
-            table = Captioned(said, costs_tables.throughput_table(throughput))
+            table = CaptionedTable(said, costs_tables.throughput_table(throughput))
             yield Block(f"Offline throughput on {device}", tables=[table], method="throughput")
         if len(pays):
             documents = load.documents if load else None
@@ -174,13 +174,13 @@ def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
                 f"Queries until the time to encode {documents or 1000:,} documents beforehand is "
                 "saved, by the medians of k candidates. Keeping the vectors is not counted."
             )
-            table = Captioned(said, costs_tables.break_even_table(pays, documents))
+            table = CaptionedTable(said, costs_tables.break_even_table(pays, documents))
             title = f"When encoding beforehand pays on {device}"
             yield Block(title, tables=[table], method="break-even")
         if len(needs) and load:
             lines = sentences.workload_words(load, price)
             here = costs.latencies[costs.latencies["device"] == device]
             said = f"What each arm adds. {costs_tables.sharing_words(here)}".strip()
-            table = Captioned(said, costs_tables.projection_table(timed_itself(needs), price))
+            table = CaptionedTable(said, costs_tables.projection_table(timed_itself(needs), price))
             title = f"What the workload would need on {device}"
             yield Block(title, lines, tables=[table], method="projection")

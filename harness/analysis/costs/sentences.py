@@ -10,7 +10,7 @@ import pandas as pd
 from harness.analysis.statistics.paired_ratios import noise_text
 from harness.experiment.provenance import machine_words
 from harness.experiment.schema import Prices, Workload
-from harness.page.text import counted
+from harness.page.text import counted, listed
 
 SAME = 0.99
 """Kendall's tau below which another device ranks otherwise than the first."""
@@ -34,7 +34,7 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
             yield f"{device}: numbers as {formats}; attention: {attention or 'not known'}."
     for source, systems in _grouped(facts.get("candidates_from", {})).items():
         yield (
-            f"Candidates are those of {source} for {_listed(systems)}: a first stage with random "
+            f"Candidates are those of {source} for {listed(systems, most=1)}: a first stage with random "
             "weights finds arbitrary texts."
         )
 
@@ -58,10 +58,6 @@ def _grouped(named: Mapping[str, str]) -> dict[str, list[str]]:
     for name, value in named.items():
         found.setdefault(value, []).append(name)
     return found
-
-
-def _listed(systems: Sequence[str]) -> str:
-    return f"{len(systems)} systems" if len(systems) > 1 else systems[0]
 
 
 def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:

@@ -19,7 +19,7 @@ from harness.analysis.statistics.intervals import mean_text
 from harness.analysis.statistics.tail import Seen
 from harness.experiment.result_folders import slug
 from harness.experiment.schema import Decision
-from harness.page.blocks import Block, Captioned
+from harness.page.blocks import Block, CaptionedTable
 from harness.page.tables import Table
 from harness.page.text import NONE, chance, change, counted, milliseconds, number, significant
 from harness.results.store import Results
@@ -52,7 +52,7 @@ def decision_blocks(
     if len(decided.requirements):
         table = _requirements(decided.requirements)
         caption = "What each system needs, and by how much it misses what is allowed."
-        tables = [Captioned(caption, table, len(table.rows) > LONG)]
+        tables = [CaptionedTable(caption, table, len(table.rows) > LONG)]
         yield Block("Who meets the requirements", tables=tables, method="decision")
     if decided.flips:
         yield Block("What would flip it", decided.flips, method="decision")
@@ -60,7 +60,7 @@ def decision_blocks(
         caption = "With the quality that was measured; the figures are needs of the named system."
         alike = len(decided.sensitivity[["answer", "system", "mode"]].drop_duplicates()) == 1
         lines = ["The decision is the same for all of these."] * alike
-        tables = [Captioned(caption, _sensitivity(decided.sensitivity))]
+        tables = [CaptionedTable(caption, _sensitivity(decided.sensitivity))]
         yield Block("For other workloads", lines, tables=tables, method="decision")
     for (dataset, device), rows in frontiers.groupby(["dataset", "device"], sort=False):
         yield _frontier(rows, objective(results), str(dataset), str(device))
@@ -83,7 +83,7 @@ def _gains(results: Results, decided: Recommendation) -> Block:
     )
     table = Table(["system", "gain", *tests, "shown"], cells)
     title = f"Who beats {results.plan['baseline']}"
-    return Block(title, tables=[Captioned(caption, table)], method="tests")
+    return Block(title, tables=[CaptionedTable(caption, table)], method="tests")
 
 
 def _p(p: float) -> str:
@@ -161,7 +161,7 @@ def _frontier(rows: pd.DataFrame, metric: str, dataset: str, device: str) -> Blo
     if rows["seconds"].notna().sum() > 1:
         figures = [frontier_figure(rows, metric, where, f"frontier-{slug(dataset)}-{device}")]
     found = _frontier_table(rows, metric)
-    tables = [Captioned(DOMINATED.format(metric=metric), found, len(found.rows) > LONG)]
+    tables = [CaptionedTable(DOMINATED.format(metric=metric), found, len(found.rows) > LONG)]
     return Block(f"Frontier: {where}", list(_left_out(rows)), (), tables, figures, "frontier")
 
 

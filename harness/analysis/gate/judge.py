@@ -23,7 +23,7 @@ from harness.analysis.gate.changed_settings import Changed, changed_facts
 from harness.analysis.gate.comparable import Comparison, comparisons
 from harness.analysis.gate.relative_latency import is_latency
 from harness.experiment.plan import Plan
-from harness.page.text import counted, more_queries, number
+from harness.page.text import counted, interval, more_queries, number
 from harness.results.store import Results
 
 GRAVEST_FIRST = ("fail", "not measured", "not comparable", "inconclusive", "pass")
@@ -91,9 +91,8 @@ class Judgement:
         means = number(self.accepted, value), number(self.value, value)
         if self.low == self.high == (1.0 if timed else 0.0):
             return Numbers(*means, "unchanged", "")
-        known = not math.isnan(self.low)
-        interval = f"[{self.low:{change}}, {self.high:{change}}]" if known else ""
-        return Numbers(*means, number(self.change, change), interval)
+        bounds = interval(self.low, self.high, change, "")
+        return Numbers(*means, number(self.change, change), bounds)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.analysis.quality import leaderboard
 from harness.files import trec
-from harness.page.blocks import Block, Captioned
+from harness.page.blocks import Block, CaptionedTable
 from harness.page.tables import Table
 from harness.results.store import Results
 from harness.results.terms import objective
@@ -49,7 +49,7 @@ def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
             for row in table[table["system"] == system].itertuples()
         ]
         caption = f"{system} against {baseline}, by {metric}."
-        tables.append(Captioned(caption, Table(CHANGED, rows, prose=(1, 4, 5)), folded=i > 0))
+        tables.append(CaptionedTable(caption, Table(CHANGED, rows, prose=(1, 4, 5)), folded=i > 0))
     yield Block("Queries that changed most", tables=tables, method="metrics")
 
 

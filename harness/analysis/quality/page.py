@@ -13,7 +13,7 @@ from harness.analysis.costs.vector_bytes import Configs, configurations
 from harness.analysis.quality import figures
 from harness.analysis.statistics.intervals import mean_text
 from harness.experiment.result_folders import slug
-from harness.page.blocks import Block, Captioned
+from harness.page.blocks import Block, CaptionedTable
 from harness.page.tables import Table
 from harness.page.text import NONE, change, counted, number
 from harness.results.metrics import DIAGNOSTICS
@@ -35,7 +35,7 @@ def quality_blocks(
     storage = _storage(sizes, main, configurations(results))
     label = "".join(f" {label.capitalize()}." for label in board["label"].unique() if label)
     caption = f"Means over all judged queries, with 95 % intervals.{label}"
-    table = Captioned(caption, leaderboard_table(board, results.plan["metrics"]))
+    table = CaptionedTable(caption, leaderboard_table(board, results.plan["metrics"]))
     return [
         Block("Leaderboard", tables=[table], method="metrics"),
         *_differences(changes, metric, baseline, dataset, label),
@@ -83,9 +83,11 @@ def _differences(
         "Paired over queries, with 95 % intervals. Which gains are shown stands in the decision, "
         f'under "Who beats {baseline}".{label}'
     )
-    tables = [Captioned(caption, _difference_table(main))]
+    tables = [CaptionedTable(caption, _difference_table(main))]
     if len(others):
-        tables.append(Captioned("The same by the other metrics.", _difference_table(others), True))
+        tables.append(
+            CaptionedTable("The same by the other metrics.", _difference_table(others), True)
+        )
     shown = [figures.forest(main, metric, baseline, f"forest-{slug(dataset)}")]
     yield Block(f"Differences to {baseline}", (), (), tables, shown, "tests")
 
@@ -151,7 +153,7 @@ def _bytes(
         "Bytes of the index of all stages, counted over the documents that a system read; what the "
         f"last stage that stores anything has of a document.{label}"
     )
-    table = Captioned(caption, _storage_table(storage, metric, baseline))
+    table = CaptionedTable(caption, _storage_table(storage, metric, baseline))
     known = storage[storage["bytes_per_document"] > 0]
     others = board[~board["system"].isin(known["system"])]
     flat = list(zip(others["system"], others["value"], strict=True))

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.statistics.intervals import NO_INTERVAL
-from harness.page.blocks import Block, Captioned
+from harness.page.blocks import Block, CaptionedTable
 from harness.page.tables import Table
 from harness.page.text import NONE, counted, interval, number, times
 from harness.results.store import Results
@@ -32,7 +32,7 @@ def parity_blocks(results: Results, parity: pd.DataFrame, speeds: pd.DataFrame) 
         yield Block(
             f"{model}, the same model in several ways",
             [_said(row, metric) for row in rows.to_dict("records")],
-            tables=[Captioned(caption, table)],
+            tables=[CaptionedTable(caption, table)],
             method="parity",
         )
 
