@@ -10,6 +10,7 @@ import contextlib
 import hmac
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
@@ -86,8 +87,8 @@ async def _refusal(_: Request, error: RefusedError) -> Response:
 
 
 async def _no_route(request: Request, error: HTTPException) -> Response:
-    told = f"{error.detail}: {request.method} {short(request.scope['path'])}."
-    return JSONResponse({"error": told}, error.status_code, error.headers)
+    fault = f"{error.detail}: {request.method} {short(request.scope['path'])}."
+    return JSONResponse({"error": fault}, error.status_code, error.headers)
 
 
 async def _failure(_: Request, error: Exception) -> Response:
@@ -111,13 +112,13 @@ class _Service:
         self._token = token
         self._patience = patience
         self._model = str(info["model"])
-        told = {"model_id": self._model, "model_sha": info.get("fingerprint")}  # as TEI has them
+        as_tei = {"model_id": self._model, "model_sha": info.get("fingerprint")}
         most = {"max_documents": limits.documents, "max_client_batch_size": limits.documents}
         how = {"together": self._batches.together, "limits": limits._asdict()}
-        self._info = {**info, **told, **most, **how}
+        self._info = {**info, **as_tei, **most, **how}
         self._inside = 0
         self._room = max(BODIES, limits.bytes)
-        self._answers: dict[int, int] = {}
+        self._answers: Counter[int] = Counter()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -132,8 +133,8 @@ class _Service:
             kind, _, given = request.headers.get("authorization", "").partition(" ")
             right = hmac.compare_digest(given.strip().encode(), self._token.encode())
             if self._token and not (right and kind.lower() == "bearer"):
-                told = "This service wants its token, as Authorization: Bearer TOKEN."
-                raise RefusedError(401, told, {"WWW-Authenticate": "Bearer"})
+                fault = "This service wants its token, as Authorization: Bearer TOKEN."
+                raise RefusedError(401, fault, {"WWW-Authenticate": "Bearer"})
             return await handler(request)
 
         return answer
@@ -174,15 +175,12 @@ class _Service:
             try:
                 response = await self._ranking(request, contract)
             except RefusedError as error:
-                self._count(error.status)
+                self._answers[error.status] += 1
                 raise
-            self._count(response.status_code)
+            self._answers[response.status_code] += 1
             return response
 
         return self.guarded(answer)
-
-    def _count(self, status: int) -> None:
-        self._answers[status] = self._answers.get(status, 0) + 1
 
     async def _ranking(self, request: Request, contract: type[Contract] | None) -> Response:
         begun = time.perf_counter()
@@ -191,30 +189,30 @@ class _Service:
             await self._receive(request, body)
             with self._admitted():
                 if len(body) > LARGE:
-                    spoken, asked = await asyncio.to_thread(self._read, body, contract)
+                    parts, asked = await asyncio.to_thread(self._read, body, contract)
                 else:
-                    spoken, asked = self._read(body, contract)
+                    parts, asked = self._read(body, contract)
                 scored = await self._batches.scored(asked, request.is_disconnected)
-                answer = spoken.answer(asked, scored.scores)
+                answer = parts.answer(asked, scored.scores)
         now = time.perf_counter()
         spent = {"queue": scored.started - begun, "score": scored.seconds, "total": now - begun}
         timing = ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in spent.items())
-        ignored = [name for name in spoken.ignored if getattr(spoken, name) is not None]
-        told = {"Ignored-Fields": ", ".join(ignored)} if ignored else {}
-        return JSONResponse(answer, headers={"Server-Timing": timing, **told})
+        ignored = [name for name in parts.ignored if getattr(parts, name) is not None]
+        more = {"Ignored-Fields": ", ".join(ignored)} if ignored else {}
+        return JSONResponse(answer, headers={"Server-Timing": timing, **more})
 
     def _read(self, body: bytearray, contract: type[Contract] | None) -> tuple[Contract, Wanted]:
-        spoken: Contract = parsed(body, contract or contract_of(body), self._limits)
-        return spoken, spoken.read(self._model, self._limits)
+        parts: Contract = parsed(body, contract or contract_of(body), self._limits)
+        return parts, parts.read(self._model, self._limits)
 
     def _check_room(self) -> None:
         """Refuse with 503 where as many are inside as may be."""
         if self._inside >= self._limits.requests:
             raise self._full(f"{self._inside} requests are inside and no more are taken")
 
-    def _full(self, told: str) -> RefusedError:
+    def _full(self, fault: str) -> RefusedError:
         wait = min(max(math.ceil(self._batches.last_seconds), 1), LONGEST_WAIT)
-        return RefusedError(503, f"{told}: ask again in {wait} s.", {"Retry-After": str(wait)})
+        return RefusedError(503, f"{fault}: ask again in {wait} s.", {"Retry-After": str(wait)})
 
     @contextlib.contextmanager
     def _admitted(self) -> Iterator[None]:
@@ -250,8 +248,8 @@ class _Service:
                     elif size > SKIPPED * most:
                         break
         except TimeoutError:
-            told = f"The body did not arrive: each part has {patience.part:g} s, the whole {patience.body:g} s."
-            raise RefusedError(408, told, {"Connection": "close"}) from None
+            fault = f"The body did not arrive: each part has {patience.part:g} s, the whole {patience.body:g} s."
+            raise RefusedError(408, fault, {"Connection": "close"}) from None
         except ClientDisconnect:
             raise RefusedError(GONE, "The sender left.") from None
         if size > most:

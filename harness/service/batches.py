@@ -155,14 +155,14 @@ class Batches:
 
 
 def _refusal(error: Exception) -> RefusedError:
-    """What the sender of a request is told that the reranker fails at."""
+    """What the sender of a request reads where the reranker fails."""
     if isinstance(error, HarnessError):
         log.warning("a request failed: %s", error)
-        told = str(error)
+        fault = str(error)
     else:
         log.error("a request failed", exc_info=error)
         why = " ".join(str(error).split())
-        told = f"The reranker failed ({type(error).__name__}: {why})."
-    refused = RefusedError(500, told)
+        fault = f"The reranker failed ({type(error).__name__}: {why})."
+    refused = RefusedError(500, fault)
     refused.__cause__ = error
     return refused

@@ -6,11 +6,12 @@ reranker's own in all of them, never squeezed through a sigmoid.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 
+from harness.data import Doc
 from harness.service.limits import Limits
 from harness.service.request import Document, RefusedError, Wanted, short, wanted
 
@@ -46,12 +47,8 @@ class Plain(msgspec.Struct, forbid_unknown_fields=True):
 
     def answer(self, asked: Wanted, scores: Sequence[float]) -> Any:
         """With the ids that documents came with, where all had one."""
-        results: list[dict[str, Any]] = [
-            {"index": place, "score": scores[place]}
-            | ({"id": asked.docs[place].doc_id} if asked.named else {})
-            for place in asked.order(scores)
-        ]
-        return {"results": results}
+        more = (lambda doc: {"id": doc.doc_id}) if asked.named else None
+        return {"results": _ranking(asked, scores, "score", more)}
 
 
 class Cohere(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,12 +83,8 @@ class Cohere(msgspec.Struct, forbid_unknown_fields=True):
 
     def answer(self, asked: Wanted, scores: Sequence[float]) -> Any:
         """{results: [{index, relevance_score}]}, the documents in it if they are asked for."""
-        results: list[dict[str, Any]] = [
-            {"index": place, "relevance_score": scores[place]}
-            | ({"document": {"text": asked.docs[place].text}} if self.return_documents else {})
-            for place in asked.order(scores)
-        ]
-        return {"results": results}
+        more = (lambda doc: {"document": {"text": doc.text}}) if self.return_documents else None
+        return {"results": _ranking(asked, scores, "relevance_score", more)}
 
 
 class Tei(msgspec.Struct, forbid_unknown_fields=True):
@@ -115,11 +108,21 @@ class Tei(msgspec.Struct, forbid_unknown_fields=True):
 
     def answer(self, asked: Wanted, scores: Sequence[float]) -> Any:
         """A bare list."""
-        return [
-            {"index": place, "score": scores[place]}
-            | ({"text": asked.docs[place].text} if self.return_text else {})
-            for place in asked.order(scores)
-        ]
+        more = (lambda doc: {"text": doc.text}) if self.return_text else None
+        return _ranking(asked, scores, "score", more)
+
+
+def _ranking(
+    asked: Wanted,
+    scores: Sequence[float],
+    name: str,
+    more: Callable[[Doc], dict[str, Any]] | None,
+) -> list[dict[str, Any]]:
+    """The best documents: place, score by its `name`, and what `more` says of a document."""
+    return [
+        {"index": i, name: scores[i], **(more(asked.docs[i]) if more else {})}
+        for i in asked.order(scores)
+    ]
 
 
 class _Keys(msgspec.Struct):
@@ -133,7 +136,7 @@ def contract_of(body: bytes | bytearray) -> type[Plain | Tei]:
     if b'"texts"' not in body:
         return Plain
     try:
-        told = msgspec.json.decode(body, type=_Keys)
+        keys = msgspec.json.decode(body, type=_Keys)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Plain
-    return Plain if told.texts is msgspec.UNSET else Tei
+    return Plain if keys.texts is msgspec.UNSET else Tei

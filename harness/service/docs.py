@@ -38,7 +38,7 @@ class Field(NamedTuple):
     name: str
     kind: str
     needed: bool
-    told: str
+    description: str
 
 
 class Page(NamedTuple):

@@ -38,8 +38,8 @@ def chosen(experiment: Experiment, name: str) -> System:
     able = [system.name for system in experiment.systems if system.reranker is not None]
     found = next((system for system in experiment.systems if system.name == name), None)
     if found is None:
-        told = f"{experiment.file} has no system {name!r}"
-        raise ConfigError(f"{told}{registry.did_you_mean(name, able)}")
+        hint = registry.did_you_mean(name, able)
+        raise ConfigError(f"{experiment.file} has no system {name!r}{hint}")
     if found.reranker is None:
         others = (
             f"name one that has: {', '.join(able)}" if able else "no system of the file has one"
@@ -65,7 +65,7 @@ def _with_trained(experiment: Experiment, system: System) -> System:
     return found[0]
 
 
-def told(system: System) -> dict[str, Any]:
+def service_info(system: System) -> dict[str, Any]:
     """What a service says of itself; `fingerprint` is of everything that decides its scores.
 
     Raises InputError where a model or file is missing.
@@ -100,7 +100,7 @@ def service(system: System, limits: Limits, token: str) -> Starlette:
         references.fetch(wanted.reference, wanted_by, wanted.file)
     from harness.service.app import application
 
-    info = told(system)
+    info = service_info(system)
     _warm_up(system.name, system.reranker)
     return application(system.reranker, info, limits, token)
 
@@ -120,15 +120,15 @@ def _warm_up(name: str, reranker: Reranker) -> None:
 def bound(host: str, port: int) -> Iterator[socket.socket]:
     """A socket on that address, which nobody reaches before `run` listens.
 
-    So a port that is taken is told before a model is loaded. Raises ServerError.
+    So a port that is taken is an error before a model is loaded. Raises ServerError.
     """
-    with _telling(host, port):
+    with _port_errors(host, port):
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = found[0]
     with socket.socket(family, kind, protocol) as here:
         # A service that is started again need not wait until old connections are forgotten.
         here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with _telling(host, port):
+        with _port_errors(host, port):
             here.bind(address)
         yield here
 
@@ -154,7 +154,7 @@ def run(
     """
     from harness.service.door import Server
 
-    with _telling(*here.getsockname()[:2]):
+    with _port_errors(*here.getsockname()[:2]):
         here.listen(BACKLOG)
     server = Server(application, here, ready, connections, patience or Patience())
     # uvicorn raises the signal that stopped it once more, and then it has done its work.
@@ -170,8 +170,8 @@ def run(
 
 
 @contextmanager
-def _telling(host: str, port: int) -> Iterator[None]:
-    """Turns what is wrong with an address into a ServerError that says what to do."""
+def _port_errors(host: str, port: int) -> Iterator[None]:
+    """What is wrong with an address, as a ServerError that says what to do."""
     try:
         yield
     except (OSError, UnicodeError) as error:  # the latter where no host can be called like that

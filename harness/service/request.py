@@ -33,9 +33,9 @@ PLACE = re.compile(r"^(.*) - at `\$\.?(.*)`$", re.DOTALL)
 class RefusedError(Exception):
     """A request that gets no ranking; the message is one sentence for whoever sent it."""
 
-    def __init__(self, status: int, told: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, status: int, fault: str, headers: dict[str, str] | None = None) -> None:
         """`status` is that of HTTP; `headers` go with the answer."""
-        super().__init__(told)
+        super().__init__(fault)
         self.status = status
         self.headers = headers or {}
 
@@ -94,8 +94,8 @@ def _check_strings(body: bytes | bytearray, documents: int) -> None:
     """
     bare = body.count(b'"') - body.count(b'\\"')
     if bare > 2 * (5 * documents + STRINGS):
-        told = f"The body has more strings than {documents:,} documents can have"
-        raise RefusedError(422, f"{told}: send them in several requests.")
+        fault = f"The body has more strings than {documents:,} documents can have"
+        raise RefusedError(422, f"{fault}: send them in several requests.")
 
 
 def _sentence(said: str, kind: type) -> str:
@@ -128,8 +128,8 @@ def wanted(
     if not documents:
         raise RefusedError(422, f"{name} must not be empty.")
     if len(documents) > limits.documents:
-        told = f"{name} holds {len(documents):,} documents, and at most {limits.documents:,} "
-        raise RefusedError(422, f"{told}are taken: send them in several requests.")
+        fault = f"{name} holds {len(documents):,} documents, and at most {limits.documents:,} "
+        raise RefusedError(422, f"{fault}are taken: send them in several requests.")
     docs = [_doc(raw, f"{name}[{i}]", str(i), limits) for i, raw in enumerate(documents)]
     named = all(isinstance(raw, Document) and raw.id is not None for raw in documents)
     if named:
@@ -151,8 +151,8 @@ def _doc(raw: str | Document, name: str, place: str, limits: Limits) -> Doc:
 
 def _check_length(value: str, name: str, limits: Limits) -> None:
     if len(value) > limits.characters:
-        told = f"{name} has {len(value):,} characters, and at most {limits.characters:,} are taken"
-        raise RefusedError(422, f"{told}.")
+        fault = f"{name} has {len(value):,} characters, and at most {limits.characters:,} are taken"
+        raise RefusedError(422, f"{fault}.")
 
 
 def _check_distinct(ids: Sequence[str], documents: str) -> None:

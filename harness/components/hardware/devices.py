@@ -15,8 +15,8 @@ int8 products saturate; as Linux names them on x86 and ARM."""
 def instructions(info: Path = Path("/proc/cpuinfo")) -> list[str]:
     """Those of INSTRUCTIONS that the processor has; empty where the system does not say."""
     lines = info.read_text().splitlines() if info.exists() else []
-    told = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    there = set(told.partition(":")[2].split())
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    there = set(flags.partition(":")[2].split())
     return [name for name in INSTRUCTIONS if name in there]
 
 

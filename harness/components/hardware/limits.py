@@ -23,7 +23,7 @@ THREADS = (
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
     *("NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"),
 )
-"""The variables by which libraries are told how many threads to start."""
+"""The variables that say to libraries how many threads to start."""
 
 AT_ONCE = ("OPENBLAS_THREAD_TIMEOUT", "4")
 """Idle threads of OpenBLAS sleep after 2^4 cycles (its least), not 2^26. Those of numpy spin for 27

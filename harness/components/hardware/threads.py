@@ -33,7 +33,7 @@ def pinned(threads: int | None) -> Iterator[int]:
 
 
 def threads_now() -> int:
-    """For a library that has to be told when it loads a model: as many as all others have now."""
+    """How many all libraries have now: for one that wants the number when it loads a model."""
     return _PINNED[-1] if _PINNED else usable_cores()
 
 

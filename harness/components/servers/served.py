@@ -10,9 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from harness.components.protocols import PLACE, SPEED
-from harness.components.servers import client as servers_client
 from harness.components.servers import content, remedies
-from harness.components.servers.client import Client, HttpRequest
+from harness.components.servers.client import Client, HttpRequest, report_seconds, token_in
 from harness.components.servers.dialect import (
     FOREIGN,
     Dialect,
@@ -149,7 +148,7 @@ class Server:
         texts = [text for text in (*request.texts, request.query) if isinstance(text, str)]
         http = HttpRequest(spoken.method, path, spoken.body(request), what, texts)
         reply = here.ask(http)
-        servers_client.report_seconds(reply, spoken.seconds, self.timeout_s)
+        report_seconds(reply, spoken.seconds, self.timeout_s)
         try:
             return read(_read(spoken, reply.content))
         except AnswerError as error:
@@ -195,7 +194,7 @@ def _known(asking: Client, spoken: Dialect, model: str) -> Known:
 
 def _found(asking: Client, spoken: Dialect, model: str) -> Known:
     """What the server tells; a path that it does not have is no fault."""
-    servers_client.token_in(asking.token_env)
+    token_in(asking.token_env)
     info: dict[str, Any] = {}
     try:
         for pattern in spoken.about or ("/",):

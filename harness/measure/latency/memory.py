@@ -35,7 +35,7 @@ def count_together(trials: Sequence[Trial], device: str, room: float) -> int:
 def sizes(
     everyone: Sequence[Arm], device: str, started: Mapping[str, Mapping[str, float]]
 ) -> dict[str, float]:
-    """Bytes that the arms' models take on the device, of those that can be told.
+    """Bytes that the arms' models take on the device, where they are known.
 
     `started` has by model a row of `columns.STARTS`. In the host's memory what loading added counts
     before what the number of parameters gives. On another device it does not count at all: there

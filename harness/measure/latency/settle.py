@@ -68,8 +68,8 @@ class Settling:
             if n
         ]
         spent = time.perf_counter() - start
-        told = {"seconds": spent, "arms": arms, "open": len(left)}
-        self.found.facts.setdefault("settled", {})[timed.device] = told
+        facts = {"seconds": spent, "arms": arms, "open": len(left)}
+        self.found.facts.setdefault("settled", {})[timed.device] = facts
 
     def _open(self, groups: Sequence[Sequence[ArmBudget]], timed: Timed) -> list[More]:
         timed.arms = arm_rows([budget for together in groups for budget in together], timed)
