@@ -7,25 +7,21 @@ retriever. Without more, a call of `base` takes 10 ms and its vectors 1,000 byte
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+import made_results
 import pandas as pd
+from made_results import PROVENANCE, SETTINGS, arm, calls, described, frame, measured, trial
 
-from harness.results import columns
-from harness.results.store import COSTS, Results
+from harness.results.store import Results
 
 RETRIEVE = 0.01
 BYTES = 1000
 K = 10
-
-TEXTS = dict.fromkeys(("reason", "policy", "dtype", "attention"), "")
+QUERY = "q{:03}"
 
 Values = Mapping[str, Sequence[float]]
-MACHINE = {"processor": "<cpu>", "cores": 2, "memory_gib": 4.0, "system": "Linux"}
-PROVENANCE = {"harness": "0", "revision": None, "python": "3", "packages": {}, "machine": MACHINE}
 
 
 def literal(
@@ -60,18 +56,9 @@ def literal(
         "on the fly": {name: name for name in systems if name.startswith(("late", "fly"))},
     }
     facts = {"threads": 2, "shares": shares, "provenance": PROVENANCE, "queries": 200}
-    facts |= {"settings": {"rounds": 5, "budget_s": 9.0}, "tuning_queries": 3}
-    return Results(
-        folder=Path(),
-        plan={
-            "experiment": "e",
-            "question": "?",
-            "baseline": "base",
-            "metrics": ["m@1"],
-            "seed": 1,
-            "weights": "real",
-            "decision": {"workload": None, "prices": None, **decision},
-        },
+    facts |= {"settings": SETTINGS, "tuning_queries": 3}
+    return made_results.results(
+        {"decision": {"workload": None, "prices": None, **decision}},
         costs=tables,
         cost_facts={(name, "latency"): facts for name in by_dataset} if seconds else {},
         **_quality(by_dataset, configs, bytes_per_document or {}, failed or {}, subset=subset),
@@ -102,10 +89,6 @@ def mode(name: str) -> str:
     return next((kind for start, kind in kinds.items() if name.startswith(start)), "rerank")
 
 
-def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(rows).reindex(columns=list(getattr(columns, name.upper())))
-
-
 def _costs(
     quality: Mapping[str, Values],
     systems: Sequence[str],
@@ -115,32 +98,27 @@ def _costs(
     memory: Mapping[str, float],
 ) -> dict[str, pd.DataFrame]:
     """A call of every query that is timed, and the arms that made them."""
-    calls, arms, starts = [], [], []
+    rows, arms, starts = [], [], []
     for dataset, values in quality.items():
-        count = len(next(iter(values.values())))
+        same: dict[str, Any] = {"dataset": dataset, "served": False}
+        count = timed or len(next(iter(values.values())))
         for name in systems if seconds else []:
             each = {"base": RETRIEVE, **seconds}.get(name)
-            row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name), "k": K}
-            status = "not measured" if each is None else "measured"
-            arms.append(row | TEXTS | {"served": False} | {"status": status})
-            for i in range(0 if each is None else timed or count):
-                value = each[i] if isinstance(each, Sequence) else each
-                call = {"copy": 0, "round": 0, "query_id": f"q{i:03}", "tokens": 100.0}
-                calls.append(row | call | {"seconds": value, "processor": 2 * value})
+            if each is None:
+                arms.append(arm(name, mode(name), K, "not measured", **same))
+                continue
+            arms.append(arm(name, mode(name), K, **same))
+            spent = each[:count] if isinstance(each, Sequence) else [each] * count
+            rows += calls(name, mode(name), K, spent, QUERY, dataset=dataset, tokens=100.0)
         for name, tokens in predicted.items():
-            row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name)}
-            arms.append(
-                row
-                | TEXTS
-                | {"served": False}
-                | {"k": 2 * K, "status": "predicted", "tokens": tokens}
-            )
+            arms.append(arm(name, mode(name), 2 * K, "predicted", tokens=tokens, **same))
         for name, loaded in memory.items():
             row = {"dataset": dataset, "device": "cpu", "system": name, "mode": mode(name)}
             starts.append(row | {"libraries_bytes": 0.0, "loaded_bytes": loaded})
-    tables = {name: pd.DataFrame(columns=list(getattr(columns, name.upper()))) for name in COSTS}
-    made = {"calls": calls, "arms": arms, "starts": starts}
-    return tables | {name: _frame(name, rows) for name, rows in made.items() if rows}
+    for row in rows:
+        row["processor"] = 2 * row["seconds"]
+    made = {"calls": rows, "arms": arms, "starts": starts}
+    return {name: frame(name, rows) for name, rows in made.items()}
 
 
 def _with_copy(calls: pd.DataFrame, factor: float) -> pd.DataFrame:
@@ -161,33 +139,24 @@ def _quality(
     trials, values, storage, facts = [], [], [], {}
     for dataset, systems in quality.items():
         for name, settings in configs.items():
-            text = json.dumps(settings)
             if name in failed or name not in systems:
                 reason = failed.get(name, "it broke")
-                trials.append((dataset, name, f"key-{name}", "failed", "", "", text, reason))
+                trials.append(trial(dataset, name, settings, "failed", reason))
                 continue
-            trials.append((dataset, name, f"key-{name}", "done", "dense", "", text, ""))
-            values += [
-                (dataset, name, f"q{i:03}", metric, of_query)
-                for i, value in enumerate(systems[name])
-                for metric, of_query in (("m@1", value), ("judged@10", 1.0), ("ties@10", 0.0))
-            ]
+            trials.append(trial(dataset, name, settings))
+            same = {"judged@10": 1.0, "ties@10": 0.0}
+            values += measured(dataset, name, systems[name], QUERY, **same)
             storage.append(
                 (dataset, name, "retriever", "vectors", 1, 1, 4, "float32", BYTES, None, "")
             )
             if name in sizes:
                 counted = ("token vectors", 1, 9, 4, "int8", sizes[name], None, "")
                 storage.append((dataset, name, "reranker", *counted))
-            described = {"notes": [], "subset": {"documents": 1} if subset else None}
-            described |= {"description": "d <b>", "documents": 10, "judgements": 20}
-            described |= {"queries": len(systems[name]), "fingerprint": "f" * 20}
-            stage = {"queries_without_hits": 0, "hits_not_in_corpus": 0}
-            facts[dataset, name] = {"system": settings, "dataset": described, "stages": [stage]}
-            facts[dataset, name] |= {"provenance": PROVENANCE}
-    return {
-        "trials": pd.DataFrame(trials, columns=list(columns.TRIALS)),
-        "measurements": pd.DataFrame(values, columns=list(columns.MEASUREMENTS)),
-        "timings": pd.DataFrame(columns=list(columns.TIMINGS)),
-        "storage": pd.DataFrame(storage, columns=list(columns.STORAGE)),
-        "facts": facts,
-    }
+            facts[dataset, name] = described(
+                settings,
+                subset={"documents": 1} if subset else None,
+                description="d <b>",
+                queries=len(systems[name]),
+                fingerprint="f" * 20,
+            )
+    return {"trials": trials, "measurements": values, "storage": storage, "facts": facts}

@@ -5,18 +5,18 @@ And a run of fakes with hostile names and texts, for what needs stored runs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fakes
+import made_results
 import pandas as pd
 import pytest
+from made_results import PROVENANCE, SETTINGS, arm, calls, described, frame, trial
 
 from harness.cli import commands
-from harness.results import columns as results_columns
-from harness.results.store import COSTS, Results
+from harness.results.store import Results
 
 EVIL = "la|te<b>&`$x$"
 """A late-interaction system; `twin` shares its arm on the fly."""
@@ -25,35 +25,12 @@ QUERIES = [f"q{i}" for i in range(20)]
 DENSE = {"use": "dense", "encoder": {"use": "x", "model": "unknown"}, "dim": None}
 FLY = {EVIL: EVIL, "twin": EVIL}
 RETRIEVES = {"base": "base", "cross": "base", EVIL: "base", "twin": "base"}
-MACHINE = {"processor": "<cpu>", "cores": 2, "memory_gib": 4.0, "system": "Linux"}
-PROVENANCE = {"harness": "0", "revision": None, "python": "3", "packages": {}, "machine": MACHINE}
 
 
-def frame(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """One of the stored tables, NaN where a row says nothing."""
-    columns = list(getattr(results_columns, name.upper()))
-    return pd.DataFrame(rows).reindex(columns=columns).assign(dataset="x")
-
-
-def arm(system: str, mode: str, k: int, status: str = "measured", **more: Any) -> dict[str, Any]:
-    texts = dict.fromkeys(("reason", "policy", "dtype", "attention"), "")
-    return texts | {
-        "device": "cpu",
-        "system": system,
-        "mode": mode,
-        "k": k,
-        "status": status,
-        **more,
-    }
-
-
-def calls(system: str, mode: str, k: int, seconds: float, copy: int = 0) -> list[dict[str, Any]]:
+def timed(system: str, mode: str, k: int, seconds: float, copy: int = 0) -> list[dict[str, Any]]:
     """A call of each query, the later ones slower by 1 % each."""
-    return [
-        {"device": "cpu", "system": system, "mode": mode, "copy": copy, "k": k, "round": 0}
-        | {"query_id": query, "seconds": seconds * (1 + i / 100), "tokens": 100.0 * k}
-        for i, query in enumerate(QUERIES)
-    ]
+    each = [seconds * (1 + i / 100) for i in range(len(QUERIES))]
+    return calls(system, mode, k, each, copy=copy, tokens=100.0 * k)
 
 
 def costly(weights: str = "real", **changes: pd.DataFrame) -> Results:
@@ -69,13 +46,13 @@ def costly(weights: str = "real", **changes: pd.DataFrame) -> Results:
         arm("twin", "precomputed", 4, "not measured", reason="it broke"),
         *(arm(name, "rerank", 2, "not measured", device="cuda", reason="no GPU") for name in FLY),
     ]
-    timed = [
-        *calls("base", "retrieve", 9, 0.01),
-        *calls("cross", "rerank", 2, 1.0),
-        *(row for k in (2, 4) for row in calls(EVIL, "precomputed", k, 0.1)),
-        *calls(EVIL, "on the fly", 2, 0.5),
-        *calls("twin", "precomputed", 2, 0.2),
-        *calls("twin", "precomputed", 2, 0.2, copy=1),
+    made = [
+        *timed("base", "retrieve", 9, 0.01),
+        *timed("cross", "rerank", 2, 1.0),
+        *(row for k in (2, 4) for row in timed(EVIL, "precomputed", k, 0.1)),
+        *timed(EVIL, "on the fly", 2, 0.5),
+        *timed("twin", "precomputed", 2, 0.2),
+        *timed("twin", "precomputed", 2, 0.2, copy=1),
     ]
     ways = {"documents": 10, "vectors": 100, "dim": 8, "pool_factor": 1, "remark": ""}
     grid = [
@@ -85,22 +62,20 @@ def costly(weights: str = "real", **changes: pd.DataFrame) -> Results:
     grid[0] |= {"formula_bytes": 1280, "disk_bytes": 1600, "memory_seconds": 0.002}
     grid[1] |= {"formula_bytes": 900, "nbits": 2, "remark": "not measured: <no>"}
     rounds = [{"device": "cpu", "round": i, "load": 1.0, "steal": 0.0} for i in range(2)]
+    rounds[0]["spin_seconds"], rounds[1]["spin_seconds"] = 0.5, 0.6
     start = {"device": "cpu", "system": "cross", "mode": "rerank", "import_seconds": 2.0}
     work = {"device": "cpu", "system": EVIL, "mode": "precomputed", "unit": "documents"}
     tables = {
-        "arms": frame("arms", arms),
-        "calls": frame("calls", timed),
-        "grid": frame("grid", grid),
-        "rounds": frame("rounds", rounds).assign(spin_seconds=[0.5, 0.6]),
-        "requests": frame("requests", []),
-        "starts": frame("starts", [start]),
-        "steps": frame("steps", []),
-        "throughput": frame("throughput", [work | {"policy": "", "count": 10, "seconds": 5.0}]),
+        "arms": arms,
+        "calls": made,
+        "grid": grid,
+        "rounds": rounds,
+        "starts": [start],
+        "throughput": [work | {"policy": "", "count": 10, "seconds": 5.0}],
     }
-    assert set(tables) == set(COSTS)
     decision = {"workload": {"documents": 1000, "queries_per_day": 10, "candidates": 2}}
     facts = {
-        "settings": {"rounds": 5, "budget_s": 9.0},
+        "settings": SETTINGS,
         "threads": 2,
         "queries": 20,
         "tuning_queries": 3,
@@ -108,19 +83,10 @@ def costly(weights: str = "real", **changes: pd.DataFrame) -> Results:
         "provenance": PROVENANCE,
         "shares": {"retrieve": RETRIEVES, "on the fly": FLY},
     }
-    return Results(
-        folder=Path(),
-        plan={
-            "experiment": "e",
-            "question": "?",
-            "baseline": "base",
-            "metrics": ["m@1"],
-            "seed": 1,
-            "weights": weights,
-            "decision": decision | {"prices": None},
-        },
+    return made_results.results(
+        {"weights": weights, "decision": decision | {"prices": None}},
         **_trials(weights),
-        costs=tables | changes,
+        costs={name: frame(name, rows, dataset="x") for name, rows in tables.items()} | changes,
         cost_facts={("x", "latency"): facts, ("x", "storage"): facts},
     )
 
@@ -135,12 +101,9 @@ def _trials(weights: str) -> dict[str, Any]:
         name: {"name": name, "retriever": DENSE, "reranker": reranker}
         for name, reranker in rerankers.items()
     }
-    done = weights == "real"
-    status = ("done", "dense", "") if done else ("not measured", "", "")
-    trials = [
-        ("x", name, "k", *status, json.dumps(config), "" if done else "its weights are random")
-        for name, config in configs.items()
-    ]
+    if weights != "real":
+        reason = "its weights are random"
+        return {"trials": [trial("x", n, c, "not measured", reason) for n, c in configs.items()]}
     values = [
         ("x", name, query, metric, (i % 2) / (2 if name == "base" else 1))
         for name in configs
@@ -148,24 +111,14 @@ def _trials(weights: str) -> dict[str, Any]:
         for metric in ("m@1", "judged@10", "ties@10")
     ]
     vectors = ("vectors", 10, 10, 4, "float32", 160, None, "")
-    kept: list[Any] = [("x", name, "retriever", *vectors) for name in configs]
-    kept.append(("x", EVIL, "reranker", "token vectors", 10, 100, 8, "int8", 1200, None, ""))
-    dataset = {"notes": [], "subset": None, "description": "d", "documents": 10, "queries": 20}
-    dataset |= {"judgements": 20, "fingerprint": "f"}
-    stage = {"queries_without_hits": 0, "hits_not_in_corpus": 0}
-    facts = {
-        ("x", name): {"system": config, "dataset": dataset, "stages": [stage]}
-        | {"provenance": PROVENANCE}
-        for name, config in configs.items()
-    }
     return {
-        "trials": pd.DataFrame(trials, columns=list(results_columns.TRIALS)),
-        "measurements": pd.DataFrame(
-            values if done else [], columns=list(results_columns.MEASUREMENTS)
-        ),
-        "timings": pd.DataFrame(columns=list(results_columns.TIMINGS)),
-        "storage": pd.DataFrame(kept if done else [], columns=list(results_columns.STORAGE)),
-        "facts": facts if done else {},
+        "trials": [trial("x", name, config) for name, config in configs.items()],
+        "measurements": values,
+        "storage": [
+            *(("x", name, "retriever", *vectors) for name in configs),
+            ("x", EVIL, "reranker", "token vectors", 10, 100, 8, "int8", 1200, None, ""),
+        ],
+        "facts": {("x", name): described(config) for name, config in configs.items()},
     }
 
 

