@@ -63,7 +63,7 @@ class Execution:
         A run of the same experiment that is at work is waited for. Raises InputError where a dataset
         cannot be read, StoreError if results or caches cannot be written.
         """
-        with disk.telling(self.cache):
+        with disk.writing(self.cache):
             self.cache.mkdir(parents=True, exist_ok=True)
         temporary.sweep(self.cache)
         busy = f"Another run has its results in {self.store.folder}"

@@ -160,7 +160,7 @@ def set_aside(path: Path, why: object = "") -> Path:
     """
     taken = (path.with_name(f".damaged-{path.name}-{number}") for number in range(1, 10_000))
     free = next(name for name in taken if not name.exists())
-    with disk.telling(path), suppress(FileNotFoundError):  # another process was faster
+    with disk.writing(path), suppress(FileNotFoundError):  # another process was faster
         path.rename(free)
         said = why or f"{path} is damaged"
         log.warning("%s. What was there is now %s, and is made again.", said, free.name)
@@ -188,7 +188,7 @@ def _stamp(content: Mapping[str, Any]) -> str:
 
 def _write(folder: Path, sums: Mapping[str, str], names: Collection[str]) -> None:
     """Write `sums`, with the digests that the files of these names have now."""
-    with disk.telling(folder):
+    with disk.writing(folder):
         found = {**sums, **{name: of_content(folder / name) for name in names}}
     text = "".join(f"{found[name]}  {name}\n" for name in sorted(found))
     disk.write(folder / SUMS, f"{text}# {digest(text.encode())}\n")

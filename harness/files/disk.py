@@ -25,16 +25,14 @@ _swept: set[Path] = set()
 
 def write(file: Path, content: str | bytes | memoryview) -> None:
     """Put `content` into `file`, replacing it at once; raises StoreError if it cannot."""
-    with telling(file), _aside(file.parent, Path.touch) as part:
-        part.write_bytes(_bytes(content))
+    with writing(file), _aside(file.parent, Path.touch) as part:
+        if isinstance(content, str):
+            # Half a character, as names of files may hold it, is written as its escape.
+            content = content.encode(errors="backslashreplace")
+        part.write_bytes(content)
         _sync(part)
         part.replace(file)
         _sync(file.parent)
-
-
-def _bytes(content: str | bytes | memoryview) -> bytes | memoryview:
-    r"""UTF-8, with half a character, as names of files may hold it, written as `\udc80`."""
-    return content.encode(errors="backslashreplace") if isinstance(content, str) else content
 
 
 @contextmanager
@@ -44,7 +42,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     If `folder` is there already by then, as from another process, it stays as it is. Raises
     StoreError if it cannot be written.
     """
-    with telling(folder), _aside(folder.parent, Path.mkdir) as aside:
+    with writing(folder), _aside(folder.parent, Path.mkdir) as aside:
         yield aside
         for path in (*aside.rglob("*"), aside):
             _sync(path)
@@ -103,7 +101,7 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def telling(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Turns an OSError while writing `path` into a StoreError that says what to do."""
     try:
         yield

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from itertools import islice
+from operator import methodcaller
 from typing import NamedTuple
 
+from harness.errors import DataError
 from harness.files import bounds
+from harness.files.wrong_values import shown
 
 NOT_IN_AN_ID = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 """White space, at which every reader of a TREC run or qrels file would split it, and control
@@ -34,6 +38,13 @@ def fault(name: str) -> str | None:
     if found[0].isspace():
         return "contains white space"
     return f"contains the control character U+{ord(found[0]):04X}"
+
+
+def checked(place: str, name: str) -> str:
+    """`name`; raises DataError, naming the place where it stands, if it cannot be an id."""
+    if why := fault(name):
+        raise DataError(f"{place}: the id {shown(name)} {why}.")
+    return name
 
 
 def unrelated(names: Collection[str], known: Collection[str]) -> bool:
@@ -69,28 +80,11 @@ def alike(names: Iterable[str], known: Iterable[str]) -> Alike | None:
     return None
 
 
-def _same(name: str) -> str:
-    return name
-
-
-def _form(name: str) -> str:
-    return unicodedata.normalize("NFKC", name)
+Change = Callable[[str], str]
 
 
 def _visible(name: str) -> str:
     return "".join(c for c in name if unicodedata.category(c) != "Cf")
-
-
-def _unpadded(name: str) -> str:
-    return re.sub(r"(?<!\d)0+(?=\d)", "", name)
-
-
-def _bare(name: str) -> str:
-    return name.strip("\"'<>")
-
-
-def _whole(name: str) -> str:
-    return re.sub(r"(?<=\d)\.0$", "", name)
 
 
 def _joined(name: str) -> str:
@@ -101,11 +95,11 @@ def _after_prefix(name: str) -> str:
     return _unpadded(re.sub(r"^(.*[\W_]|[^\W\d_]+(?=\d))", "", name))
 
 
-def _before_ending(name: str) -> str:
-    return re.sub(r"\.[A-Za-z]\w*$", "", name)
-
-
-Change = Callable[[str], str]
+_form: Change = partial(unicodedata.normalize, "NFKC")
+_unpadded: Change = partial(re.compile(r"(?<!\d)0+(?=\d)").sub, "")
+_whole: Change = partial(re.compile(r"(?<=\d)\.0$").sub, "")
+_before_ending: Change = partial(re.compile(r"\.[A-Za-z]\w*$").sub, "")
+_bare: Change = methodcaller("strip", "\"'<>")
 
 CHANGES: tuple[tuple[str, Change, Change], ...] = (
     ("their Unicode form (such as NFC and NFD)", _form, _form),
@@ -117,7 +111,7 @@ CHANGES: tuple[tuple[str, Change, Change], ...] = (
     ("punctuation", _joined, _joined),
     ("a prefix", _after_prefix, _unpadded),
     ("a prefix", _unpadded, _after_prefix),
-    ("an ending", _before_ending, _same),
-    ("an ending", _same, _before_ending),
+    ("an ending", _before_ending, str),
+    ("an ending", str, _before_ending),
 )
 """In what names may differ, and what of a name and of a known one is then equal."""

@@ -45,13 +45,13 @@ def run_lines(file: Path) -> Iterator[Line]:
         try:
             score = float(score_text)
         except ValueError:
-            told = f"{place}: the score {shown(score_text)} is not a finite number."
-            raise DataError(told) from None
+            raise DataError(
+                f"{place}: the score {shown(score_text)} is not a finite number."
+            ) from None
         if why := score_fault(score):
             raise DataError(f"{place}: the score {shown(score_text)} {why}.")
-        for name in (query_id, doc_id):
-            if fault := ids.fault(name):
-                raise DataError(f"{place}: the id {shown(name)} {fault}.")
+        ids.checked(place, query_id)
+        ids.checked(place, doc_id)
         if (query_id, doc_id) in seen:
             raise DataError(f"{place}: {doc_id!r} occurs twice for query {query_id!r}.")
         seen.add((query_id, doc_id))

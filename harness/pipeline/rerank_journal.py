@@ -63,7 +63,7 @@ class Journal:
         """Note the scores of a query; raises StoreError if that cannot be written."""
         now = time.perf_counter()
         content = json.dumps([query_id, list(scores), now - self._since]).encode()
-        with disk.telling(self._file):
+        with disk.writing(self._file):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("ab") as stream:
                 stream.write(self._digest(content) + b" " + content + b"\n")

@@ -279,7 +279,7 @@ class Work:
                 if isinstance(part, HasNotes)
                 for note in part.notes()
             ],
-            "trainings": [dict(trained.told(stage.reference)) for stage in trial.trainings],
+            "trainings": [dict(trained.facts(stage.reference)) for stage in trial.trainings],
             "provenance": provenance(),
         }
 

@@ -38,8 +38,10 @@ def _models(experiment: Experiment, trials: Sequence[Trial], name: str) -> Itera
     """The trainings whose models the system itself has, on each dataset; none of its teachers'."""
     names = {trial.system.name for trial in trials if trial.trainings}
     if name not in names:
-        told = f"{experiment.file} has no system {name!r} with a model that it trains"
-        raise ConfigError(f"{told}{registry.did_you_mean(name, names)}")
+        raise ConfigError(
+            f"{experiment.file} has no system {name!r} with a model that it trains"
+            f"{registry.did_you_mean(name, names)}"
+        )
     for trial in (one for one in trials if one.system.name == name):
         parts = [trial.system.retriever, trial.system.reranker]
         used = {

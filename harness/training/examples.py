@@ -17,7 +17,6 @@ from harness.page.text import counted
 FEWEST = 20
 """Training queries without which nothing is learnt or compared."""
 
-
 MOST_HELD_OUT = 200
 """Groups that checkpoints are compared by: more would take longer than what they tell is worth."""
 
@@ -51,7 +50,7 @@ def learnable(training: Dataset, measured: Dataset) -> Dataset:
     """
     ids = {query.query_id for query in measured.queries}
     words = {_words(query) for query in measured.queries}
-    kept, qrels = [], {}
+    queries, qrels = [], {}
     for query in training.queries:
         if query.query_id in ids or _words(query) in words:
             continue
@@ -61,15 +60,15 @@ def learnable(training: Dataset, measured: Dataset) -> Dataset:
             if doc_id in measured.docs_by_id
         }
         if max(judged.values(), default=0) > 0:
-            kept.append(query)
+            queries.append(query)
             qrels[query.query_id] = judged
-    if len(kept) < FEWEST:
+    if len(queries) < FEWEST:
         raise DataError(
-            f"{training.name!r} has {counted(len(kept), 'query', 'queries')} to learn from, of {len(training.queries)} "
-            f"that are judged: those that {measured.name!r} is not measured on, with a relevant "
+            f"{training.name!r} has {counted(len(queries), 'query', 'queries')} to learn from, of "
+            f"{len(training.queries)} that are judged: those that {measured.name!r} is not measured on, with a relevant "
             f"document in it. At least {FEWEST} are needed."
         )
-    return dataclasses.replace(measured, name=training.name, queries=kept, qrels=qrels, notes=())
+    return dataclasses.replace(measured, name=training.name, queries=queries, qrels=qrels, notes=())
 
 
 def _words(query: Query) -> str:

@@ -75,9 +75,8 @@ class LateInteractionStudent:
                 f"The token vectors of {training.base!r} have {len(directions)} dimensions, so that "
                 f"{self._dims[0]} cannot be learnt: name fewer in `dims`."
             )
-        whole, kept = len(directions), self._dims[0]
-        self.module = torch.nn.Linear(whole, kept, bias=False)
-        self.module.weight.data = torch.from_numpy(directions[:kept].copy())
+        self.module = torch.nn.Linear(len(directions), self._dims[0], bias=False)
+        self.module.weight.data = torch.from_numpy(directions[: self._dims[0]].copy())
 
     def scores(self, groups: Sequence[Group]) -> torch.Tensor:
         """MaxSim of shape (sizes, groups, texts)."""

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.components import registry
 from harness.components.models import references
-from harness.components.models.trained import (
-    CrossEncoderTraining,
-    LateInteractionTraining,
-    told_file,
-)
+from harness.components.models.trained import LateInteractionTraining, facts_file
 from harness.components.timing import span
 from harness.data import Dataset, Run
 from harness.experiment.plan import TrainStage
@@ -52,7 +47,7 @@ def make(stage: TrainStage, work: Work) -> None:
     teach = _teach(stage, work, partial)
     found = examples(dataset, work.run(stage.candidates), stage.training, teach)
     with span("load"):
-        student = STUDENTS[type(stage.training)](stage.training, work, found)
+        student = _student(stage.training, work, found)
     with span("train"):
         state = fit(student, found, stage.training, partial / "model.pt", work.progress)
     if folder.exists():  # or it would have been found
@@ -60,26 +55,19 @@ def make(stage: TrainStage, work: Work) -> None:
     with disk.new_folder(folder) as aside:
         student.save(aside)
         facts = _facts(stage, dataset, found, state, disk.sha256(_weights(aside)))
-        told_file(aside).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        facts_file(aside).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         (aside / "README.md").write_text(card(facts), encoding="utf-8")
         digests.seal(aside)
     shutil.rmtree(partial)
 
 
-def _cross_encoder(training: Any, work: Work, found: Examples) -> Any:
-    del work, found
+def _student(
+    training: Any, work: Work, found: Examples
+) -> CrossEncoderStudent | LateInteractionStudent:
+    if isinstance(training, LateInteractionTraining):
+        encoder = work.remembering(body_of(training))
+        return LateInteractionStudent(training, encoder, found)
     return CrossEncoderStudent(training)
-
-
-def _late_interaction(training: Any, work: Work, found: Examples) -> Any:
-    return LateInteractionStudent(training, work.remembering(body_of(training)), found)
-
-
-STUDENTS: Mapping[type, Callable[[Any, Work, Examples], Any]] = {
-    CrossEncoderTraining: _cross_encoder,
-    LateInteractionTraining: _late_interaction,
-}
-"""Who learns, by the kind of training."""
 
 
 def _teach(stage: TrainStage, work: Work, partial: Path) -> Teach | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+CPU = ("CPUExecutionProvider",)
+
 LEAST = 0.9
 """Less is refused. all-MiniLM-L6-v2 has .99, heads of cross-encoders above .97, and weights that
 saturate about 0."""
@@ -54,9 +56,13 @@ def compared(first: Path, second: Path, tokenizer: Any) -> Agreement:
     least cosine between the mean vectors of a text.
     """
     import numpy as np
+    import onnxruntime
 
-    mine, theirs = (_answers(file, tokenizer) for file in (first, second))
-    if _scores(first):
+    sessions = [onnxruntime.InferenceSession(str(file), providers=CPU) for file in (first, second)]
+    scores = [node.name for node in sessions[0].get_outputs()] == ["logits"]
+    asked = list(product(QUERIES, TEXTS)) if scores else [(text,) for text in TEXTS]
+    mine, theirs = (_answers(session, asked, tokenizer) for session in sessions)
+    if scores:
         centred = [(part - part.mean(axis=0)).ravel() for part in (mine, theirs)]
         return Agreement(_cosine(*centred), "the correlation of their scores")
     cosines = [_cosine(one, other) for one, other in zip(mine, theirs, strict=True)]
@@ -69,25 +75,10 @@ def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
 
 
-def _scores(file: Path) -> bool:
-    """Whether a graph gives logits."""
-    return [node.name for node in _session(file).get_outputs()] == ["logits"]
-
-
-def _session(file: Path) -> Any:
-    import onnxruntime
-
-    return onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-
-
-def _answers(file: Path, tokenizer: Any) -> NDArray[np.float32]:
+def _answers(session: Any, asked: Sequence[tuple[str, ...]], tokenizer: Any) -> NDArray[np.float32]:
     """Logits, shape (pairs, labels); or the mean vector of each text, shape (texts, dim)."""
     import numpy as np
 
-    session = _session(file)
-    asked: Sequence[tuple[str, ...]] = [(text,) for text in TEXTS]
-    if _scores(file):
-        asked = list(product(QUERIES, TEXTS))
     names = [node.name for node in session.get_inputs()]
     found = []
     for texts in asked:

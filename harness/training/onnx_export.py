@@ -209,9 +209,9 @@ def _quantize(source: Path, target: Path) -> None:
     """Weights are unsigned: their products with activations saturate on no processor."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    told = logging.getLogger().level
+    level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # it advises to prepare the graph beforehand
     try:
         quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QUInt8)
     finally:
-        logging.getLogger().setLevel(told)
+        logging.getLogger().setLevel(level)

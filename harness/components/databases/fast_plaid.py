@@ -60,14 +60,25 @@ def build(
     The query is made of the first document's first vectors. Raises PackageError where fast-plaid
     is missing, or not the one for this torch.
     """
+    import torch
+
     building = create(matrices, nbits, folder)
-    index = opened(folder)
-    found, searching, reading = _read(index, matrices[0], min(candidates, len(matrices)))
+    index, places = opened(folder), list(range(min(candidates, len(matrices))))
+    query = torch.from_numpy(np.array(matrices[0][None, :QUERY_TOKENS]))
+
+    def search() -> Any:
+        return index.search(query, top_k=len(places), show_progress=False, subset=places)
+
+    (ranked,) = search()
+    searching, reading = (
+        statistics.median(_seconds(work) for _ in range(REPEATS))
+        for work in (search, lambda: index.get_embeddings(places))
+    )
     index.close()
     return Built(
         building,
         searching,
-        f"a search among {min(candidates, len(matrices))} documents ranks {found} of them; "
+        f"a search among {len(places)} documents ranks {len(ranked)} of them; "
         f"decompressing these alone takes {reading * 1000:.1f} ms",
     )
 
@@ -81,12 +92,11 @@ def create(
     """
     check_packages()
     import torch
-    from fast_plaid import search
 
-    with warnings.catch_warnings(), torch.random.fork_rng(), panics_told():
+    with warnings.catch_warnings(), torch.random.fork_rng(), panics_as_errors():
         warnings.simplefilter("ignore")
         torch.manual_seed(SEED)
-        index = search.FastPlaid(index=str(folder), device=device)
+        index = opened(folder, device)
         vectors = [torch.from_numpy(np.array(matrix)) for matrix in matrices]
         seconds = _seconds(
             lambda: index.create(documents_embeddings=vectors, nbits=nbits, seed=SEED)
@@ -109,33 +119,15 @@ def centroids(folder: Path) -> int:
 
 
 @contextmanager
-def panics_told() -> Iterator[None]:
+def panics_as_errors() -> Iterator[None]:
     """Turns a panic of fast-plaid's Rust, which is no Exception, into a ComponentError."""
     try:
         yield
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        told = " ".join(str(error).partition("\\n")[0].split())
-        raise ComponentError(f"fast-plaid failed: {told}") from None
-
-
-def _read(index: Any, first: NDArray[np.float32], candidates: int) -> tuple[int, float, float]:
-    """Documents that a search ranks, and median seconds to search and to decompress."""
-    import torch
-
-    places = list(range(candidates))
-    query = torch.from_numpy(np.array(first[None, :QUERY_TOKENS]))
-
-    def search() -> Any:
-        return index.search(query, top_k=candidates, show_progress=False, subset=places)
-
-    (ranked,) = search()
-    searching = statistics.median(_seconds(search) for _ in range(REPEATS))
-    reading = statistics.median(
-        _seconds(lambda: index.get_embeddings(places)) for _ in range(REPEATS)
-    )
-    return len(ranked), searching, reading
+        why = " ".join(str(error).partition("\\n")[0].split())
+        raise ComponentError(f"fast-plaid failed: {why}") from None
 
 
 def check_packages() -> None:

@@ -60,16 +60,16 @@ class Table:
 
     def total_bytes(self) -> int:
         """Bytes of the table with its indexes and what is stored out of line."""
-        told = self.connection.execute("SELECT pg_total_relation_size(%s)", (self.name,))
-        return int(told.fetchone()[0])
+        asked = "SELECT pg_total_relation_size(%s)"
+        return int(self.connection.execute(asked, (self.name,)).fetchone()[0])
 
     def versions(self) -> dict[str, str]:
         """Versions of the server and of pgvector."""
-        told = self.connection.execute(
+        row = self.connection.execute(
             "SELECT current_setting('server_version'), extversion FROM pg_extension "
             "WHERE extname = 'vector'"
-        )
-        return dict(zip(("postgresql", "pgvector"), told.fetchone(), strict=True))
+        ).fetchone()
+        return dict(zip(("postgresql", "pgvector"), row, strict=True))
 
 
 def check_choice(server: Server, url_env: str | None) -> None:
@@ -136,7 +136,7 @@ def _data_folder() -> Path:
 
 
 @contextmanager
-def telling(url_env: str | None) -> Iterator[None]:
+def clear_errors(url_env: str | None) -> Iterator[None]:
     """Turns what the server or its library complains of into one sentence without a password."""
     import psycopg
 
@@ -176,9 +176,10 @@ def connect(url_env: str | None) -> Any:
             f"What the environment variable {url_env} holds is no URL of a PostgreSQL server: "
             "expected postgresql://USER:PASSWORD@HOST/DATABASE, with %XX for special characters."
         ) from None
-    told = {"connect_timeout": SECONDS_TO_CONNECT, **known}
-    with telling(url_env), contextlib.ExitStack() as unfinished:
-        connection = psycopg.connect(**told, autocommit=True)
+    with clear_errors(url_env), contextlib.ExitStack() as unfinished:
+        connection = psycopg.connect(
+            **{"connect_timeout": SECONDS_TO_CONNECT, **known}, autocommit=True
+        )
         unfinished.callback(connection.close)
         connection.execute("SET client_min_messages = warning")
         connection.execute(f"SET lock_timeout = '{SECONDS_TO_WAIT}s'")
@@ -203,8 +204,11 @@ def table(
     name, lock = f"harness_{key[:24]}", int(key[:15], 16)
     connection = connect(url_env)
     if not keep and url_env is not None:
-        _drop_at_end(url_env, name, lock, connection)
-    with telling(url_env), contextlib.ExitStack() as unfinished:
+        if (url_env, name) not in _used:
+            _used[url_env, name] = weakref.WeakSet()
+            atexit.register(drop, url_env, name, lock)
+        _used[url_env, name].add(connection)
+    with clear_errors(url_env), contextlib.ExitStack() as unfinished:
         unfinished.callback(connection.close)
         connection.execute("SELECT pg_advisory_lock_shared(%s)", (lock,))
         start = time.perf_counter()
@@ -223,7 +227,7 @@ def table(
 def passing_table(url_env: str | None, build: Callable[[Any, str], None]) -> Iterator[Table]:
     """A table that nobody else sees, made by `build(connection, name)`, and gone afterwards."""
     connection = connect(url_env)
-    with telling(url_env), connection, connection.transaction(force_rollback=True):
+    with clear_errors(url_env), connection, connection.transaction(force_rollback=True):
         name = f"harness_{connection.info.backend_pid}"
         build(connection, name)
         yield Table(connection, name, None)
@@ -237,13 +241,6 @@ def copy_rows(
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)
-
-
-def _drop_at_end(url_env: str, name: str, lock: int, connection: Any) -> None:
-    if (url_env, name) not in _used:
-        _used[url_env, name] = weakref.WeakSet()
-        atexit.register(drop, url_env, name, lock)
-    _used[url_env, name].add(connection)
 
 
 def drop(url_env: str, name: str, lock: int) -> None:

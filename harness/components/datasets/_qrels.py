@@ -90,7 +90,7 @@ def read_judgements(file: Path, format: Format) -> Iterator[Placed]:  # noqa: A0
         grade = _grade(fields[columns.relevance]) if whole else None
         if grade is not None:
             first = False
-            query_id, doc_id = (_id(place, fields[i]) for i in columns[:2])
+            query_id, doc_id = (ids.checked(place, fields[i]) for i in columns[:2])
             yield place, Judgement(query_id, doc_id, grade)
         elif not fields[0].startswith("#"):
             raise DataError(f"{place}: {_wrong(fields, columns, format)}.")
@@ -123,19 +123,12 @@ def _wrong(fields: Sequence[str], columns: Columns, format: Format) -> str:  # n
             f"{bounds.GRADE_DIGITS} digits (a header stands on the first line, with names such as "
             "query-id, corpus-id, score)"
         )
-    told = f"expected {format.expected}; found {len(fields)} field{'s' * (len(fields) != 1)}"
+    wrong = f"expected {format.expected}; found {len(fields)} field{'s' * (len(fields) != 1)}"
     if len(fields) == 1 and "," in fields[0]:
-        return f"{told}: put tabs in the place of the commas"
+        return f"{wrong}: put tabs in the place of the commas"
     if len(fields) in (3, 4) and _grade(fields[-1]) is not None:
-        return f"{told}: {format.other}"
-    return told
-
-
-def _id(place: str, name: str) -> str:
-    """`name`; raises DataError where it cannot be an id."""
-    if why := ids.fault(name):
-        raise DataError(f"{place}: the id {shown(name)} {why}.")
-    return name
+        return f"{wrong}: {format.other}"
+    return wrong
 
 
 def _grade(text: str) -> int | None:

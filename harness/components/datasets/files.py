@@ -122,22 +122,22 @@ def assembled(
                 f"{place}: query {query_id!r} and document {doc_id!r} were judged "
                 f"{judged[doc_id]} before and {relevance} here."
             )
-    kept = [query for query in queries if query.query_id in qrels]
+    judged_queries = [query for query in queries if query.query_id in qrels]
     if not docs:
         raise DataError(f"The dataset {label!r} has no documents.")
-    if not kept:
+    if not judged_queries:
         raise DataError(f"No query of the dataset {label!r} has a judgement in {qrels_name}.")
-    left_out = len(queries) - len(kept)
-    dataset = Dataset(label, docs, kept, qrels, drop_self_hits=drop_self_hits)
+    left_out = len(queries) - len(judged_queries)
+    dataset = Dataset(label, docs, judged_queries, qrels, drop_self_hits=drop_self_hits)
     return replace(dataset, notes=tuple(_notes(dataset, left_out, qrels_name)))
 
 
 def _unknown_query(query_id: str, known: Collection[str], docs: Sequence[Doc]) -> str:
-    told = f"the query {query_id!r} is judged but not among the queries"
+    wrong = f"the query {query_id!r} is judged but not among the queries"
     if query_id in {doc.doc_id for doc in docs}:
-        return f"{told}; a document has this id: are the columns in another order?"
+        return f"{wrong}; a document has this id: are the columns in another order?"
     near = ids.alike([query_id], known)
-    return f"{told}: {near}." if near else f"{told}."
+    return f"{wrong}: {near}." if near else f"{wrong}."
 
 
 def _notes(dataset: Dataset, left_out: int, qrels_name: str) -> Iterator[str]:
@@ -210,11 +210,10 @@ def _existing(file: Path, kind: str) -> Path:
 def _unique(items: Iterator[tuple[str, Item]]) -> list[Item]:
     found: dict[str, Item] = {}
     for place, item in items:
-        if why := ids.fault(item[0]):
-            raise DataError(f"{place}: the id {shown(item[0])} {why}.")
-        if item[0] in found:
-            raise DataError(f"{place}: the id {item[0]!r} occurs a second time.")
-        found[item[0]] = item
+        name = ids.checked(place, item[0])
+        if name in found:
+            raise DataError(f"{place}: the id {name!r} occurs a second time.")
+        found[name] = item
     return list(found.values())
 
 

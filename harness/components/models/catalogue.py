@@ -1,4 +1,4 @@
-"""The catalogue of known models: facts with their sources, kept in models.yaml.
+"""The catalogue of known models: facts with their sources, stored in models.yaml.
 
 A fact that no source at hand states is absent and reads None; nothing here is a guess.
 """
@@ -126,7 +126,11 @@ class Model(_Frozen):
     @classmethod
     def _unfold(cls, facts: Any) -> Any:
         """Sources written for several facts at once, and values grouped by their source."""
-        sources = dict(_each(facts.get("sources", {})))
+        sources = {
+            name.strip(): where
+            for names, where in facts.get("sources", {}).items()
+            for name in names.split(",")
+        }
         published = [one for group in facts.get("published", ()) for one in _values(group)]
         return {**facts, "sources": sources, "published": published}
 
@@ -136,10 +140,6 @@ class Model(_Frozen):
         if unknown := sources.keys() - cls.model_fields.keys():
             raise ValueError(f"sources of what is no fact: {sorted(unknown)}")
         return sources
-
-
-def _each(sources: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    return ((name.strip(), where) for names, where in sources.items() for name in names.split(","))
 
 
 def _values(group: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -167,7 +167,7 @@ def known(reference: str) -> Model | None:
 def fact(reference: str, name: str) -> float | str | None:
     """One fact of a known model; `dim` is that of its own vectors, and None what is not known."""
     model = catalogue()[reference]
-    if name == "dim":
-        return model.dims[0] if model.dims else None
-    found: float | str | None = getattr(model, name)
+    found: float | str | None = (
+        next(iter(model.dims), None) if name == "dim" else getattr(model, name)
+    )
     return found

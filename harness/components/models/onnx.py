@@ -132,10 +132,12 @@ class Loaded(NamedTuple):
 
     def shape(self, *probe: str) -> tuple[int, ...]:
         """The shape of the graph's first output for a text, or a pair of texts."""
+        import numpy as np
+
         row = self.inner.tokenizer.encode(*probe)
         given = dict(zip(INPUTS, (row.ids, row.attention_mask, row.type_ids), strict=True))
-        feed = {name: [given[name]] for name in self.inputs()}
-        shape: tuple[int, ...] = self.inner.model.run(None, _as_int64(feed))[0].shape
+        feed = {name: np.array([given[name]], dtype=np.int64) for name in self.inputs()}
+        shape: tuple[int, ...] = self.inner.model.run(None, feed)[0].shape
         return shape
 
     def inputs(self) -> list[str]:
@@ -260,7 +262,7 @@ def _providers(component: OnnxModel) -> list[str]:
 
 @functools.cache
 def _laid_out(folder: Path, file: str, as_file: str, max_length: int | None) -> Path:
-    """A temporary folder with the graph and tokenizer as fastembed wants them; kept until the exit."""
+    """A temporary folder with the graph and tokenizer as fastembed wants them; there until the exit."""
     aside = temporary.folder()
     for name in references.READ_WITH_ONNX:
         if (folder / name).exists():
@@ -293,12 +295,6 @@ def _uncut(tokenizer: Any) -> Any:
     plain.no_truncation()
     plain.no_padding()
     return plain
-
-
-def _as_int64(feed: Mapping[str, Any]) -> dict[str, Any]:
-    import numpy as np
-
-    return {name: np.array(rows, dtype=np.int64) for name, rows in feed.items()}
 
 
 @functools.cache

@@ -12,7 +12,8 @@ import functools
 import hashlib
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,16 @@ def seed(reference: str) -> int:
     return int.from_bytes(hashlib.sha256(reference.encode()).digest()[:4])
 
 
+@contextmanager
+def _seeded(reference: str) -> Iterator[None]:
+    """What torch draws in the block is decided by the reference, and what it draws later is not."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed(reference))
+        yield
+
+
 def parameters(module: Any) -> int:
     """How many numbers a torch module is made of."""
     return sum(parameter.numel() for parameter in module.parameters())
@@ -251,7 +262,6 @@ def _drawn(kind: Any, config: Any) -> Any:
 
 def transformer(reference: str, folder: Path) -> Any:
     """The body with random weights, as a sentence-transformers module."""
-    import torch
     from sentence_transformers import models as modules
     from transformers import AutoModel
 
@@ -260,20 +270,17 @@ def transformer(reference: str, folder: Path) -> Any:
             del name
             self.auto_model = _drawn(AutoModel, config)
 
-    with torch.random.fork_rng():
-        torch.manual_seed(seed(reference))
+    with _seeded(reference):
         return Random(str(folder))
 
 
 def late_interaction(reference: str, folder: Path) -> list[Any]:
     """Body and projection with random weights, as pylate's modules."""
-    import torch
     from pylate import models as modules
 
     body = transformer(reference, folder)
     layers, size = [], architecture(reference).hidden
-    with torch.random.fork_rng():
-        torch.manual_seed(seed(reference))
+    with _seeded(reference):
         for layer in architecture(reference).projection:
             layers.append(modules.Dense(size, layer.out, bias=False, use_residual=layer.residual))
             size = layer.out
@@ -287,22 +294,19 @@ def joint_heads(reference: str) -> list[Any]:
     import torch
 
     size = architecture(reference).hidden
-    with torch.random.fork_rng():
-        torch.manual_seed(seed(reference))
+    with _seeded(reference):
         return [torch.nn.Linear(size, 1), torch.nn.Linear(size, size)]
 
 
 def cross_encoder(reference: str) -> type:
     """The CrossEncoder class of sentence-transformers, with random weights instead of a file's."""
-    import torch
     from sentence_transformers import CrossEncoder
     from transformers import AutoModelForSequenceClassification
 
     class Random(CrossEncoder):  # type: ignore[misc]
         def _load_model(self, name: str, config: Any, *_: Any, **__: Any) -> None:
             del name
-            with torch.random.fork_rng():
-                torch.manual_seed(seed(reference))
+            with _seeded(reference):
                 self.model = _drawn(AutoModelForSequenceClassification, config)
             check_size(reference, parameters(self.model))
 

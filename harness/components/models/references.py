@@ -101,7 +101,9 @@ def find(reference: str, file: str | None = None) -> ModelFolder | None:
     if random_weights.is_dummy(reference):
         if file:
             raise ModelError(f"{reference!r} has random weights, which are not made as ONNX.")
-        return _dummy(reference)
+        weights = random_weights.revision(reference)
+        tokenizer = _package_folder(random_weights.TOKENIZER)
+        return ModelFolder(reference, random_weights.skeleton(reference, tokenizer), weights)
     if reference.startswith(TRAINED):
         here = trained_folder(reference)
         there = not file and digests.is_whole(here, unread=WEIGHTS)
@@ -205,12 +207,6 @@ def fetch(reference: str, wanted_by: str, file: str | None = None) -> ModelFolde
         lacks = f"lacks {file} or its tokenizer" if file else "holds no weights that can be loaded"
         raise ModelError(f"The hub's copy of {reference!r} {lacks}.")
     return found
-
-
-def _dummy(reference: str) -> ModelFolder:
-    revision = random_weights.revision(reference)
-    tokenizer = _package_folder(random_weights.TOKENIZER)
-    return ModelFolder(reference, random_weights.skeleton(reference, tokenizer), revision)
 
 
 def _package_folder(reference: str) -> Path:

@@ -155,15 +155,15 @@ else:
     LateInteractionChoice = str | TrainedLateInteraction
 
 
-def told_file(folder: Path) -> Path:
+def facts_file(folder: Path) -> Path:
     """Where the facts of a trained model lie in its folder."""
     return folder / "training.json"
 
 
-def told(reference: str) -> Mapping[str, Any]:
+def facts(reference: str) -> Mapping[str, Any]:
     """The facts of a trained model; empty where it is not in the cache, or not trained here."""
     there = references.find(reference) if reference.startswith(references.TRAINED) else None
-    found: Mapping[str, Any] = read_json(told_file(there.folder)) if there else {}
+    found: Mapping[str, Any] = read_json(facts_file(there.folder)) if there else {}
     return found
 
 

@@ -167,7 +167,7 @@ class _Prepared:
         with span("encode_query"):
             (matrix,) = self.system.encoder.encode_query_tokens([query])
         places = [self.places[doc.text] for doc in docs]
-        with span("score"), postgres.telling(self.system.url_env):
+        with span("score"), postgres.clear_errors(self.system.url_env):
             found = self._scores(matrix, places) if len(matrix) else {}
         return [found.get(place, -float(len(matrix))) for place in places]
 

@@ -151,7 +151,7 @@ class _Index:
             )
         with span("encode_query"):
             vectors = self._encoded(queries)
-        with span("score"), postgres.telling(self.system.url_env):
+        with span("score"), postgres.clear_errors(self.system.url_env):
             return [self._hits(vector, depth, self._statement()) for vector in vectors]
 
     def _encoded(self, queries: Sequence[Query]) -> NDArray[np.float32]:
@@ -181,7 +181,7 @@ class _Index:
         told = {**self.table.versions(), "build_seconds": self.table.seconds}
         if self.system.method == "exact" or not queries:
             return {"database": told}
-        with postgres.telling(self.system.url_env):
+        with postgres.clear_errors(self.system.url_env):
             compared = self._compared(queries[:RECALL_QUERIES], depth)
         note = (
             f"HNSW (ef_search {self.system.ef_search}) finds {compared['recall']:.1%} of the exact "

@@ -97,7 +97,7 @@ class _Index:
             return []
         import torch
 
-        with fast_plaid.panics_told():
+        with fast_plaid.panics_as_errors():
             (answer,) = self.index.search(
                 torch.from_numpy(query[None]),
                 top_k=depth,

@@ -156,8 +156,8 @@ class Vespa(Server):
         return found[0]
 
     def _wait_for(self, count: int, name: str) -> None:
-        told = f"{self.url} did not have just the {count:,} documents that were fed to it"
-        vespa.wait(told, lambda: vespa.held(self.client, name).documents == count, self.ready_s)
+        missing = f"{self.url} did not have just the {count:,} documents that were fed to it"
+        vespa.wait(missing, lambda: vespa.held(self.client, name).documents == count, self.ready_s)
 
 
 class _Made(NamedTuple):
@@ -288,8 +288,10 @@ class _Index:
         """
         matrices = self.made.matrices.values()
         vectors, dim = sum(map(len, matrices)), self.made.dim
-        kept = vectors * BYTES_PER_VECTOR[self.system.precision](dim)
+        tokens = vectors * BYTES_PER_VECTOR[self.system.precision](dim)
         dense = 0 if self.made.dense is None else self.made.dense.nbytes
         count = len(self.made.matrices)
-        found = Footprint("token vectors", count, vectors, dim, self.system.precision, kept + dense)
+        found = Footprint(
+            "token vectors", count, vectors, dim, self.system.precision, tokens + dense
+        )
         return [found] if self.system.dense else [found, Footprint.not_known(WORDS)]

@@ -46,8 +46,13 @@ Value = TypeVar("Value")
 def search(name: str, where: str, depth: int, timeout_s: float, inputs: Body) -> dict[str, Any]:
     """The JSON of a search for the best `depth` documents that the three phases rank."""
     return {
-        **_body(name, where, depth, timeout_s),
+        "yql": f"select * from {name} where {where}",  # noqa: S608  (no part of it is input)
+        "hits": depth,
+        "timeout": f"{timeout_s:g}s",
+        "ranking.softtimeout.enable": False,
         "ranking.profile": PROFILE,
+        "presentation.summary": SUMMARY,
+        "presentation.timing": True,
         **inputs,
     }
 
@@ -66,17 +71,6 @@ def by_vector(vector: Iterable[float], hits: int) -> tuple[str, Body]:
     """The nearest neighbours' part of a search."""
     where = f"({{targetHits: {hits}}}nearestNeighbor(embedding, q))"
     return where, {"input.query(q)": list(vector)}
-
-
-def _body(name: str, where: str, hits: int, timeout_s: float) -> dict[str, Any]:
-    return {
-        "yql": f"select * from {name} where {where}",  # noqa: S608  (no part of it is input)
-        "hits": hits,
-        "timeout": f"{timeout_s:g}s",
-        "ranking.softtimeout.enable": False,
-        "presentation.summary": SUMMARY,
-        "presentation.timing": True,
-    }
 
 
 def _whole(content: Any) -> Mapping[str, Any]:
@@ -134,7 +128,7 @@ class Held(NamedTuple):
 
 def held(client: Client, name: str) -> Held:
     """The searchable documents of a schema; raises ComponentError where it is not deployed."""
-    body = _body(name, "true", 1, client.timeout_s) | {"ranking.profile": "unranked"}
+    body = search(name, "true", 1, client.timeout_s, {"ranking.profile": "unranked"})
 
     def read(content: Any) -> Held:
         root = _whole(content)
@@ -214,6 +208,5 @@ def _read(client: Client, request: HttpRequest, read: Callable[[Any], Value]) ->
     except AnswerError as error:
         raise client.fault(request, f"its answer cannot be used: {error}") from error
     except FOREIGN as error:
-        why = f"{type(error).__name__}: {error}"
-        fault = f"its answer cannot be used: it has not the form of the dialect ({why})"
-        raise client.fault(request, fault) from error
+        why = f"it has not the form of the dialect ({type(error).__name__}: {error})"
+        raise client.fault(request, f"its answer cannot be used: {why}") from error

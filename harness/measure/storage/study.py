@@ -134,7 +134,7 @@ def _dims(matrices: Any, settings: Storage, model: str) -> tuple[list[int], list
     """The dimensions to store, and those that the model was trained for."""
     whole = matrices[0].shape[1]
     known = catalogue.known(model)
-    learnt = trained.told(model).get("training", {}).get("dims") or (
+    learnt = trained.facts(model).get("training", {}).get("dims") or (
         known.dims if known and known.matryoshka else (whole,)
     )
     wanted = settings.dims or sorted({whole, *learnt, *SLICES}, reverse=True)

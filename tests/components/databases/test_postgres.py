@@ -198,5 +198,5 @@ def test_a_table_that_another_process_builds_for_ever_is_told(
     builder, other = (postgres.connect(None) for _ in range(2))
     with builder, other, builder.transaction():
         builder.execute("SELECT pg_advisory_xact_lock(7)")
-        with pytest.raises(ComponentError, match="lock timeout"), postgres.telling(None):
+        with pytest.raises(ComponentError, match="lock timeout"), postgres.clear_errors(None):
             other.execute("SELECT pg_advisory_xact_lock(7)")
