@@ -76,7 +76,7 @@ def holds(folder: Path, name: str) -> bool:
 def checked(folder: Path, name: str) -> Path:
     """The file `name` of a sealed folder, known to be as it was written.
 
-    Raises DamagedError where it is not, and StoreError where that cannot be told: a file that
+    Raises DamagedError where it is not, and StoreError where that cannot be known: a file that
     cannot be read is not a damaged one.
     """
     file = folder / name
@@ -126,7 +126,7 @@ def check(folder: Path, unread: Collection[str] = ()) -> None:
 def is_whole(folder: Path, unread: Collection[str] = ()) -> bool:
     """Whether a sealed folder is there, with every file as it was written, as `check` looks at it.
 
-    Raises StoreError where that cannot be told.
+    Raises StoreError where that cannot be known.
     """
     try:
         check(folder, unread)
@@ -138,7 +138,7 @@ def is_whole(folder: Path, unread: Collection[str] = ()) -> bool:
 def faults(folder: Path) -> list[DamagedError]:
     """What is wrong with the files that a sealed folder was written with.
 
-    Raises StoreError where that cannot be told.
+    Raises StoreError where that cannot be known.
     """
     found = []
     try:

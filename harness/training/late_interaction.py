@@ -104,16 +104,16 @@ class LateInteractionStudent:
     def save(self, folder: Path) -> None:
         """Write it as pylate does."""
         inference.prepare_libraries()
-        from pylate import models as pylate_models
+        from pylate import models
 
         training = self._training
         body = inference.transformer(
             training.base, encoder_folder(training), trust_remote_code=False
         )
-        kept, whole = self.module.weight.shape
+        dim, whole = self.module.weight.shape
         weight = self.module.weight.detach()
-        projection = pylate_models.Dense(whole, kept, bias=False, init_weight=weight)
-        model = pylate_models.ColBERT(
+        projection = models.Dense(whole, dim, bias=False, init_weight=weight)
+        model = models.ColBERT(
             modules=[body, projection],
             query_prefix="",
             document_prefix="",

@@ -71,7 +71,7 @@ def _student(
 
 
 def _teach(stage: TrainStage, work: Work, partial: Path) -> Teach | None:
-    """Scores by the teacher, each query's kept at once, so that a stopped run goes on."""
+    """Scores by the teacher, each query's stored at once, so that a stopped run goes on."""
     if stage.training.teacher is None:
         return None
     teacher = registry.replaced(stage.training.teacher, work.remembering)

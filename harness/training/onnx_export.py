@@ -83,7 +83,7 @@ def export(reference: str, folder: Path) -> Exported:
 
 
 def _agreement(reference: str, source: Path, files: Sequence[Path]) -> Agreement:
-    """That of the two files; raises ModelError, and keeps int8 no longer, where it is too small."""
+    """That of the two files; raises ModelError, and deletes int8, where it is too small."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(source)
@@ -156,9 +156,9 @@ def _named_output(model: Any, names: Sequence[str], output: str) -> Any:
 
 def _late_interaction(source: Path) -> Graph:
     import torch
-    from pylate import models as pylate_models
+    from pylate import models
 
-    model = pylate_models.ColBERT(
+    model = models.ColBERT(
         str(source),
         device="cpu",
         local_files_only=True,

@@ -1,4 +1,4 @@
-"""A PLAID index as fast-plaid builds it: what it keeps on disk, and how long it takes.
+"""A PLAID index as fast-plaid builds it: what it stores on disk, and how long it takes.
 
 Santhanam et al. 2022 (PLAID, ColBERTv2's compression): for each vector its nearest centroid and
 the difference from it, in a few bits a dimension.

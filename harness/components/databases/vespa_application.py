@@ -11,11 +11,11 @@ has no such document type.
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -139,7 +139,7 @@ class Application:
         )
 
     def _query_profile(self) -> str:
-        """Vespa gives 400 hits at most unless it is told otherwise here."""
+        """Vespa gives 400 hits at most unless the query profile says otherwise."""
         field = f'<field name="maxHits">{max(self.rerank, 400)}</field>'
         return f'<query-profile id="default">\n  {field}\n</query-profile>\n'
 
@@ -187,7 +187,7 @@ def _bfloat16(vectors: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 def _overrides() -> str:
     """A schema of ours may be replaced by another: its documents can be fed again."""
-    until = (dt.datetime.now(dt.UTC) + dt.timedelta(days=7)).date().isoformat()
+    until = (datetime.now(UTC) + timedelta(days=7)).date().isoformat()
     allowed = "".join(
         f'  <allow until="{until}">{check}</allow>\n'
         for check in ("schema-removal", "content-type-removal")  # one check, by its two names

@@ -39,8 +39,8 @@ def split(docstring: str) -> Parts:
     paragraphs = re.split(r"\n\s*\n", head.strip())
     while len(paragraphs) > 1 and _SIGNATURE.fullmatch(paragraphs[0]):
         paragraphs.pop(0)
-    kept = [f"{name}\n{lines}" for key, name, lines in titled if key not in _DROPPED_SECTIONS]
-    body = [_ADDED.sub("", part) for part in ["\n\n".join(paragraphs[1:]), *kept]]
+    used = [f"{name}\n{lines}" for key, name, lines in titled if key not in _DROPPED_SECTIONS]
+    body = [_ADDED.sub("", part) for part in ["\n\n".join(paragraphs[1:]), *used]]
     linked = "\n".join(lines for key, _, lines in titled if key == "see also")
     return Parts(_plain(paragraphs[0]), _plain("\n".join(body)), list(see_also_names(linked)))
 

@@ -200,11 +200,11 @@ def _originals(entries: Sequence[_Entry]) -> dict[str, str]:
     one, other = shared.coords
     alike = shared.data >= NEAR_DUPLICATE * (sizes[one] + sizes[other] - shared.data)
     pairs = sorted(zip(one[alike].tolist(), other[alike].tolist(), strict=True))
-    kept: dict[int, int] = {}
+    stands_for: dict[int, int] = {}
     for late, early in pairs:  # every entry with shingles is paired with itself, too
-        if sizes[late] >= SMALLEST_DOC and (kept.get(early) == early or early == late):
-            kept.setdefault(late, early)
-    return {entries[late].name: entries[early].name for late, early in kept.items()}
+        if sizes[late] >= SMALLEST_DOC and (stands_for.get(early) == early or early == late):
+            stands_for.setdefault(late, early)
+    return {entries[late].name: entries[early].name for late, early in stands_for.items()}
 
 
 def _selected(entries: Sequence[_Entry]) -> _Selection:
@@ -213,16 +213,16 @@ def _selected(entries: Sequence[_Entry]) -> _Selection:
     linked = {name for name, others in links.items() if others}.union(*links.values())
     candidates = [entry for entry in entries if entry.name in linked]
     originals = _originals(candidates)
-    kept = sorted(name for name, original in originals.items() if name == original)
-    targets = {name: {originals[o] for o in links[name] if o in originals} for name in kept}
-    related = {name: sorted(targets[name] - {name}) for name in kept}
+    distinct = sorted(name for name, original in originals.items() if name == original)
+    targets = {name: {originals[o] for o in links[name] if o in originals} for name in distinct}
+    related = {name: sorted(targets[name] - {name}) for name in distinct}
     names = {name for name, found in related.items() if found}.union(*related.values())
     docs = {entry.name: entry.parts for entry in entries if entry.name in names}
     notes = (
         f"{len(entries) - len(candidates)} documented objects without a See Also link left out",
         f"{len(candidates) - len(originals)} with such a link, but too little text, left out",
-        f"{len(originals) - len(kept)} near-duplicates replaced by the one that was kept",
-        f"{len(kept) - len(names)} left out because all their links led to one of those",
+        f"{len(originals) - len(distinct)} near-duplicates replaced by the one that was kept",
+        f"{len(distinct) - len(names)} left out because all their links led to one of those",
     )
     usable = {name: found for name, found in related.items() if found}
     return _Selection(dict(sorted(docs.items())), usable, notes)

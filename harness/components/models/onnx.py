@@ -61,7 +61,7 @@ class OnnxModel:
     file: str = "onnx/model.onnx"
     """The ONNX file in it; those of several number formats may lie side by side."""
     max_length: int | None = None
-    """Tokens kept of a text, or of query and document together; None is what fastembed reads: the
+    """Tokens read of a text, or of query and document together; None is what fastembed reads: the
     lesser of model_max_length and max_length in tokenizer_config.json. The limit of
     sentence-transformers stands elsewhere, and often differs."""
     batch_size: int | None = field(default=None, metadata=SPEED)

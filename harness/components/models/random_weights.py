@@ -262,10 +262,10 @@ def _drawn(kind: Any, config: Any) -> Any:
 
 def transformer(reference: str, folder: Path) -> Any:
     """The body with random weights, as a sentence-transformers module."""
-    from sentence_transformers import models as modules
+    from sentence_transformers import models
     from transformers import AutoModel
 
-    class Random(modules.Transformer):  # type: ignore[misc]
+    class Random(models.Transformer):  # type: ignore[misc]
         def _load_model(self, name: str, config: Any, *_: Any, **__: Any) -> None:
             del name
             self.auto_model = _drawn(AutoModel, config)
@@ -276,13 +276,13 @@ def transformer(reference: str, folder: Path) -> Any:
 
 def late_interaction(reference: str, folder: Path) -> list[Any]:
     """Body and projection with random weights, as pylate's modules."""
-    from pylate import models as modules
+    from pylate import models
 
     body = transformer(reference, folder)
     layers, size = [], architecture(reference).hidden
     with _seeded(reference):
         for layer in architecture(reference).projection:
-            layers.append(modules.Dense(size, layer.out, bias=False, use_residual=layer.residual))
+            layers.append(models.Dense(size, layer.out, bias=False, use_residual=layer.residual))
             size = layer.out
     bodily = parameters(body)
     check_size(reference, bodily, bodily + sum(map(parameters, layers)))

@@ -55,7 +55,7 @@ class Vespa(Server):
     dim: int | None = None
     """Keep the first `dim` coordinates of token vectors, at length 1 again; None keeps all."""
     precision: FieldPrecision = "bfloat16"
-    """How Vespa keeps token vectors; queries stay float32."""
+    """How Vespa stores token vectors; queries stay float32."""
     first: int = 1000
     """Documents that are looked for before the first phase ranks what was found (targetHits)."""
     rerank: int = 100

@@ -138,8 +138,8 @@ def listed(server: ServerInfo, model: str) -> dict[str, str]:
     if found is None:
         names = sorted(str(entry["id"]) for entry in entries)
         raise WrongServerError(f"it has no model {model!r} but {', '.join(names)}")
-    kept = ("id", "root", "owned_by", "max_model_len", "backend")
-    return {key: str(found[key]) for key in kept if found.get(key)} | _version(server)
+    deciding = ("id", "root", "owned_by", "max_model_len", "backend")
+    return {key: str(found[key]) for key in deciding if found.get(key)} | _version(server)
 
 
 def _entries(server: ServerInfo, path: str) -> list[Any]:

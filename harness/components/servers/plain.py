@@ -65,5 +65,5 @@ TORCHSERVE = replace(
 """TorchServe 0.12 (archived in 2025) with a handler that takes and gives the same as above.
 
 It wants the inference key as a token unless it was started with `--disable-token-auth`; which weights
-it has is told on another port only, to another key.
+it has is said on another port only, to another key.
 """

@@ -58,8 +58,8 @@ def _identify(server: ServerInfo, model: str) -> dict[str, str]:
             f"its model {model!r} takes {sorted(inputs)} and gives {sorted(outputs)}; a reranker "
             "takes 'document' and 'query' (BYTES) and gives 'score'"
         )
-    kept = ("name", "platform", "versions")
-    return {key: str(metadata[key]) for key in kept if metadata.get(key)}
+    deciding = ("name", "platform", "versions")
+    return {key: str(metadata[key]) for key in deciding if metadata.get(key)}
 
 
 def _limit(server: ServerInfo) -> int | None:

@@ -1,8 +1,8 @@
 """Vespa 8: POST /search/, /document/v1 to feed and to clear, the config server's API to deploy.
 
 An answer is used only if it comes of all documents. By default Vespa gives what it has found when
-its time is up (half a second), with status 200 and `coverage` saying so; here it is told to take
-the client's whole time or to fail.
+its time is up (half a second), with status 200 and `coverage` saying so; here it must take
+the client's whole time or fail.
 """
 
 from __future__ import annotations
