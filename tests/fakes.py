@@ -186,38 +186,41 @@ def _unit(words: Sequence[str], dim: int) -> NDArray[np.float32]:
 class HashingEncoder:
     """One vector a text: counts of its words' hashes, at length 1."""
 
+    gives: ClassVar = "dense"
+
     dim: int = 16
 
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], side: str) -> NDArray[np.float32]:
+        del side
         CALLS.append(f"encode {len(texts)}")
         return np.array([_unit(text.split(), self.dim) for text in texts]).reshape(-1, self.dim)
-
-    encode_docs = encode_queries
 
 
 @dataclass(frozen=True)
 class HashingTokenEncoder:
     """One unit vector a word."""
 
+    gives: ClassVar = "tokens"
+
     dim: int = 16
 
-    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
+        del side
         CALLS.append(f"encode {len(texts)}")
         return [np.array([_unit([word], self.dim) for word in text.split()]) for text in texts]
-
-    encode_doc_tokens = encode_query_tokens
 
 
 @dataclass(frozen=True)
 class GaussianTokenEncoder:
     """One unit vector a word, in a direction of its own: no two documents tie by chance."""
 
+    gives: ClassVar = "tokens"
+
     dim: int = 16
 
-    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
+        del side
         return [self._matrix(text.split()) for text in texts]
-
-    encode_doc_tokens = encode_query_tokens
 
     def _matrix(self, words: Sequence[str]) -> NDArray[np.float32]:
         seeds = (zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in words)
@@ -227,26 +230,17 @@ class GaussianTokenEncoder:
 
 
 class Jointly:
-    """The parts of an encoder's joint answer, each asked for alone; queries are like documents."""
+    """All parts, or one of them; queries are like documents."""
 
-    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
+    gives: ClassVar = "joint"
+
+    def jointly(self, texts: Sequence[str]) -> Joint:
         raise NotImplementedError
 
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self.encode_docs_jointly(texts).dense
-
-    def encode_doc_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        return self.encode_docs_jointly(texts).terms
-
-    def encode_doc_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        return self.encode_docs_jointly(texts).tokens
-
-    def encode_queries_jointly(self, texts: Sequence[str]) -> Joint:
-        return self.encode_docs_jointly(texts)
-
-    encode_queries = encode_docs
-    encode_query_terms = encode_doc_terms
-    encode_query_tokens = encode_doc_tokens
+    def encode(self, texts: Sequence[str], side: str, part: str | None = None) -> Any:
+        del side
+        joint = self.jointly(texts)
+        return joint if part is None else getattr(joint, part)
 
 
 @dataclass(frozen=True)
@@ -255,7 +249,7 @@ class HashingJointEncoder(Jointly):
 
     dim: int = 16
 
-    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
+    def jointly(self, texts: Sequence[str]) -> Joint:
         CALLS.append(f"encode {len(texts)} jointly")
         tokens = [np.array([_unit([word], self.dim) for word in t.split()]) for t in texts]
         dense = np.array([_unit(text.split(), self.dim) for text in texts])
@@ -324,7 +318,7 @@ class HangingLate:
         raise NotImplementedError
 
     def prepare(self, docs: Sequence[Doc]) -> Hanging:
-        matrices = self.encoder.encode_doc_tokens([doc.text for doc in docs])
+        matrices = self.encoder.encode([doc.text for doc in docs], "doc")
         return _HangingOver(self.noted, token_index.mapped(token_index.build(matrices, "int8")))
 
 

@@ -42,9 +42,9 @@ class Case:
         if self.kind == "scores":
             return list(component.score(QUERY, docs))
         if self.kind == "vectors":
-            return list(component.encode_docs(texts))
+            return list(component.encode(texts, "doc"))
         if self.kind == "matrices":
-            return list(component.encode_doc_tokens(texts))
+            return list(component.encode(texts, "doc"))
         docs = [Doc(str(i), text) for i, text in enumerate(contract_server.STANFORD_DOCS)]
         (hits,) = component.index(docs).search([Query("q", QUERY)], len(texts))
         return sorted((hit.score for hit in hits), reverse=True)
@@ -69,8 +69,8 @@ class Case:
 
 def _maxsim_of(texts: Sequence[str]) -> list[Any]:
     encoded = HashingTokenEncoder(8)
-    (query,) = encoded.encode_query_tokens([QUERY])
-    return [(query @ m.T).max(axis=1).sum() for m in encoded.encode_doc_tokens(texts)]
+    (query,) = encoded.encode([QUERY], "query")
+    return [(query @ m.T).max(axis=1).sum() for m in encoded.encode(texts, "doc")]
 
 
 def _vespa(**fields: Any) -> Any:

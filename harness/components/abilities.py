@@ -129,7 +129,7 @@ class CountsDocTokens(Protocol):
         ...
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Vectors that `encode_doc_tokens` gives for each text."""
+        """Vectors that `encode` gives for each text."""
         ...
 
 

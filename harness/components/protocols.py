@@ -6,8 +6,17 @@ absence is reported before any work starts. Beyond that a component has no state
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Protocol,
+    runtime_checkable,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,70 +137,72 @@ class Preparable(Protocol):
         ...
 
 
-@runtime_checkable
-class Encoder(Protocol):
-    """One vector a text."""
+Side = Literal["query", "doc"]
+"""What a text is to an encoder: many models read queries otherwise than documents."""
 
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, shape (texts, dim)."""
-        ...
-
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, shape (texts, dim)."""
-        ...
-
-
-@runtime_checkable
-class TokenEncoder(Protocol):
-    """One matrix a text, a unit vector for each kept token."""
-
-    def encode_query_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        """For each text a matrix of shape (tokens, dim)."""
-        ...
-
-    def encode_doc_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        """For each text a matrix of shape (tokens, dim)."""
-        ...
-
-
-@runtime_checkable
-class SparseEncoder(Protocol):
-    """A weight for each term of a text, as lexical search wants them, but learned."""
-
-    def encode_query_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        """For each text a matrix of shape (terms, 2): ids in rising order, weights above 0.
-
-        Ids are below 2 ** 24, so that float32 holds them exactly.
-        """
-        ...
-
-    def encode_doc_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        """For each text a matrix of shape (terms, 2), as for queries."""
-        ...
-
-
-AnyEncoder = Encoder | TokenEncoder | SparseEncoder
+Part = Literal["dense", "terms", "tokens"]
+"""A kind of what encoders give."""
 
 
 class Joint(NamedTuple):
-    """What one pass over some texts gives, each part as its own protocol has it."""
+    """All parts of some texts, from one pass of a model."""
 
     dense: NDArray[np.float32]
     terms: Sequence[NDArray[np.float32]]
     tokens: Sequence[NDArray[np.float32]]
 
 
-@runtime_checkable
-class JointEncoder(Encoder, SparseEncoder, TokenEncoder, Protocol):
-    """An encoder of all three kinds whose parts come from one pass."""
+class Encoder(ABC):
+    """Turns texts into what a score is computed from. A class need not inherit to be one."""
 
-    def encode_queries_jointly(self, texts: Sequence[str]) -> Joint:
-        """All parts of queries."""
-        ...
+    gives: ClassVar[Part | Literal["joint"]]
+    """A part of `Joint`, or all of them: `joint`."""
 
-    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
-        """All parts of documents."""
-        ...
+    @abstractmethod
+    def encode(self, texts: Sequence[str], side: Side) -> Any:
+        """What `gives` says, of queries or of documents."""
+
+    @classmethod
+    def __subclasshook__(cls, other: type) -> bool:
+        """Whether a class encodes, and gives what is asked for, alone or jointly."""
+        gives = getattr(other, "gives", None)
+        return callable(getattr(other, "encode", None)) and gives in (cls.gives, "joint")
+
+
+class DenseEncoder(Encoder):
+    """One vector a text: unit vectors, shape (texts, dim)."""
+
+    gives = "dense"
+
+
+class SparseEncoder(Encoder):
+    """For each text a matrix of shape (terms, 2): ids in rising order, weights above 0.
+
+    Lexical search wants such weights. Ids are below 2 ** 24, so that float32 holds them exactly.
+    """
+
+    gives = "terms"
+
+
+class TokenEncoder(Encoder):
+    """For each text a matrix of shape (tokens, dim), a unit vector for each token that is compared."""
+
+    gives = "tokens"
+
+
+class JointEncoder(Encoder):
+    """All three as a `Joint`, from one pass; or one of them, where `encode` is given a `part`."""
+
+    gives = "joint"
+
+
+ENCODERS = (DenseEncoder, SparseEncoder, TokenEncoder, JointEncoder)
+"""One of each kind that a component may ask for."""
+
+
+def encode_part(encoder: Any, part: Part, texts: Sequence[str], side: Side) -> Any:
+    """One part of what `encoder` gives; one that gives several makes no other."""
+    return encoder.encode(texts, side, *([] if encoder.gives == part else [part]))
 
 
 @runtime_checkable

@@ -30,10 +30,7 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "datasets": (protocols.DatasetSource,),
     "retrievers": (protocols.Retriever,),
     "rerankers": (protocols.Reranker,),
-    "encoders": (
-        *(protocols.Encoder, protocols.TokenEncoder),
-        *(protocols.SparseEncoder, protocols.JointEncoder),
-    ),
+    "encoders": protocols.ENCODERS,
 }
 """The folders that hold components, and what a component in each must be."""
 
@@ -127,16 +124,17 @@ def _built(
 ) -> Any:
     if not issubclass(cls, tuple(protocol)):
         wanted = " or ".join(p.__name__ for p in protocol)
-        fault(
-            f"{path}.use", f"{spec['use']!r} is not a {wanted}: it lacks {_missing(cls, protocol)}"
-        )
+        fault(f"{path}.use", f"{spec['use']!r} is not a {wanted}: it {_lack(cls, protocol[0])}")
         return None
     return _build_fields(cls, spec, path, fault)
 
 
-def _missing(cls: type, protocol: Sequence[type]) -> str:
-    methods = [name for name in dir(protocol[0]) if not name.startswith("_")]
-    return ", ".join(f"{name}()" for name in methods if not callable(getattr(cls, name, None)))
+def _lack(cls: type, protocol: type) -> str:
+    methods = [name for name in dir(protocol) if name != "gives" and not name.startswith("_")]
+    missing = [f"{name}()" for name in methods if not callable(getattr(cls, name, None))]
+    if missing:
+        return f"lacks {', '.join(missing)}"
+    return f"gives {getattr(cls, 'gives', None)!r}, not {getattr(protocol, 'gives', None)!r}"
 
 
 def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -> Any:

@@ -1,6 +1,6 @@
 """Encoded texts on disk: each text is encoded once per encoder, whatever uses it.
 
-    CACHE/vectors/ENCODER/METHOD/SHARD    as `harness.pipeline.shards` has it
+    CACHE/vectors/ENCODER/FOLDER/SHARD    as `harness.pipeline.shards` has it
 
 Texts are encoded in shards of equal size in order of length. A shard is complete or absent, and
 its content depends on its texts alone, so an interrupted run goes on with the same batches and
@@ -24,14 +24,7 @@ from numpy.typing import NDArray
 
 from harness.components.abilities import Loadable
 from harness.components.models import inference
-from harness.components.protocols import (
-    Encoder,
-    Joint,
-    JointEncoder,
-    Progress,
-    SparseEncoder,
-    TokenEncoder,
-)
+from harness.components.protocols import Joint, Part, Progress, Side
 from harness.components.timing import span
 from harness.errors import StoreError
 from harness.files import digests, disk
@@ -44,22 +37,22 @@ log = logging.getLogger(__name__)
 TEXTS_PER_SHARD = 256
 """A multiple of every batch size, so that an interruption loses seconds and changes no batch."""
 
-METHODS: Mapping[type, tuple[str, str]] = {
-    Encoder: ("encode_queries", "encode_docs"),
-    SparseEncoder: ("encode_query_terms", "encode_doc_terms"),
-    TokenEncoder: ("encode_query_tokens", "encode_doc_tokens"),
+FOLDERS: Mapping[tuple[Part, Side], str] = {
+    ("dense", "query"): "encode_queries",
+    ("dense", "doc"): "encode_docs",
+    ("terms", "query"): "encode_query_terms",
+    ("terms", "doc"): "encode_doc_terms",
+    ("tokens", "query"): "encode_query_tokens",
+    ("tokens", "doc"): "encode_doc_tokens",
 }
-"""By which method each kind of encoder encodes queries, and by which documents."""
-
-JOINTLY = ("encode_queries_jointly", "encode_docs_jointly")
-"""By which method all of them come from one pass; the parts of what it gives are in that order."""
+"""Where the parts of each side are stored."""
 
 Encode = Callable[[Sequence[str]], list[list[NDArray[np.float32]]]]
 
 
 @dataclass
 class VectorStore:
-    """The matrices of texts under one encoder and method, each of shape (rows, dim)."""
+    """The matrices of texts of one part and side of an encoder, each of shape (rows, dim)."""
 
     folder: Path
     _places: dict[str, Place] = field(default_factory=dict)
@@ -175,88 +168,44 @@ def fill(
 
 
 class StoredEncoder:
-    """An encoder, of one vector a text or of one a token, that remembers what it encoded."""
+    """An encoder that remembers what it encoded; each part as if it had been asked for alone."""
 
     def __init__(self, folder: Path, encoder: Any, progress: Progress) -> None:
         """The memory lies below `folder`; the encoder is loaded when it is needed."""
         self.encoder = encoder
+        self.gives = encoder.gives
         self.progress = progress
         self.stores = {
-            method: VectorStore(folder / method)
-            for protocol, methods in METHODS.items()
-            if isinstance(encoder, protocol)
-            for method in methods
+            (part, side): VectorStore(folder / name)
+            for (part, side), name in FOLDERS.items()
+            if encoder.gives in (part, "joint")
         }
 
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Shape (texts, dim)."""
-        return _stacked(self._stored("encode_queries", texts))
+    def encode(self, texts: Sequence[str], side: Side, *part: Part) -> Any:
+        """What the encoder gives; what of it is not stored is encoded in one pass, and stored."""
+        whole = self.gives == "joint" and not part
+        parts: Sequence[Any] = Joint._fields if whole else part or (self.gives,)
+        stores = [self.stores[name, side] for name in parts]
 
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Shape (texts, dim)."""
-        return _stacked(self._stored("encode_docs", texts))
+        def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
+            self.load()
+            with span("model"):
+                given = self.encoder.encode(shard, side, *part)
+                return [_matrices(one, len(shard)) for one in (given if whole else [given])]
 
-    def encode_query_tokens(self, texts: Sequence[str]) -> Matrices:
-        """For each text a matrix of shape (tokens, dim)."""
-        return self._stored("encode_query_tokens", texts)
-
-    def encode_doc_tokens(self, texts: Sequence[str]) -> Matrices:
-        """For each text a matrix of shape (tokens, dim)."""
-        return self._stored("encode_doc_tokens", texts)
-
-    def encode_query_terms(self, texts: Sequence[str]) -> Matrices:
-        """For each text a matrix of shape (terms, 2)."""
-        return self._stored("encode_query_terms", texts)
-
-    def encode_doc_terms(self, texts: Sequence[str]) -> Matrices:
-        """For each text a matrix of shape (terms, 2)."""
-        return self._stored("encode_doc_terms", texts)
-
-    def encode_queries_jointly(self, texts: Sequence[str]) -> Joint:
-        """All parts of queries; each is stored as if it had been asked for alone."""
-        return self._stored_jointly(0, texts)
-
-    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
-        """All parts of documents; each is stored as if it had been asked for alone."""
-        return self._stored_jointly(1, texts)
-
-    def remember_queries(self, texts: Sequence[str]) -> None:
-        """Encode all queries at once, so that asking for them one by one finds them stored."""
-        if isinstance(self.encoder, JointEncoder):
-            self.encode_queries_jointly(texts)
-            return
-        for queries, _ in METHODS.values():
-            if queries in self.stores:
-                self._stored(queries, texts)
+        fill(stores, texts, encode, self.progress)
+        found: dict[str, Any] = {
+            name: store.get(texts) for name, store in zip(parts, stores, strict=True)
+        }
+        if "dense" in found:
+            found["dense"] = _stacked(found["dense"])
+        return Joint(**found) if whole else found[parts[0]]
 
     def load(self) -> None:
         """Load the encoder's model, counted as loading."""
         with span("load"):
             if isinstance(self.encoder, Loadable):
                 self.encoder.load()
-
-    def _stored(self, method: str, texts: Sequence[str]) -> Matrices:
-        def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
-            self.load()
-            with span("model"):
-                return [_matrices(getattr(self.encoder, method)(shard), len(shard))]
-
-        fill([self.stores[method]], texts, encode, self.progress)
-        return self.stores[method].get(texts)
-
-    def _stored_jointly(self, side: int, texts: Sequence[str]) -> Joint:
-        """`side` is 0 for queries and 1 for documents."""
-        stores = [self.stores[methods[side]] for methods in METHODS.values()]
-
-        def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
-            self.load()
-            with span("model"):
-                joint = getattr(self.encoder, JOINTLY[side])(shard)
-                return [_matrices(part, len(shard)) for part in joint]
-
-        fill(stores, texts, encode, self.progress)
-        dense, terms, tokens = (store.get(texts) for store in stores)
-        return Joint(_stacked(dense), terms, tokens)
 
 
 def encode_together(encoders: Sequence[StoredEncoder], texts: Sequence[str]) -> None:
@@ -268,7 +217,9 @@ def encode_together(encoders: Sequence[StoredEncoder], texts: Sequence[str]) -> 
     by_model: dict[str, list[StoredEncoder]] = defaultdict(list)
     for encoder in encoders:
         inner = encoder.encoder
-        if isinstance(inner, inference.HasPass) and _document_store(encoder).missing(texts):
+        if isinstance(inner, inference.HasPass) and encoder.stores[inner.gives, "doc"].missing(
+            texts
+        ):
             by_model[str(inner.identity())].append(encoder)
     for sharing in by_model.values():
         groups: dict[str, list[tuple[StoredEncoder, inference.Pass]]] = defaultdict(list)
@@ -290,11 +241,8 @@ def _encode_group(
         with span("model"):
             return inference.run(passes, shard)
 
-    fill([_document_store(encoder) for encoder in sharing], texts, encode, sharing[0].progress)
-
-
-def _document_store(encoder: StoredEncoder) -> VectorStore:
-    return next(encoder.stores[docs] for _, docs in METHODS.values() if docs in encoder.stores)
+    stores = [encoder.stores[encoder.gives, "doc"] for encoder in sharing]
+    fill(stores, texts, encode, sharing[0].progress)
 
 
 def _matrices(encoded: Any, texts: int) -> list[NDArray[np.float32]]:

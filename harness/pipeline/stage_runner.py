@@ -13,7 +13,7 @@ import pandas as pd
 from harness.components import registry
 from harness.components.abilities import HasNotes, LimitsLength
 from harness.components.models import trained
-from harness.components.protocols import AnyEncoder, JointEncoder, Progress, Served
+from harness.components.protocols import ENCODERS, JointEncoder, Progress, Served
 from harness.components.timing import TRAFFIC, recording, span
 from harness.data import Dataset, Run
 from harness.errors import TextError
@@ -82,7 +82,7 @@ class Work:
         parts = (part for stage in wanted.values() for part in registry.parts(stage.component))
         for encoder, uses in Counter(p for p in parts if isinstance(p, JointEncoder)).items():
             if uses > 1:
-                self.remembering(encoder).encode_docs_jointly(texts)
+                self.remembering(encoder).encode(texts, "doc")
 
     def record(self, trial: Trial) -> Record:
         """The finished trial, its stages run if they are not in the cache."""
@@ -209,7 +209,7 @@ class Work:
 
     def remembering(self, component: Any) -> Any:
         """An encoder with a memory; everything else stays as it is."""
-        if not isinstance(component, AnyEncoder):
+        if not isinstance(component, ENCODERS):
             return component
         key = component_key(component)[:32]
         if key not in self._encoders:
@@ -223,7 +223,7 @@ class Work:
         texts = [query.text for query in self.dataset.queries]
         for part in registry.parts(component):
             if isinstance(encoder := self.remembering(part), embedding_cache.StoredEncoder):
-                encoder.remember_queries(texts)
+                encoder.encode(texts, "query")
 
     def _texts(self, run: Run) -> dict[str, str]:
         dataset = self.dataset

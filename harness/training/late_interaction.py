@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness.components.encoders.pylate import Pylate
 from harness.components.models import inference
 from harness.components.models.trained import LateInteractionTraining
-from harness.components.protocols import TokenEncoder
+from harness.components.protocols import TokenEncoder, encode_part
 from harness.errors import ModelError
 from harness.training.body import encoder_folder
 from harness.training.examples import Examples, Group
@@ -65,8 +65,10 @@ class LateInteractionStudent:
         groups = [*examples.learnt, *examples.held_out]
         queries = list(dict.fromkeys(group.query for group in groups))
         docs = list(dict.fromkeys(text for group in groups for text in group.texts))
-        self._queries = dict(zip(queries, encoder.encode_query_tokens(queries), strict=True))
-        self._docs = dict(zip(docs, encoder.encode_doc_tokens(docs), strict=True))
+        self._queries = dict(
+            zip(queries, encode_part(encoder, "tokens", queries, "query"), strict=True)
+        )
+        self._docs = dict(zip(docs, encode_part(encoder, "tokens", docs, "doc"), strict=True))
         self._training = training
         self._dims = sorted(training.dims, reverse=True)
         directions = _directions(list(self._docs.values()), training.seed)

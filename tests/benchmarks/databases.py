@@ -24,7 +24,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -60,14 +60,13 @@ class Ready:
     dense: Mapping[str, Matrix]
     tokens: Mapping[str, Matrix]
 
-    def encode_docs(self, texts: Sequence[str]) -> Matrix:
-        return np.array([self.dense[text] for text in texts])
+    gives: ClassVar = "joint"
 
-    def encode_doc_tokens(self, texts: Sequence[str]) -> list[Matrix]:
+    def encode(self, texts: Sequence[str], side: str, part: str) -> Matrix | list[Matrix]:
+        del side
+        if part == "dense":
+            return np.array([self.dense[text] for text in texts])
         return [self.tokens[text] for text in texts]
-
-    encode_queries = encode_docs
-    encode_query_tokens = encode_doc_tokens
 
 
 def encoded(docs: Sequence[Doc], queries: Sequence[Query]) -> Ready:
@@ -82,10 +81,10 @@ def encoded(docs: Sequence[Doc], queries: Sequence[Query]) -> Ready:
     )
     texts, asked = [doc.text for doc in docs], [query.text for query in queries]
     return Ready(
-        dict(zip(asked, dense.encode_queries(asked), strict=True))
-        | dict(zip(texts, dense.encode_docs(texts), strict=True)),
-        {t: sliced(m, DIM) for t, m in zip(asked, tokens.encode_query_tokens(asked), strict=True)}
-        | {t: sliced(m, DIM) for t, m in zip(texts, tokens.encode_doc_tokens(texts), strict=True)},
+        dict(zip(asked, dense.encode(asked, "query"), strict=True))
+        | dict(zip(texts, dense.encode(texts, "doc"), strict=True)),
+        {t: sliced(m, DIM) for t, m in zip(asked, tokens.encode(asked, "query"), strict=True)}
+        | {t: sliced(m, DIM) for t, m in zip(texts, tokens.encode(texts, "doc"), strict=True)},
     )
 
 

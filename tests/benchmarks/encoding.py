@@ -39,8 +39,8 @@ def main() -> None:
     arms: dict[str, Callable[[], object]] = {
         "library, dense": lambda: dense_model.encode(texts),
         "library, tokens": lambda: token_model.encode(texts, is_query=False),
-        "harness, dense": lambda: dense.encode_docs(texts),
-        "harness, tokens": lambda: tokens.encode_doc_tokens(texts),
+        "harness, dense": lambda: dense.encode(texts, "doc"),
+        "harness, tokens": lambda: tokens.encode(texts, "doc"),
         "harness, both in one pass": lambda: inference.run(passes, texts),
     }
     took: dict[str, list[float]] = {name: [] for name in arms}

@@ -56,14 +56,14 @@ def _measured() -> tuple[float, float]:
     encoder = SentenceTransformers(model=MODEL)
     matrix = np.random.default_rng(0).random((ROWS, ROWS), dtype=np.float32)
     queries = [f"How are rows joined of table {place}?" * 4 for place in range(QUERIES)]
-    encoder.encode_queries(queries[:2])
+    encoder.encode(queries[:2], "query")
     alone, after = [], []
     for query in queries:
         for seconds, product in ((alone, False), (after, True)):
             if product:
                 matrix @ matrix
             started = time.perf_counter()
-            encoder.encode_queries([query])
+            encoder.encode([query], "query")
             seconds.append(time.perf_counter() - started)
             time.sleep(0.1)  # what spins now has gone to sleep when the next is timed
     return statistics.median(alone), statistics.median(after)

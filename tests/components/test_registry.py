@@ -181,7 +181,7 @@ def test_config_of_a_component_elsewhere() -> None:
             "encoders",
             {"use": "fakes:WordOverlap"},
             "it.use",
-            "or JointEncoder: it lacks encode_docs(), encode_queries()",
+            "or JointEncoder: it lacks encode()",
         ),
         (
             "retrievers",
@@ -204,7 +204,7 @@ def test_config_of_a_component_elsewhere() -> None:
             "retrievers",
             {"use": "dense", "encoder": {"use": "fakes:HashingTokenEncoder"}},
             "it.encoder.use",
-            "is not a Encoder: it lacks encode_docs(), encode_queries()",
+            "is not a DenseEncoder: it gives 'tokens', not 'dense'",
         ),
         (
             "retrievers",

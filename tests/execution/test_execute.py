@@ -258,7 +258,7 @@ def test_one_systems_fault_is_one_failed_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: type, how: Any, reason: str
 ) -> None:
     """Its texts are encoded beforehand together with those of others."""
-    monkeypatch.setattr(breaks, "encode_docs", how)
+    monkeypatch.setattr(breaks, "encode", how)
     systems = [{"name": "dense", "retriever": DENSE}, OVERLAP_ONLY, reranking("Oracle")]
     made = executed(tmp_path, systems=systems, baseline="overlap")
     assert made.failures == {("data", "dense"): reason}

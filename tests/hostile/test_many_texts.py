@@ -20,11 +20,10 @@ from harness.pipeline.embedding_cache import StoredEncoder
 encoded, peak, ended = [0], [0], threading.Event()
 
 class Lengths:
-    def encode_docs(self, texts):
+    gives = "dense"
+    def encode(self, texts, side):
         encoded[0] += len(texts)
         return np.array([[len(text), int(text)] for text in texts], dtype=np.float32)
-    def encode_queries(self, texts):
-        return self.encode_docs(texts)
 
 def watch():
     while not ended.wait(0.001):
@@ -36,7 +35,7 @@ def watch():
 threading.Thread(target=watch, daemon=True).start()
 texts = [str(number) for number in range(count)]
 begun = time.perf_counter()
-found = StoredEncoder(Path(folder), Lengths(), lambda *_: None).encode_docs(texts)
+found = StoredEncoder(Path(folder), Lengths(), lambda *_: None).encode(texts, "doc")
 ended.set()
 right = bool((found == [[len(text), int(text)] for text in texts]).all())
 seconds = time.perf_counter() - begun

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -49,18 +49,18 @@ class Encode:
 class Counting:
     """An encoder of one vector a text that notes every text it is given."""
 
+    gives: ClassVar = "dense"
+
     seen: list[str] = field(default_factory=list)
     loads: list[None] = field(default_factory=list)
 
     def load(self) -> None:
         self.loads.append(None)
 
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return -self.encode_docs(texts)
-
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], side: str) -> NDArray[np.float32]:
         self.seen.extend(texts)
-        return np.array([[len(text), ord(text[0])] for text in texts], dtype=np.float32)
+        sign = -1 if side == "query" else 1
+        return sign * np.array([[len(text), ord(text[0])] for text in texts], dtype=np.float32)
 
 
 @pytest.fixture
@@ -292,13 +292,13 @@ def test_interrupted_fill_of_a_model_is_the_same_to_the_bit(
     monkeypatch.setattr(embedding_cache, "TEXTS_PER_SHARD", 8)
     texts = [f"the {'cat ' * (i % 7)} of tree {i}" for i in range(30)]
     encoder = Pylate("colbert-ir/colbertv2.0", device="cpu")
-    stored(tmp_path / "whole", encoder).encode_doc_tokens(texts)
+    stored(tmp_path / "whole", encoder).encode(texts, "doc")
     stopping = stored(tmp_path / "stopped", encoder)
     stopping.progress = lambda _name, done, _total: 1 / (done < 200)  # type: ignore[assignment]
     with pytest.raises(ZeroDivisionError):
-        stopping.encode_doc_tokens(texts)
+        stopping.encode(texts, "doc")
     before = len(contents(tmp_path / "stopped"))
-    stored(tmp_path / "stopped", encoder).encode_doc_tokens(texts)
+    stored(tmp_path / "stopped", encoder).encode(texts, "doc")
     assert 0 < before < len(contents(tmp_path / "stopped"))
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
 
@@ -306,45 +306,45 @@ def test_interrupted_fill_of_a_model_is_the_same_to_the_bit(
 def test_each_distinct_text_is_encoded_once(tmp_path: Path) -> None:
     encoder = Counting()
     first = stored(tmp_path, encoder)
-    expected = Counting().encode_docs(TEXTS)
+    expected = Counting().encode(TEXTS, "doc")
     for _ in range(2):
-        np.testing.assert_array_equal(first.encode_docs(TEXTS), expected)
-    np.testing.assert_array_equal(stored(tmp_path, encoder).encode_docs(["bb"]), expected[1:2])
+        np.testing.assert_array_equal(first.encode(TEXTS, "doc"), expected)
+    np.testing.assert_array_equal(stored(tmp_path, encoder).encode(["bb"], "doc"), expected[1:2])
     assert sorted(encoder.seen) == sorted(set(TEXTS))
 
 
 def test_queries_and_documents_are_kept_apart(tmp_path: Path) -> None:
     encoder = stored(tmp_path, Counting())
-    np.testing.assert_array_equal(encoder.encode_docs(["a"]), [[1, 97]])
-    np.testing.assert_array_equal(encoder.encode_queries(["a"]), [[-1, -97]])
+    np.testing.assert_array_equal(encoder.encode(["a"], "doc"), [[1, 97]])
+    np.testing.assert_array_equal(encoder.encode(["a"], "query"), [[-1, -97]])
 
 
 def test_remembered_queries_are_not_encoded_again(tmp_path: Path) -> None:
     counting = Counting()
     encoder = stored(tmp_path, counting)
-    encoder.remember_queries(TEXTS)
+    encoder.encode(TEXTS, "query")
     assert sorted(counting.seen) == sorted(set(TEXTS))
     for text in TEXTS:
-        encoder.encode_queries([text])
+        encoder.encode([text], "query")
     assert len(counting.seen) == len(set(TEXTS))
 
 
 def test_nothing_to_encode_loads_nothing(tmp_path: Path) -> None:
-    stored(tmp_path, Counting()).encode_docs(TEXTS)
+    stored(tmp_path, Counting()).encode(TEXTS, "doc")
     counting = Counting()
     again = stored(tmp_path, counting)
-    again.encode_docs(TEXTS)
-    assert len(again.encode_docs([])) == 0
+    again.encode(TEXTS, "doc")
+    assert len(again.encode([], "doc")) == 0
     assert counting.loads == counting.seen == []
 
 
 def test_encoder_that_loses_a_text_is_found_out(tmp_path: Path) -> None:
     class Losing(Counting):
-        def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            return super().encode_docs(texts)[:-1]
+        def encode(self, texts: Sequence[str], side: str) -> NDArray[np.float32]:
+            return super().encode(texts, side)[:-1]
 
     with pytest.raises(ValueError, match="4 results for 5 texts"):
-        stored(tmp_path, Losing()).encode_docs(TEXTS)
+        stored(tmp_path, Losing()).encode(TEXTS, "doc")
 
 
 MINILM = "sentence-transformers/minilm"
@@ -369,12 +369,12 @@ def test_encoders_that_share_a_body_take_one_pass(
         patch.setattr(inference, "run", counted)
         for _ in range(2):
             embedding_cache.encode_together([dense, tokens], TEXTS)
-            dense.encode_docs(TEXTS)
-            tokens.encode_doc_tokens(TEXTS)
+            dense.encode(TEXTS, "doc")
+            tokens.encode(TEXTS, "doc")
     assert ran == [2]
-    np.testing.assert_allclose(dense.encode_docs(TEXTS), DENSE.encode_docs(TEXTS), atol=1e-6)
-    alone = SHARING.encode_doc_tokens(TEXTS)
-    for one, other in zip(tokens.encode_doc_tokens(TEXTS), alone, strict=True):
+    np.testing.assert_allclose(dense.encode(TEXTS, "doc"), DENSE.encode(TEXTS, "doc"), atol=1e-6)
+    alone = SHARING.encode(TEXTS, "doc")
+    for one, other in zip(tokens.encode(TEXTS, "doc"), alone, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 

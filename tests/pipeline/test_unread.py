@@ -110,10 +110,8 @@ ENCODERS: dict[str, Callable[[Exported], Any]] = {
 
 
 def vectors(encoder: Any, text: str, of: str) -> Any:
-    name = f"encode_{of}_tokens" if hasattr(encoder, "encode_doc_tokens") else ""
-    if not name:
-        name = "encode_queries" if of == "query" else "encode_docs"
-    return np.atleast_2d(getattr(encoder, name)([text])[0])
+    part = ["tokens"] if encoder.gives == "joint" else []
+    return np.atleast_2d(encoder.encode([text], of, *part)[0])
 
 
 @pytest.mark.parametrize("name", ENCODERS)

@@ -14,12 +14,9 @@ folder, file = sys.argv[1:]
 told = json.load(sys.stdin)
 encoder = MultiVector(folder, device="cpu")
 arrays = {}
-for side, encode in (
-    ("queries", encoder.encode_query_tokens),
-    ("docs", encoder.encode_doc_tokens),
-):
-    for i, matrix in enumerate(encode(told[side])):
-        arrays[f"{side} {i}"] = matrix
+for texts, side in (("queries", "query"), ("docs", "doc")):
+    for i, matrix in enumerate(encoder.encode(told[texts], side)):
+        arrays[f"{texts} {i}"] = matrix
 model = encoder.loaded()
 vectors = model.encode_query(told["queries"]), model.encode_document(told["docs"])
 arrays["scores"] = model.similarity(*vectors).numpy()
@@ -29,6 +26,6 @@ arrays["lengths"] = np.array(encoder.doc_lengths(told["docs"]))
 arrays["room"] = np.array(encoder.room("any query"))
 arrays["attention"] = np.array(encoder.attention())
 short = MultiVector(folder, device="cpu", query_length=8, document_length=6)
-arrays["short query"] = short.encode_query_tokens(["cat"])[0]
-arrays["short doc"] = short.encode_doc_tokens(["cat " * 30])[0]
+arrays["short query"] = short.encode(["cat"], "query")[0]
+arrays["short doc"] = short.encode(["cat " * 30], "doc")[0]
 np.savez(file, **arrays)

@@ -63,7 +63,7 @@ def test_flag_embedding(tmp_path: Path) -> None:
     told = {"texts": TEXTS, "query": QUERIES[0], "weights": WEIGHTS}
     expected = arrays(python, "flag_embedding_program.py", model, tmp_path, told)
     encoder = BgeM3(model, device="cpu")
-    ours = encoder.encode_docs_jointly(TEXTS)
+    ours = encoder.encode(TEXTS, "doc")
     assert_same(ours.dense, expected["dense"])
     assert_same(ours.terms, [expected[f"terms {i}"] for i in range(len(TEXTS))])
     assert_same(ours.tokens, [expected[f"tokens {i}"] for i in range(len(TEXTS))])
@@ -94,7 +94,7 @@ def test_multi_vector_is_as_pylate(model: str, with_multi_vector: str, tmp_path:
     told = {"queries": QUERIES, "docs": TEXTS}
     theirs = arrays(with_multi_vector, "multi_vector_program.py", model, tmp_path, told)
     pylate = Pylate(model, device="cpu")
-    queries, docs = pylate.encode_query_tokens(QUERIES), pylate.encode_doc_tokens(TEXTS)
+    queries, docs = pylate.encode(QUERIES, "query"), pylate.encode(TEXTS, "doc")
     assert_same([theirs[f"queries {i}"] for i in range(len(QUERIES))], queries)
     assert_same([theirs[f"docs {i}"] for i in range(len(TEXTS))], docs)
     lengths = np.array([len(matrix) for matrix in docs])

@@ -105,12 +105,12 @@ def test_pylate(tmp_path: Path) -> None:
     with started(command, f"{url}/docs", tmp_path, {}):
         ours = TokenEndpoint(dialect="pylate", url=url, model=folder)
         expected = Pylate("lightonai/colbert", device="cpu")
-        assert_same(ours.encode_query_tokens(PAGES), expected.encode_query_tokens(PAGES), 1e-5)
-        assert_same(ours.encode_doc_tokens(PAGES), expected.encode_doc_tokens(PAGES), 1e-5)
+        assert_same(ours.encode(PAGES, "query"), expected.encode(PAGES, "query"), 1e-5)
+        assert_same(ours.encode(PAGES, "doc"), expected.encode(PAGES, "doc"), 1e-5)
         many = [doc.text for doc in DOCS]
-        assert_same(ours.encode_doc_tokens(many), expected.encode_doc_tokens(many), 1e-5)
+        assert_same(ours.encode(many, "doc"), expected.encode(many, "doc"), 1e-5)
         with pytest.raises(ComponentError, match=r"answered 400.*Model not supported"):
-            TokenEndpoint(dialect="pylate", url=url, model="other").encode_doc_tokens(PAGES)
+            TokenEndpoint(dialect="pylate", url=url, model="other").encode(PAGES, "doc")
 
 
 @pytest.mark.usefixtures("hub")
@@ -139,7 +139,7 @@ def test_infinity(tmp_path: Path) -> None:
         assert_same(squashed, 1 / (1 + np.exp(-np.array(expected))), 1e-4)
         encoder = Encoder(dialect="openai", url=url, model=dense)
         library = SentenceTransformers(dense, device="cpu")
-        assert_same(encoder.encode_docs(PAGES), library.encode_docs(PAGES), 1e-4)
+        assert_same(encoder.encode(PAGES, "doc"), library.encode(PAGES, "doc"), 1e-4)
         assert raw.identity()["backend"] == "torch"
         with pytest.raises(ServerError, match="no model 'other' but BAAI/bge-reranker-base"):
             Endpoint(dialect="infinity", url=url, model="other").identity()

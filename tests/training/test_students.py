@@ -167,7 +167,7 @@ def test_it_begins_with_the_directions_that_keep_most(base: str) -> None:
     weight = student.module.weight.detach().numpy()
     np.testing.assert_allclose(weight @ weight.T, np.eye(16), atol=1e-5)
     encoder = body_of(LateInteractionTraining(base, NEGATIVES, max_length=20, query_length=10))
-    rows = np.concatenate(encoder.encode_doc_tokens([t for g in GROUPS for t in g.texts]))
+    rows = np.concatenate(encoder.encode([t for g in GROUPS for t in g.texts], "doc"))
     kept = np.square(rows @ weight.T).sum()
     assert kept > np.square(rows[:, :16]).sum()
     assert kept == pytest.approx(np.square(np.linalg.svd(rows, compute_uv=False)[:16]).sum(), 1e-4)

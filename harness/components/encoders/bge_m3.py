@@ -10,11 +10,11 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from harness.components.models import inference, positions, random_weights, references
 from harness.components.models.torch_model import TorchModel
-from harness.components.protocols import Joint
+from harness.components.protocols import Joint, Part, Side
 from harness.errors import ModelError
 from harness.files import disk
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-HEADS = ("sparse_linear", "colbert_linear")
+HEAD_FILES = ("sparse_linear", "colbert_linear")
 """The linear layers behind the body, each in a file of its own."""
 
 Matrices = list["NDArray[np.float32]"]
@@ -40,6 +40,8 @@ class BgeM3(TorchModel):
     and has no token vector of its own. A term is a token id, its weight the greatest that it has
     in the text.
     """
+
+    gives: ClassVar = "joint"
 
     model: str
     """Hub id, folder, `package:` or `dummy:`."""
@@ -81,50 +83,26 @@ class BgeM3(TorchModel):
         """The body's."""
         return model.body.auto_model
 
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, shape (texts, dim)."""
-        import numpy as np
-
-        (matrices,) = self._run(_dense, texts=texts)
-        return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
-
-    def encode_doc_terms(self, texts: Sequence[str]) -> Matrices:
-        """For each text a matrix of shape (terms, 2): token ids in rising order, and weights."""
-        (matrices,) = self._run(_terms, texts=texts)
-        return matrices
-
-    def encode_doc_tokens(self, texts: Sequence[str]) -> Matrices:
-        """For each text a matrix of unit vectors, one for each token but the first."""
-        (matrices,) = self._run(_tokens, texts=texts)
-        return matrices
-
-    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
-        """All three, from one pass."""
-        import numpy as np
-
-        dense, terms, tokens = self._run(_dense, _terms, _tokens, texts=texts)
-        none = np.empty((0, 0), dtype=np.float32)
-        return Joint(np.concatenate(dense) if dense else none, terms, tokens)
-
-    encode_queries = encode_docs
-    encode_query_terms = encode_doc_terms
-    encode_query_tokens = encode_doc_tokens
-    encode_queries_jointly = encode_docs_jointly
-
-    def _run(self, *heads: Callable[[_Model], Head], texts: Sequence[str]) -> list[Matrices]:
+    def encode(self, texts: Sequence[str], side: Side, part: Part | None = None) -> Any:
+        """All parts, or one of them, from one pass."""
+        del side
         model = self.loaded()
+        names = Joint._fields if part is None else (part,)
         passes = [
             inference.Pass(
                 key="",  # these run together and with no others
                 device=model.device,
                 tokenize=model.body.tokenize,
                 body=model.body,
-                head=head(model),
+                head=HEADS[name](model),
                 batch_size=self.batch_size,
             )
-            for head in heads
+            for name in names
         ]
-        return inference.run(passes, texts)
+        found: dict[str, Any] = dict(zip(names, inference.run(passes, texts), strict=True))
+        if "dense" in found:
+            found["dense"] = inference.stacked(found["dense"])
+        return Joint(**found) if part is None else found[part]
 
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
@@ -210,6 +188,10 @@ def _unit(vectors: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.normalize(vectors, dim=2)
 
 
+HEADS = {"dense": _dense, "terms": _terms, "tokens": _tokens}
+"""What makes each part of the body's output."""
+
+
 def _weighted(
     ids: NDArray[np.int64], weights: NDArray[np.float32], special: Sequence[int]
 ) -> NDArray[np.float32]:
@@ -225,7 +207,7 @@ def _weighted(
 
 def _heads(reference: str, folder: Path) -> list[tuple[str, Path]]:
     """Name and file of each head; raises ModelError where one is not there."""
-    found = [(name, folder / f"{name}.pt") for name in HEADS]
+    found = [(name, folder / f"{name}.pt") for name in HEAD_FILES]
     absent = [file.name for _, file in found if not file.exists()]
     if absent:
         raise ModelError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.components.models import prompts
+from harness.components.protocols import Side
 from harness.components.servers import joined, ollama, openai, tei
 from harness.components.servers.dialect import Dialect, Request
 from harness.components.servers.served import Server
@@ -23,6 +24,7 @@ class Endpoint(Server):
     Dialects: ollama, openai (also vLLM, infinity-emb, llama.cpp), tei.
     """
 
+    gives: ClassVar = "dense"
     dialects: ClassVar[Mapping[str, Dialect]] = {
         "ollama": ollama.EMBED,
         "openai": openai.EMBED,
@@ -53,22 +55,20 @@ class Endpoint(Server):
         said = {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
         return prompts.unused(said, self.model)
 
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""
-        asked = [self.query_prompt + text for text in texts]
-        return self._encoded(Request(asked, input_type=self.query_input_type, of_queries=True))
-
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of shape (texts, dim)."""
-        asked = [self.doc_prompt + text for text in texts]
-        return self._encoded(Request(asked, input_type=self.doc_input_type))
-
-    def _encoded(self, asked: Request) -> NDArray[np.float32]:
         import numpy as np
 
         from harness.components.vectors.compression import unit
 
-        if not asked.texts:
+        if not texts:
             return np.empty((0, 0), dtype=np.float32)
-        found = self.values(asked, joined.vector, joined.same_length)
-        return unit(np.stack(found))
+        prompt, kind = (
+            (self.query_prompt, self.query_input_type)
+            if side == "query"
+            else (self.doc_prompt, self.doc_input_type)
+        )
+        asked = Request(
+            [prompt + text for text in texts], input_type=kind, of_queries=side == "query"
+        )
+        return unit(np.stack(self.values(asked, joined.vector, joined.same_length)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.components.models import onnx, prompts, references
 from harness.components.models.onnx import Loaded, OnnxModel, named
+from harness.components.protocols import Side
 from harness.errors import ModelError
 from harness.files.disk import read_json
 
@@ -28,6 +29,8 @@ IN_THE_GRAPH = ("Transformer", "Pooling", "Normalize")
 @dataclass(frozen=True)
 class Fastembed(OnnxModel):
     """One vector a text by fastembed's TextEmbedding."""
+
+    gives: ClassVar = "dense"
 
     pooling: Literal["checkpoint", "mean", "cls", "none"] = "checkpoint"
     """How token vectors become one; `none`: the graph does it itself. A model whose files do not say
@@ -58,21 +61,22 @@ class Fastembed(OnnxModel):
         """Have the model in memory."""
         _load(self)
 
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim); each query goes through alone, as it would be asked."""
-        prompt = prompts.query(self.query_prompt, self.model, self.file)
-        asked = [prompt + text for text in texts]
-        return _stacked(list(_load(self).fastembed.embed(asked, batch_size=1)))
+        import numpy as np
 
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of shape (texts, dim)."""
-        model, size = _load(self).fastembed, self.texts_per_run()
-        read = self._read(texts)
-        return _stacked(onnx.by_length(read, lambda some: model.embed(some, size)))
+        model, read = _load(self).fastembed, self._read(texts, side)
+        if not texts:
+            return np.empty((0, 0), dtype=np.float32)
+        if side == "query":
+            vectors = list(model.embed(read, batch_size=1))
+        else:
+            vectors = onnx.by_length(read, lambda some: model.embed(some, self.texts_per_run()))
+        return np.stack(vectors).astype(np.float32, copy=False)
 
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
-        rows = _load(self).inner.tokenizer.encode_batch(self._read(texts))
+        rows = _load(self).inner.tokenizer.encode_batch(self._read(texts, "doc"))
         return [sum(row.attention_mask) for row in rows]
 
     def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
@@ -82,28 +86,20 @@ class Fastembed(OnnxModel):
     def room(self, query: str) -> int:
         """The most tokens of a document that are read, whatever the query."""
         del query
-        return self._room_behind(prompts.document(self.doc_prompt, self.model, self.file))
+        return self._room_behind("doc")
 
     def query_room(self, doc_tokens: int) -> int:
         """The most tokens of a query that are read, whatever the document."""
         del doc_tokens
-        return self._room_behind(prompts.query(self.query_prompt, self.model, self.file))
+        return self._room_behind("query")
 
-    def _room_behind(self, prompt: str) -> int:
+    def _room_behind(self, side: Side) -> int:
         found = _load(self)
-        return max(found.room(pair=False) - found.lengths([prompt])[0], 0)
+        return max(found.room(pair=False) - found.lengths(self._read([""], side))[0], 0)
 
-    def _read(self, texts: Sequence[str]) -> list[str]:
-        prompt = prompts.document(self.doc_prompt, self.model, self.file)
+    def _read(self, texts: Sequence[str], side: Side) -> list[str]:
+        prompt = prompts.before(side, self._prompts(), self.model, self.file)
         return [prompt + text for text in texts]
-
-
-def _stacked(vectors: Sequence[Any]) -> NDArray[np.float32]:
-    import numpy as np
-
-    if not vectors:
-        return np.empty((0, 0), dtype=np.float32)
-    return np.stack(vectors).astype(np.float32, copy=False)
 
 
 def _pooling(encoder: Fastembed, folder: Path) -> str:

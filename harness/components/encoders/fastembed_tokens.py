@@ -6,10 +6,11 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from harness.components.models import onnx, references
 from harness.components.models.onnx import Loaded, OnnxModel, named
+from harness.components.protocols import Side
 from harness.components.vectors.compression import unit
 from harness.errors import ModelError
 from harness.files.disk import read_json
@@ -46,6 +47,8 @@ class FastembedTokens(OnnxModel):
     not cut to 32; documents lose their punctuation.
     """
 
+    gives: ClassVar = "tokens"
+
     markers: Literal["colbert", "jina"] = "colbert"
     """Whose marker tokens are put before texts: ids 1 and 2 as ColBERTv2 has them, or 250002 and
     250003 as jina-colbert-v2. A checkpoint that says otherwise is refused."""
@@ -61,14 +64,11 @@ class FastembedTokens(OnnxModel):
         """Have the model in memory."""
         _load(self)
 
-    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """For each text a matrix of shape (tokens, dim)."""
-        model = _load(self).fastembed
-        return [unit(matrix.astype("float32")) for matrix in model.query_embed(list(texts))]
-
-    def encode_doc_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def encode(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
         """For each text a matrix of shape (tokens, dim)."""
         model, size = _load(self).fastembed, self.texts_per_run()
+        if side == "query":
+            return [unit(matrix.astype("float32")) for matrix in model.query_embed(list(texts))]
         found = onnx.by_length(list(texts), lambda some: model.embed(some, size))
         return [matrix.astype("float32", copy=False) for matrix in found]
 
@@ -77,7 +77,7 @@ class FastembedTokens(OnnxModel):
         return [len(ids) + 1 for ids in self._ids(texts)]
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
-        """For each text the number of vectors that `encode_doc_tokens` gives."""
+        """For each text the number of vectors that `encode` gives."""
         skipped = _load(self).inner.skip_list
         return [sum(one not in skipped for one in ids) + 1 for ids in self._ids(texts)]
 

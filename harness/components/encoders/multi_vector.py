@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.components.models import checkpoints, inference, positions, random_weights, references
 from harness.components.models.prompts import DOCUMENT
 from harness.components.models.torch_model import TorchModel
+from harness.components.protocols import Side
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class MultiVector(TorchModel):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers>=6")
+    gives: ClassVar = "tokens"
     LENGTHS: ClassVar[tuple[str, ...]] = ("query_length", "document_length")
 
     model: str
@@ -84,13 +86,20 @@ class MultiVector(TorchModel):
                 setattr(body, name, positions.usable(getattr(body, name), config))
         return model.to(getattr(torch, self.dtype)).eval()
 
-    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def encode(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
         """For each text a matrix of shape (tokens, dim)."""
-        return _encoded(self.loaded().encode_query, self, texts)
-
-    def encode_doc_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """For each text a matrix of shape (tokens, dim)."""
-        return _encoded(self.loaded().encode_document, self, texts)
+        if not texts:
+            return []
+        model = self.loaded()
+        encode = model.encode_query if side == "query" else model.encode_document
+        encoded: list[NDArray[np.float32]] = encode(
+            list(texts),
+            batch_size=self.batch_size or inference.texts_per_batch(str(model.device)),
+            show_progress_bar=False,
+            convert_to_numpy=True,
+            normalize_embeddings=True,
+        )
+        return [matrix.astype("float32", copy=False) for matrix in encoded]
 
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
@@ -98,7 +107,7 @@ class MultiVector(TorchModel):
         return inference.count_rows(lambda some: _read(model, some), inference.real_tokens, texts)
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
-        """For each text the number of vectors that `encode_doc_tokens` gives."""
+        """For each text the number of vectors that `encode` gives."""
         model = self.loaded()
         return inference.count_rows(
             lambda some: _read(model, some), lambda features: _kept(model, features), texts
@@ -123,20 +132,6 @@ def _room(model: Any, length: int | None) -> int:
     (around,) = inference.count_rows(lambda some: _read(model, some), inference.real_tokens, [""])
     whole: int = length or model.max_seq_length
     return whole - around
-
-
-def _encoded(encode: Any, encoder: MultiVector, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-    if not texts:
-        return []
-    size = encoder.batch_size or inference.texts_per_batch(str(encoder.loaded().device))
-    encoded: list[NDArray[np.float32]] = encode(
-        list(texts),
-        batch_size=size,
-        show_progress_bar=False,
-        convert_to_numpy=True,
-        normalize_embeddings=True,
-    )
-    return [matrix.astype("float32", copy=False) for matrix in encoded]
 
 
 def _read(model: Any, texts: list[str]) -> inference.Features:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from harness.components.models import checkpoints, inference, positions, random_weights, references
 from harness.components.models.torch_model import TorchModel
 from harness.components.models.trained import LateInteractionChoice
+from harness.components.protocols import Side
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Pylate(TorchModel):
     """One unit vector a kept token by a ColBERT model."""
 
     needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers", "pylate")
+    gives: ClassVar = "tokens"
     LENGTHS: ClassVar[tuple[str, ...]] = ("query_length", "document_length")
 
     model: LateInteractionChoice
@@ -83,19 +85,17 @@ class Pylate(TorchModel):
             setattr(model, name, positions.usable(getattr(model, name), config))
         return model.to(getattr(torch, self.dtype)).eval()
 
-    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def encode(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
         """For each text a matrix of shape (tokens, dim)."""
+        if side == "doc":
+            (matrices,) = inference.run([self.document_pass()], texts)
+            return matrices
         if not texts:
             return []
         encoded: list[NDArray[np.float32]] = self.loaded().encode(
             list(texts), is_query=True, show_progress_bar=False
         )
         return [matrix.astype("float32", copy=False) for matrix in encoded]
-
-    def encode_doc_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """For each text a matrix of shape (tokens, dim)."""
-        (matrices,) = inference.run([self.document_pass()], texts)
-        return matrices
 
     def document_pass(self) -> inference.Pass:
         """The projection and the choice of kept tokens are the head."""
@@ -136,7 +136,7 @@ class Pylate(TorchModel):
         return _room(model, model.query_length, model.query_prefix)
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
-        """For each text the number of vectors that `encode_doc_tokens` gives."""
+        """For each text the number of vectors that `encode` gives."""
         model = self.loaded()
         return inference.count_rows(
             self.document_pass().tokenize, lambda features: _kept(model, features), texts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.components.models import inference, positions, prompts, random_weights, references
 from harness.components.models.torch_model import TorchModel
+from harness.components.protocols import Side
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 class SentenceTransformers(TorchModel):
     """One vector a text by a SentenceTransformer model."""
 
+    gives: ClassVar = "dense"
     BESIDE: ClassVar[Mapping[str, Any]] = {
         "query_prompt": None,
         "doc_prompt": None,
@@ -80,27 +82,23 @@ class SentenceTransformers(TorchModel):
         inference.fitted(model[0], self.model, self.max_length)
         return model.to(getattr(torch, self.dtype)).eval()
 
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""
-        prompt = prompts.query(self.query_prompt, self.model)
+        if side == "doc":
+            (matrices,) = inference.run([self.document_pass()], texts)
+            return inference.stacked(matrices)
+        prompt = prompts.before("query", self._prompts(), self.model)
         encoded: NDArray[np.float32] = self.loaded().encode(
             list(texts), prompt=prompt, normalize_embeddings=self.normalize, show_progress_bar=False
         )
         return encoded.astype("float32", copy=False)
-
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of shape (texts, dim)."""
-        import numpy as np
-
-        (matrices,) = inference.run([self.document_pass()], texts)
-        return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
 
     def document_pass(self) -> inference.Pass:
         """Pooling and whatever modules follow it are the head."""
         import torch
 
         model = self.loaded()
-        prompt = prompts.document(self.doc_prompt, self.model)
+        prompt = prompts.before("doc", self._prompts(), self.model)
         extra = {}
         if prompt:
             extra["prompt_length"] = model.tokenize([prompt])["input_ids"].shape[-1] - 1
@@ -129,15 +127,16 @@ class SentenceTransformers(TorchModel):
     def room(self, query: str) -> int:
         """The most tokens of a document that are read, whatever the query."""
         del query
-        return self._room_behind(prompts.document(self.doc_prompt, self.model))
+        return self._room_behind("doc")
 
     def query_room(self, doc_tokens: int) -> int:
         """The most tokens of a query that are read, whatever the document."""
         del doc_tokens
-        return self._room_behind(prompts.query(self.query_prompt, self.model))
+        return self._room_behind("query")
 
-    def _room_behind(self, prompt: str) -> int:
+    def _room_behind(self, side: Side) -> int:
         model = self.loaded()
+        prompt = prompts.before(side, self._prompts(), self.model)
         (taken,) = inference.lengths(model.tokenizer, [prompt])
         special: int = model.tokenizer.num_special_tokens_to_add(pair=False)
         return max(int(model.max_seq_length) - special - taken, 0)

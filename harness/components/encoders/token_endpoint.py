@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from harness.components.protocols import Side
 from harness.components.servers import infinity, joined, next_plaid, pylate, vllm
 from harness.components.servers.dialect import Dialect, Request
 from harness.components.servers.served import Server
@@ -23,6 +24,7 @@ class TokenEndpoint(Server):
     queries and documents and add no markers; `query_prompt` and `doc_prompt` can.
     """
 
+    gives: ClassVar = "tokens"
     dialects: ClassVar[Mapping[str, Dialect]] = {
         "infinity": infinity.TOKENS,
         "next_plaid": next_plaid.TOKENS,
@@ -35,16 +37,10 @@ class TokenEndpoint(Server):
     doc_prompt: str = ""
     """Put before documents, such as a marker."""
 
-    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def encode(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
         """For each text a matrix of shape (tokens, dim)."""
-        return self._encoded([self.query_prompt + text for text in texts], of_queries=True)
-
-    def encode_doc_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """For each text a matrix of shape (tokens, dim)."""
-        return self._encoded([self.doc_prompt + text for text in texts], of_queries=False)
-
-    def _encoded(self, texts: Sequence[str], *, of_queries: bool) -> list[NDArray[np.float32]]:
         from harness.components.vectors.compression import unit
 
-        asked = Request(texts, of_queries=of_queries)
+        prompt = self.query_prompt if side == "query" else self.doc_prompt
+        asked = Request([prompt + text for text in texts], of_queries=side == "query")
         return [unit(matrix) for matrix in self.values(asked, joined.matrix, joined.same_length)]

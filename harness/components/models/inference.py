@@ -11,10 +11,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from harness.components.models import hub, padding, positions, random_weights
-from harness.components.protocols import Identified
+from harness.components.protocols import Identified, Part
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
@@ -111,7 +111,9 @@ class Pass:
 
 @runtime_checkable
 class HasPass(Identified, Protocol):
-    """An encoder whose documents go through a transformer of this process."""
+    """An encoder of one part whose documents go through a transformer of this process."""
+
+    gives: ClassVar[Part]
 
     def document_pass(self) -> Pass:
         """The pass over documents; loads the model."""
@@ -141,6 +143,13 @@ def run(passes: Sequence[Pass], texts: Sequence[str]) -> list[list[NDArray[np.fl
                 for i, matrix in zip(batch, each.head(dict(hidden)), strict=True):
                     matrices[i] = matrix
     return found
+
+
+def stacked(matrices: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Matrices of one row each as one matrix."""
+    import numpy as np
+
+    return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
 
 
 def texts_per_batch(device: str) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.components.models import catalogue, references
 from harness.components.models.catalogue import Sides
+from harness.components.protocols import Side
 from harness.errors import InputError
 from harness.files.disk import read_json
 
@@ -26,14 +27,11 @@ Settings = Mapping[str, str | None]
 """By setting what the experiment file says; None where it does not."""
 
 
-def query(said: str | None, model: str, file: str | None = None) -> str:
-    """What is put before a query; `said` is what the experiment file has."""
-    return _of_model(model, file).query if said is None else said
-
-
-def document(said: str | None, model: str, file: str | None = None) -> str:
-    """What is put before a document; `said` is what the experiment file has."""
-    return _of_model(model, file).document if said is None else said
+def before(side: Side, settings: Settings, model: str, file: str | None = None) -> str:
+    """What is put before a query or document: what the experiment file says, else of the model."""
+    name = f"{side}_prompt"
+    said = settings[name]
+    return _of_model(model, file).get(name, "") if said is None else said
 
 
 def added(settings: Settings, model: str, file: str | None = None) -> dict[str, str]:
@@ -70,12 +68,12 @@ def _known(model: str) -> dict[str, str]:
     return {name: text for name, text in both.items() if text}
 
 
-def _of_model(model: str, file: str | None) -> Sides:
+def _of_model(model: str, file: str | None) -> dict[str, str]:
+    """By setting the prompts of the model's files, else of the catalogue."""
     own = _own(model, file)
     if any(own.values()):
-        return Sides(query=_first(own, QUERY), document=_first(own, DOCUMENT))
-    known = _known(model)
-    return Sides(query=known.get("query_prompt", ""), document=known.get("doc_prompt", ""))
+        return {"query_prompt": _first(own, QUERY), "doc_prompt": _first(own, DOCUMENT)}
+    return _known(model)
 
 
 def _own(model: str, file: str | None) -> Mapping[str, str]:

@@ -124,7 +124,7 @@ class _Prepared:
 
 def _kept(system: Hybrid, docs: Sequence[Doc]) -> _Kept:
     places = token_index.places(docs)
-    joint: Joint = system.encoder.encode_docs_jointly(list(places))
+    joint: Joint = system.encoder.encode(list(places), "doc")
     tokens = token_index.build(joint.tokens, system.precision)
     return _Kept(places, joint.dense, sparse_index.build(joint.terms), tokens)
 
@@ -138,7 +138,7 @@ def _fetched(system: Hybrid, kept: _Kept, docs: Sequence[Doc]) -> _Fetched:
 
 def _scores(system: Hybrid, query: str, kept: _Kept, found: _Fetched) -> list[float]:
     with span("encode_query"):
-        dense, (weighted,), (tokens,) = system.encoder.encode_queries_jointly([query])
+        dense, (weighted,), (tokens,) = system.encoder.encode([query], "query")
     if not found.places:
         return []
     compare = maxsim if system.device == "cpu" else maxsim_on_device

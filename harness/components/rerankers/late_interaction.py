@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.components.abilities import CountsDocTokens, Footprint
 from harness.components.models import inference
-from harness.components.protocols import Reranker, TokenEncoder
+from harness.components.protocols import Reranker, TokenEncoder, encode_part
 from harness.components.timing import span
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import Precision, pooled, sliced
@@ -76,7 +76,7 @@ class LateInteraction:
         return sum(self.encoder.count_doc_tokens(list(token_index.places(docs))))
 
     def _index(self, texts: Sequence[str]) -> TokenIndex:
-        matrices = self.encoder.encode_doc_tokens(texts)
+        matrices = encode_part(self.encoder, "tokens", texts, "doc")
         kept = (pooled(sliced(matrix, self.dim), self.pool_factor) for matrix in matrices)
         return token_index.build(kept, self.precision)
 
@@ -125,7 +125,7 @@ def _scores(
 ) -> list[list[float]]:
     """For each query the scores of what was fetched for it."""
     with span("encode_query"):
-        matrices = system.encoder.encode_query_tokens(queries)
+        matrices = encode_part(system.encoder, "tokens", queries, "query")
     compare = maxsim if system.device == "cpu" else maxsim_on_device
     with span("score"):
         return [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.components.abilities import Footprint
-from harness.components.protocols import Reranker, TokenEncoder
+from harness.components.protocols import Reranker, TokenEncoder, encode_part
 from harness.components.servers import joined, next_plaid
 from harness.components.servers.dialect import Dialect, Request
 from harness.components.servers.served import Server, unchecked
@@ -33,13 +33,13 @@ class MaxsimEndpoint(Server):
     def prepare(self, docs: Sequence[Doc]) -> Reranker:
         """A reranker that has the vectors of `docs` at hand."""
         texts = list(dict.fromkeys(doc.text for doc in docs))
-        matrices = self.encoder.encode_doc_tokens(texts)
+        matrices = encode_part(self.encoder, "tokens", texts, "doc")
         return _Prepared(self, dict(zip(texts, matrices, strict=True)))
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """Scores with the documents encoded now."""
         with span("encode_docs"):
-            matrices = self.encoder.encode_doc_tokens([doc.text for doc in docs])
+            matrices = encode_part(self.encoder, "tokens", [doc.text for doc in docs], "doc")
         return _scores(self, query, matrices)
 
 
@@ -67,6 +67,6 @@ def _scores(
     system: MaxsimEndpoint, query: str, matrices: Sequence[NDArray[np.float32]]
 ) -> list[float]:
     with span("encode_query"):
-        (matrix,) = system.encoder.encode_query_tokens([query])
+        (matrix,) = encode_part(system.encoder, "tokens", [query], "query")
     with span("score"):
         return system.values(Request(matrices, query=matrix), joined.score, unchecked)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from harness.components.abilities import Footprint
 from harness.components.databases import postgres
 from harness.components.databases.postgres import Table
-from harness.components.protocols import PLACE, Reranker, TokenEncoder
+from harness.components.protocols import PLACE, Reranker, TokenEncoder, encode_part
 from harness.components.timing import span
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import sliced
@@ -127,7 +127,7 @@ class PgvectorMaxsim:
         import numpy as np
 
         places = token_index.places(docs)
-        matrices = enumerate(self.encoder.encode_doc_tokens(list(places)))
+        matrices = enumerate(encode_part(self.encoder, "tokens", list(places), "doc"))
         rows = {place: sliced(matrix, self.dim) for place, matrix in matrices if len(matrix)}
         if not all(np.isfinite(matrix).all() for matrix in rows.values()):
             raise ComponentError("The encoder gave a token vector that is not finite.")
@@ -165,7 +165,7 @@ class _Prepared:
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """As `harness.components.vectors.maxsim` has it, documents and queries without tokens included."""
         with span("encode_query"):
-            (matrix,) = self.system.encoder.encode_query_tokens([query])
+            (matrix,) = encode_part(self.system.encoder, "tokens", [query], "query")
         places = [self.places[doc.text] for doc in docs]
         with span("score"), postgres.clear_errors(self.system.url_env):
             found = self._scores(matrix, places) if len(matrix) else {}

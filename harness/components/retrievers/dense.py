@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.components.abilities import Footprint
-from harness.components.protocols import Encoder, Searcher
+from harness.components.protocols import DenseEncoder, Searcher, encode_part
 from harness.components.timing import span
 from harness.components.vectors.compression import sliced
 from harness.data import Doc, Hit, Query
@@ -29,7 +29,7 @@ class Dense:
 
     needs: ClassVar[tuple[str, ...]] = ("torch",)
 
-    encoder: Encoder
+    encoder: DenseEncoder
     dim: int | None = None
     """Keep the first `dim` coordinates, at length 1 again; None keeps all."""
     device: str = "cpu"
@@ -37,7 +37,7 @@ class Dense:
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher over the vectors of `docs`."""
-        vectors = self.encoder.encode_docs([doc.text for doc in docs])
+        vectors = encode_part(self.encoder, "dense", [doc.text for doc in docs], "doc")
         return _Index(self, [doc.doc_id for doc in docs], sliced(vectors, self.dim))
 
 
@@ -49,7 +49,8 @@ class _Index:
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
         with span("encode_query"):
-            vectors = self.system.encoder.encode_queries([query.text for query in queries])
+            texts = [query.text for query in queries]
+            vectors = encode_part(self.system.encoder, "dense", texts, "query")
         found: list[list[Hit]] = []
         with span("score"):
             for start in range(0, len(queries), QUERIES_PER_BLOCK):

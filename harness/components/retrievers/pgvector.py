@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from harness.components.abilities import Footprint
 from harness.components.databases import postgres
 from harness.components.databases.postgres import Table
-from harness.components.protocols import PLACE, Encoder, Searcher
+from harness.components.protocols import PLACE, DenseEncoder, Searcher, encode_part
 from harness.components.retrievers._empty import Nothing
 from harness.components.timing import span
 from harness.data import Doc, Hit, Query
@@ -59,7 +59,7 @@ class Pgvector:
 
     needs: ClassVar[tuple[str, ...]] = ("psycopg", "pgvector")
 
-    encoder: Encoder
+    encoder: DenseEncoder
     server: postgres.Server = None
     """`embedded` starts PostgreSQL for this process; else `url_env` says where a server is."""
     url_env: str | None = field(default=None, metadata=PLACE)
@@ -96,7 +96,7 @@ class Pgvector:
         docs = sorted(docs, key=lambda doc: doc.doc_id)  # ties go to the greater id
         if not docs:
             return Nothing()
-        vectors = self.encoder.encode_docs([doc.text for doc in docs])
+        vectors = encode_part(self.encoder, "dense", [doc.text for doc in docs], "doc")
         table = self._table(vectors)
         return _Index(self, [doc.doc_id for doc in docs], vectors.shape[1], table)
 
@@ -155,7 +155,9 @@ class _Index:
             return [self._hits(vector, depth, self._statement()) for vector in vectors]
 
     def _encoded(self, queries: Sequence[Query]) -> NDArray[np.float32]:
-        return self.system.encoder.encode_queries([query.text for query in queries])
+        texts = [query.text for query in queries]
+        found: NDArray[np.float32] = encode_part(self.system.encoder, "dense", texts, "query")
+        return found
 
     def _hits(self, vector: NDArray[np.float32], depth: int, statement: str) -> list[Hit]:
         rows = self.table.connection.execute(statement, (vector, depth), prepare=True, binary=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.components import footprints as components_footprints
 from harness.components.abilities import Footprint
-from harness.components.protocols import Searcher, SparseEncoder
+from harness.components.protocols import Searcher, SparseEncoder, encode_part
 from harness.components.timing import span
 from harness.components.vectors import sparse_index
 from harness.data import Doc, Hit, Query
@@ -26,7 +26,7 @@ class Sparse:
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher over the terms of `docs`."""
-        found = self.encoder.encode_doc_terms([doc.text for doc in docs])
+        found = encode_part(self.encoder, "terms", [doc.text for doc in docs], "doc")
         return _Index(self, [doc.doc_id for doc in docs], _postings(sparse_index.build(found)))
 
 
@@ -58,7 +58,8 @@ class _Index:
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
         """Documents that share no term with a query are no hits."""
         with span("encode_query"):
-            found = self.system.encoder.encode_query_terms([query.text for query in queries])
+            texts = [query.text for query in queries]
+            found = encode_part(self.system.encoder, "terms", texts, "query")
         with span("score"):
             return [self._hits(weighted, depth) for weighted in found]
 

@@ -16,7 +16,7 @@ from harness.components.databases.vespa_application import (
     FieldPrecision,
     cells,
 )
-from harness.components.protocols import PLACE, Encoder, Searcher, TokenEncoder
+from harness.components.protocols import PLACE, DenseEncoder, Searcher, TokenEncoder, encode_part
 from harness.components.retrievers._empty import Nothing
 from harness.components.servers import joined, vespa
 from harness.components.servers.client import Client
@@ -50,7 +50,7 @@ class Vespa(Server):
     dialect: str = "vespa"
     """There is no other."""
     encoder: TokenEncoder
-    dense: Encoder | None = None
+    dense: DenseEncoder | None = None
     """With it the first phase is its nearest neighbours (HNSW); else it is BM25."""
     dim: int | None = None
     """Keep the first `dim` coordinates of token vectors, at length 1 again; None keeps all."""
@@ -204,13 +204,13 @@ def _made(system: Vespa, docs: Sequence[Doc]) -> _Made:
     import numpy as np
 
     texts = [doc.text for doc in docs]
-    encoded = system.encoder.encode_doc_tokens(texts)
+    encoded = encode_part(system.encoder, "tokens", texts, "doc")
     matrices = {
         place: np.ascontiguousarray(sliced(matrix, system.dim), dtype=np.float32)
         for place, matrix in enumerate(encoded)
         if len(matrix)
     }
-    dense = system.dense.encode_docs(texts) if system.dense and texts else None
+    dense = encode_part(system.dense, "dense", texts, "doc") if system.dense and texts else None
     everything = [*matrices.values(), *([] if dense is None else [dense])]
     if not all(np.isfinite(vectors).all() for vectors in everything):
         raise ComponentError("The encoder gave a vector that is not finite.")
@@ -235,8 +235,10 @@ class _Index:
             )
         texts = [query.text for query in queries]
         with span("encode_query"):
-            matrices = system.encoder.encode_query_tokens(texts)
-            vectors = system.dense.encode_queries(texts) if system.dense else [None] * len(texts)
+            matrices = encode_part(system.encoder, "tokens", texts, "query")
+            vectors = [None] * len(texts)
+            if system.dense:
+                vectors = encode_part(system.dense, "dense", texts, "query")
         return [self._hits(*asked, depth) for asked in zip(texts, matrices, vectors, strict=True)]
 
     def _hits(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.components.protocols import TokenEncoder
+from harness.components.protocols import TokenEncoder, encode_part
 from harness.data import Doc, digest
 from harness.errors import ComponentError
 from harness.files import temporary
@@ -45,7 +45,7 @@ class Encoded(NamedTuple):
 def encoded(encoder: TokenEncoder, docs: Sequence[Doc]) -> Encoded:
     """The token vectors of `docs`; raises ComponentError for one that is not finite."""
     docs = sorted(docs, key=lambda doc: doc.doc_id)
-    matrices = encoder.encode_doc_tokens([doc.text for doc in docs])
+    matrices = encode_part(encoder, "tokens", [doc.text for doc in docs], "doc")
     filled = [
         (doc.doc_id, matrix) for doc, matrix in zip(docs, matrices, strict=True) if len(matrix)
     ]
@@ -56,7 +56,7 @@ def encoded(encoder: TokenEncoder, docs: Sequence[Doc]) -> Encoded:
 
 def queries(encoder: TokenEncoder, texts: Sequence[str]) -> list[NDArray[np.float32]]:
     """The token vectors of queries as plain arrays; raises ComponentError for one not finite."""
-    matrices = [np.array(matrix) for matrix in encoder.encode_query_tokens(texts)]
+    matrices = [np.array(matrix) for matrix in encode_part(encoder, "tokens", texts, "query")]
     if not all(np.isfinite(matrix).all() for matrix in matrices):
         raise ComponentError("The encoder gave a query vector that is not finite.")
     return matrices

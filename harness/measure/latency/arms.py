@@ -17,7 +17,7 @@ from harness.components.abilities import (
     HasAttention,
     Tunable,
 )
-from harness.components.protocols import AnyEncoder, Preparable, Reranker, Served
+from harness.components.protocols import ENCODERS, Preparable, Reranker, Served
 from harness.data import Doc, Hit, Query, Run
 from harness.experiment.keys import timing_key
 from harness.experiment.plan import Stage, Trial, has_random_weights
@@ -162,7 +162,7 @@ def _failing(error: Exception) -> Call:
 
 def encoders_of(component: Any) -> list[Any]:
     """The encoders inside a component."""
-    return [p for p in registry.parts(component) if isinstance(p, AnyEncoder)]
+    return [p for p in registry.parts(component) if isinstance(p, ENCODERS)]
 
 
 def models_of(component: Any) -> tuple[str, ...]:
@@ -190,7 +190,7 @@ def with_documents(component: Any, documents_of: Callable[[Any], Any]) -> Any:
     """The component with every encoder's document vectors from `documents_of` it."""
 
     def change(part: Any) -> Any:
-        if isinstance(part, AnyEncoder):
+        if isinstance(part, ENCODERS):
             return LiveQueries(documents_of(part), part)
         return part
 
@@ -204,7 +204,7 @@ def _live(component: Any, setting: Setting) -> Any:
     """
 
     def change(part: Any) -> Any:
-        if isinstance(part, AnyEncoder):
+        if isinstance(part, ENCODERS):
             here = placed(part, setting.device)
             return LiveQueries(_documents(part, here, setting.work), here)
         return _placed_part(part, setting.device)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.components.abilities import CountsDocTokens, ListsTerms, Loadable
-from harness.components.protocols import Joint
+from harness.components.protocols import Joint, Part, Side, encode_part
 from harness.components.vectors.compression import unit
 
 if TYPE_CHECKING:
@@ -32,45 +32,16 @@ class LiveQueries:
         if isinstance(self.queries, Loadable):
             self.queries.load()
 
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Shape (texts, dim)."""
-        found: NDArray[np.float32] = self.queries.encode_queries(texts)
-        return found
+    @property
+    def gives(self) -> str:
+        """What both give."""
+        given: str = self.queries.gives
+        return given
 
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Shape (texts, dim)."""
-        found: NDArray[np.float32] = self.docs.encode_docs(texts)
-        return found
-
-    def encode_query_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        """For each text a matrix of shape (tokens, dim)."""
-        found: Sequence[NDArray[np.float32]] = self.queries.encode_query_tokens(texts)
-        return found
-
-    def encode_doc_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        """For each text a matrix of shape (tokens, dim)."""
-        found: Sequence[NDArray[np.float32]] = self.docs.encode_doc_tokens(texts)
-        return found
-
-    def encode_query_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        """For each text a matrix of shape (terms, 2)."""
-        found: Sequence[NDArray[np.float32]] = self.queries.encode_query_terms(texts)
-        return found
-
-    def encode_doc_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        """For each text a matrix of shape (terms, 2)."""
-        found: Sequence[NDArray[np.float32]] = self.docs.encode_doc_terms(texts)
-        return found
-
-    def encode_queries_jointly(self, texts: Sequence[str]) -> Joint:
-        """All parts of queries."""
-        found: Joint = self.queries.encode_queries_jointly(texts)
-        return found
-
-    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
-        """All parts of documents."""
-        found: Joint = self.docs.encode_docs_jointly(texts)
-        return found
+    def encode(self, texts: Sequence[str], side: Side, *part: Part) -> Any:
+        """Each side by who is there for it."""
+        encoder = self.queries if side == "query" else self.docs
+        return encoder.encode(texts, side, *part)
 
 
 @dataclass(frozen=True)
@@ -83,47 +54,52 @@ class RandomVectors:
 
     encoder: Any
 
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Shape (texts, dim)."""
-        dim = self.encoder.encode_queries([PROBE]).shape[1]
-        return _unit_rows(len(texts), dim, seed=len(texts))
+    @property
+    def gives(self) -> str:
+        """What the encoder gives."""
+        given: str = self.encoder.gives
+        return given
 
-    def encode_doc_tokens(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        """For each text a matrix of shape (tokens, dim), the same for the same text."""
-        if not isinstance(self.encoder, CountsDocTokens):
-            found: Sequence[NDArray[np.float32]] = self.encoder.encode_doc_tokens(texts)
-            return found
-        return _random_tokens(self.encoder, texts)
-
-    def encode_doc_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        """For each text a matrix of shape (terms, 2): its own terms, each with a random weight."""
-        if not isinstance(self.encoder, ListsTerms):
-            found: Sequence[NDArray[np.float32]] = self.encoder.encode_doc_terms(texts)
-            return found
-        rng = np.random.default_rng(len(texts))
-        terms = self.encoder.doc_terms(texts)
-        return [
-            np.stack([ids, 1 - rng.random(len(ids))], axis=1).astype("float32") for ids in terms
-        ]
-
-    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
-        """All parts of documents."""
-        return Joint(
-            self.encode_docs(texts), self.encode_doc_terms(texts), self.encode_doc_tokens(texts)
-        )
+    def encode(self, texts: Sequence[str], side: Side, *part: Part) -> Any:
+        """Documents alone; token vectors are the same for the same text."""
+        del side
+        if self.gives != "joint" or part:
+            (wanted,) = part or (self.gives,)
+            return RANDOM[wanted](self.encoder, texts)
+        return Joint(**{name: make(self.encoder, texts) for name, make in RANDOM.items()})
 
 
-def _random_tokens(encoder: Any, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-    dim = encoder.encode_query_tokens([PROBE])[0].shape[1]
+def _random_dense(encoder: Any, texts: Sequence[str]) -> NDArray[np.float32]:
+    dim = encode_part(encoder, "dense", [PROBE], "query").shape[1]
+    return _unit_rows(len(texts), dim, seed=len(texts))
+
+
+def _random_terms(encoder: Any, texts: Sequence[str]) -> Any:
+    """The text's own terms, each with a random weight; those of an encoder that cannot list them."""
+    if not isinstance(encoder, ListsTerms):
+        return encode_part(encoder, "terms", texts, "doc")
+    rng = np.random.default_rng(len(texts))
+    terms = encoder.doc_terms(texts)
+    return [np.stack([ids, 1 - rng.random(len(ids))], axis=1).astype("float32") for ids in terms]
+
+
+def _random_tokens(encoder: Any, texts: Sequence[str]) -> Any:
+    """As many vectors as the encoder would keep; the encoder's own where it cannot say."""
     counts = _kept(encoder, tuple(texts))
+    if counts is None:
+        return encode_part(encoder, "tokens", texts, "doc")
+    dim = encode_part(encoder, "tokens", [PROBE], "query")[0].shape[1]
     return [_cut_out(text, count, dim) for text, count in zip(texts, counts, strict=True)]
 
 
+RANDOM = {"dense": _random_dense, "terms": _random_terms, "tokens": _random_tokens}
+"""What makes each part of documents."""
+
+
 @functools.lru_cache(maxsize=2)
-def _kept(encoder: Any, texts: tuple[str, ...]) -> Sequence[int]:
+def _kept(encoder: Any, texts: tuple[str, ...]) -> Sequence[int] | None:
     """Vectors of each text; systems that differ in how they keep them ask one after the other."""
-    counts: Sequence[int] = encoder.count_kept_tokens(texts)
-    return counts
+    return encoder.count_kept_tokens(texts) if isinstance(encoder, CountsDocTokens) else None
 
 
 def _cut_out(text: str, count: int, dim: int) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.components.abilities import CountsDocTokens
-from harness.components.protocols import Encoder, JointEncoder, Progress, TokenEncoder
+from harness.components.protocols import Progress
 from harness.data import Query
 from harness.errors import reason
 from harness.measure import machine
@@ -86,7 +86,7 @@ def _todo(
 
 
 def _documents(arm: Arm, encoder: Any, texts: Sequence[str]) -> _Workload:
-    encode = _encoding(encoder, arm.mode)
+    part = ["dense"] if arm.mode == "retrieve" and encoder.gives == "joint" else []
 
     def tokens(count: int) -> float:
         if not isinstance(encoder, CountsDocTokens):
@@ -94,20 +94,13 @@ def _documents(arm: Arm, encoder: Any, texts: Sequence[str]) -> _Workload:
         return float(sum(encoder.count_doc_tokens(texts[:count])))
 
     return _Workload(
-        arm.system, arm.mode, "documents", lambda count: encode(texts[:count]), tokens, len(texts)
+        system=arm.system,
+        mode=arm.mode,
+        unit="documents",
+        run=lambda count: encoder.encode(texts[:count], "doc", *part),
+        tokens=tokens,
+        most=len(texts),
     )
-
-
-def _encoding(encoder: Any, mode: str) -> Callable[[Sequence[str]], Any]:
-    """How an encoder's documents are encoded for an arm of a mode."""
-    if isinstance(encoder, JointEncoder) and mode != "retrieve":
-        return encoder.encode_docs_jointly
-    if isinstance(encoder, Encoder):
-        return encoder.encode_docs
-    if isinstance(encoder, TokenEncoder):
-        return encoder.encode_doc_tokens
-    found: Callable[[Sequence[str]], Any] = encoder.encode_doc_terms
-    return found
 
 
 def _pairs(arm: Arm, queries: Sequence[Query]) -> _Workload:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from harness.components.databases import fast_plaid
 from harness.components.models import catalogue, trained
-from harness.components.protocols import Progress, TokenEncoder
+from harness.components.protocols import Progress, TokenEncoder, encode_part
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import Precision, pooled, sliced
 from harness.components.vectors.token_index import TokenIndex
@@ -102,7 +102,7 @@ def measure_storage(
 def _grid(encoder: Any, texts: Sequence[str], settings: Storage, work: Work) -> pd.DataFrame:
     random = has_random_weights(encoder)
     documents = RandomVectors(encoder) if random else work.remembering(encoder)
-    matrices = documents.encode_doc_tokens(texts)
+    matrices = encode_part(documents, "tokens", texts, "doc")
     (model,) = models_of(encoder) or ("",)
     dims, learnt = _dims(matrices, settings, model)
     with temporary.passing() as folder:

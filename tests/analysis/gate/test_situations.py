@@ -29,8 +29,10 @@ class Words(fakes.GaussianTokenEncoder):
 
     length: int = 4
 
-    def encode_doc_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        return self.encode_query_tokens([" ".join(text.split()[-self.length :]) for text in texts])
+    def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
+        if side == "doc":
+            texts = [" ".join(text.split()[-self.length :]) for text in texts]
+        return super().encode(texts, side)
 
 
 def content(**reranker: Any) -> dict[str, Any]:

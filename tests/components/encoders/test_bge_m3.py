@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def assert_same(ours: Any, expected: Any) -> None:
 
 
 def test_parts_are_those_of_the_formulas() -> None:
-    joint = ENCODER.encode_docs_jointly(TEXTS)
+    joint = ENCODER.encode(TEXTS, "doc")
     for text, dense, terms, tokens in zip(TEXTS, *joint, strict=True):
         expected = literally(text)
         assert_same(dense, expected[0])
@@ -71,16 +72,12 @@ def test_parts_are_those_of_the_formulas() -> None:
 
 
 def test_each_part_alone_is_that_of_all_together() -> None:
-    joint = ENCODER.encode_queries_jointly(TEXTS)
-    assert_same(ENCODER.encode_docs(TEXTS), joint.dense)
-    assert_same(ENCODER.encode_queries(TEXTS), joint.dense)
-    for encode, expected in (
-        (ENCODER.encode_doc_terms, joint.terms),
-        (ENCODER.encode_query_terms, joint.terms),
-        (ENCODER.encode_doc_tokens, joint.tokens),
-        (ENCODER.encode_query_tokens, joint.tokens),
-    ):
-        for one, other in zip(encode(TEXTS), expected, strict=True):
+    joint = ENCODER.encode(TEXTS, "query")
+    assert_same(ENCODER.encode(TEXTS, "doc", "dense"), joint.dense)
+    assert_same(ENCODER.encode(TEXTS, "query", "dense"), joint.dense)
+    for side, part in itertools.product(("query", "doc"), ("terms", "tokens")):
+        found = ENCODER.encode(TEXTS, side, part)
+        for one, other in zip(found, getattr(joint, part), strict=True):
             assert_same(one, other)
 
 
@@ -90,24 +87,24 @@ def test_one_pass_gives_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         body, "forward", lambda features: batches.append(1) or type(body).forward(body, features)
     )
-    ENCODER.encode_docs_jointly(TEXTS)
+    ENCODER.encode(TEXTS, "doc")
     assert len(batches) == 1
 
 
 def test_dense_vectors_are_those_of_sentence_transformers() -> None:
     library = SentenceTransformers(M3, device="cpu")
-    assert_same(ENCODER.encode_docs(TEXTS), library.encode_docs(TEXTS))
+    assert_same(ENCODER.encode(TEXTS, "doc", "dense"), library.encode(TEXTS, "doc"))
 
 
 def test_does_what_its_protocols_say() -> None:
     for protocol in (JointEncoder, CountsDocTokens, ListsTerms, LimitsLength, Tunable):
         assert isinstance(ENCODER, protocol)
-    assert len(ENCODER.encode_docs([])) == len(ENCODER.encode_docs_jointly([]).dense) == 0
-    assert ENCODER.encode_doc_tokens([]) == ENCODER.encode_doc_terms([]) == []
+    assert len(ENCODER.encode([], "doc", "dense")) == len(ENCODER.encode([], "doc").dense) == 0
+    assert ENCODER.encode([], "doc", "tokens") == ENCODER.encode([], "doc", "terms") == []
 
 
 def test_tokens_and_terms_are_counted_without_the_model() -> None:
-    joint = ENCODER.encode_docs_jointly(TEXTS)
+    joint = ENCODER.encode(TEXTS, "doc")
     assert ENCODER.count_kept_tokens(TEXTS) == [len(matrix) for matrix in joint.tokens]
     assert ENCODER.count_doc_tokens(TEXTS) == [len(matrix) + 1 for matrix in joint.tokens]
     for ids, terms in zip(ENCODER.doc_terms(TEXTS), joint.terms, strict=True):
@@ -120,20 +117,20 @@ def test_what_is_longer_than_its_room_is_cut() -> None:
     assert encoder.room("any query") == 6  # <s> and </s>
     assert encoder.doc_lengths(["cat " * 30, "cat dog"]) == [30, 2]
     assert encoder.count_doc_tokens(["cat " * 30, "cat dog"]) == [8, 4]
-    assert [len(matrix) for matrix in encoder.encode_doc_tokens(["cat " * 30])] == [7]
+    assert [len(matrix) for matrix in encoder.encode(["cat " * 30], "doc", "tokens")] == [7]
 
 
 def test_policies_encode_alike() -> None:
     policies = ENCODER.policies()
     assert ENCODER in policies.values()
     for other in policies.values():
-        assert_same(other.encode_docs(TEXTS), ENCODER.encode_docs(TEXTS))
+        assert_same(other.encode(TEXTS, "doc", "dense"), ENCODER.encode(TEXTS, "doc", "dense"))
         assert other.loaded() is ENCODER.loaded()
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_vectors_are_float32_at_length_1_at_every_dtype(dtype: Any) -> None:
-    joint = BgeM3(M3, device="cpu", dtype=dtype).encode_docs_jointly(TEXTS)
+    joint = BgeM3(M3, device="cpu", dtype=dtype).encode(TEXTS, "doc")
     for matrix in (joint.dense, *joint.tokens):
         assert matrix.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1, atol=5e-3)
@@ -186,9 +183,9 @@ def test_random_weights_only_where_the_catalogue_knows_the_heads(
     small = random_weights.facts("dummy:BAAI/bge-small-en-v1.5").model_copy(update={"joint": True})
     monkeypatch.setattr(random_weights, "facts", lambda _reference: small)
     encoder = BgeM3("dummy:BAAI/bge-small-en-v1.5", device="cpu")
-    first = encoder.encode_docs_jointly(TEXTS[:3])
+    first = encoder.encode(TEXTS[:3], "doc")
     inference.forget()
-    for part, again in zip(first, encoder.encode_docs_jointly(TEXTS[:3]), strict=True):
+    for part, again in zip(first, encoder.encode(TEXTS[:3], "doc"), strict=True):
         for one, other in zip(part, again, strict=True):
             np.testing.assert_array_equal(one, other)
     assert first.tokens[0].shape == (5, 384)  # the cat is blue [SEP]

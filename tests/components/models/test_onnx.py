@@ -220,10 +220,10 @@ def test_graph_that_is_none(folder: Path) -> None:
 def test_weights_outside_the_graph_are_read(folder: Path) -> None:
     import onnx
 
-    before = Fastembed(str(folder)).encode_docs(["the cat is blue"])
+    before = Fastembed(str(folder)).encode(["the cat is blue"], "doc")
     graph = onnx.load(folder / FLOAT32)
     onnx.save(graph, folder / "onnx/big.onnx", save_as_external_data=True, location="big.onnx_data")
-    outside = Fastembed(str(folder), file="onnx/big.onnx").encode_docs(["the cat is blue"])
+    outside = Fastembed(str(folder), file="onnx/big.onnx").encode(["the cat is blue"], "doc")
     assert (folder / "onnx/big.onnx_data").stat().st_size > 1000
     np.testing.assert_allclose(outside, before, atol=1e-6)
 

@@ -17,6 +17,7 @@ from harness.components.encoders.fastembed import Fastembed as FastembedEncoder
 from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
 from harness.components.models import inference, labels, positions, references
+from harness.components.protocols import encode_part
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.fastembed import Fastembed
 from harness.data import Doc
@@ -230,8 +231,8 @@ def test_an_encoder_without_a_limit_reads_what_has_a_position(tmp_path: Path) ->
     changed(made, "sentence_bert_config.json", {"max_seq_length": None})
     for encoder in (SentenceTransformers(str(made), device="cpu"), BgeM3(str(made), device="cpu")):
         assert encoder.count_doc_tokens([LONG]) == [64]
-        assert np.isfinite(encoder.encode_docs([LONG])).all()
-        assert np.isfinite(encoder.encode_queries([LONG])).all()
+        assert np.isfinite(encode_part(encoder, "dense", [LONG], "doc")).all()
+        assert np.isfinite(encode_part(encoder, "dense", [LONG], "query")).all()
 
 
 def test_lengths_of_a_checkpoint_beyond_its_positions_are_cut_to_them(tmp_path: Path) -> None:
@@ -239,9 +240,9 @@ def test_lengths_of_a_checkpoint_beyond_its_positions_are_cut_to_them(tmp_path: 
     made = tiny.bge_m3(tmp_path / "model")
     encoder = Pylate(str(made), projection="identity", device="cpu")
     assert encoder.count_doc_tokens([LONG]) == [64]
-    assert [len(matrix) for matrix in encoder.encode_doc_tokens([LONG])] == [64]
+    assert [len(matrix) for matrix in encoder.encode([LONG], "doc")] == [64]
     whole = Pylate(str(made), projection="identity", query_length=64, device="cpu")
-    assert [len(matrix) for matrix in whole.encode_query_tokens([LONG])] == [64]
+    assert [len(matrix) for matrix in whole.encode([LONG], "query")] == [64]
 
 
 def test_an_onnx_model_without_a_limit_reads_what_has_a_position(
@@ -334,8 +335,8 @@ def test_an_encoder_without_padding_takes_another_token_that_is_masked(tmp_path:
     changed(made, "tokenizer_config.json", {}, "pad_token")
     changed(made, "special_tokens_map.json", {}, "pad_token")
     texts = ["cat", "the dog is blue"]
-    found = SentenceTransformers(str(made), device="cpu").encode_docs(texts)
-    expected = SentenceTransformers(MINILM, device="cpu").encode_docs(texts)
+    found = SentenceTransformers(str(made), device="cpu").encode(texts, "doc")
+    expected = SentenceTransformers(MINILM, device="cpu").encode(texts, "doc")
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

@@ -17,6 +17,7 @@ from harness.components.models import prompts, references
 BGE = "BAAI/bge-small-en-v1.5"
 NOMIC = "nomic-ai/nomic-embed-text-v1.5"
 KNOWN = "Represent this sentence for searching relevant passages: "
+UNSAID = {"query_prompt": None, "doc_prompt": None}
 """models.yaml, from the model card."""
 
 
@@ -35,10 +36,10 @@ def bge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_prompt_that_the_checkpoint_leaves_out_is_used_and_told() -> None:
     bare, own = SentenceTransformers(BGE, query_prompt=""), SentenceTransformers(BGE)
     prompted = SentenceTransformers(BGE, query_prompt=KNOWN)
-    found, expected, without = (one.encode_queries(["cat"]) for one in (own, prompted, bare))
+    found, expected, without = (one.encode(["cat"], "query") for one in (own, prompted, bare))
     np.testing.assert_array_equal(found, expected)
     assert not np.allclose(found, without)
-    np.testing.assert_array_equal(own.encode_docs(["cat"]), bare.encode_docs(["cat"]))
+    np.testing.assert_array_equal(own.encode(["cat"], "doc"), bare.encode(["cat"], "doc"))
     assert own.identity() == {**bare.identity(), "query_prompt": KNOWN}
     (note,) = own.notes()
     assert note == (
@@ -49,25 +50,25 @@ def test_a_prompt_that_the_checkpoint_leaves_out_is_used_and_told() -> None:
 
 
 def test_random_weights_have_the_same_prompts() -> None:
-    for side in (prompts.query, prompts.document):
-        assert side(None, f"dummy:{NOMIC}") == side(None, NOMIC)
-    assert prompts.query(None, NOMIC) == "search_query: "
-    assert prompts.document(None, f"{NOMIC}@abc") == "search_document: "
-    assert prompts.document("", NOMIC) == ""
+    for reference in (NOMIC, f"dummy:{NOMIC}", f"{NOMIC}@abc"):
+        assert prompts.before("query", UNSAID, reference) == "search_query: "
+        assert prompts.before("doc", UNSAID, reference) == "search_document: "
+    assert prompts.before("doc", {**UNSAID, "doc_prompt": ""}, NOMIC) == ""
     assert len(list(SentenceTransformers(f"dummy:{NOMIC}").notes())) == 2
 
 
 @pytest.mark.usefixtures("hub", "no_network")
 def test_prompts_of_the_checkpoint_are_no_news() -> None:
     own = "sentence-transformers/prompted"
-    assert (prompts.query(None, own), prompts.document(None, own)) == tuple(tiny.PROMPTS.values())
+    found = tuple(prompts.before(side, UNSAID, own) for side in ("query", "doc"))
+    assert found == tuple(tiny.PROMPTS.values())
     assert list(SentenceTransformers(own).notes()) == []
-    assert prompts.query(None, "sentence-transformers/minilm") == ""
+    assert prompts.before("query", UNSAID, "sentence-transformers/minilm") == ""
 
 
 def test_onnx_models_have_the_same_prompts() -> None:
     encoder = Fastembed(BGE, file="onnx/model.onnx")
-    assert prompts.query(None, encoder.model, encoder.file) == KNOWN
+    assert prompts.before("query", UNSAID, encoder.model, encoder.file) == KNOWN
     assert [note.partition(":")[0] for note in encoder.notes()] == [
         "'Represent this sentence for searching relevant passages"
     ]

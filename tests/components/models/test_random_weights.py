@@ -60,10 +60,9 @@ def test_weights_are_the_same_in_every_load_and_others_in_other_models() -> None
 
 @pytest.mark.parametrize("encoder", [TOKENS, DENSE], ids=["tokens", "dense"])
 def test_vectors_are_the_same_in_every_load(encoder: Any) -> None:
-    encode = getattr(encoder, "encode_doc_tokens", None) or encoder.encode_docs
-    first = encode(TEXTS)
+    first = encoder.encode(TEXTS, "doc")
     inference.forget()
-    for one, other in zip(first, encode(TEXTS), strict=True):
+    for one, other in zip(first, encoder.encode(TEXTS, "doc"), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -89,9 +88,9 @@ def test_late_interaction_as_the_checkpoint_has_it(
     assert markers
     assert model.tokenizer.convert_tokens_to_ids(markers.query) == ids[0]
     assert len(model.tokenizer) == random_weights.architecture(reference).vocabulary
-    (query,) = encoder.encode_query_tokens(["cat"])
+    (query,) = encoder.encode(["cat"], "query")
     assert query.shape == (queries, dim)  # filled up to 32; or [CLS] marker cat [SEP]
-    for matrix in encoder.encode_doc_tokens(TEXTS):
+    for matrix in encoder.encode(TEXTS, "doc"):
         assert matrix.shape[1] == dim
         np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1, atol=1e-5)
 
@@ -101,7 +100,7 @@ def test_tokens_are_counted_without_the_model(reference: str) -> None:
     encoder = Pylate(reference, device="cpu")
     # [CLS] marker ... [SEP]: a comma and an exclamation mark are read and not kept.
     assert encoder.count_doc_tokens(TEXTS) == [3 + 6, 3 + 2, 3, 3 + 5, 3 + 40]
-    kept = [len(matrix) for matrix in encoder.encode_doc_tokens(TEXTS)]
+    kept = [len(matrix) for matrix in encoder.encode(TEXTS, "doc")]
     assert encoder.count_kept_tokens(TEXTS) == kept == [3 + 4, 3 + 2, 3, 3 + 5, 3 + 40]
     assert encoder.count_kept_tokens([]) == []
 
@@ -112,23 +111,23 @@ def test_documents_are_cut_where_the_checkpoint_says() -> None:
 
 
 def test_encoder_as_the_checkpoint_has_it() -> None:
-    assert DENSE.encode_docs(TEXTS).shape == (len(TEXTS), 384)
+    assert DENSE.encode(TEXTS, "doc").shape == (len(TEXTS), 384)
     assert DENSE.count_doc_tokens(TEXTS) == [2 + 6, 2 + 2, 2, 2 + 5, 2 + 40]
     assert DENSE.count_doc_tokens(["river " * 600]) == [512]
     prompt = "Represent this sentence for searching relevant passages: "
     written = SentenceTransformers(BGE, query_prompt=prompt, device="cpu")
     none = SentenceTransformers(BGE, query_prompt="", device="cpu")
-    np.testing.assert_array_equal(DENSE.encode_queries(["cat"]), written.encode_queries(["cat"]))
-    assert not np.allclose(DENSE.encode_queries(["cat"]), none.encode_queries(["cat"]))
-    np.testing.assert_allclose(none.encode_queries(TEXTS), DENSE.encode_docs(TEXTS), atol=1e-5)
+    np.testing.assert_array_equal(DENSE.encode(["cat"], "query"), written.encode(["cat"], "query"))
+    assert not np.allclose(DENSE.encode(["cat"], "query"), none.encode(["cat"], "query"))
+    np.testing.assert_allclose(none.encode(TEXTS, "query"), DENSE.encode(TEXTS, "doc"), atol=1e-5)
     pooled = SentenceTransformers(BGE, pooling="cls", device="cpu")
-    np.testing.assert_allclose(pooled.encode_docs(TEXTS), DENSE.encode_docs(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(pooled.encode(TEXTS, "doc"), DENSE.encode(TEXTS, "doc"), atol=1e-6)
 
 
 @pytest.mark.parametrize("projection", ["identity", "untrained"])
 def test_body_with_another_projection(projection: Any) -> None:
     encoder = Pylate(BGE, projection=projection, device="cpu")
-    (matrix,) = encoder.encode_doc_tokens(["a dog"])
+    (matrix,) = encoder.encode(["a dog"], "doc")
     assert matrix.shape[1] == {"identity": 384, "untrained": 128}[projection]
 
 
@@ -149,8 +148,8 @@ def answer(component: Any) -> Any:
     if isinstance(component, CrossEncoder):
         return component.score("cat", DOCS * 3)
     if isinstance(component, Pylate):
-        return np.concatenate(component.encode_doc_tokens(TEXTS))
-    return component.encode_docs(TEXTS)
+        return np.concatenate(component.encode(TEXTS, "doc"))
+    return component.encode(TEXTS, "doc")
 
 
 def test_protocols_of_counting() -> None:

@@ -32,7 +32,7 @@ class Literal(Jointly):
 
     asked: list[str] = field(default_factory=list, compare=False)
 
-    def encode_docs_jointly(self, texts: Sequence[str]) -> Joint:
+    def jointly(self, texts: Sequence[str]) -> Joint:
         self.asked.extend(texts)
         return Joint(
             np.array([PARTS[text][0] for text in texts], dtype=np.float32).reshape(-1, 2),
@@ -103,13 +103,15 @@ def test_stored_parts_come_from_one_call(tmp_path: Path) -> None:
     texts = [doc.text for doc in DOCS]
     for _ in range(2):  # the second finds everything on disk
         stored = embedding_cache.StoredEncoder(tmp_path, encoder, lambda *_: None)
-        stored.remember_queries(["up", "both"])
+        stored.encode(["up", "both"], "query")
         assert Hybrid(stored).prepare(DOCS).score("both", DOCS) == pytest.approx(
             mean(dense=0.4, sparse=0.2, multi_vector=0.4)
         )
-        np.testing.assert_array_equal(stored.encode_docs(texts), encoder_parts(texts).dense)
+        np.testing.assert_array_equal(
+            stored.encode(texts, "doc", "dense"), encoder_parts(texts).dense
+        )
         for one, other in zip(
-            [*stored.encode_doc_terms(texts), *stored.encode_doc_tokens(texts)],
+            [*stored.encode(texts, "doc", "terms"), *stored.encode(texts, "doc", "tokens")],
             [*encoder_parts(texts).terms, *encoder_parts(texts).tokens],
             strict=True,
         ):
@@ -118,7 +120,7 @@ def test_stored_parts_come_from_one_call(tmp_path: Path) -> None:
 
 
 def encoder_parts(texts: Sequence[str]) -> Joint:
-    return Literal().encode_docs_jointly(texts)
+    return Literal().encode(texts, "doc")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -32,11 +32,11 @@ VECTORS = {
 
 @dataclass(frozen=True)
 class Literal:
-    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        return [np.array(VECTORS[text], dtype=np.float32) for text in texts]
+    gives: ClassVar = "tokens"
 
-    def encode_doc_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        return self.encode_query_tokens(texts)
+    def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
+        del side
+        return [np.array(VECTORS[text], dtype=np.float32) for text in texts]
 
 
 def docs(*texts: str) -> list[Doc]:
@@ -58,9 +58,9 @@ def test_queries_together_are_encoded_once() -> None:
 
     @dataclass(frozen=True)
     class Noting(Literal):
-        def encode_query_tokens(self, some: Sequence[str]) -> list[NDArray[np.float32]]:
+        def encode(self, some: Sequence[str], side: str) -> list[NDArray[np.float32]]:
             texts.append(list(some))
-            return super().encode_query_tokens(some)
+            return super().encode(some, side)
 
     asked = [("right", docs("up", "both")), ("both", docs("right", "up")), ("up", docs("both"))]
     found = LateInteraction(Noting()).score_together(asked)

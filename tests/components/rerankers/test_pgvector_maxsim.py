@@ -47,10 +47,8 @@ def test_negative_similarities_are_not_raised_to_zero(layout: Any) -> None:
     encoder = GaussianTokenEncoder(dim=2)
     docs = [Doc(str(i), f"w{i}") for i in range(30)]
     found = PgvectorMaxsim(encoder, layout, server="embedded").score("w1", docs)
-    (query,) = encoder.encode_query_tokens(["w1"])
-    expected = [
-        float((query @ m.T).max()) for m in encoder.encode_doc_tokens([d.text for d in docs])
-    ]
+    (query,) = encoder.encode(["w1"], "query")
+    expected = [float((query @ m.T).max()) for m in encoder.encode([d.text for d in docs], "doc")]
     assert min(expected) < -0.5
     assert list(found) == pytest.approx(expected, abs=1e-5)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import fakes
 import numpy as np
@@ -20,14 +21,14 @@ from harness.ranking import ranked
 class Given:
     """An encoder whose texts are row numbers."""
 
+    gives: ClassVar = "dense"
+
     docs: NDArray[np.float32]
     queries: NDArray[np.float32]
 
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self.docs[[int(text) for text in texts]]
-
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self.queries[[int(text) for text in texts]]
+    def encode(self, texts: Sequence[str], side: str) -> NDArray[np.float32]:
+        rows = self.queries if side == "query" else self.docs
+        return rows[[int(text) for text in texts]]
 
 
 def search(encoder: Given, depth: int, dim: int | None = None) -> list[list[Hit]]:

@@ -106,12 +106,10 @@ def indexed(retriever: Any) -> Any:
 
 def by_hand(docs: Sequence[Doc], query: Query) -> list[Hit]:
     """MaxSim as its formula has it, best first; the documents without tokens are left out."""
-    (matrix,) = ENCODER.encode_query_tokens([query.text])
+    (matrix,) = ENCODER.encode([query.text], "query")
     found = [
         Hit(doc.doc_id, float((matrix @ tokens.T).max(axis=1).sum()))
-        for doc, tokens in zip(
-            docs, ENCODER.encode_doc_tokens([doc.text for doc in docs]), strict=True
-        )
+        for doc, tokens in zip(docs, ENCODER.encode([doc.text for doc in docs], "doc"), strict=True)
         if len(tokens) and len(matrix)
     ]
     return sorted(found, key=lambda hit: -hit.score)
@@ -188,18 +186,14 @@ def test_footprint_is_of_what_is_kept(retriever: Any, precision: str, least: flo
     assert found.bytes >= least * vectors  # bytes a vector: 16 dimensions of 4 bytes, or 4 bits + 8
 
 
-@pytest.mark.parametrize("which", ["docs", "queries"])
+@pytest.mark.parametrize("which", ["doc", "query"])
 @pytest.mark.parametrize("kind", [Maxsim, Qdrant, Plaid])
 def test_vector_that_is_not_finite_is_refused(kind: Any, which: str) -> None:
     @dataclass(frozen=True)
     class Broken(GaussianTokenEncoder):
-        def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-            scale = np.float32(np.nan if which == "queries" else 1)
-            return [matrix * scale for matrix in super().encode_query_tokens(texts)]
-
-        def encode_doc_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-            scale = np.float32(np.nan if which == "docs" else 1)
-            return [matrix * scale for matrix in super().encode_query_tokens(texts)]
+        def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
+            scale = np.float32(np.nan if which == side else 1)
+            return [matrix * scale for matrix in super().encode(texts, side)]
 
     with pytest.raises(ComponentError, match="not finite"):
         kind(Broken()).index(DOCS).search(QUERIES, 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -27,15 +27,16 @@ class Random:
     dim: int = 24
     normalize: bool = True
 
-    def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    gives: ClassVar = "dense"
+
+    def encode(self, texts: Sequence[str], side: str) -> NDArray[np.float32]:
+        del side
         rows = [
             np.random.default_rng(list(text.encode())).standard_normal(self.dim) * bool(text)
             for text in texts
         ]
         vectors = np.array(rows, dtype=np.float32).reshape(-1, self.dim)
         return unit(vectors) if self.normalize else vectors
-
-    encode_queries = encode_docs
 
 
 HOSTILE = ["it's\"; DROP TABLE docs;--", "nul \0 inside", "日本語 \U0001f600", "long " * 20_000]
@@ -112,7 +113,7 @@ def test_the_index_is_used_even_where_reading_all_rows_is_cheaper() -> None:
     for system, node in ((HNSW, "Index Scan using"), (EXACT, "Seq Scan on")):
         table = system.index(DOCS[:20]).table  # type: ignore[attr-defined]
         statement = system.index(DOCS[:20])._statement()  # type: ignore[attr-defined]
-        vector = Random().encode_docs(["x"])[0]
+        vector = Random().encode(["x"], "doc")[0]
         rows = table.connection.execute(f"EXPLAIN {statement}", (vector, 10)).fetchall()
         assert any(node in row for (row,) in rows)
 
@@ -172,8 +173,8 @@ def test_table_is_there_already_for_the_same_content() -> None:
 def test_vector_that_is_not_finite_is_refused() -> None:
     @dataclass(frozen=True)
     class Broken(Random):
-        def encode_docs(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            return super().encode_docs(texts) * np.float32(np.inf)
+        def encode(self, texts: Sequence[str], side: str) -> NDArray[np.float32]:
+            return super().encode(texts, side) * np.float32(np.inf)
 
     with pytest.raises(ComponentError, match="not finite"):
         Pgvector(Broken(), server="embedded").index(DOCS)

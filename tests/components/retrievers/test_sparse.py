@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -23,11 +24,12 @@ from harness.errors import ComponentError
 class Written:
     """Texts say their terms: `3:0.5 7:1` is term 3 with weight 0.5 and term 7 with weight 1."""
 
-    def encode_doc_terms(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    gives: ClassVar = "terms"
+
+    def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
+        del side
         pairs = [[one.split(":") for one in text.split()] for text in texts]
         return [np.array(each, dtype=np.float32).reshape(-1, 2) for each in pairs]
-
-    encode_query_terms = encode_doc_terms
 
 
 def search(docs: Sequence[str], query: str, depth: int = 10) -> list[tuple[str, float]]:
@@ -89,7 +91,7 @@ def test_as_the_products_of_whole_matrices(
     asked = " ".join(f"{term}:{query[term]}" for term in sorted(query))
     found = dict(search(text, asked))
     assert found == {f"d{i}": score for i, score in enumerate(expected) if score}
-    index = sparse_index.build(Written().encode_doc_terms(text))
+    index = sparse_index.build(Written().encode(text, "doc"))
     places = list(range(len(docs)))[::-1]
-    (weighted,) = Written().encode_query_terms([asked])
+    (weighted,) = Written().encode([asked], "query")
     assert index.scores(weighted, places).tolist() == expected[::-1].tolist()

@@ -132,7 +132,7 @@ def test_a_server_that_refuses_an_empty_document(server: ContractServer) -> None
     with pytest.raises(
         TextError, match=r"answered 413.*text 2 of 2 is empty.*leave it out"
     ) as caught:
-        asked.encode_docs(["a pear", ""])
+        asked.encode(["a pear", ""], "doc")
     assert "batch" not in str(caught.value)
     assert list(caught.value.texts) == [""]
 
@@ -172,8 +172,8 @@ def test_openai_tells_queries_from_documents_where_it_is_asked_to(server: Contra
         doc_input_type="passage",
     )
     for encoder in (plain, told):
-        encoder.encode_queries(texts(1))
-        encoder.encode_docs(texts(1))
+        encoder.encode(texts(1), "query")
+        encoder.encode(texts(1), "doc")
     sent = [body.get("input_type") for method, _, body in server.asked if method == "POST"]
     assert sent == [None, None, "query", "passage"]
 

@@ -75,7 +75,7 @@ def test_work_is_cut_where_the_limit_demands(
 def test_encoding_is_cut_too(server: ContractServer) -> None:
     server.reset("tei")
     encoder = Encoder(dialect="tei", url=server.url)
-    assert encoder.encode_docs(texts(70)).shape == (70, 4)
+    assert encoder.encode(texts(70), "doc").shape == (70, 4)
     assert [len(body["inputs"]) for body in server.work] == [32, 32, 6]
 
 
@@ -100,7 +100,7 @@ def test_vectors_of_one_dimension_across_requests(server: ContractServer) -> Non
 
     server.fault = shorter
     with pytest.raises(ComponentError, match="of 2 lengths"):
-        encoder.encode_docs(texts(5))
+        encoder.encode(texts(5), "doc")
 
 
 @pytest.mark.parametrize(("raw", "between"), [(True, False), (False, True)])
@@ -117,8 +117,8 @@ def test_late_interaction_says_who_is_a_query(server: ContractServer) -> None:
         server.reset(dialect)
         encoder = TokenEndpoint(dialect=dialect, url=server.url, model=MODEL)
         (query,), (doc,) = (
-            encoder.encode_query_tokens(["pear"]),
-            encoder.encode_doc_tokens(["pear"]),
+            encoder.encode(["pear"], "query"),
+            encoder.encode(["pear"], "doc"),
         )
         assert query.shape == doc.shape == (2, 4)
         assert not np.allclose(query, doc)
@@ -146,14 +146,14 @@ def test_prompts_are_put_before_texts(server: ContractServer) -> None:
         query_prompt="query: ",
         doc_prompt="passage: ",
     )
-    encoder.encode_queries(["pear"])
-    encoder.encode_docs(["pear"])
+    encoder.encode(["pear"], "query")
+    encoder.encode(["pear"], "doc")
     assert [body["input"] for body in server.work] == [["query: pear"], ["passage: pear"]]
 
 
 def test_vectors_have_length_1(server: ContractServer) -> None:
     server.reset("openai")
-    found = Encoder(dialect="openai", url=server.url, model=MODEL).encode_docs(texts(3))
+    found = Encoder(dialect="openai", url=server.url, model=MODEL).encode(texts(3), "doc")
     assert found.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -51,13 +51,14 @@ class DrawnTokens:
 
     dim: int = DIM
 
-    def encode_query_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    gives: ClassVar = "tokens"
+
+    def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
+        del side
         return [
             unit(np.array([drawn(word.lower(), self.dim) for word in ["[CLS]", *text.split()]]))
             for text in texts
         ]
-
-    encode_doc_tokens = encode_query_tokens
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ class DrawnVectors:
 
     dim: int = 8
 
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return unit(np.array([sum(drawn(w, self.dim) for w in t.split()) for t in texts]))
+    gives: ClassVar = "dense"
 
-    encode_docs = encode_queries
+    def encode(self, texts: Sequence[str], side: str) -> NDArray[np.float32]:
+        del side
+        return unit(np.array([sum(drawn(w, self.dim) for w in t.split()) for t in texts]))
 
 
 @pytest.fixture
@@ -116,9 +118,9 @@ def test_hits_are_those_of_maxsim(
         words = set(re.findall(r"\w+", query.text.lower()))
         docs = [doc for doc in DOCS if dense or words & set(doc.text.split())]
         cut = DIM if dim is None else dim
-        matrices = [unit(m[:, :cut]) for m in encoder.encode_doc_tokens([d.text for d in docs])]
+        matrices = [unit(m[:, :cut]) for m in encoder.encode([d.text for d in docs], "doc")]
         tokens = kept(np.concatenate(matrices), precision)
-        (matrix,) = encoder.encode_query_tokens([query.text])
+        (matrix,) = encoder.encode([query.text], "query")
         lengths = np.array([len(m) for m in matrices])
         scores = maxsim(unit(matrix[:, :cut]), tokens, lengths)
         expected = {doc.doc_id: score for doc, score in zip(docs, scores.tolist(), strict=True)}
@@ -134,8 +136,8 @@ def test_the_second_phase_has_what_the_first_one_likes_best(server: ContractServ
     asked = system(server, dense=DrawnVectors(), rerank=5)
     (hits,) = asked.index(DOCS).search(QUERIES[:1], 5)
     vectors = DrawnVectors()
-    (query,) = vectors.encode_queries([QUERIES[0].text])
-    scores = vectors.encode_docs([doc.text for doc in DOCS]) @ query
+    (query,) = vectors.encode([QUERIES[0].text], "query")
+    scores = vectors.encode([doc.text for doc in DOCS], "doc") @ query
     nearest = {DOCS[i].doc_id for i in np.argsort(-scores)[:5]}
     assert {hit.doc_id for hit in hits} == nearest
 
@@ -208,7 +210,9 @@ def test_bytes_are_counted(server: ContractServer, precision: Any, size: int) ->
 
 
 def test_a_vector_that_is_not_finite(server: ContractServer) -> None:
-    broken = SimpleNamespace(encode_doc_tokens=lambda texts: [np.full((1, 8), np.nan)] * len(texts))
+    broken = SimpleNamespace(
+        gives="tokens", encode=lambda texts, _: [np.full((1, 8), np.nan)] * len(texts)
+    )
     with pytest.raises(ComponentError, match="not finite"):
         replace(system(server), encoder=broken).index(DOCS)
 

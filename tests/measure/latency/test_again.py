@@ -126,7 +126,7 @@ def test_the_ways_to_keep_vectors_of_a_mended_trial_are_measured(
     storage = {"plaid_nbits": [], "pool_factors": [1], "precisions": ["float32"]}
     changes = {"systems": [SYSTEMS[0], late], "storage": storage}
     with monkeypatch.context() as patch:
-        patch.setattr(fakes.HashingTokenEncoder, "encode_doc_tokens", _gone)
+        patch.setattr(fakes.HashingTokenEncoder, "encode", _gone)
         assert run(tmp_path, **changes).costs["grid"].empty
     assert set(run(tmp_path, **changes).costs["grid"]["system"]) == {"late"}
 

@@ -93,7 +93,7 @@ def arms(results: Results, status: str) -> set[tuple[str, str]]:
         ((Other, "index"), "cache", {("other", "retrieve")}),
         ((Told, "attention"), "cache", {("told", "rerank")}),
         (
-            (OtherTokens, "encode_doc_tokens"),
+            (OtherTokens, "encode"),
             "deleted",
             {("tokens", "precomputed"), ("tokens", "on the fly")},
         ),
@@ -123,7 +123,7 @@ def test_one_encoders_ways_to_keep_vectors_are_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = {"plaid_nbits": [], "pool_factors": [1], "precisions": ["float32"]}
-    breaks = (OtherTokens, "encode_doc_tokens")
+    breaks = (OtherTokens, "encode")
     results = run(tmp_path, monkeypatch, breaks, systems=SYSTEMS, storage=storage)
     assert set(results.costs["grid"]["system"]) == {"late"}
     assert results.cost_facts["data", "storage"]["left_out"] == {"tokens": WHY}
