@@ -34,7 +34,7 @@ def _run(arguments: argparse.Namespace) -> int:
         from harness.execution import fetch
         from harness.execution.execute import Execution
         from harness.experiment.plan import make_plan
-        from harness.report.stored import write_report
+        from harness.report.render import report_stored
         from harness.results.store import Store
 
         experiment = experiment_of(arguments)
@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> int:
             execution = Execution(plan, store, arguments.cache, progress)
             execution.execute()
         with span("report"):
-            analysis, report = write_report(store.folder)
+            analysis, report = report_stored(store.folder)
     summary = run_summary.as_json if arguments.json else run_summary.as_text
     say(summary(analysis, execution, seconds, report))
     return exits.FAILED if execution.failures else exits.OK

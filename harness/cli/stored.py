@@ -32,10 +32,10 @@ def _add_report(sub: argparse.ArgumentParser) -> None:
 
 def _report(arguments: argparse.Namespace) -> int:
     from harness.experiment.reading import load_decision
-    from harness.report.stored import write_report
+    from harness.report.render import report_stored
 
     decision = load_decision(arguments.file)
-    analysis, report = write_report(_results_of(arguments), decision)
+    analysis, report = report_stored(_results_of(arguments), decision)
     say(f"Report: {report}\nDecision: {analysis.decision.headline}")
     return exits.OK
 

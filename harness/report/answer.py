@@ -161,7 +161,7 @@ def _fastest(costs: CostAnalysis) -> Iterator[str]:
 
 
 def _doubt(costs: CostAnalysis, device: str) -> str:
-    """By how much times of the device cannot be told apart, where that is not little."""
+    """By how much equal times of the device may differ, where that is not little."""
     here = costs.noise[costs.noise["device"] == device]
     if len(here) and not here["noisy"].any():
         return ""

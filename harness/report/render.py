@@ -21,14 +21,16 @@ from harness.analysis.quality.changed_queries import changed_queries
 from harness.analysis.quality.page import dataset_block, quality_blocks
 from harness.analysis.quality.reranking_page import alarm_blocks, reranking_blocks
 from harness.analysis.quality.same_model_page import parity_blocks
+from harness.experiment.schema import Decision
 from harness.files import disk
 from harness.page import blocks, drawing, tables
 from harness.page.blocks import Block, Section
 from harness.report import export, methods
-from harness.report.analyse import Analysis
+from harness.report.analyse import Analysis, analyse
 from harness.report.made_with import made_with, settings, system_anchors
 from harness.report.missing import not_measured, random_weights
-from harness.results.store import Results
+from harness.results.store import Results, load_results
+from harness.results.terms import with_decision
 
 CAVEATS: Mapping[tuple[str, str], str] = {
     ("projection", "identity"): (
@@ -39,6 +41,18 @@ CAVEATS: Mapping[tuple[str, str], str] = {
     ("head", "untrained"): "has a random, untrained classification head: a control",
 }
 """What a setting means for how far a system's numbers may be believed."""
+
+
+def report_stored(folder: Path, decision: Decision | None = None) -> tuple[Analysis, Path]:
+    """Write the report on the results in `folder`; what it says, and where it lies.
+
+    It is decided by `decision` if that is given. Raises StoreError if there are no results.
+    """
+    results = load_results(folder)
+    if decision is not None:
+        results = with_decision(results, **decision.model_dump(mode="json"))
+    analysis = analyse(results)
+    return analysis, write_report(results, analysis)
 
 
 def write_report(results: Results, analysis: Analysis) -> Path:

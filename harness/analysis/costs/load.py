@@ -155,7 +155,7 @@ def _times(here: pd.DataFrame, added: NDArray[np.float64]) -> dict[str, float]:
     """Percentiles of the seconds until answers; what never came lies beyond all that did."""
     seconds = here["seconds"].to_numpy(dtype=np.float64) + np.nan_to_num(added)
     most = float(np.nanmax(seconds, initial=0.0))
-    never = 10 * max(most, 1.0)  # finite, since how much queries share is told by logarithms
+    never = 10 * max(most, 1.0)  # finite, since how much queries share follows from logarithms
     stretches = np.arange(len(seconds)) * STRETCHES // len(seconds)
     known = np.where(np.isnan(seconds), never, seconds)
     found = {"max": most or math.nan, "first_stage": float(np.median(added))}

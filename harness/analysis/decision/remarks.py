@@ -94,7 +94,7 @@ def _not_timed(results: Results, case: DecisionInput, option: Option) -> Iterato
 
 
 def _noisy(case: DecisionInput, noise: pd.DataFrame) -> Iterator[str]:
-    """Of each device where times cannot be told apart well: by how much, and the way out."""
+    """Of each device where times cannot be compared well: by how much, and the way out."""
     for device in case.devices:
         pairs = noise[noise["device"] == device]
         noisy = pairs[pairs["noisy"].astype(bool)]

@@ -19,7 +19,7 @@ SIDE_BY_SIDE = 3
 SNIPPET_LINES = 3
 
 LISTED = 5
-"""Relevant documents that nobody found, of which a reader is told the ids."""
+"""Relevant documents that nobody found, whose ids are said."""
 
 LEGEND = (
     "Rank (score) in each system; rank alone below what its reranker scored; - where the document is "
