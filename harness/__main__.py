@@ -8,7 +8,7 @@ def _run() -> int:
     from harness.components.hardware import limits
 
     streams.prepare()
-    limits.tell_libraries()
+    limits.limit_library_threads()
     from harness.cli.commands import main
 
     try:

@@ -13,7 +13,7 @@ from fakes import write_beir, write_experiment
 
 from harness.data import Doc
 from harness.measure import machine
-from harness.measure.latency import budget, rounds, settle
+from harness.measure.latency import budget, settle
 
 
 class Clock:
@@ -22,12 +22,12 @@ class Clock:
     now = 0
     """Nanoseconds."""
 
-    def perf_counter_ns(self) -> int:
-        self.now += 1000
-        return self.now
-
     def perf_counter(self) -> float:
-        return self.perf_counter_ns() / 1e9
+        self.now += 1000
+        return self.now / 1e9
+
+    def process_time(self) -> float:
+        return 0.0
 
 
 CLOCK = Clock()
@@ -37,7 +37,7 @@ CLOCK = Clock()
 def paced(monkeypatch: pytest.MonkeyPatch, slowness: float) -> Iterator[None]:
     """A machine so many times slower, on which only `Paced` takes any time."""
     with monkeypatch.context() as changed:
-        for module in (budget, rounds, settle):
+        for module in (budget, machine, settle):
             changed.setattr(module, "time", CLOCK)
         changed.setattr(machine, "quiet", nullcontext)
         changed.setattr(machine, "spin", lambda: 1.0)

@@ -1,4 +1,4 @@
-"""The models and datasets of a plan, downloaded; what cannot be had does not keep the others back."""
+"""The models and datasets of a plan, downloaded; what cannot be had does not stop the others."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def resident_bytes() -> float:
 def peak_bytes() -> float:
     """The most memory that this process ever held.
 
-    Linux keeps it anew for each program (VmHWM, proc(5)); getrusage there also counts what the
+    Linux counts it anew for each program (VmHWM, proc(5)); getrusage there also counts what the
     process was before, a copy of its parent.
     """
     status = Path("/proc/self/status")

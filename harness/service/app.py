@@ -53,7 +53,7 @@ def application(
     token: str = "",
     patience: Patience | None = None,
 ) -> Starlette:
-    """The service of a reranker that is loaded; `info` tells what it is, `token` who may ask."""
+    """The service of a reranker that is loaded; `info` says what it is, and `token` lets in whoever has it."""
     service = _Service(reranker, info, limits or Limits(), token, patience or Patience())
     routes = [
         Route("/rerank", service.rerank(), methods=["POST"]),

@@ -45,7 +45,7 @@ class _Waiting:
     alone: bool = False
     """A batch that it was in failed, so that it has one of its own now."""
 
-    def tell(self, scored: Scored) -> None:
+    def resolve(self, scored: Scored) -> None:
         if not self.answer.done():
             self.answer.set_result(scored)
 
@@ -139,7 +139,7 @@ class Batches:
         seconds = time.perf_counter() - started
         self._note(batch, seconds)
         for one, scores in zip(batch, found, strict=True):
-            one.tell(Scored(scores, started, seconds))
+            one.resolve(Scored(scores, started, seconds))
 
     def _scores(self, batch: Sequence[_Waiting]) -> list[list[float]]:
         asked = [(one.wanted.query, one.wanted.docs) for one in batch]

@@ -20,7 +20,7 @@ class Contract(Protocol):
     """One contract: the fields of a request, what they ask for, and how the answer is written."""
 
     ignored: ClassVar[Sequence[str]]
-    """Fields that change nothing here, though clients send them; the answer tells which came."""
+    """Fields that change nothing here, though clients send them; the answer names those that came."""
 
     def read(self, model: str, limits: Limits) -> Wanted:
         """What is asked for of `model`; raises RefusedError."""

@@ -55,7 +55,7 @@ def memory_left() -> float:
     return min((_memory(group) - _held(group) for group in _groups()), default=math.inf)
 
 
-def tell_libraries() -> None:
+def limit_library_threads() -> None:
     """Have libraries start no more threads than the quota lets run, and threads sleep when idle.
 
     What the user said holds. To be called before any library is imported.

@@ -51,8 +51,8 @@ one to what the server is, which is stored with the results."""
 WORDS_BYTES = 64 * 2**10
 """That are read of an answer that refuses: a message repeats a few words of it."""
 
-KEPT, KEPT_SECONDS = 100, 3.0
-"""Connections that are kept open for the next request, and how long: less than the 5 s after which
+IDLE_CONNECTIONS, IDLE_SECONDS = 100, 3.0
+"""Connections that stay open for the next request, and how long: less than the 5 s after which
 uvicorn and others close one that is idle, for a request on its way at that moment would be lost."""
 
 PASSING = (429, 502, 503, 504)
@@ -249,12 +249,12 @@ def is_here(url: str) -> bool:
 
 @functools.cache
 def _http(url: str) -> httpx.Client:
-    """Connections to a server, kept open; proxies of the environment are not for this machine."""
+    """Connections to a server, which stay open; proxies of the environment are not for this machine."""
     import httpx
 
     from harness.components.servers import wire
 
-    limits = httpx.Limits(max_keepalive_connections=KEPT, keepalive_expiry=KEPT_SECONDS)
+    limits = httpx.Limits(max_keepalive_connections=IDLE_CONNECTIONS, keepalive_expiry=IDLE_SECONDS)
     made = wire.connections(trust_env=not is_here(url), limits=limits)
     atexit.register(made.close)
     return made

@@ -14,7 +14,7 @@ NUMBER, CONTAINER = 32, 72
 """Bytes of a float and its place in a list, and of an empty list or object."""
 
 DEEPEST = 32
-"""Lists and objects within each other, of what a server tells of itself."""
+"""Lists and objects within each other, of what a server says of itself."""
 
 LONGEST = 400
 """Characters of a line."""

@@ -1,4 +1,4 @@
-"""What a dialect is: how a request is made, how its answer is read, how a server tells what it is."""
+"""What a dialect is: how a request is made, how its answer is read, how a server says what it is."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def server_timing(reply: Reply) -> float:
 
 
 def limit_of(value: Any) -> int | None:
-    """The most texts of one request, as a server tells it: null and 0 say nothing.
+    """The most texts of one request, as a server gives it: null and 0 say nothing.
 
     Raises ValueError, TypeError or OverflowError for what is no such number.
     """
@@ -168,7 +168,7 @@ class Dialect:
     read: Read
     method: str = "POST"
     about: tuple[str, ...] = ()
-    """Paths that may tell what the server is; not every server need have them."""
+    """Paths that may say what the server is; not every server need have them."""
     identify: Callable[[ServerInfo, str], dict[str, str]] = as_named
     """What decides the answers, from what the server says of itself and the model's name.
 

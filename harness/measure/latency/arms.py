@@ -81,7 +81,7 @@ def _retrieving(arm: Arm, first: Stage, setting: Setting) -> Arm:
 def reranking(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
     """The arms of every reranker: as it is, or on the fly and precomputed.
 
-    Encoding on the fly costs the same however vectors would be kept, so that one arm stands for
+    Encoding on the fly costs the same however vectors would be stored, so that one arm stands for
     all systems with that kind of reranker and that encoder.
     """
     seen: dict[str, str] = {}

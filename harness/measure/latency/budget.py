@@ -74,7 +74,7 @@ class Arm:
 
     @property
     def name(self) -> tuple[str, str, int]:
-        """What tells it from all other arms."""
+        """What distinguishes it from all other arms."""
         return self.system, self.mode, self.copy
 
 

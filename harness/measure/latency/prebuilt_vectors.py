@@ -46,7 +46,7 @@ class LiveQueries:
 
 @dataclass(frozen=True)
 class RandomVectors:
-    """Documents as random unit vectors, as many as the encoder would keep and as long.
+    """Documents as random unit vectors, as many as the encoder would give and as long.
 
     For models with random weights: what they would give costs hours and means nothing, while the
     number and size of the vectors, on which time and bytes depend, are those of the real model.
@@ -85,7 +85,7 @@ def _random_terms(encoder: Any, texts: Sequence[str]) -> Any:
 
 def _random_tokens(encoder: Any, texts: Sequence[str]) -> Any:
     """As many vectors as the encoder would keep; the encoder's own where it cannot say."""
-    counts = _kept(encoder, tuple(texts))
+    counts = _token_counts(encoder, tuple(texts))
     if counts is None:
         return encode_part(encoder, "tokens", texts, "doc")
     dim = encode_part(encoder, "tokens", [PROBE], "query")[0].shape[1]
@@ -97,8 +97,8 @@ RANDOM = {"dense": _random_dense, "terms": _random_terms, "tokens": _random_toke
 
 
 @functools.lru_cache(maxsize=2)
-def _kept(encoder: Any, texts: tuple[str, ...]) -> Sequence[int] | None:
-    """Vectors of each text; systems that differ in how they keep them ask one after the other."""
+def _token_counts(encoder: Any, texts: tuple[str, ...]) -> Sequence[int] | None:
+    """Vectors of each text; systems that differ in how they store them ask one after the other."""
     return encoder.count_kept_tokens(texts) if isinstance(encoder, CountsDocTokens) else None
 
 

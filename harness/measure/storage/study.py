@@ -181,26 +181,26 @@ def _packed_rows(
 ) -> Iterator[Row]:
     for dim, factor in itertools.product(dims, pool_factors):
         start = time.perf_counter()
-        kept = [pooled(sliced(matrix, dim), factor) for matrix in matrices]
+        stored = [pooled(sliced(matrix, dim), factor) for matrix in matrices]
         pooling = time.perf_counter() - start
         for precision in precisions:
-            row = _packed_row(kept, precision, folder)
+            row = _packed_row(stored, precision, folder)
             row["build_seconds"] += pooling
             yield {"dim": dim, "precision": precision, "pool_factor": factor, **row}
 
 
-def _packed_row(kept: Matrices, precision: Precision, folder: Path) -> Row:
+def _packed_row(stored: Matrices, precision: Precision, folder: Path) -> Row:
     """Counts, bytes and seconds of one index; it is built from vectors that are pooled already."""
     with tempfile.TemporaryDirectory(dir=folder) as parent:
         start = time.perf_counter()
-        index = token_index.build(kept, precision)
+        index = token_index.build(stored, precision)
         index.save(Path(parent) / "index")
         seconds = time.perf_counter() - start
         place = Path(parent) / "index"
         return {
             "documents": len(index),
             "vectors": index.vectors,
-            "vectors_sd": _deviation(kept),
+            "vectors_sd": _deviation(stored),
             "formula_bytes": formula_bytes(index.vectors, len(index), index.packed.dim, precision),
             "payload_bytes": payload_bytes(place, ("codes.npy", "scales.npy")),
             "disk_bytes": disk_bytes(place),

@@ -117,7 +117,7 @@ def test_libraries_hear_of_a_quota_and_of_idle_threads_unless_the_user_did_say(
     for name in (*limits.THREADS, sleep):
         monkeypatch.delenv(name, raising=False)
     grouped(tmp_path, monkeypatch, "0::/", {"cpu.max": "max 100000"})
-    limits.tell_libraries()
+    limits.limit_library_threads()
     assert not set(limits.THREADS) & set(os.environ)
     assert os.environ[sleep] == at_once
     monkeypatch.setenv(sleep, "26")

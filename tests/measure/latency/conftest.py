@@ -12,5 +12,4 @@ from simulated import CLOCK
 def simulated_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """`time.perf_counter` as CLOCK has it."""
     CLOCK.start_again()
-    monkeypatch.setattr(time, "perf_counter_ns", CLOCK.now)
     monkeypatch.setattr(time, "perf_counter", lambda: CLOCK.now() / 1e9)
