@@ -48,7 +48,7 @@ def trial(
     dataset: str, name: str, config: Mapping[str, Any], status: str = "done", reason: str = ""
 ) -> tuple[Any, ...]:
     retriever = "dense" if status == "done" else ""
-    return (dataset, name, f"key-{name}", status, retriever, "", json.dumps(config), reason)
+    return (dataset, name, "k", status, retriever, "", json.dumps(config), reason)
 
 
 def measured(

@@ -208,7 +208,7 @@ def test_the_record_is_whole_and_escaped(tmp_path: Path) -> None:
     assert "Review by: 2027-01-31." in text
     assert "- Required: p95\\_ms on cpu 200." in text
     assert "fingerprint ffffffffffffffff. d &lt;b&gt;" in text
-    assert re.search(r"\| base \| x \| done \| key-base \|", text)
+    assert re.search(r"\| base \| x \| done \| k \|", text)
     assert "| +0.3000 [+0.300, +0.300] |".replace("[", r"\[").replace("]", r"\]") in text
 
 
