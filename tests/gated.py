@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import made_results
 import pandas as pd
 from fakes import write_experiment
+from made_results import frame
 
 from harness.data import Hit
 from harness.experiment.keys import data_facts
@@ -19,8 +21,7 @@ from harness.results.trials import Measured, Record
 
 METRIC = "ndcg@3"
 RULE = {"metric": METRIC, "margin": 0.01}
-MACHINE = {"system": "Linux", "processor": "p", "cores": 2, "memory_gib": 4.0}
-PROVENANCE = {"harness": "0", "revision": "r1", "python": "3.11", "machine": MACHINE, "threads": {}}
+PROVENANCE = made_results.PROVENANCE | {"revision": "r1", "threads": {}}
 PROVENANCE |= {"packages": {"torch": "2.11.0", "numpy": "2"}}
 OVERLAP = {"use": "fakes:WordOverlap"}
 
@@ -68,13 +69,9 @@ def store(
             Record(
                 run={f"q{i}": [Hit("d1", 1.0)] for i in range(len(rows))},
                 candidates=None,
-                measured=Measured(
-                    measurements=pd.DataFrame(rows, columns=list(columns.MEASUREMENTS)),
-                    readings=pd.DataFrame(columns=list(columns.READINGS)),
-                    qrels={},
-                ),
-                timings=pd.DataFrame(columns=list(columns.TIMINGS)),
-                storage=pd.DataFrame(columns=list(columns.STORAGE)),
+                measured=Measured(frame("measurements", rows), frame("readings"), qrels={}),
+                timings=frame("timings"),
+                storage=frame("storage"),
                 texts={f"query q{i}": f"text of q{i}" for i in range(len(rows))},
                 facts=_facts(trial, facts, len(rows)),
             ),
@@ -126,7 +123,7 @@ def _store_calls(kept: Store, plan: Any, calls: Any, changes: Mapping[str, Any])
     (stage,) = plan.cost_stages()
     arms = pd.DataFrame(calls).drop_duplicates(["system", "mode", "k"])
     arms = arms.assign(status="measured", reason="").reindex(columns=list(columns.ARMS))
-    tables = {"calls": pd.DataFrame(calls).reindex(columns=list(columns.CALLS)), "arms": arms}
+    tables = {"calls": frame("calls", calls), "arms": arms}
     shares = {"retrieve": {"first": "first", "second": "first"}, "on the fly": {}}
     facts = {"provenance": changes.get("provenance", PROVENANCE), "threads": 2, "shares": shares}
     kept.save_costs(stage, tables, facts)

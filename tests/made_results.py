@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.results import columns
 from harness.results.store import COSTS, Results
@@ -60,6 +62,11 @@ def measured(
         for i, value in enumerate(values)
         for metric, of_query in {"m@1": value, **constant}.items()
     ]
+
+
+def graded(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Values as nDCG has them: many 0 and 1, others between."""
+    return np.clip(rng.normal(0.5, 0.45, shape), 0, 1)
 
 
 def described(config: Mapping[str, Any], **dataset: Any) -> dict[str, Any]:

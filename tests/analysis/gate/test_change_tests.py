@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from made_results import graded
 from numpy.typing import NDArray
 
 from harness.analysis.gate.change_tests import (
@@ -123,11 +124,6 @@ def test_same_seed_same_verdict() -> None:
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intervals, "RESAMPLES", 500)
-
-
-def graded(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Values as nDCG has them: many 0 and 1, others between."""
-    return np.clip(rng.normal(0.5, 0.45, shape), 0, 1)
 
 
 def moved(rng: np.random.Generator, count: int, share: float) -> NDArray[np.float64]:

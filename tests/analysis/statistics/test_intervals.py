@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_results import graded
 from numpy.typing import NDArray
 
 from harness.analysis.statistics import intervals
@@ -206,11 +207,6 @@ def test_bounds_over_datasets_weigh_them_alike() -> None:
     low, high = (bound.item() for bound in intervals.bounds(draws))
     assert low == pytest.approx(value - half, abs=0.1 * half)
     assert high == pytest.approx(value + half, abs=0.1 * half)
-
-
-def graded(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Values as nDCG has them: many 0 and 1, others between."""
-    return np.clip(rng.normal(0.5, 0.45, shape), 0, 1)
 
 
 def test_a_seeded_null_is_called_different_as_often_as_said() -> None:
