@@ -25,7 +25,7 @@ from harness.files import bounds, disk, ids, locks, temporary
 from harness.measure.latency.study import measure_latency
 from harness.measure.load.study import measure_load
 from harness.measure.storage.study import measure_storage
-from harness.pipeline.stage_runner import Work
+from harness.pipeline.stage_runner import StageRunner
 from harness.results.store import Store
 from harness.training.make import make, training_runner
 
@@ -50,7 +50,7 @@ class Execution:
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
     """Why each failed trial failed, by (dataset, system); so, too, a measurement of cost as a whole."""
     _untrained: dict[str, Exception] = field(default_factory=dict)
-    _training_runners: dict[Work, Work] = field(default_factory=dict)
+    _training_runners: dict[StageRunner, StageRunner] = field(default_factory=dict)
     """By the work over what is measured that over what is learnt from, once it is needed."""
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class Execution:
             dataset = load_dataset(choice)
         self.progress(f"load {choice.name}", 1, 1)
         metrics = self.plan.experiment.metrics
-        work = Work(dataset, metrics, self.cache, self.progress)
+        work = StageRunner(dataset, metrics, self.cache, self.progress)
         try:
             new = [trial for trial in trials if self.store.run(trial) is None]
             work.encode_together([trial for trial in new if not trial.trainings])
@@ -103,7 +103,7 @@ class Execution:
             self._execute_cost_stage(stage, work)
         self._training_runners.clear()  # large, and the next dataset has its own
 
-    def _execute_trial(self, trial: Trial, work: Work) -> None:
+    def _execute_trial(self, trial: Trial, work: StageRunner) -> None:
         stored = self.store.run(trial)
         with self._failing(trial.dataset.name, trial.system.name) as failure:
             if stored is not None:  # only a metric is missing: no model is needed
@@ -117,7 +117,7 @@ class Execution:
         if failure and stored is None:
             self.store.save_failure(trial, failure[0])
 
-    def _execute_cost_stage(self, stage: CostStage, work: Work) -> None:
+    def _execute_cost_stage(self, stage: CostStage, work: StageRunner) -> None:
         lost = {
             trial.system.name: why for trial in stage.trials if (why := self._lost(trial, work))
         }
@@ -126,7 +126,7 @@ class Execution:
                 found = MEASURES[stage.kind](stage, self.plan.experiment, work, self.store, lost)
             self.store.save_costs(stage, *found)
 
-    def _lost(self, trial: Trial, work: Work) -> str:
+    def _lost(self, trial: Trial, work: StageRunner) -> str:
         """Why nothing of a trial's cost can be measured; empty if it can.
 
         The models of trials that are done are trained again: the cache may have been deleted since.
@@ -159,7 +159,7 @@ class Execution:
             failure.append(reason(error))
             self.failures[dataset, name] = failure[0]
 
-    def _train(self, stage: TrainStage, work: Work) -> None:
+    def _train(self, stage: TrainStage, work: StageRunner) -> None:
         """Have the model of a stage; what failed once is not tried for the next system."""
         if stage.key in self._untrained:
             raise self._untrained[stage.key]

@@ -36,7 +36,7 @@ TEXTS_KEPT = 10
 """Documents from the top of a run whose texts are kept for reading."""
 
 
-class Work:
+class StageRunner:
     """The stages over one dataset; their results are kept in the cache by their keys."""
 
     def __init__(
@@ -76,13 +76,13 @@ class Work:
             if not self._folder(stage).exists()
         }
         for stage in wanted.values():
-            registry.replaced(stage.component, self.remembering)
+            registry.replaced(stage.component, self.cached_encoder)
         texts = [doc.text for doc in self.dataset.docs]
         embedding_cache.encode_together(list(self._encoders.values()), texts)
         parts = (part for stage in wanted.values() for part in registry.parts(stage.component))
         for encoder, uses in Counter(p for p in parts if isinstance(p, JointEncoder)).items():
             if uses > 1:
-                self.remembering(encoder).encode(texts, "doc")
+                self.cached_encoder(encoder).encode(texts, "doc")
 
     def record(self, trial: Trial) -> Record:
         """The finished trial, its stages run if they are not in the cache."""
@@ -135,7 +135,7 @@ class Work:
     def _result(self, stage: Stage) -> StageResult:
         if stage.key in self._retrieved:
             return self._retrieved[stage.key]
-        result = self._stored(stage) or self._made_alone(stage)
+        result = self._stored(stage) or self._run_stage_alone(stage)
         if stage.candidates is None:
             self._retrieved[stage.key] = result
         return result
@@ -150,16 +150,16 @@ class Work:
             digests.set_aside(folder, fault)
             return None
 
-    def _made_alone(self, stage: Stage) -> StageResult:
+    def _run_stage_alone(self, stage: Stage) -> StageResult:
         """The result of a stage that one process makes; another that needs it waits for it."""
         lock = self._folder(stage).with_suffix(".lock")
         with locks.alone(lock, f"Another run is at a stage that this one has, too: {stage.kind}"):
-            return self._stored(stage) or self._made(stage)
+            return self._stored(stage) or self._run_stage(stage)
 
-    def _made(self, stage: Stage) -> StageResult:
+    def _run_stage(self, stage: Stage) -> StageResult:
         try:
             with recording(TRAFFIC) as sent:
-                result = self._run(stage)
+                result = self._run_component(stage)
         except TextError as error:
             raise stages.named(error, self.dataset) from error
         facts = {"packages": packages_of(stage.component), **({"traffic": sent} if sent else {})}
@@ -168,8 +168,8 @@ class Work:
         self._journal(stage).unlink(missing_ok=True)
         return result
 
-    def _run(self, stage: Stage) -> StageResult:
-        component = registry.replaced(stage.component, self.remembering)
+    def _run_component(self, stage: Stage) -> StageResult:
+        component = registry.replaced(stage.component, self.cached_encoder)
         if stage.candidates is None:
             result = stages.retrieve(component, self.dataset, stage.depth)
             return self._with_lengths(stage, result, self.dataset.docs_by_id, result.run)
@@ -207,7 +207,7 @@ class Work:
     def _journal(self, stage: Stage) -> Path:
         return self._folder(stage).with_suffix(".partial")
 
-    def remembering(self, component: Any) -> Any:
+    def cached_encoder(self, component: Any) -> Any:
         """An encoder with a memory; everything else stays as it is."""
         if not isinstance(component, ENCODERS):
             return component
@@ -222,7 +222,7 @@ class Work:
         """Encode all queries at once for the encoders of a component that asks one by one."""
         texts = [query.text for query in self.dataset.queries]
         for part in registry.parts(component):
-            if isinstance(encoder := self.remembering(part), embedding_cache.StoredEncoder):
+            if isinstance(encoder := self.cached_encoder(part), embedding_cache.StoredEncoder):
                 encoder.encode(texts, "query")
 
     def _texts(self, run: Run) -> dict[str, str]:
@@ -269,7 +269,7 @@ class Work:
                 if isinstance(part, Served)
             ],
             "stages": [
-                {"kind": stage.kind, "key": stage.key, **_told(result.facts)}
+                {"kind": stage.kind, "key": stage.key, **_without_lengths(result.facts)}
                 for stage, (_, result) in zip(trial.stages, results, strict=True)
             ],
             "notes": [
@@ -284,6 +284,6 @@ class Work:
         }
 
 
-def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _without_lengths(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Facts of a stage for a reader; the lengths of its documents are a table of their own."""
     return {name: value for name, value in facts.items() if name != "lengths"}

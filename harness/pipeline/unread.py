@@ -32,7 +32,7 @@ def facts(
     lengths = max(found, key=lambda one: (len(_cut(one)), len(one.cut_queries())))
     hits = {hit.doc_id for some in run.values() for hit in some}
     kept = {doc_id: tokens for doc_id, tokens in lengths.docs.items() if doc_id in hits}
-    told = {
+    counts = {
         "documents": len(lengths.docs),
         "documents_cut": len(_cut(lengths)),
         "queries": len(lengths.queries),
@@ -40,7 +40,7 @@ def facts(
         "room": max(lengths.room.values(), default=0),
         "query_room": min(lengths.query_room.values(), default=0),
     }
-    return {"lengths": asdict(replace(lengths, docs=kept)), "read": told}
+    return {"lengths": asdict(replace(lengths, docs=kept)), "read": counts}
 
 
 def _lengths(

@@ -17,7 +17,7 @@ from harness.experiment.provenance import provenance
 from harness.files import digests, disk
 from harness.pipeline import stages
 from harness.pipeline.rerank_journal import Journal
-from harness.pipeline.stage_runner import Work
+from harness.pipeline.stage_runner import StageRunner
 from harness.training.card import card
 from harness.training.cross_encoder import CrossEncoderStudent
 from harness.training.examples import Examples, Teach, examples, learnable
@@ -27,17 +27,17 @@ from harness.training.loop import State, best_of, fit
 WEIGHTS = "model.safetensors"
 
 
-def training_runner(stage: TrainStage, measured: Work) -> Work:
+def training_runner(stage: TrainStage, measured: StageRunner) -> StageRunner:
     """The work over the training queries beside that over those to measure on.
 
     Raises DataError if there are too few.
     """
     with span("data"):
         dataset = learnable(stage.queries.load(), measured.dataset)
-    return Work(dataset, (), measured.cache, measured.progress)
+    return StageRunner(dataset, (), measured.cache, measured.progress)
 
 
-def make(stage: TrainStage, work: Work) -> None:
+def make(stage: TrainStage, work: StageRunner) -> None:
     """Train the model of a stage over the queries of its `training_runner`.
 
     Raises InputError for what the user must mend, ComponentError for a loss that is not finite.
@@ -62,19 +62,19 @@ def make(stage: TrainStage, work: Work) -> None:
 
 
 def _student(
-    training: Any, work: Work, found: Examples
+    training: Any, work: StageRunner, found: Examples
 ) -> CrossEncoderStudent | LateInteractionStudent:
     if isinstance(training, LateInteractionTraining):
-        encoder = work.remembering(body_of(training))
+        encoder = work.cached_encoder(body_of(training))
         return LateInteractionStudent(training, encoder, found)
     return CrossEncoderStudent(training)
 
 
-def _teach(stage: TrainStage, work: Work, partial: Path) -> Teach | None:
+def _teach(stage: TrainStage, work: StageRunner, partial: Path) -> Teach | None:
     """Scores by the teacher, each query's stored at once, so that a stopped run goes on."""
     if stage.training.teacher is None:
         return None
-    teacher = registry.replaced(stage.training.teacher, work.remembering)
+    teacher = registry.replaced(stage.training.teacher, work.cached_encoder)
 
     def teach(asked: Run) -> Run:
         work.remember_queries(stage.training.teacher)

@@ -107,7 +107,7 @@ def test_another_batch_scores_nothing_again_and_is_timed(
 ) -> None:
     first = run(tmp_path, 1)
     with monkeypatch.context() as patch:
-        patch.setattr("harness.pipeline.stage_runner.Work.record", _asked)
+        patch.setattr("harness.pipeline.stage_runner.StageRunner.record", _asked)
         second = run(tmp_path, 2)
     assert second.run("data", "a") == first.run("data", "a")
     assert not second.costs["calls"]["seconds"].equals(first.costs["calls"]["seconds"])

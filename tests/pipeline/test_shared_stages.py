@@ -13,7 +13,7 @@ from harness.execution.execute import Execution, load_dataset
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.files import locks
-from harness.pipeline.stage_runner import Work
+from harness.pipeline.stage_runner import StageRunner
 from harness.results.store import Store
 
 SYSTEM = {"name": "a", "retriever": {"use": "fakes:WordOverlap"}, "reranker": {"use": "fakes:Slow"}}
@@ -23,7 +23,7 @@ def test_a_stage_is_made_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     plan = make_plan(load_experiment(fakes.write_experiment(tmp_path, systems=[SYSTEM])))
     (trial,) = plan.trials
     dataset = load_dataset(trial.dataset)
-    both = [Work(dataset, (), tmp_path / "cache", lambda *_: None) for _ in range(2)]
+    both = [StageRunner(dataset, (), tmp_path / "cache", lambda *_: None) for _ in range(2)]
     fakes.CALLS.clear()
     with ThreadPoolExecutor(2) as threads:
         first, second = threads.map(lambda work: work.run(trial.stages[-1]), both)

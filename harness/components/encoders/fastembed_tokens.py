@@ -142,9 +142,9 @@ def _check_markers(encoder: FastembedTokens, folder: Path) -> None:
     said = _markers(folder)
     found = [_ids(folder).get(marker) for marker in said]
     if found != [family.query, family.document]:
-        told = " and ".join(f"{m!r} (id {i})" for m, i in zip(said, found, strict=True))
+        marks = " and ".join(f"{m!r} (id {i})" for m, i in zip(said, found, strict=True))
         raise ModelError(
-            f"{named(encoder)} marks queries and documents by {told}; fastembed would put the tokens "
+            f"{named(encoder)} marks queries and documents by {marks}; fastembed would put the tokens "
             f"{family.query} and {family.document} there (`markers: {encoder.markers}`), which it was "
             "not trained with. Name the family that it is of, or use `pylate`."
         )

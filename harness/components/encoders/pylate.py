@@ -177,13 +177,13 @@ def _settings(encoder: Pylate) -> dict[str, Any]:
         "document_length": encoder.document_length,
         "do_query_expansion": encoder.query_expansion,
     }
-    told = {name: value for name, value in said.items() if value is not None}
+    set_here = {name: value for name, value in said.items() if value is not None}
     if encoder.projection == "identity":
         plain = {"query_prefix": "", "document_prefix": "", "do_query_expansion": False}
-        return {**plain, "skiplist_words": [], **told}
+        return {**plain, "skiplist_words": [], **set_here}
     return {
         **(_of_catalogue(encoder.model) if random_weights.is_dummy(encoder.model) else {}),
-        **told,
+        **set_here,
     }
 
 

@@ -105,10 +105,10 @@ def _too_long(length: int, count: int) -> str:
 
 def check(component: FitsModel) -> None:
     """Raise ModelError for a setting that the component's model cannot do."""
-    told = [f"{name}: {wrong}" for name, wrong in component.misfits().items()]
-    if told:
+    faults = [f"{name}: {wrong}" for name, wrong in component.misfits().items()]
+    if faults:
         model = getattr(component, "model", None) or getattr(component, "base", None)
-        raise ModelError(f"The model {model!r} cannot do what is asked of it. {'; '.join(told)}.")
+        raise ModelError(f"The model {model!r} cannot do what is asked of it. {'; '.join(faults)}.")
 
 
 def usable(limit: float | None, config: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from harness.components import footprints as components_footprints
+from harness.components import footprints
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher
 from harness.data import Doc, Hit, Query
@@ -149,8 +149,6 @@ class _Index:
         """A document and a score for each of its terms; the files hold the vocabulary besides."""
         scores, places = self.index.scores["data"], self.index.scores["indices"]
         size = scores.nbytes + places.nbytes
-        disk = components_footprints.written_bytes(
-            lambda folder: self.index.save(folder, show_progress=False)
-        )
+        disk = footprints.written_bytes(lambda folder: self.index.save(folder, show_progress=False))
         count = len(self.doc_ids)
         return [Footprint("terms", count, len(scores), 1, str(scores.dtype), size, disk)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.components import footprints as components_footprints
+from harness.components import footprints
 from harness.components.abilities import Footprint, HasFacts
 from harness.components.protocols import Retriever, Searcher
 from harness.data import Doc, Hit, Query
@@ -44,10 +44,10 @@ class _Index:
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """What the searchers have to tell: their notes, and the worst of their runs' ranks."""
-        told = [s.facts(queries, depth) for s in self.searchers if isinstance(s, HasFacts)]
-        ranks = [one["ranks"] for one in told if "ranks" in one]
+        facts = [s.facts(queries, depth) for s in self.searchers if isinstance(s, HasFacts)]
+        ranks = [one["ranks"] for one in facts if "ranks" in one]
         worst = max(ranks, key=lambda one: (one["against"], one["unsorted"]), default=None)
-        notes = [note for one in told for note in one.get("notes", ())]
+        notes = [note for one in facts for note in one.get("notes", ())]
         return {"notes": notes} | ({"ranks": worst} if worst else {})
 
     def _fused(self, lists: Sequence[Sequence[Hit]], depth: int) -> list[Hit]:
@@ -59,11 +59,7 @@ class _Index:
 
     def footprints(self) -> list[Footprint]:
         """Those of each retriever, once where it is fused twice or within another fusion too."""
-        return [
-            part
-            for one in self.distinct().values()
-            for part in components_footprints.stored_by(one)
-        ]
+        return [part for one in self.distinct().values() for part in footprints.stored_by(one)]
 
     def distinct(self) -> dict[Retriever, Searcher]:
         """By retriever its searcher, those of fusions among them in their place."""

@@ -54,7 +54,7 @@ class Lancedb:
         found = indexing.encoded(self.encoder, docs)
         if not found.doc_ids:
             return Nothing()
-        made = indexing.made_once(
+        made = indexing.build_once(
             found.key("lancedb", self.method, self.num_partitions, self.num_sub_vectors),
             lambda folder: self._fill(folder, found),
         )

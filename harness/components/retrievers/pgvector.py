@@ -180,9 +180,9 @@ class _Index:
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """The server's versions; of HNSW its recall, beside seconds in the database alone."""
-        told = {**self.table.versions(), "build_seconds": self.table.seconds}
+        database = {**self.table.versions(), "build_seconds": self.table.seconds}
         if self.system.method == "exact" or not queries:
-            return {"database": told}
+            return {"database": database}
         with postgres.clear_errors(self.system.url_env):
             compared = self._compared(queries[:RECALL_QUERIES], depth)
         note = (
@@ -191,7 +191,7 @@ class _Index:
             f"search takes {compared['median_ms']:.2f} ms at the median, an exact one "
             f"{compared['exact_median_ms']:.2f} ms."
         )
-        return {"database": told | compared, "notes": [note]}
+        return {"database": database | compared, "notes": [note]}
 
     def _compared(self, queries: Sequence[Query], depth: int) -> dict[str, Any]:
         """HNSW and exact search by turns, over the same table."""

@@ -61,7 +61,7 @@ class Plaid:
         found = indexing.encoded(self.encoder, docs)
         if not found.doc_ids:
             return Nothing()
-        made = indexing.made_once(
+        made = indexing.build_once(
             found.key("plaid", self.nbits),
             lambda folder: fast_plaid.create(found.matrices, self.nbits, folder, self.device),
         )

@@ -16,8 +16,7 @@ from harness.components.timing import span
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded
 from harness.data import Doc, Hit, Query
-from harness.files import disk as files_disk
-from harness.files import temporary
+from harness.files import disk, temporary
 from harness.ranking import ranked
 
 if TYPE_CHECKING:
@@ -113,9 +112,9 @@ class _Index:
         """Bytes of the folder, or of the vectors in memory."""
         found = self.found
         held = 4 * found.vectors * found.dim
-        disk = files_disk.disk_bytes(self.folder) if self.folder else None
+        on_disk = disk.disk_bytes(self.folder) if self.folder else None
         counts = (len(found.doc_ids), found.vectors, found.dim)
-        return [Footprint("token vectors", *counts, "float32", disk or held, disk)]
+        return [Footprint("token vectors", *counts, "float32", on_disk or held, on_disk)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """Whose times these are not."""

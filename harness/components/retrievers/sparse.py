@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.components import footprints as components_footprints
+from harness.components import footprints
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, SparseEncoder, encode_part
 from harness.components.timing import span
@@ -77,8 +77,6 @@ class _Index:
         """A document and a weight for each of its terms; the files hold the terms' ids besides."""
         arrays = self.postings._asdict()
         size = self.postings.places.nbytes + self.postings.weights.nbytes
-        disk = components_footprints.written_bytes(
-            lambda folder: np.savez(folder / "postings.npz", **arrays)
-        )
+        disk = footprints.written_bytes(lambda folder: np.savez(folder / "postings.npz", **arrays))
         counts = (len(self.doc_ids), len(self.postings.weights))
         return [Footprint("terms", *counts, 1, "float32", size, disk)]

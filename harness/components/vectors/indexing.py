@@ -73,7 +73,7 @@ class Made(NamedTuple):
 _made: dict[str, Made] = {}
 
 
-def made_once(key: str, fill: Callable[[Path], float]) -> Made:
+def build_once(key: str, fill: Callable[[Path], float]) -> Made:
     """The folder of `key`, filled the first time; it goes when this process ends.
 
     So what is timed is the index that quality was measured on, and takes no second build. `fill`

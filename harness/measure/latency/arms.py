@@ -24,7 +24,7 @@ from harness.experiment.plan import Stage, Trial, has_random_weights
 from harness.measure.latency.budget import Arm, Call
 from harness.measure.latency.prebuilt_vectors import LiveQueries, RandomVectors
 from harness.pipeline import stages
-from harness.pipeline.stage_runner import Work
+from harness.pipeline.stage_runner import StageRunner
 from harness.ranking import ranked
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def scores_of(run: Run) -> Scores:
 class Setting:
     """What is common to all arms of a measurement."""
 
-    work: Work
+    work: StageRunner
     device: str
     candidates: tuple[int, ...]
     docs: Mapping[str, Mapping[str, Sequence[Doc]]]
@@ -212,9 +212,9 @@ def _live(component: Any, setting: Setting) -> Any:
     return registry.replaced(component, change)
 
 
-def _documents(encoder: Any, here: Any, work: Work) -> Any:
+def _documents(encoder: Any, here: Any, work: StageRunner) -> Any:
     """What has the encoder's document vectors at hand."""
-    return RandomVectors(here) if has_random_weights(encoder) else work.remembering(encoder)
+    return RandomVectors(here) if has_random_weights(encoder) else work.cached_encoder(encoder)
 
 
 def _variants(component: Any) -> dict[str, Any]:

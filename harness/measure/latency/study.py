@@ -29,7 +29,7 @@ from harness.measure.latency.arms import Scores, Setting, scores_of
 from harness.measure.latency.budget import Arm
 from harness.measure.latency.settle import Settling
 from harness.measure.latency.tables import Rows, Tables, made
-from harness.pipeline.stage_runner import Work
+from harness.pipeline.stage_runner import StageRunner
 from harness.results.store import Store
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,11 @@ class Chosen:
 
 
 def measure_latency(
-    stage: CostStage, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
+    stage: CostStage,
+    experiment: Experiment,
+    work: StageRunner,
+    store: Store,
+    lost: Mapping[str, str],
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """The tables of latency, memory and throughput, and what they were measured with.
 
@@ -88,7 +92,7 @@ def measure_latency(
 
 
 def _runs(
-    trials: Sequence[Trial], work: Work, lost: Mapping[str, str]
+    trials: Sequence[Trial], work: StageRunner, lost: Mapping[str, str]
 ) -> tuple[dict[str, Run], dict[str, str]]:
     """By the key of a first stage the hits that are reranked, and whom that loses besides."""
     runs: dict[str, Run] = {}
@@ -181,7 +185,7 @@ def _on_device(
     runs: Mapping[str, Run],
     chosen: Chosen,
     experiment: Experiment,
-    work: Work,
+    work: StageRunner,
     store: Store,
     found: Tables,
 ) -> None:
@@ -226,7 +230,7 @@ def _on_device(
     found.rankings[device] = timed.rankings
 
 
-def _docs(run: Run, chosen: Chosen, work: Work) -> dict[str, list[Doc]]:
+def _docs(run: Run, chosen: Chosen, work: StageRunner) -> dict[str, list[Doc]]:
     known, most = work.dataset.docs_by_id, max(chosen.candidates)
     return {
         query.query_id: [known[hit.doc_id] for hit in run[query.query_id][:most]]
@@ -251,7 +255,7 @@ def _starts(
     chosen: Chosen,
     settings: Latency,
     device: str,
-    work: Work,
+    work: StageRunner,
     found: Tables,
 ) -> tuple[dict[str, Mapping[str, float]], dict[str, str]]:
     """Start each system with models alone; its last row by model, and why a model cannot be had."""

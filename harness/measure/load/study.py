@@ -27,7 +27,7 @@ from harness.measure.load import loops
 from harness.measure.load.client_limit import asking, client_limit
 from harness.measure.load.loops import Span, Step
 from harness.measure.load.system import LoadedSystem, not_measurable, under_load
-from harness.pipeline.stage_runner import Work
+from harness.pipeline.stage_runner import StageRunner
 from harness.ranking import ranked
 from harness.results.store import Store
 
@@ -52,7 +52,11 @@ class Tables:
 
 
 def measure_load(
-    stage: CostStage, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
+    stage: CostStage,
+    experiment: Experiment,
+    work: StageRunner,
+    store: Store,
+    lost: Mapping[str, str],
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """The tables of requests and steps, and what they were measured with.
 
@@ -84,7 +88,7 @@ def measure_load(
 
 
 def _measured(
-    trial: Trial, settings: Load, seed: int, work: Work, store: Store, found: Tables
+    trial: Trial, settings: Load, seed: int, work: StageRunner, store: Store, found: Tables
 ) -> str:
     """Measure a system; why it cannot be, or empty."""
     system = under_load(trial, settings, seed, work, store)

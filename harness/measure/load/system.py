@@ -17,7 +17,7 @@ from harness.experiment.schema import Latency, Load
 from harness.measure.latency.arms import Scores, scores_of
 from harness.measure.latency.study import choose
 from harness.measure.load.loops import Task
-from harness.pipeline.stage_runner import Work
+from harness.pipeline.stage_runner import StageRunner
 from harness.results.store import Store
 
 NO_SERVER = "it is no server: its reranker runs in this process, or in part"
@@ -79,7 +79,7 @@ def not_measurable(trial: Trial, settings: Load) -> str:
 
 
 def under_load(
-    trial: Trial, settings: Load, seed: int, work: Work, store: Store
+    trial: Trial, settings: Load, seed: int, work: StageRunner, store: Store
 ) -> LoadedSystem | None:
     """The system with what it is asked; None where too few queries have so many candidates."""
     run, dataset, k = work.run(trial.stages[0]), work.dataset, settings.candidates

@@ -37,7 +37,7 @@ from harness.files import temporary
 from harness.files.disk import disk_bytes
 from harness.measure.latency.arms import encoders_of, models_of
 from harness.measure.latency.prebuilt_vectors import RandomVectors
-from harness.pipeline.stage_runner import Work
+from harness.pipeline.stage_runner import StageRunner
 from harness.results.columns import GRID
 from harness.results.store import Store
 
@@ -68,7 +68,11 @@ Row = dict[str, Any]
 
 
 def measure_storage(
-    stage: CostStage, experiment: Experiment, work: Work, store: Store, lost: Mapping[str, str]
+    stage: CostStage,
+    experiment: Experiment,
+    work: StageRunner,
+    store: Store,
+    lost: Mapping[str, str],
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """The grid of ways to store each token encoder's vectors of some documents, and its settings.
 
@@ -99,9 +103,9 @@ def measure_storage(
     return {"grid": table.reindex(columns=list(GRID))}, {**facts, "documents": len(texts)}
 
 
-def _grid(encoder: Any, texts: Sequence[str], settings: Storage, work: Work) -> pd.DataFrame:
+def _grid(encoder: Any, texts: Sequence[str], settings: Storage, work: StageRunner) -> pd.DataFrame:
     random = has_random_weights(encoder)
-    documents = RandomVectors(encoder) if random else work.remembering(encoder)
+    documents = RandomVectors(encoder) if random else work.cached_encoder(encoder)
     matrices = encode_part(documents, "tokens", texts, "doc")
     (model,) = models_of(encoder) or ("",)
     dims, learnt = _dims(matrices, settings, model)
