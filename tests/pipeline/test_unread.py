@@ -19,7 +19,7 @@ from harness.components.encoders.fastembed import Fastembed as FastembedEncoder
 from harness.components.encoders.fastembed_tokens import FastembedTokens
 from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
-from harness.components.rerankers import cross_encoder, fastembed
+from harness.components.rerankers import cross_encoder
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.fastembed import Fastembed
 from harness.data import Hit, Query
@@ -138,7 +138,7 @@ def test_a_cross_encoder_keeps_as_long_a_query_as_it_says(exported: Exported, do
         (row,) = cross_encoder.pairs(torch.loaded().tokenizer, query, [doc])
         kept = row["token_type_ids"].count(0) - 2  # [CLS] and [SEP]
         assert (kept < count) == (count > torch.query_room(tokens))
-        pair = fastembed._load(onnx).inner.tokenizer.encode(query, doc)
+        pair = onnx.loaded().inner.tokenizer.encode(query, doc)
         kept = pair.type_ids.count(0) - 2
         assert (kept < count) == (count > onnx.query_room(tokens))
 

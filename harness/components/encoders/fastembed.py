@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.components.models import onnx, prompts, references
+from harness.components.models import inference, onnx, prompts, references
 from harness.components.models.onnx import Loaded, OnnxModel, named
 from harness.components.protocols import Side
 from harness.errors import ModelError
@@ -31,6 +31,7 @@ class Fastembed(OnnxModel):
     """One vector a text by fastembed's TextEmbedding."""
 
     gives: ClassVar = "dense"
+    BESIDE: ClassVar[Mapping[str, Any]] = {"query_prompt": None, "doc_prompt": None}
 
     pooling: Literal["checkpoint", "mean", "cls", "none"] = "checkpoint"
     """How token vectors become one; `none`: the graph does it itself. A model whose files do not say
@@ -57,31 +58,25 @@ class Fastembed(OnnxModel):
     def _prompts(self) -> prompts.Settings:
         return {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
 
-    def load(self) -> None:
-        """Have the model in memory."""
-        _load(self)
-
     def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim); each query goes through alone, as it would be asked."""
         import numpy as np
 
-        model, read = _load(self).fastembed, self._read(texts, side)
+        model, read = self.loaded().fastembed, self._read(texts, side)
         if not texts:
             return np.empty((0, 0), dtype=np.float32)
         if side == "query":
             vectors = list(model.embed(read, batch_size=1))
         else:
-            vectors = onnx.by_length(read, lambda some: model.embed(some, self.texts_per_run()))
+            vectors = inference.by_length(
+                read, lambda some: model.embed(some, self.texts_per_run())
+            )
         return np.stack(vectors).astype(np.float32, copy=False)
 
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
-        rows = _load(self).inner.tokenizer.encode_batch(self._read(texts, "doc"))
+        rows = self.loaded().inner.tokenizer.encode_batch(self._read(texts, "doc"))
         return [sum(row.attention_mask) for row in rows]
-
-    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens of each whole text, without special ones and prompts."""
-        return _load(self).lengths(texts)
 
     def room(self, query: str) -> int:
         """The most tokens of a document that are read, whatever the query."""
@@ -94,12 +89,43 @@ class Fastembed(OnnxModel):
         return self._room_behind("query")
 
     def _room_behind(self, side: Side) -> int:
-        found = _load(self)
+        found = self.loaded()
         return max(found.room(pair=False) - found.lengths(self._read([""], side))[0], 0)
 
     def _read(self, texts: Sequence[str], side: Side) -> list[str]:
         prompt = prompts.before(side, self._prompts(), self.model, self.file)
         return [prompt + text for text in texts]
+
+    def made(self, settings: Mapping[str, Any]) -> Any:
+        """A TextEmbedding that pools as the model does."""
+        from fastembed import TextEmbedding
+        from fastembed.common.model_description import ModelSource, PoolingType
+
+        pooling = self.pooling
+        if pooling == "checkpoint":
+            folder = references.folder(self.model, "an encoder", self.file)
+            pooling = _pooling(self, folder)  # type: ignore[assignment]
+        # fastembed knows pooling by the name of a model, which it takes once in a process.
+        name = f"harness/{pooling}-{'unit' if self.normalize else 'raw'}"
+        if all(one["model"] != name for one in TextEmbedding.list_supported_models()):
+            TextEmbedding.add_custom_model(
+                model=name,
+                pooling=PoolingType[IN_FASTEMBED[pooling]],
+                normalization=self.normalize,
+                sources=ModelSource(hf=name),
+                dim=1,  # which nothing here asks for
+                model_file="model.onnx",
+            )
+        return TextEmbedding(name, **settings)
+
+    def check(self, found: Loaded) -> None:
+        """Raise ModelError where the graph's output is not what pooling needs."""
+        wanted = 2 if self.pooling == "none" else 3
+        shape = found.shape(onnx.PROBE)
+        if len(shape) != wanted:
+            gives = "one vector a text" if len(shape) == 2 else "a vector for every token"
+            says = "`pooling: none`" if len(shape) == 2 else "how it pools"
+            raise ModelError(f"{named(self)} gives {gives} (shape {shape}): say {says}.")
 
 
 def _pooling(encoder: Fastembed, folder: Path) -> str:
@@ -121,43 +147,3 @@ def _pooling(encoder: Fastembed, folder: Path) -> str:
             "whichever it was trained with, or `pooling: none` where the graph pools."
         )
     return POOLED[modes[0]]
-
-
-def _load(encoder: Fastembed) -> Loaded:
-    """The model in memory; prompts are no part of it."""
-    bare = replace(encoder, query_prompt=None, doc_prompt=None)
-    return onnx.loaded(
-        bare, lambda **settings: _made(bare, settings), lambda found: _check(bare, found)
-    )
-
-
-def _made(encoder: Fastembed, settings: Mapping[str, Any]) -> Any:
-    from fastembed import TextEmbedding
-    from fastembed.common.model_description import ModelSource, PoolingType
-
-    pooling = encoder.pooling
-    if pooling == "checkpoint":
-        folder = references.folder(encoder.model, "an encoder", encoder.file)
-        pooling = _pooling(encoder, folder)  # type: ignore[assignment]
-    # fastembed knows pooling by the name of a model, which it takes once in a process.
-    name = f"harness/{pooling}-{'unit' if encoder.normalize else 'raw'}"
-    if all(one["model"] != name for one in TextEmbedding.list_supported_models()):
-        TextEmbedding.add_custom_model(
-            model=name,
-            pooling=PoolingType[IN_FASTEMBED[pooling]],
-            normalization=encoder.normalize,
-            sources=ModelSource(hf=name),
-            dim=1,  # which nothing here asks for
-            model_file="model.onnx",
-        )
-    return TextEmbedding(name, **settings)
-
-
-def _check(encoder: Fastembed, found: Loaded) -> None:
-    """Raise ModelError where the graph's output is not what pooling needs."""
-    wanted = 2 if encoder.pooling == "none" else 3
-    shape = found.shape(onnx.PROBE)
-    if len(shape) != wanted:
-        gives = "one vector a text" if len(shape) == 2 else "a vector for every token"
-        says = "`pooling: none`" if len(shape) == 2 else "how it pools"
-        raise ModelError(f"{named(encoder)} gives {gives} (shape {shape}): say {says}.")

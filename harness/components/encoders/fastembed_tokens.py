@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from harness.components.models import onnx, references
+from harness.components.models import inference, onnx, references
 from harness.components.models.onnx import Loaded, OnnxModel, named
 from harness.components.protocols import Side
 from harness.components.vectors.compression import unit
@@ -53,6 +53,11 @@ class FastembedTokens(OnnxModel):
     """Whose marker tokens are put before texts: ids 1 and 2 as ColBERTv2 has them, or 250002 and
     250003 as jina-colbert-v2. A checkpoint that says otherwise is refused."""
 
+    @property
+    def as_file(self) -> str:
+        """Where fastembed looks for the graph of a model of the family."""
+        return "model.onnx" if self.markers == "colbert" else "onnx/model.onnx"
+
     def identity(self) -> Mapping[str, str]:
         """The model's files; raises ModelError for markers that are not the checkpoint's."""
         found = references.find(self.model, self.file)
@@ -60,16 +65,12 @@ class FastembedTokens(OnnxModel):
             _check_markers(self, found.folder)
         return super().identity()
 
-    def load(self) -> None:
-        """Have the model in memory."""
-        _load(self)
-
     def encode(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
         """For each text a matrix of shape (tokens, dim)."""
-        model, size = _load(self).fastembed, self.texts_per_run()
+        model, size = self.loaded().fastembed, self.texts_per_run()
         if side == "query":
             return [unit(matrix.astype("float32")) for matrix in model.query_embed(list(texts))]
-        found = onnx.by_length(list(texts), lambda some: model.embed(some, size))
+        found = inference.by_length(list(texts), lambda some: model.embed(some, size))
         return [matrix.astype("float32", copy=False) for matrix in found]
 
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -78,62 +79,47 @@ class FastembedTokens(OnnxModel):
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of vectors that `encode` gives."""
-        skipped = _load(self).inner.skip_list
+        skipped = self.loaded().inner.skip_list
         return [sum(one not in skipped for one in ids) + 1 for ids in self._ids(texts)]
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of documents without padding."""
-        rows = _load(self).inner.tokenizer.encode_batch(list(texts))
+        rows = self.loaded().inner.tokenizer.encode_batch(list(texts))
         return [row.ids[: sum(row.attention_mask)] for row in rows]
-
-    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens of each whole text, without special ones and markers."""
-        return _load(self).lengths(texts)
 
     def room(self, query: str) -> int:
         """The most tokens of a document that are read, whatever the query."""
         del query
-        return _load(self).room(pair=False)
+        return self.loaded().room(pair=False)
 
     def query_room(self, doc_tokens: int) -> int:
         """The most tokens of a query that are read: as of a document."""
         del doc_tokens
-        return _load(self).room(pair=False)
+        return self.loaded().room(pair=False)
 
+    def made(self, settings: Mapping[str, Any]) -> Any:
+        """A LateInteractionTextEmbedding with the markers."""
+        from fastembed import LateInteractionTextEmbedding
 
-def _load(encoder: FastembedTokens) -> Loaded:
-    file = "model.onnx" if encoder.markers == "colbert" else "onnx/model.onnx"
-    return onnx.loaded(
-        encoder,
-        lambda **settings: _made(encoder, settings),
-        lambda found: _check(encoder, found),
-        file,
-    )
+        return LateInteractionTextEmbedding(FAMILIES[self.markers].name, **settings)
 
-
-def _made(encoder: FastembedTokens, settings: Mapping[str, Any]) -> Any:
-    from fastembed import LateInteractionTextEmbedding
-
-    return LateInteractionTextEmbedding(FAMILIES[encoder.markers].name, **settings)
-
-
-def _check(encoder: FastembedTokens, found: Loaded) -> None:
-    """Raise ModelError where the graph does not give projected vectors of tokens."""
-    if "token_type_ids" in found.inputs():
-        raise ModelError(
-            f"{named(encoder)} wants token_type_ids, to which fastembed adds no marker. Export it "
-            "with input_ids and attention_mask alone, as `python -m harness onnx` does."
-        )
-    shape = found.shape(onnx.PROBE)
-    if len(shape) != 3:
-        raise ModelError(f"{named(encoder)} gives no vector for every token (shape {shape}).")
-    folder = references.folder(encoder.model, "an encoder", encoder.file)
-    if shape[2] == read_json(folder / "config.json").get("hidden_size"):
-        raise ModelError(
-            f"{named(encoder)} gives vectors as wide as its hidden states, {shape[2]}: the "
-            "projection of a late-interaction model is not in the graph. Export it with its "
-            "projection, as `python -m harness onnx` does."
-        )
+    def check(self, found: Loaded) -> None:
+        """Raise ModelError where the graph does not give projected vectors of tokens."""
+        if "token_type_ids" in found.inputs():
+            raise ModelError(
+                f"{named(self)} wants token_type_ids, to which fastembed adds no marker. Export it "
+                "with input_ids and attention_mask alone, as `python -m harness onnx` does."
+            )
+        shape = found.shape(onnx.PROBE)
+        if len(shape) != 3:
+            raise ModelError(f"{named(self)} gives no vector for every token (shape {shape}).")
+        folder = references.folder(self.model, "an encoder", self.file)
+        if shape[2] == read_json(folder / "config.json").get("hidden_size"):
+            raise ModelError(
+                f"{named(self)} gives vectors as wide as its hidden states, {shape[2]}: the "
+                "projection of a late-interaction model is not in the graph. Export it with its "
+                "projection, as `python -m harness onnx` does."
+            )
 
 
 def _check_markers(encoder: FastembedTokens, folder: Path) -> None:

@@ -145,6 +145,16 @@ def run(passes: Sequence[Pass], texts: Sequence[str]) -> list[list[NDArray[np.fl
     return found
 
 
+def by_length(texts: Sequence[str], work: Callable[[list[str]], Any]) -> list[Any]:
+    """What `work` makes of each of `texts`, which it is given in order of length."""
+    order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), texts[i]))
+    made = list(work([texts[i] for i in order]))
+    found: list[Any] = [None] * len(texts)
+    for i, one in zip(order, made, strict=True):
+        found[i] = one
+    return found
+
+
 def stacked(matrices: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Matrices of one row each as one matrix."""
     import numpy as np

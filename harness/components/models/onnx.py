@@ -13,7 +13,8 @@ import json
 import mmap
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, NamedTuple, Self
@@ -50,10 +51,13 @@ PROBE = "the shape of what comes out"
 
 
 @dataclass(frozen=True)
-class OnnxModel:
-    """The settings of every component whose ONNX model fastembed runs."""
+class OnnxModel(ABC):
+    """The settings of every component whose ONNX model fastembed runs, and the model itself."""
 
     needs: ClassVar[tuple[str, ...]] = ("fastembed",)
+
+    BESIDE: ClassVar[Mapping[str, Any]] = {}
+    """Fields that the model in memory does not depend on, beside `batch_size`, with one value."""
 
     model: str
     """Hub id, folder or `package:` that holds the ONNX file and the tokenizer. It is the repository
@@ -105,6 +109,34 @@ class OnnxModel:
         variants = [replace(self, batch_size=size) for size in sizes]
         return {inference.policy(one.texts_per_run(), one.device): one for one in (*variants, self)}
 
+    def load(self) -> None:
+        """Have the model in memory."""
+        self.loaded()
+
+    def loaded(self) -> Loaded:
+        """The model in memory, made if it is not there."""
+        bare = replace(self, **self.BESIDE)
+        key = (replace(bare, batch_size=None), self.threads or threads.threads_now())
+        found: Loaded = inference.loaded(key, lambda: _made(bare))
+        return found
+
+    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens of each whole text, without special ones, markers and prompts."""
+        return self.loaded().lengths(texts)
+
+    @property
+    def as_file(self) -> str:
+        """What the graph is called where fastembed looks for it."""
+        return "model.onnx"
+
+    @abstractmethod
+    def made(self, settings: Mapping[str, Any]) -> Any:
+        """A model of fastembed's, made with its `settings`."""
+
+    @abstractmethod
+    def check(self, found: Loaded) -> None:
+        """Raise ModelError where the graph is not of the kind that is wanted."""
+
     def _rounds_together(self) -> bool:
         """Whether the texts of a batch change each other's scores."""
         return rounds_together(references.folder(self.model, "a component", self.file) / self.file)
@@ -145,44 +177,21 @@ class Loaded(NamedTuple):
         return [node.name for node in self.inner.model.get_inputs()]
 
 
-def loaded(
-    component: OnnxModel,
-    make: Callable[..., Any],
-    check: Callable[[Loaded], None],
-    as_file: str = "model.onnx",
-) -> Loaded:
-    """The model in memory, whatever the size of batches.
-
-    `make` is given a folder, in which the graph is `as_file`, and fastembed's settings; `check`
-    raises ModelError where the graph is not of the kind that is wanted.
-    """
-    key = (replace(component, batch_size=None), component.threads or threads.threads_now())
-    found: Loaded = inference.loaded(key, lambda: _made(component, make, check, as_file))
-    return found
-
-
-def _made(
-    component: OnnxModel,
-    make: Callable[..., Any],
-    check: Callable[[Loaded], None],
-    as_file: str,
-) -> Loaded:
+def _made(component: OnnxModel) -> Loaded:
     component.identity()
     folder = references.folder(component.model, "a component", component.file)
     hub.tell_libraries(online=False)
     wanted = _providers(component)
-    laid = _laid_out(folder, component.file, as_file, component.max_length)
+    laid = _laid_out(folder, component.file, component.as_file, component.max_length)
+    settings = {
+        "specific_model_path": str(laid),
+        "cache_dir": str(laid),
+        "threads": component.threads or threads.threads_now(),
+        "providers": wanted,
+        "local_files_only": True,
+    }
     with _still_between_calls():
-        made = _opened(
-            component,
-            lambda: make(
-                specific_model_path=str(laid),
-                cache_dir=str(laid),
-                threads=component.threads or threads.threads_now(),
-                providers=wanted,
-                local_files_only=True,
-            ),
-        )
+        made = _opened(component, settings)
     found = Loaded(made, made.model, _uncut(made.model.tokenizer))
     running = found.inner.model.get_providers()
     if running[0] != wanted[0]:
@@ -196,7 +205,7 @@ def _made(
             f"{named(component)} wants {', '.join(strange)}, which fastembed does not give it; it "
             f"gives {', '.join(INPUTS)}. Export the model without further inputs."
         )
-    check(found)
+    component.check(found)
     return found
 
 
@@ -223,12 +232,12 @@ def _still_between_calls() -> Iterator[None]:
         onnxruntime.SessionOptions = usual
 
 
-def _opened(component: OnnxModel, make: Callable[[], Any]) -> Any:
-    """What `make` gives; what fastembed and ONNX Runtime say of a broken model as a ModelError."""
+def _opened(component: OnnxModel, settings: Mapping[str, Any]) -> Any:
+    """The component's model; what fastembed and ONNX Runtime say of a broken one as a ModelError."""
     from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
     try:
-        return make()
+        return component.made(settings)
     except (
         ValueError,
         faults.Fail,
@@ -302,13 +311,3 @@ def rounds_together(graph: Path) -> bool:
     """Whether a graph rounds its activations by a scale that depends on all texts of a run."""
     with graph.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as held:
         return held.find(ROUNDED_AT_RUN_TIME) >= 0
-
-
-def by_length(texts: Sequence[str], work: Callable[[list[str]], Any]) -> list[Any]:
-    """What `work` makes of each of `texts`, which it is given in order of length."""
-    order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), texts[i]))
-    made = list(work([texts[i] for i in order]))
-    found: list[Any] = [None] * len(texts)
-    for i, one in zip(order, made, strict=True):
-        found[i] = one
-    return found

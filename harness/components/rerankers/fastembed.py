@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.components.models import labels, onnx, positions
+from harness.components.models import inference, labels, onnx, positions
 from harness.components.models.onnx import Loaded, OnnxModel, named
 from harness.data import Doc
 from harness.errors import ModelError
@@ -30,27 +30,19 @@ class Fastembed(OnnxModel):
         wrong = labels.misfit(self.model, self.label, config)
         return {**super().misfits(), **({"label": wrong} if wrong else {})}
 
-    def load(self) -> None:
-        """Have the model in memory."""
-        _load(self)
-
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """One logit a document."""
         if not docs:
             return []
-        model, size = _load(self).fastembed, self.texts_per_run()
-        return onnx.by_length(
+        model, size = self.loaded().fastembed, self.texts_per_run()
+        return inference.by_length(
             [doc.text for doc in docs], lambda texts: model.rerank(query, texts, batch_size=size)
         )
 
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Tokens of all pairs, special ones included and padding not."""
-        rows = _load(self).inner.tokenizer.encode_batch([(query, doc.text) for doc in docs])
+        rows = self.loaded().inner.tokenizer.encode_batch([(query, doc.text) for doc in docs])
         return sum(sum(row.attention_mask) for row in rows)
-
-    def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens of each whole text, without special ones."""
-        return _load(self).lengths(texts)
 
     def room(self, query: str) -> int:
         """The most tokens of a document that are read beside `query`.
@@ -58,38 +50,40 @@ class Fastembed(OnnxModel):
         The longer of the two gives way to the shorter until both have half (tokenizers'
         `longest_first`).
         """
-        (asked,) = _load(self).lengths([query])
+        (asked,) = self.loaded().lengths([query])
         return self.query_room(asked)
 
     def query_room(self, doc_tokens: int) -> int:
         """The most tokens of a query that are read beside a document of so many, as of the other."""
-        free = _load(self).room(pair=True)
+        free = self.loaded().room(pair=True)
         half = (free + 1) // 2
         return half if doc_tokens == half else max(free - doc_tokens, free // 2)
 
+    def made(self, settings: Mapping[str, Any]) -> Any:
+        """A TextCrossEncoder that gives one score a pair."""
+        from fastembed.common.model_description import ModelSource
+        from fastembed.rerank.cross_encoder import TextCrossEncoder
 
-def _load(reranker: Fastembed) -> Loaded:
-    return onnx.loaded(
-        reranker,
-        lambda **settings: _made(reranker, settings),
-        lambda found: _check(reranker, found),
-    )
+        name = "harness/cross-encoder"
+        if all(one["model"] != name for one in TextCrossEncoder.list_supported_models()):
+            TextCrossEncoder.add_custom_model(
+                model=name, sources=ModelSource(hf=name), model_file="model.onnx"
+            )
+        made = TextCrossEncoder(name, **settings)
+        config = positions.known(self.model, self.file)
+        if self.label is not None:
+            made.model.model = _OneLabel(made.model.model, self.model, self.label, config)
+        return made
 
-
-def _made(reranker: Fastembed, settings: Mapping[str, Any]) -> Any:
-    from fastembed.common.model_description import ModelSource
-    from fastembed.rerank.cross_encoder import TextCrossEncoder
-
-    name = "harness/cross-encoder"
-    if all(one["model"] != name for one in TextCrossEncoder.list_supported_models()):
-        TextCrossEncoder.add_custom_model(
-            model=name, sources=ModelSource(hf=name), model_file="model.onnx"
-        )
-    made = TextCrossEncoder(name, **settings)
-    config = positions.known(reranker.model, reranker.file)
-    if reranker.label is not None:
-        made.model.model = _OneLabel(made.model.model, reranker.model, reranker.label, config)
-    return made
+    def check(self, found: Loaded) -> None:
+        """Raise ModelError where the graph does not give one score a pair."""
+        shape = found.shape(onnx.PROBE, onnx.PROBE)
+        if shape != (1, 1):
+            raise ModelError(
+                f"{named(self)} gives {_said(shape)} for one pair of query and document; a reranker "
+                "gives one score. Name a model that was exported with its trained head, and of several "
+                "labels the place of one as `label`."
+            )
 
 
 class _OneLabel:
@@ -108,17 +102,6 @@ class _OneLabel:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
-
-
-def _check(reranker: Fastembed, found: Loaded) -> None:
-    """Raise ModelError where the graph does not give one score a pair."""
-    shape = found.shape(onnx.PROBE, onnx.PROBE)
-    if shape != (1, 1):
-        raise ModelError(
-            f"{named(reranker)} gives {_said(shape)} for one pair of query and document; a reranker "
-            "gives one score. Name a model that was exported with its trained head, and of several "
-            "labels the place of one as `label`."
-        )
 
 
 def _said(shape: Sequence[int]) -> str:

@@ -230,9 +230,8 @@ def test_weights_outside_the_graph_are_read(folder: Path) -> None:
 
 def test_threads_are_those_of_the_component_else_of_the_measurement(exported: Exported) -> None:
     def threads(model: OnnxModel) -> int:
-        from harness.components.encoders import fastembed
 
-        session = fastembed._load(model).inner.model  # type: ignore[arg-type]
+        session = model.loaded().inner.model  # type: ignore[arg-type]
         return int(session.get_session_options().intra_op_num_threads)
 
     place = exported(MINILM)
@@ -246,9 +245,8 @@ def test_threads_are_those_of_the_component_else_of_the_measurement(exported: Ex
 
 
 def test_threads_rest_between_calls(exported: Exported) -> None:
-    from harness.components.encoders import fastembed
 
-    session = fastembed._load(Fastembed(exported(MINILM))).inner.model  # type: ignore[arg-type]
+    session = Fastembed(exported(MINILM)).loaded().inner.model  # type: ignore[arg-type]
     options = session.get_session_options()
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
 

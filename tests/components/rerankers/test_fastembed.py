@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from harness.components.rerankers import fastembed
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.fastembed import Fastembed
 from harness.data import Doc
@@ -61,7 +60,7 @@ def test_what_is_longer_than_its_room_is_cut_and_nothing_else(
     reranker, query = Fastembed(exported(MS_MARCO), max_length=limit), "river " * words
     texts = ["dog " * count for count in range(20)]
     room, lengths = reranker.room(query), reranker.doc_lengths(texts)
-    tokenizer = fastembed._load(reranker).inner.tokenizer
+    tokenizer = reranker.loaded().inner.tokenizer
     for text, length in zip(texts, lengths, strict=True):
         row = tokenizer.encode(query, text)
         kept = sum(row.type_ids) - 1  # of the second text, without its [SEP]
