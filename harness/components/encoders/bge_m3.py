@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from harness.components.models import inference, positions, random_weights, references
-from harness.components.models.torch_model import TorchModel
+from harness.components.models.torch_model import TorchEncoder
 from harness.components.protocols import Joint, Part, Side
 from harness.errors import ModelError
 from harness.files import disk
@@ -33,7 +33,7 @@ Head = Callable[[inference.Features], Matrices]
 
 
 @dataclass(frozen=True)
-class BgeM3(TorchModel):
+class BgeM3(TorchEncoder):
     """A vector, weighted terms and token vectors of each text by BGE-M3.
 
     Queries and documents are encoded alike. The first token's hidden state is the text's vector,
@@ -104,9 +104,10 @@ class BgeM3(TorchModel):
             found["dense"] = inference.stacked(found["dense"])
         return Joint(**found) if part is None else found[part]
 
-    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
-        """For each text the number of tokens that the model reads."""
-        return inference.count_rows(self.loaded().body.tokenize, inference.real_tokens, texts)
+    def tokenizing(self) -> inference.Tokenize:
+        """The body's."""
+        tokenize: inference.Tokenize = self.loaded().body.tokenize
+        return tokenize
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of its token vectors."""
@@ -123,17 +124,12 @@ class BgeM3(TorchModel):
             found += [np.setdiff1d(ids, model.special) for ids in features["input_ids"].numpy()]
         return found
 
-    def room(self, query: str) -> int:
-        """The most tokens of a document that are read, whatever the query."""
-        del query
+    def room_of(self, side: Side) -> int:
+        """The model's limit beside special tokens, of queries as of documents."""
+        del side
         body = self.loaded().body
         room: int = body.max_seq_length - body.tokenizer.num_special_tokens_to_add(pair=False)
         return room
-
-    def query_room(self, doc_tokens: int) -> int:
-        """The most tokens of a query that are read: as of a document."""
-        del doc_tokens
-        return self.room("")
 
 
 class _Model(NamedTuple):

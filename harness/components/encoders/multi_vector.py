@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.components.models import checkpoints, inference, positions, random_weights, references
 from harness.components.models.prompts import DOCUMENT
-from harness.components.models.torch_model import TorchModel
+from harness.components.models.torch_model import TorchEncoder
 from harness.components.protocols import Side
 from harness.errors import ModelError
 
@@ -22,7 +23,7 @@ BESIDE_PROJECTION = ("MultiVectorMask", "Normalize")
 
 
 @dataclass(frozen=True)
-class MultiVector(TorchModel):
+class MultiVector(TorchEncoder):
     """One unit vector a kept token by a MultiVectorEncoder of sentence-transformers.
 
     It reads checkpoints of pylate and Stanford as well as its own. pylate excludes its version of
@@ -101,37 +102,27 @@ class MultiVector(TorchModel):
         )
         return [matrix.astype("float32", copy=False) for matrix in encoded]
 
-    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
-        """For each text the number of tokens that the model reads."""
-        model = self.loaded()
-        return inference.count_rows(lambda some: _read(model, some), inference.real_tokens, texts)
+    def tokenizing(self) -> inference.Tokenize:
+        """The tokenizer, with the prompt of documents."""
+        return functools.partial(_read, self.loaded())
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of vectors that `encode` gives."""
         model = self.loaded()
         return inference.count_rows(
-            lambda some: _read(model, some), lambda features: _kept(model, features), texts
+            self.tokenizing(), lambda features: _kept(model, features), texts
         )
 
-    def room(self, query: str) -> int:
-        """The most tokens of a document that are read, whatever the query."""
-        del query
-        model = self.loaded()
-        return _room(model, model[0].document_length)
-
-    def query_room(self, doc_tokens: int) -> int:
-        """The most tokens of a query that are read, whatever the document."""
-        del doc_tokens
+    def room_of(self, side: Side) -> int:
+        """The length beside special tokens and the marker."""
         model = self.loaded()
         expansion = model[0].query_expansion or {}
-        return _room(model, expansion.get("length") or model[0].query_length)
-
-
-def _room(model: Any, length: int | None) -> int:
-    """Tokens of a text that fit into a length beside special tokens and a marker."""
-    (around,) = inference.count_rows(lambda some: _read(model, some), inference.real_tokens, [""])
-    whole: int = length or model.max_seq_length
-    return whole - around
+        length = model[0].document_length
+        if side == "query":
+            length = expansion.get("length") or model[0].query_length
+        (around,) = self.count_doc_tokens([""])
+        whole: int = length or model.max_seq_length
+        return whole - around
 
 
 def _read(model: Any, texts: list[str]) -> inference.Features:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.components.models import checkpoints, inference, positions, random_weights, references
-from harness.components.models.torch_model import TorchModel
+from harness.components.models.torch_model import TorchEncoder
 from harness.components.models.trained import LateInteractionChoice
 from harness.components.protocols import Side
 from harness.errors import ModelError
@@ -22,7 +22,7 @@ UNTRAINED_SEED = 0
 
 
 @dataclass(frozen=True)
-class Pylate(TorchModel):
+class Pylate(TorchEncoder):
     """One unit vector a kept token by a ColBERT model."""
 
     needs: ClassVar[tuple[str, ...]] = ("torch", "sentence_transformers", "pylate")
@@ -119,34 +119,25 @@ class Pylate(TorchModel):
             batch_size=self.batch_size,
         )
 
-    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
-        """For each text the number of tokens that the model reads."""
-        return inference.count_rows(self.document_pass().tokenize, inference.real_tokens, texts)
+    def tokenizing(self) -> inference.Tokenize:
+        """The tokenizer, with the marker of documents."""
+        return self.document_pass().tokenize
 
-    def room(self, query: str) -> int:
-        """The most tokens of a document that are read, whatever the query."""
-        del query
+    def room_of(self, side: Side) -> int:
+        """The length beside special tokens and the marker."""
         model = self.loaded()
-        return _room(model, model.document_length, model.document_prefix)
-
-    def query_room(self, doc_tokens: int) -> int:
-        """The most tokens of a query that are read, whatever the document."""
-        del doc_tokens
-        model = self.loaded()
-        return _room(model, model.query_length, model.query_prefix)
+        length, marker = model.document_length, model.document_prefix
+        if side == "query":
+            length, marker = model.query_length, model.query_prefix
+        special = int(model.tokenizer.num_special_tokens_to_add(pair=False))
+        return int(length - special - bool(marker))
 
     def count_kept_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of vectors that `encode` gives."""
         model = self.loaded()
         return inference.count_rows(
-            self.document_pass().tokenize, lambda features: _kept(model, features), texts
+            self.tokenizing(), lambda features: _kept(model, features), texts
         )
-
-
-def _room(model: Any, length: int, marker: str) -> int:
-    """Tokens of a text that fit into a length beside special tokens and its marker."""
-    special = int(model.tokenizer.num_special_tokens_to_add(pair=False))
-    return length - special - bool(marker)
 
 
 def _kept(model: Any, features: inference.Features) -> torch.Tensor:

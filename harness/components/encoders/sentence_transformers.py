@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.components.models import inference, positions, prompts, random_weights, references
-from harness.components.models.torch_model import TorchModel
+from harness.components.models.torch_model import TorchEncoder
 from harness.components.protocols import Side
 from harness.errors import ModelError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SentenceTransformers(TorchModel):
+class SentenceTransformers(TorchEncoder):
     """One vector a text by a SentenceTransformer model."""
 
     gives: ClassVar = "dense"
@@ -120,21 +120,12 @@ class SentenceTransformers(TorchModel):
             batch_size=self.batch_size,
         )
 
-    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
-        """For each text the number of tokens that the model reads."""
-        return inference.count_rows(self.document_pass().tokenize, inference.real_tokens, texts)
+    def tokenizing(self) -> inference.Tokenize:
+        """The tokenizer, after the prompt."""
+        return self.document_pass().tokenize
 
-    def room(self, query: str) -> int:
-        """The most tokens of a document that are read, whatever the query."""
-        del query
-        return self._room_behind("doc")
-
-    def query_room(self, doc_tokens: int) -> int:
-        """The most tokens of a query that are read, whatever the document."""
-        del doc_tokens
-        return self._room_behind("query")
-
-    def _room_behind(self, side: Side) -> int:
+    def room_of(self, side: Side) -> int:
+        """The model's limit beside special tokens and the prompt."""
         model = self.loaded()
         prompt = prompts.before(side, self._prompts(), self.model)
         (taken,) = inference.lengths(model.tokenizer, [prompt])

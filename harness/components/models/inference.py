@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Features = Mapping[str, Any]
+Tokenize = Callable[[list[str]], Features]
 
 TEXTS_PER_BATCH = {"cpu": 8, "cuda": 128, "mps": 32}
 """On CPUs small batches win: they waste less on padding and stay nearer the cache."""
@@ -100,7 +101,7 @@ class Pass:
     key: str
     """Passes with equal keys put the same token ids through the same weights."""
     device: str
-    tokenize: Callable[[list[str]], Features]
+    tokenize: Tokenize
     body: Callable[[Features], Features]
     """Token ids to `token_embeddings` of shape (texts, tokens, hidden)."""
     head: Callable[[Features], list[NDArray[np.float32]]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from harness.components.models import inference, positions, references
-from harness.components.protocols import SPEED
+from harness.components.protocols import SPEED, Side
 
 
 @dataclass(frozen=True)
@@ -84,3 +84,29 @@ class TorchModel(ABC):
     def transformer(self, model: Any) -> Any:
         """The transformer of a model in memory."""
         return model[0].auto_model
+
+
+class TorchEncoder(TorchModel):
+    """What every encoder has alike whose model runs under torch: counts of what it reads."""
+
+    @abstractmethod
+    def tokenizing(self) -> inference.Tokenize:
+        """What turns documents into the model's input."""
+
+    @abstractmethod
+    def room_of(self, side: Side) -> int:
+        """The most tokens of a text that are read."""
+
+    def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
+        """For each text the number of tokens that the model reads."""
+        return inference.count_rows(self.tokenizing(), inference.real_tokens, texts)
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read, whatever the query."""
+        del query
+        return self.room_of("doc")
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        return self.room_of("query")

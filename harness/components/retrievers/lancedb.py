@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
-from harness.components.timing import span
+from harness.components.retrievers._token_searcher import TokenSearcher
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded, Made
 from harness.data import Doc, Hit, Query
@@ -94,22 +94,12 @@ def _arrow(found: Encoded) -> Any:
 
 
 @dataclass(frozen=True)
-class _Index:
-    system: Lancedb
-    found: Encoded
+class _Index(TokenSearcher):
     made: Made
     table: Any
 
-    def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
-        with span("encode_query"):
-            matrices = indexing.queries(self.system.encoder, [q.text for q in queries])
-        with span("score"):
-            return [self._hits(matrix, depth) for matrix in matrices]
-
-    def _hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
+    def hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
         """LanceDB's distance is the number of query tokens less MaxSim."""
-        if not len(query):
-            return []
         asked = self.table.search(query, vector_column_name=COLUMN).distance_type("cosine")
         if self.system.method == "ivf_pq":
             asked = asked.nprobes(self.system.nprobes).refine_factor(self.system.refine_factor)
@@ -122,10 +112,8 @@ class _Index:
     def footprints(self) -> list[Footprint]:
         """Bytes of the table's folder, its index included."""
         size = disk.disk_bytes(self.made.folder)
-        found, flat = self.found, self.system.method == "flat"
-        precision = "float32" if flat else "float32, ivf_pq"
-        counts = (len(found.doc_ids), found.vectors, found.dim)
-        return [Footprint("token vectors", *counts, precision, size, size)]
+        precision = "float32" if self.system.method == "flat" else "float32, ivf_pq"
+        return [self.footprint(precision, size, size)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """What building the index took."""

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
-from harness.components.timing import span
+from harness.components.retrievers._token_searcher import TokenSearcher
 from harness.components.vectors import indexing
-from harness.components.vectors.indexing import Encoded
 from harness.components.vectors.maxsim import maxsim
-from harness.data import Doc, Hit, Query
+from harness.data import Doc, Hit
 from harness.ranking import best
 
 DOCS_PER_BLOCK = 1000
@@ -46,24 +45,13 @@ def _block(matrices: Sequence[NDArray[np.float32]]) -> Block:
 
 
 @dataclass(frozen=True)
-class _Index:
-    system: Maxsim
-    found: Encoded
+class _Index(TokenSearcher):
     blocks: Sequence[Block]
 
-    def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
-        with span("encode_query"):
-            matrices = indexing.queries(self.system.encoder, [q.text for q in queries])
-        with span("score"):
-            return [self._hits(matrix, depth) for matrix in matrices]
-
-    def _hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
-        if not len(query):
-            return []
+    def hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
         scores = np.concatenate([maxsim(query, *block) for block in self.blocks])
         return best(self.found.doc_ids, scores, depth, np.arange(len(scores)))
 
     def footprints(self) -> list[Footprint]:
         size = sum(vectors.nbytes for vectors, _ in self.blocks)
-        counts = (len(self.found.doc_ids), self.found.vectors, self.found.dim)
-        return [Footprint("token vectors", *counts, "float32", size)]
+        return [self.footprint("float32", size)]

@@ -11,9 +11,9 @@ from harness.components.abilities import Footprint
 from harness.components.databases import fast_plaid
 from harness.components.protocols import Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
-from harness.components.timing import span
+from harness.components.retrievers._token_searcher import TokenSearcher
 from harness.components.vectors import indexing
-from harness.components.vectors.indexing import Encoded, Made
+from harness.components.vectors.indexing import Made
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
 from harness.files import disk
@@ -70,9 +70,7 @@ class Plaid:
 
 
 @dataclass(frozen=True)
-class _Index:
-    system: Plaid
-    found: Encoded
+class _Index(TokenSearcher):
     made: Made
     index: Any
     """A FastPlaid."""
@@ -86,15 +84,10 @@ class _Index:
                 f"PLAID gives at most a quarter of n_full_scores = {self.system.n_full_scores} "
                 f"hits, and {most} are asked for. Raise n_full_scores, or lower depth.retrieve."
             )
-        with span("encode_query"):
-            matrices = indexing.queries(self.system.encoder, [q.text for q in queries])
-        with span("score"):
-            return [self._hits(matrix, depth) for matrix in matrices]
+        return super().search(queries, depth)
 
-    def _hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
+    def hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
         """One query at a time: shorter ones of a batch would be padded with zero vectors."""
-        if not len(query):
-            return []
         import torch
 
         with fast_plaid.panics_as_errors():
@@ -110,9 +103,7 @@ class _Index:
     def footprints(self) -> list[Footprint]:
         """Bytes of the index's folder, the copies that fast-plaid keeps included."""
         size = disk.disk_bytes(self.made.folder)
-        found, precision = self.found, f"plaid {self.system.nbits} bits"
-        counts = (len(found.doc_ids), found.vectors, found.dim)
-        return [Footprint("token vectors", *counts, precision, size, size)]
+        return [self.footprint(f"plaid {self.system.nbits} bits", size, size)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """What building the index took, and what belongs beside its numbers."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
-from harness.components.timing import span
+from harness.components.retrievers._token_searcher import TokenSearcher
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded
 from harness.data import Doc, Hit, Query
@@ -85,24 +85,14 @@ def _fill(client: Any, found: Encoded) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Index:
-    system: Qdrant
-    found: Encoded
+class _Index(TokenSearcher):
     client: Any
     folder: Path | None
 
     def __post_init__(self) -> None:
         weakref.finalize(self, _leave, self.client, self.folder)
 
-    def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
-        with span("encode_query"):
-            matrices = indexing.queries(self.system.encoder, [q.text for q in queries])
-        with span("score"):
-            return [self._hits(matrix, depth) for matrix in matrices]
-
-    def _hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
-        if not len(query):
-            return []
+    def hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
         points = self.client.query_points(
             COLLECTION, query=query.tolist(), limit=depth, with_payload=False
         ).points
@@ -110,11 +100,9 @@ class _Index:
 
     def footprints(self) -> list[Footprint]:
         """Bytes of the folder, or of the vectors in memory."""
-        found = self.found
-        held = 4 * found.vectors * found.dim
+        held = 4 * self.found.vectors * self.found.dim
         on_disk = disk.disk_bytes(self.folder) if self.folder else None
-        counts = (len(found.doc_ids), found.vectors, found.dim)
-        return [Footprint("token vectors", *counts, "float32", on_disk or held, on_disk)]
+        return [self.footprint("float32", on_disk or held, on_disk)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """Whose times these are not."""
