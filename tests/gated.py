@@ -69,7 +69,8 @@ def store(
             Record(
                 run={f"q{i}": [Hit("d1", 1.0)] for i in range(len(rows))},
                 candidates=None,
-                measured=Measured(frame("measurements", rows), frame("readings"), qrels={}),
+                measured=Measured(frame("measurements", rows), qrels={}),
+                lengths=None,
                 timings=frame("timings"),
                 storage=frame("storage"),
                 texts={f"query q{i}": f"text of q{i}" for i in range(len(rows))},

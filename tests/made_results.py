@@ -17,6 +17,7 @@ from harness.results.store import COSTS, Results
 MACHINE = {"processor": "<cpu>", "cores": 2, "memory_gib": 4.0, "system": "Linux"}
 PROVENANCE = {"harness": "0", "revision": None, "python": "3", "packages": {}, "machine": MACHINE}
 PLAN = {"experiment": "e", "question": "?", "baseline": "base", "metrics": ["m@1"], "seed": 1}
+PLAN |= {"trials": []}  # whose files would lie somewhere
 DATASET = {"notes": [], "subset": None, "description": "d", "documents": 10, "queries": 20}
 DATASET |= {"judgements": 20, "fingerprint": "f"}
 STAGE = {"queries_without_hits": 0, "hits_not_in_corpus": 0}
@@ -88,15 +89,17 @@ def results(
     folder: Path | None = None,
 ) -> Results:
     """Results of these rows; of what is not given there are none."""
-    return Results(
+    found = Results(
         folder=folder or Path(),
         plan=PLAN | {"weights": "real"} | plan,
         trials=frame("trials", trials),
         measurements=frame("measurements", measurements),
-        readings=frame("readings", readings),
         timings=frame("timings"),
         storage=frame("storage", storage),
         facts=dict(facts or {}),
         costs={name: frame(name) for name in COSTS} | dict(costs or {}),
         cost_facts=dict(cost_facts or {}),
     )
+    if readings:  # else they are those of the runs in `folder`
+        vars(found)["readings"] = frame("readings", readings)
+    return found

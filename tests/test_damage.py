@@ -15,7 +15,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 CHOSEN = (
     ("run.trec.gz", "emptied"),
-    ("readings.csv", "gone"),
+    ("qrels.trec.gz", "gone"),
     ("measurements.csv", "cut at a line"),
     ("trial.json", "exchanged with another"),
     ("failed.json", "gone"),

@@ -107,9 +107,7 @@ class Execution:
         stored = self.store.run(trial)
         with self._failing(trial.dataset.name, trial.system.name) as failure:
             if stored is not None:  # only a metric is missing: no model is needed
-                candidates, lengths = self.store.candidates(trial), self.store.lengths(trial)
-                measured = work.measured(trial, stored, candidates, lengths)
-                self.store.save_measured(trial, measured)
+                self.store.save_measured(trial, work.measured(trial, stored))
             else:
                 for stage in trial.trainings:
                     self._train(stage, work)

@@ -25,7 +25,7 @@ from harness.files.digests import DamagedError
 from harness.pipeline import embedding_cache, stages, unread
 from harness.pipeline.rerank_journal import Journal
 from harness.pipeline.stages import StageResult
-from harness.results import columns, derived_rankings, metrics
+from harness.results import columns, metrics
 from harness.results.derived_rankings import Lengths
 from harness.results.trials import SNIPPET, Measured, Record
 
@@ -103,30 +103,20 @@ class StageRunner:
         return Record(
             run=run,
             candidates=candidates,
-            measured=self.measured(trial, run, candidates, lengths and Lengths(**lengths)),
+            measured=self.measured(trial, run),
+            lengths=lengths and Lengths(**lengths),
             timings=pd.DataFrame(timings, columns=list(columns.TIMINGS)),
             storage=pd.DataFrame(storage, columns=list(columns.STORAGE)),
             texts=self._texts(run),
             facts=self._facts(trial, results),
         )
 
-    def measured(
-        self, trial: Trial, run: Run, candidates: Run | None, lengths: Lengths | None
-    ) -> Measured:
-        """The experiment's metrics of a trial's run, and what else its rankings tell."""
-        qrels, depth = self.dataset.qrels, trial.system.depth.rerank
-        names = {"dataset": trial.dataset.name, "system": trial.system.name}
+    def measured(self, trial: Trial, run: Run) -> Measured:
+        """The experiment's metrics of a trial's run."""
         with span("measure"):
-            values = metrics.measurements(run, qrels, self._metrics)
-            others = derived_rankings.readings(
-                run, candidates, qrels, self._metrics, depth, lengths
-            )
-        return Measured(
-            measurements=values.assign(**names)[list(columns.MEASUREMENTS)],
-            readings=others.assign(**names)[list(columns.READINGS)],
-            qrels=qrels,
-            lengths=lengths,
-        )
+            values = metrics.measurements(run, self.dataset.qrels, self._metrics)
+        values = values.assign(dataset=trial.dataset.name, system=trial.system.name)
+        return Measured(values[list(columns.MEASUREMENTS)], self.dataset.qrels)
 
     def run(self, stage: Stage) -> Run:
         """The run that a stage gives."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from harness.data import Hit, Run
 from harness.errors import StoreError
 from harness.files import digests, disk, trec
-from harness.results import columns
+from harness.results import columns, derived_rankings
 from harness.results import trials as results_trials
 from harness.results.costs import (
     DONE_COSTS,
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 COSTS = ("calls", "arms", "starts", "throughput", "rounds", "requests", "steps", "grid")
 """The tables of cost; those of one dataset and kind lie together."""
 
-TABLES = ("measurements", "readings", "timings", "storage")
+TABLES = ("measurements", "timings", "storage")
 """The tables of a trial."""
 
 
@@ -145,14 +145,6 @@ class Store:
             else None
         )
 
-    def candidates(self, trial: Trial) -> Run | None:
-        """What a stored trial reranked; None where nothing was."""
-        return results_trials.candidates(self.folder / trial.folder)
-
-    def lengths(self, trial: Trial) -> Lengths | None:
-        """How long the texts were that the last stage of a stored trial read, if that is known."""
-        return results_trials.lengths(self.folder / trial.folder)
-
     def save_failure(self, trial: Trial, reason: str) -> None:
         """Note why a trial failed."""
         with written(self.folder / trial.folder) as folder:
@@ -178,7 +170,19 @@ class Results:
     """The content of each costs.json, by (dataset, kind)."""
     elsewhere: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """By (dataset, kind) the other machines that the same was measured on."""
-    readings: pd.DataFrame = field(default_factory=lambda: joined("readings", ()))
+
+    @cached_property
+    def readings(self) -> pd.DataFrame:
+        """Columns READINGS: what other rankings made of the stored runs say by the plan's metrics."""
+        parts = []
+        for trial in (one for one in self._folders if one in self.facts):
+            run, candidates, qrels = self.run(*trial), self.candidates(*trial), self.qrels(*trial)
+            depth, lengths = self.facts[trial]["system"]["depth"]["rerank"], self.lengths(*trial)
+            found = derived_rankings.readings(
+                run, candidates, qrels, self.plan["metrics"], depth, lengths
+            )
+            parts.append(found.assign(dataset=trial[0], system=trial[1]))
+        return joined("readings", parts)
 
     @cached_property
     def calls(self) -> pd.DataFrame:
@@ -196,7 +200,7 @@ class Results:
 
     def candidates(self, dataset: str, system: str) -> dict[str, list[Hit]] | None:
         """What a trial reranked, in the order of the first stage; None where nothing was."""
-        return results_trials.candidates(self._trial(dataset, system))
+        return results_trials.candidates(self._folders[dataset, system])
 
     def qrels(self, dataset: str, system: str) -> dict[str, dict[str, int]]:
         """The judgements by which a trial was measured."""
@@ -204,7 +208,7 @@ class Results:
 
     def lengths(self, dataset: str, system: str) -> Lengths | None:
         """How long the texts are that the last stage read; None where that is not known."""
-        return results_trials.lengths(self._trial(dataset, system))
+        return results_trials.lengths(self._folders[dataset, system])
 
     def texts(self, dataset: str, system: str) -> dict[str, str]:
         """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters."""
@@ -214,11 +218,15 @@ class Results:
 
     def file(self, dataset: str, system: str, name: str) -> Path:
         """A file of a trial that is done; raises StoreError where it is not as it was written."""
-        return opened(self._trial(dataset, system), name)
+        return opened(self._folders[dataset, system], name)
 
-    def _trial(self, dataset: str, system: str) -> Path:
-        folders = {(one["dataset"], one["system"]): one["folder"] for one in self.plan["trials"]}
-        return self.folder / str(folders[dataset, system])
+    @cached_property
+    def _folders(self) -> Mapping[tuple[str, str], Path]:
+        """By (dataset, system) where the files of a trial lie."""
+        return {
+            (one["dataset"], one["system"]): self.folder / one["folder"]
+            for one in self.plan["trials"]
+        }
 
 
 def load_results(folder: str | Path) -> Results:

@@ -1,7 +1,7 @@
 """The files of one trial.
 
 run.trec.gz qrels.trec.gz candidates.trec.gz lengths.csv texts.jsonl.gz
-measurements.csv readings.csv timings.csv storage.csv
+measurements.csv timings.csv storage.csv
 measured.json   the metrics, and the code that measured them
 trial.json      what it was made with: its presence means that the trial is done
 """
@@ -28,19 +28,16 @@ if TYPE_CHECKING:
 SNIPPET = 600
 """Characters of a document that are kept beside the results, for reading."""
 
-MEASURED = ("qrels.trec.gz", "measurements.csv", "readings.csv", "measured.json")
+MEASURED = ("qrels.trec.gz", "measurements.csv", "measured.json")
 """The files of a trial that are made of its run and the judgements, and may be replaced."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a trial's rankings say by the judgements."""
+    """What a trial's run says by the judgements."""
 
     measurements: pd.DataFrame
-    readings: pd.DataFrame
     qrels: Qrels
-    lengths: Lengths | None = None
-    """None where no model reads the texts, or it cannot say."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,8 @@ class Record:
     candidates: Run | None
     """What was reranked; None where nothing was."""
     measured: Measured
+    lengths: Lengths | None
+    """None where no model reads the texts, or it cannot say."""
     timings: pd.DataFrame
     storage: pd.DataFrame
     texts: Mapping[str, str]
@@ -65,8 +64,8 @@ def write(folder: Path, record: Record, system: str) -> None:
     if record.candidates is not None:
         packed = trec.run_bytes(record.candidates, "candidates")
         disk.write(folder / "candidates.trec.gz", packed)
-    if record.measured.lengths is not None:
-        write_table(folder / "lengths.csv", lengths_table(record.measured.lengths))
+    if record.lengths is not None:
+        write_table(folder / "lengths.csv", lengths_table(record.lengths))
     for name in ("timings", "storage"):
         write_table(folder / f"{name}.csv", getattr(record, name))
     lines = [json.dumps({"id": key, "text": text}) for key, text in record.texts.items()]
@@ -79,7 +78,6 @@ def write_measured(folder: Path, measured: Measured) -> None:
     """Write the files of MEASURED."""
     disk.write(folder / "qrels.trec.gz", trec.qrels_bytes(measured.qrels))
     write_table(folder / "measurements.csv", measured.measurements)
-    write_table(folder / "readings.csv", measured.readings)
     metrics = sorted(set(measured.measurements["metric"]))
     noted = {"metrics": metrics, "made_by": _measuring()}
     disk.write(folder / "measured.json", json_text(noted))
@@ -100,7 +98,8 @@ def is_measured(folder: Path, metrics: Iterable[str]) -> bool:
     if not holds_run(folder) or faults(folder):
         return False
     measured = read_json(opened(folder, "measured.json"))
-    return set(metrics) <= set(measured["metrics"]) and measured["made_by"] == _measuring()
+    by_this_code = _measuring().items() <= measured["made_by"].items()
+    return set(metrics) <= set(measured["metrics"]) and by_this_code
 
 
 def candidates(folder: Path) -> dict[str, list[Hit]] | None:
@@ -117,6 +116,4 @@ def lengths(folder: Path) -> Lengths | None:
 
 def _measuring() -> dict[str, Any]:
     """The code and the package that make metrics of a run."""
-    return code_versions.versions(
-        "harness.results.metrics", "harness.results.derived_rankings"
-    ) | code_versions.packages(["ranx"])
+    return code_versions.versions("harness.results.metrics") | code_versions.packages(["ranx"])

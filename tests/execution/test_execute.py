@@ -376,7 +376,6 @@ def test_everything_stored_is_plain(tmp_path: Path) -> None:
         "measured.json",
         "measurements.csv",
         "qrels.trec.gz",
-        "readings.csv",
         "run.trec.gz",
         "storage.csv",
         "texts.jsonl.gz",
@@ -388,7 +387,7 @@ def test_everything_stored_is_plain(tmp_path: Path) -> None:
     assert pd.read_csv(folder / "measurements.csv")["metric"].nunique() == 3
 
 
-def test_other_readings_of_a_rerank_are_stored(tmp_path: Path) -> None:
+def test_other_readings_of_a_rerank_are_made_of_its_stored_runs(tmp_path: Path) -> None:
     systems = [OVERLAP_ONLY, reranking("Identity"), reranking("Constant")]
     executed(tmp_path, systems=systems, metrics=["ndcg@3"])
     found = results(tmp_path)

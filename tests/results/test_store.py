@@ -123,13 +123,9 @@ def test_a_new_metric_that_is_killed_between_any_two_files_is_measured_whole(
 
 
 def tables(results: Results) -> list[str]:
-    """By trial its measurements and readings, as text."""
-    names = results.trials["system"]
-    parts = (results.measurements, results.readings)
-    return [
-        "".join(part[part["system"] == name].to_csv(index=False) for part in parts)
-        for name in names
-    ]
+    """By trial its measurements, as text."""
+    table = results.measurements
+    return [table[table["system"] == name].to_csv(index=False) for name in results.trials["system"]]
 
 
 def test_a_measurement_of_cost_that_is_killed_is_the_old_or_the_new_or_none(
