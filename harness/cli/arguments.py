@@ -95,8 +95,8 @@ def count(text: str) -> int:
 def experiment_of(given: argparse.Namespace) -> Experiment:
     """The experiment that `add_file` and `add_part` name."""
     from harness.experiment.dataset_option import dataset_spec
+    from harness.experiment.quick import quickened
     from harness.experiment.reading import load_experiment
-    from harness.experiment.schema import quickened
 
     datasets = [dataset_spec(text) for text in given.dataset]
     experiment = load_experiment(given.file, datasets, given.weights)

@@ -9,20 +9,30 @@ component of its own; one whose type is another dataclass holds settings, which 
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import functools
 import importlib
 import logging
 import pkgutil
+import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    GetCoreSchemaHandler,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import core_schema
 
 from harness.components import protocols, requirements
 from harness.errors import HarnessError, PackageError
 from harness.files.bounds import brief, why
-from harness.files.wrong_values import place, shown, told
+from harness.files.wrong_values import did_you_mean, in_words, place, refused, shown
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +49,20 @@ PROTOCOLS = tuple(protocol for allowed in KINDS.values() for protocol in allowed
 
 TO_MEASURE: Mapping[str, str] = {"ranx": "measuring"}
 """Packages without which no run can be measured, and what they are for."""
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
+"""How everything is read: as it is written, without unknown keys."""
+
+KEYS, OTHER = Tag(":keys"), Tag(":other")
+"""Mark the two types of what is written as a mapping, or as something else."""
+
+BY_SHAPE = Discriminator(
+    lambda value: ":keys" if isinstance(value, Mapping) or hasattr(value, "__dict__") else ":other"
+)
+"""Chooses between the two, so that the faults of one are told and not those of both."""
+
+USES = "x-uses"
+"""What stands in a JSON schema for a component: the protocols, of which it does one."""
 
 Fault = Callable[[str, str], None]
 """Notes a fault: the path in the experiment file and what is wrong there."""
@@ -81,55 +105,82 @@ def _class_elsewhere(use: str) -> type:
     return found
 
 
-LISTED = 40
-"""Known words that are listed; of more a list helps nobody."""
-
-COMPARED, LONGEST = 200, 60
-"""Known words that a word is compared with, and its characters: the time is the product of both."""
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` where a known word is close, else the list of them if it is short."""
-    known = sorted(known)
-    few = len(known) <= COMPARED and len(word) <= LONGEST
-    close = difflib.get_close_matches(word, known, n=1) if few else []
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}" if 0 < len(known) <= LISTED else ""
-
-
-def build(protocol: Sequence[type], spec: Any, path: str, fault: Fault) -> Any:
+def build(protocols: Sequence[type], spec: Any, path: str, fault: Fault) -> Any:
     """The component that `spec` describes, or None after noting every fault in it."""
-    kind = next(kind for kind, allowed in KINDS.items() if set(protocol) <= set(allowed))
-    if not isinstance(spec, Mapping) or not isinstance(spec.get("use"), str):
-        fault(path, f"expected a {kind[:-1]}, such as {{use: {names(kind)[0]}, ...}}")
-        return None
+    return validated(Annotated[Any, Use(tuple(protocols))], spec, path, fault)
+
+
+def validated(hint: Any, value: Any, path: str, fault: Fault, context: Any = None) -> Any:
+    """`value` checked strictly against a type; notes faults and gives None where it does not fit."""
+    config = None if hasattr(hint, "model_config") else STRICT
     try:
-        cls = component_class(kind, spec["use"])
-    except LookupError as error:
-        fault(f"{path}.use", str(error))
-        return None
-    try:
-        return _built(cls, protocol, spec, path, fault)
-    except HarnessError:
-        raise
-    except Exception as error:  # what a class does when it is looked at is its author's
-        log.debug("%s cannot be made", spec["use"], exc_info=True)
-        fault(path, f"{spec['use']!r} cannot be made: {why(error)}")
+        return TypeAdapter(hint, config=config).validate_python(value, context=context)
+    except ValidationError as error:
+        for loc, message in in_words(error):
+            fault((path + place(loc)).removeprefix("."), message)
         return None
 
 
-def _built(
-    cls: type, protocol: Sequence[type], spec: Mapping[str, Any], path: str, fault: Fault
-) -> Any:
-    if not issubclass(cls, tuple(protocol)):
-        wanted = " or ".join(p.__name__ for p in protocol)
-        fault(f"{path}.use", f"{spec['use']!r} is not a {wanted}: it {_lack(cls, protocol[0])}")
-        return None
-    return _build_fields(cls, spec, path, fault)
+def with_keys(value: Any, read: Callable[[Any], Any], known: Collection[str]) -> Any:
+    """What `read` gives for a mapping of known keys; raises ValidationError in our words."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected keys {', '.join(known)}, not {shown(value)}")  # noqa: TRY004
+    try:
+        return read(value)
+    except ValidationError as error:
+        raise refused(*in_words(error, known)) from None
+
+
+@dataclass(frozen=True)
+class Use:
+    """Makes pydantic read `{use: bm25, k1: 0.9}` as a component that does one of these protocols."""
+
+    protocols: tuple[type, ...]
+
+    @property
+    def kind(self) -> str:
+        """The folder of such components."""
+        return next(kind for kind, allowed in KINDS.items() if set(self.protocols) <= set(allowed))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        """What it is to pydantic: a function of its own."""
+        return core_schema.no_info_plain_validator_function(self.component)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """Stands for all components that do it, which `experiment.json_schema` puts there."""
+        return {USES: [protocol.__name__ for protocol in self.protocols]}
+
+    def component(self, spec: Any) -> Any:
+        """The component; raises ValueError, of which ValidationError is one, for what is none."""
+        if dataclasses.is_dataclass(spec) and isinstance(spec, self.protocols):
+            return spec
+        if not isinstance(spec, Mapping) or not isinstance(spec.get("use"), str):
+            example = f"{{use: {names(self.kind)[0]}, ...}}"
+            raise ValueError(f"expected a {self.kind[:-1]}, such as {example}")  # noqa: TRY004
+        use = spec["use"]
+        try:
+            cls = component_class(self.kind, use)
+        except LookupError as error:
+            raise refused((("use",), str(error))) from error
+        try:
+            self._check(use, cls)
+            return settings(cls).validate_python({k: v for k, v in spec.items() if k != "use"})
+        except (HarnessError, ValidationError):
+            raise
+        except Exception as error:  # what a class does when it is looked at is its author's
+            log.debug("%s cannot be made", use, exc_info=True)
+            raise ValueError(f"{use!r} cannot be made: {why(error)}") from error
+
+    def _check(self, use: str, cls: type) -> None:
+        """Raise ValidationError where the class does none of the protocols."""
+        if not issubclass(cls, self.protocols):
+            wanted = " or ".join(protocol.__name__ for protocol in self.protocols)
+            lack = _lack(cls, self.protocols[0])
+            raise refused((("use",), f"{use!r} is not a {wanted}: it {lack}"))
 
 
 def _lack(cls: type, protocol: type) -> str:
+    """What a class lacks to do a protocol: methods, or that it gives something else."""
     methods = [name for name in dir(protocol) if name != "gives" and not name.startswith("_")]
     missing = [f"{name}()" for name in methods if not callable(getattr(cls, name, None))]
     if missing:
@@ -137,112 +188,59 @@ def _lack(cls: type, protocol: type) -> str:
     return f"gives {getattr(cls, 'gives', None)!r}, not {getattr(protocol, 'gives', None)!r}"
 
 
-def _build_fields(cls: type, spec: Mapping[str, Any], path: str, fault: Fault) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    hints = typing.get_type_hints(cls)
-    known = [*fields, "use"] if "use" in spec else list(fields)
-    values: dict[str, Any] = {}
-    faults: list[tuple[str, str]] = []
-
-    def note(where: str, message: str) -> None:
-        faults.append((where, message))
-
-    for name in spec.keys() - set(known):
-        note(f"{path}.{name}", f"unknown key{did_you_mean(name, fields)}")
-    for name, field in fields.items():
-        where = f"{path}.{name}"
-        if name in spec:
-            values[name] = _field_value(hints[name], spec[name], where, note)
-        elif field.default is field.default_factory is dataclasses.MISSING:
-            lacks = f"{spec['use']!r} needs the key" if "use" in spec else "it needs the key"
-            note(path, f"{lacks} {name!r}")
-    for where, message in faults:
-        fault(where, message)
-    if faults:
-        return None
-    return _made(cls, values, path, fault)
+@functools.cache
+def settings(cls: Any) -> TypeAdapter[Any]:
+    """What reads a mapping as the fields of a dataclass."""
+    return TypeAdapter(Annotated[Any, Fields(cls)], config=STRICT)
 
 
-def _made(cls: type, values: Mapping[str, Any], path: str, fault: Fault) -> Any:
-    """The dataclass of its fields; one that its model does not fit is noted, and given all the same."""
-    try:
-        made = cls(**values)
-    except ValueError as error:
-        fault(path, str(error))
-        return None
-    if isinstance(made, protocols.FitsModel):
-        for name, wrong in made.misfits().items():
-            fault(f"{path}.{name}", wrong)
-    return made
+@dataclass(frozen=True)
+class Fields:
+    """Makes pydantic read a mapping as a dataclass, whose fields may hold components and settings."""
+
+    cls: Any
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        """What it is to pydantic: a mapping with these keys, and then an object."""
+        hints = typing.get_type_hints(self.cls, include_extras=True)
+        fields = {
+            field.name: core_schema.typed_dict_field(
+                handler.generate_schema(_readable(hints[field.name])),
+                required=field.default is field.default_factory is dataclasses.MISSING,
+            )
+            for field in dataclasses.fields(self.cls)
+        }
+        config = core_schema.CoreConfig(
+            strict=True, extra_fields_behavior="forbid", allow_inf_nan=False
+        )
+        keys = core_schema.typed_dict_schema(fields, cls=self.cls, config=config)
+        return core_schema.no_info_wrap_validator_function(self._made, keys)
+
+    def _made(self, value: Any, read: Callable[[Any], Any]) -> Any:
+        made = self.cls(**with_keys(value, read, [f.name for f in dataclasses.fields(self.cls)]))
+        if isinstance(made, protocols.FitsModel) and (misfits := made.misfits()):
+            raise refused(*(((name,), wrong) for name, wrong in misfits.items()))
+        return made
 
 
-def _field_value(hint: Any, value: Any, path: str, fault: Fault) -> Any:
+def _readable(hint: Any) -> Any:
+    """A field's type with what is written in a file in the place of components and settings."""
+    if hint in PROTOCOLS:
+        return Annotated[Any, Use((hint,))]
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return Annotated[Any, Fields(hint)]
     inner = typing.get_args(hint)
-    settings = next((one for one in (hint, *inner) if dataclasses.is_dataclass(one)), None)
-    if settings is not None and (isinstance(value, Mapping) or not inner):
-        return _settings(settings, value, path, fault)
-    if settings is not None:
-        hint = typing.Union[tuple(one for one in inner if one is not settings)]  # noqa: UP007
-    protocol = next((one for one in (hint, *inner) if one in PROTOCOLS), None)
-    if protocol is None or (value is None and type(None) in inner):
-        return validated(hint, value, path, fault) if protocol is None else None
-    if Ellipsis not in inner:
-        return build((protocol,), value, path, fault)
-    if not isinstance(value, tuple):
-        fault(path, f"expected a list, not {shown(value)}")
-        return None
-    return tuple(build((protocol,), item, f"{path}[{i}]", fault) for i, item in enumerate(value))
-
-
-def _settings(cls: Any, value: Any, path: str, fault: Fault) -> Any:
-    """A dataclass that is no component, of a mapping of its fields."""
-    if isinstance(value, Mapping):
-        return _build_fields(cls, value, path, fault)
-    names = ", ".join(field.name for field in dataclasses.fields(cls))
-    fault(path, f"expected keys {names}, not {shown(value)}")
-    return None
-
-
-def validated(hint: Any, value: Any, path: str, fault: Fault) -> Any:
-    """`value` checked strictly against a type; notes faults and gives None where it does not fit."""
-    strict = None if hasattr(hint, "model_config") else ConfigDict(strict=True, allow_inf_nan=False)
-    try:
-        return TypeAdapter(hint, config=strict).validate_python(value)
-    except ValidationError as error:
-        for detail in error.errors():
-            fault(path + place(detail["loc"]), told(detail))
-        return None
-
-
-def part(model: type[BaseModel], value: Any, path: str, fault: Fault) -> Any:
-    """`value` as a `model`, or None after noting every fault in it, unknown keys among them."""
-    if not isinstance(value, Mapping):
-        fault(path, f"expected keys {', '.join(model.model_fields)}, not {shown(value)}")
-        return None
-    return validated(model, _known(model, value, path, fault), path, fault)
-
-
-def _known(
-    model: type[BaseModel], value: Mapping[str, Any], path: str, fault: Fault
-) -> dict[str, Any]:
-    """`value` without the keys that the model, or a model inside it, does not have."""
-    known: dict[str, Any] = {}
-    for key, item in value.items():
-        where = f"{path}.{key}"
-        if key not in model.model_fields:
-            fault(where, f"unknown key{did_you_mean(key, model.model_fields)}")
-            continue
-        inner = _model_of(model.model_fields[key].annotation)
-        nested = inner is not None and isinstance(item, Mapping)
-        known[key] = _known(inner, item, where, fault) if inner and nested else item
-    return known
-
-
-def _model_of(hint: Any) -> type[BaseModel] | None:
-    """The model that a field holds, if it may hold one."""
-    hints = typing.get_args(hint) or (hint,)
-    kinds = (one for one in hints if isinstance(one, type) and issubclass(one, BaseModel))
-    return next(kinds, None)
+    read = tuple(map(_readable, inner))
+    if read == inner:
+        return hint
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return typing.get_origin(hint)[read]
+    keys = [one for one, was in zip(read, inner, strict=True) if dataclasses.is_dataclass(was)]
+    others: Any = typing.Union[tuple(one for one in read if one not in keys)]  # noqa: UP007
+    if not keys:
+        return others
+    tagged = Annotated[keys[0], KEYS], Annotated[others, OTHER]
+    return Annotated[typing.Union[tagged], BY_SHAPE]  # noqa: UP007
 
 
 def config_of(component: Any, without: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from harness.components.models import catalogue
+from harness.components.registry import BY_SHAPE, KEYS, OTHER
 from harness.experiment.metric_names import Named
 from harness.experiment.part import Part
+from harness.files.wrong_values import did_you_mean, refused
 
 OPERATORS = ("near", "between", "above", "below", "at_least", "at_most", "equals")
 
@@ -130,6 +132,21 @@ class Catalogued(Part):
     model: str
     fact: Fact
 
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        known = catalogue.catalogue()
+        if self.model not in known:
+            near = did_you_mean(self.model, known)
+            raise refused((("model",), f"the catalogue has no {self.model!r}{near}"))
+        if self.value is None:
+            raise ValueError(f"the catalogue does not know the {self.fact} of {self.model}")
+        return self
+
+    @property
+    def value(self) -> float | str | None:
+        """The fact, a text if it is a licence."""
+        return catalogue.fact(self.model, self.fact)
+
 
 class Packaged(Part):
     """Whether an installed package brings a file: the text `present` or `absent`."""
@@ -227,7 +244,9 @@ class Storage(Way):
     counted: Literal["formula", "payload", "disk"] = "formula"
     """By formula, the vectors' own files, or the whole folder."""
     per: Literal["document", "vector"] = "document"
-    over: Way | Literal["dense"] | None = None
+    over: Annotated[Annotated[Way, KEYS] | Annotated[Literal["dense"], OTHER], BY_SHAPE] | None = (
+        None
+    )
     """Another way, or the one dense vector of a document."""
 
 
@@ -243,26 +262,3 @@ class Published(Part):
     queries: int | None = None
     judgements: int | None = None
     fingerprint: str | None = None
-
-
-class Claim(Part):
-    """A statement that can be judged."""
-
-    id: str
-    says: str
-    source: str
-    """Who says it."""
-    evidence: Evidence
-    expected: Expected
-    note: str = ""
-    """What a reader of the verdict should know."""
-
-
-class ClaimFile(Part):
-    """Claims with what is needed to judge them."""
-
-    file: Path
-    experiments: tuple[str, ...]
-    """Those whose results are looked at; their files lie beside this one."""
-    datasets: Mapping[str, Published]
-    claims: tuple[Claim, ...]

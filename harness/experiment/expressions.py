@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.components.registry import did_you_mean
+from harness.files.wrong_values import did_you_mean
 
 Number = float | tuple[float, ...]
 """What a name stands for: a number, or several for a function to read."""

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from harness.components.registry import STRICT, with_keys
 from harness.files import bounds
 
 
 class Part(BaseModel):
     """A frozen value whose unknown keys are refused, and numbers that are not finite."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        arbitrary_types_allowed=True,
-        allow_inf_nan=False,
-    )
+    model_config = ConfigDict(**STRICT, frozen=True)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_keys(cls, value: Any, read: Callable[[Any], Self]) -> Self:
+        return value if isinstance(value, cls) else with_keys(value, read, cls.model_fields)
+
+
+def _said(value: Any) -> Any:
+    if value is None:
+        raise ValueError("it is empty: write what is meant, {} for the defaults, or leave it out")
+    return value
+
+
+T = TypeVar("T", bound=Part)
+
+Block = Annotated[T | None, BeforeValidator(_said)]
+"""A part that may be left out, but not written without a value: that could mean two things."""
 
 Ranks = Annotated[int, Field(ge=1, le=bounds.DEEPEST)]
 """Documents that a stage keeps or reads."""

@@ -23,6 +23,7 @@ from harness.experiment import code_versions
 from harness.experiment.keys import component_key, dataset_key, identities, stage_key, timing_key
 from harness.experiment.keys import key as key_of
 from harness.experiment.provenance import measured_on
+from harness.experiment.result_folders import folders
 from harness.experiment.schema import DatasetChoice, Experiment, System
 from harness.files import bounds, disk
 
@@ -76,6 +77,8 @@ class Trial:
     system: System
     """The system with references to the models that are trained for it on this dataset."""
     stages: tuple[Stage, ...]
+    folder: str
+    """Where its results lie, below the experiment's folder."""
     trainings: tuple[TrainStage, ...] = ()
     """What must be trained before, in this order."""
 
@@ -83,11 +86,6 @@ class Trial:
     def key(self) -> str:
         """The key of the last stage: what the trial's run depends on."""
         return self.stages[-1].key
-
-    @property
-    def folder(self) -> str:
-        """Where its results lie, below the experiment's folder."""
-        return f"{self.dataset.folder}/{self.system.folder}--{self.key[:12]}"
 
     def identities(self) -> list[dict[str, str]]:
         """What the system depends on beside its configuration, an entry a part that has such."""
@@ -213,12 +211,14 @@ def make_plan(experiment: Experiment) -> Plan:
         for component in (choice.source, *_components(experiment.systems))
     )
     trials = []
+    places = folders([system.name for system in experiment.systems])
     for choice in experiment.datasets:
         with bounds.reading(f"{experiment.file}: the dataset {choice.name!r}"):
             data = dataset_key(choice)
         for system in experiment.systems:
             with bounds.reading(f"{experiment.file}: the system {system.name!r}", ConfigError):
-                trials.append(_trial(choice, system, data))
+                place = f"{choice.folder}/{places[system.name]}"
+                trials.append(_trial(choice, system, data, place))
     return Plan(experiment, tuple(trials))
 
 
@@ -229,7 +229,7 @@ def _components(systems: tuple[System, ...]) -> Iterator[Any]:
             yield system.reranker
 
 
-def _trial(choice: DatasetChoice, asked: System, data: str) -> Trial:
+def _trial(choice: DatasetChoice, asked: System, data: str, place: str) -> Trial:
     trainings: dict[str, TrainStage] = {}
     made = {
         name: _with_trained(part, choice, trainings)
@@ -244,16 +244,17 @@ def _trial(choice: DatasetChoice, asked: System, data: str) -> Trial:
         system.retriever,
         system.depth.retrieve,
     )
-    if system.reranker is None:
-        return Trial(choice, asked, system, (retrieve,), first)
-    rerank = Stage(
-        "rerank",
-        stage_key(retrieve.key, system.reranker, system.depth.rerank),
-        system.reranker,
-        system.depth.rerank,
-        retrieve,
-    )
-    return Trial(choice, asked, system, (retrieve, rerank), first)
+    stages: tuple[Stage, ...] = (retrieve,)
+    if system.reranker is not None:
+        rerank = Stage(
+            "rerank",
+            stage_key(retrieve.key, system.reranker, system.depth.rerank),
+            system.reranker,
+            system.depth.rerank,
+            retrieve,
+        )
+        stages = (retrieve, rerank)
+    return Trial(choice, asked, system, stages, f"{place}--{stages[-1].key[:12]}", first)
 
 
 def _with_trained(component: Any, choice: DatasetChoice, found: dict[str, TrainStage]) -> Any:

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationInfo,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from harness.components import registry
+from harness.components.protocols import DatasetSource, Reranker, Retriever
 from harness.components.vectors.compression import Precision
+from harness.experiment import rules
 from harness.experiment.metric_names import Named
-from harness.experiment.part import Count, Paid, Part, Ranks, Seconds, Seed
+from harness.experiment.part import Block, Count, Paid, Part, Ranks, Seconds, Seed
 from harness.experiment.result_folders import Weights, results_name
 from harness.files import bounds
-
-QUICK_BUDGET_S, QUICK_QUERIES = 5.0, 50
-"""Seconds for each arm of a quick run, which also starts no process of its own for memory, and the
-most queries that are timed."""
-
-QUICK_LOAD_S = 5.0
-"""Seconds of each step of load in a quick run."""
-
-QUICK_DOCUMENTS = 100
-"""Documents of a quick run's storage sample; PLAID, whose clustering takes long, is left out."""
-
-RUN_TO_RUN = 1.03
-"""By so much ratios of latencies of the same code may differ: a tighter gate would judge noise."""
 
 
 class Depth(Part):
     """How many documents each stage keeps."""
 
     retrieve: Ranks = 100
+    """Of the collection, by the retriever."""
     rerank: Ranks = 100
+    """Of these, by the reranker."""
+
+    def or_else(self, other: Depth) -> Depth:
+        """What is said here, and what is not as `other` has it."""
+        return other.model_copy(update=self.model_dump(exclude_unset=True))
 
 
 class Subset(Part):
@@ -47,25 +49,45 @@ class Subset(Part):
     seed: Seed = 42
 
 
+def _checked(name: str) -> str:
+    if wrong := bounds.name_fault(name):
+        raise ValueError(f"the name {wrong}")
+    return name
+
+
 class DatasetChoice(Part):
     """A dataset of the experiment: its source, its name, and what part of it is used."""
 
-    name: str
-    source: Any
+    source: Annotated[Any, registry.Use((DatasetSource,))]
+    name: str = Field(default="", validate_default=True)
+    """Its name in tables and folders; the source's label where it is left out."""
     subset: Subset | None = None
+    """The part of it that is used; left out: all."""
     folder: str = ""
     """Of its results, below the experiment's: `result_folders.folders` of all names."""
+
+    @field_validator("name")
+    @classmethod
+    def _or_label(cls, name: str, info: ValidationInfo) -> str:
+        return _checked(name or (info.data["source"].label() if "source" in info.data else ""))
+
+
+def _or_none(value: Any, read: Callable[[Any], Any]) -> Any:
+    return None if value is None else read(value)
 
 
 class System(Part):
     """A named pipeline: a retriever, and perhaps a reranker of its candidates."""
 
-    name: str
-    retriever: Any
-    reranker: Any = None
-    depth: Depth
-    folder: str = ""
-    """How the folders of its results begin, as for datasets."""
+    name: Annotated[str, Field(min_length=1), AfterValidator(_checked)]
+    retriever: Annotated[Any, registry.Use((Retriever,))]
+    """What finds the candidates."""
+    reranker: Annotated[Any, registry.Use((Reranker,)), WrapValidator(_or_none)] = None
+    """What brings them into another order."""
+    depth: Depth = Depth()
+    vary: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict)
+    """By path, such as `reranker.dim`, the values that it takes in turn: a system for each
+    combination, which has nothing to vary any more."""
 
     def configuration(self) -> dict[str, Any]:
         """The system as plain values, every default of its components filled in."""
@@ -227,59 +249,46 @@ def _exists(day: str) -> bool:
     return True
 
 
-class Rule(Part):
-    """What of the results may not get worse; without restriction, on every dataset and system."""
+class ExperimentKeys(Part):
+    """What an experiment file says."""
 
-    systems: tuple[str, ...] = ()
-    datasets: tuple[str, ...] = ()
-
-    def on(self, dataset: str) -> bool:
-        """Whether anything is judged on this dataset."""
-        return not self.datasets or dataset in self.datasets
-
-    def covers(self, dataset: str, system: str) -> bool:
-        """Whether this system is judged on this dataset."""
-        return self.on(dataset) and (not self.systems or system in self.systems)
-
-
-class QualityRule(Rule):
-    """A metric that may lose no more than the margin, in the mean over queries."""
-
-    metric: Named
-    margin: float = Field(gt=0, le=1)
-
-
-class LatencyRule(Rule):
-    """How much slower reranking may get, measured against retrieval in the same run."""
-
-    latency: float = Field(gt=RUN_TO_RUN, le=bounds.ENTRIES)
-    """1.10: an arm's seconds over those of the yardstick may grow to 1.10 times as much."""
-    to: str
-    """The yardstick: the system whose retrieval is timed beside it."""
-    k: Ranks
-    """Candidates."""
-    device: Literal["cpu", "cuda", "mps"] = "cpu"
-
-
-class Experiment(Part):
-    """What is asked, of which data, of which systems, by which metrics."""
-
-    file: Path
     question: str
-    datasets: tuple[DatasetChoice, ...]
-    systems: tuple[System, ...]
-    baseline: str
-    metrics: tuple[str, ...]
-    seed: int
-    latency: Latency | None = None
-    storage: Storage | None = None
-    load: Load | None = None
-    decision: Decision = Decision()
-    gate: tuple[QualityRule | LatencyRule, ...] = ()
+    """What the experiment is to answer, as the report says it."""
+    depth: Depth = Depth()
+    """How many documents are kept, of every system that does not say otherwise."""
+    datasets: Annotated[tuple[DatasetChoice, ...], Field(min_length=1), AfterValidator(rules.apart)]
+    """On what every system is measured."""
+    systems: Annotated[tuple[System, ...], Field(min_length=1), AfterValidator(rules.complete)]
+    """What is compared."""
+    metrics: rules.Metrics = ("ndcg@10", "mrr@10", "recall@100")
+    """What is measured of each ranking, such as `ndcg@10` or `recall(rel=2)@100`."""
+    baseline: Annotated[
+        str | None, Field(validate_default=True), AfterValidator(rules.baseline)
+    ] = None
+    """The system that the others are compared with; the first where none is named."""
+    seed: Seed = 42
+    """Of everything that is drawn."""
+    latency: Block[Latency] = None
+    """How latency is measured; left out: not at all."""
+    load: Block[Load] = None
+    """How servers are measured under load; left out: not at all."""
+    storage: Block[Storage] = None
+    """Which ways of keeping token vectors are compared; left out: none."""
+    decision: Annotated[Decision, AfterValidator(rules.objective)] = Decision()
+    """What the decision depends on beside the measurements."""
+    gate: rules.Gate = ()
+    """Rules that new results are held to."""
     claims: Path | None = None
     """The file of claims that the report judges."""
-    parity: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    parity: rules.Parity = Field(default_factory=dict)
     """By a model's name the systems that are to be this one model, the reference first."""
+
+
+class Experiment(ExperimentKeys):
+    """What a file says, and how it is run."""
+
+    file: Path
+    baseline: str
     weights: Weights = "real"
     instead: bool = False
     """Whether the datasets are others than the file's."""
@@ -290,25 +299,3 @@ class Experiment(Part):
         """The name under which the results lie."""
         others = [choice.name for choice in self.datasets] if self.instead else []
         return results_name(self.file, self.weights, others, quick=self.quick)
-
-
-def quickened(experiment: Experiment) -> Experiment:
-    """The experiment with less time for latency and fewer ways to keep vectors: a first look."""
-    changed: dict[str, Any] = {"quick": True}
-    if experiment.latency is not None:
-        less = {
-            "budget_s": min(experiment.latency.budget_s, QUICK_BUDGET_S),
-            "queries": min(experiment.latency.queries, QUICK_QUERIES),
-            "settle_s": 0.0,
-            "starts": 0,
-        }
-        changed["latency"] = experiment.latency.model_copy(update=less)
-    if experiment.load is not None:
-        seconds = min(experiment.load.seconds, QUICK_LOAD_S)
-        short = {"seconds": seconds, "longest_s": seconds}
-        changed["load"] = experiment.load.model_copy(update=short)
-    if experiment.storage is not None:
-        documents = min(experiment.storage.documents, QUICK_DOCUMENTS)
-        fewer = {"documents": documents, "plaid_nbits": ()}
-        changed["storage"] = experiment.storage.model_copy(update=fewer)
-    return experiment.model_copy(update=changed)

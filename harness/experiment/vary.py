@@ -12,33 +12,40 @@ from harness.files import bounds
 from harness.files.wrong_values import shown
 
 
-def varied(
-    spec: Mapping[str, Any], path: str, fault: Fault
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The end of each system's name with its specification; without `vary` the one that is there."""
-    vary = spec.get("vary", {})
-    if not isinstance(vary, Mapping):
-        fault(f"{path}.vary", "expected keys such as `reranker.dim` with lists of values")
+def varied(spec: Any, path: str, fault: Fault) -> Iterator[Any]:
+    """The specifications that `spec` stands for, each with a name of its own."""
+    if not (isinstance(spec, Mapping) and "vary" in spec):
+        yield spec
         return
     plain = {key: value for key, value in spec.items() if key != "vary"}
+    vary = spec["vary"]
+    wrong = list(_faults(vary))
+    for where, message in wrong:
+        fault(f"{path}.vary{where}", message)
+    for chosen in itertools.product(*([] if wrong else vary.values())):
+        one: Mapping[str, Any] = plain
+        labels = []
+        for target, value in zip(vary, chosen, strict=False):
+            one = _with(one, target.split("."), value)
+            labels.append(f"{target.rpartition('.')[2]}={_label(value)}")
+        if labels and isinstance(name := one.get("name"), str):
+            one = {**one, "name": f"{name}[{','.join(labels)}]"}
+        yield one
+
+
+def _faults(vary: Any) -> Iterator[tuple[str, str]]:
+    """Where in `vary` something is wrong, and what."""
+    if not isinstance(vary, Mapping):
+        yield "", "expected keys such as `reranker.dim` with lists of values"
+        return
     for target, values in vary.items():
         if not (isinstance(values, tuple) and values):
-            fault(f"{path}.vary.{target}", f"expected a list of values, not {shown(values)}")
+            yield f".{target}", f"expected a list of values, not {shown(values)}"
             return
     count = math.prod(len(values) for values in vary.values())
     if count > bounds.SYSTEMS:
         few = f"an experiment has at most {bounds.SYSTEMS}"
-        fault(f"{path}.vary", f"it makes {count:,} systems, and {few}: vary less at once")
-        return
-    for chosen in itertools.product(*vary.values()):
-        one: Mapping[str, Any] = plain
-        for target, value in zip(vary, chosen, strict=True):
-            one = _with(one, target.split("."), value)
-        labels = [
-            f"{target.rpartition('.')[2]}={_label(value)}"
-            for target, value in zip(vary, chosen, strict=True)
-        ]
-        yield (f"[{','.join(labels)}]" if labels else ""), one
+        yield "", f"it makes {count:,} systems, and {few}: vary less at once"
 
 
 def _with(spec: Mapping[str, Any], keys: Sequence[str], value: Any) -> Mapping[str, Any]:

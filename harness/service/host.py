@@ -18,6 +18,7 @@ from harness.experiment.keys import component_key, identities
 from harness.experiment.plan import has_random_weights, make_plan, models_of
 from harness.experiment.provenance import provenance
 from harness.experiment.schema import Experiment, System
+from harness.files.wrong_values import did_you_mean
 from harness.pipeline import stages
 from harness.service.limits import Limits, Patience
 
@@ -38,7 +39,7 @@ def chosen(experiment: Experiment, name: str) -> System:
     able = [system.name for system in experiment.systems if system.reranker is not None]
     found = next((system for system in experiment.systems if system.name == name), None)
     if found is None:
-        hint = registry.did_you_mean(name, able)
+        hint = did_you_mean(name, able)
         raise ConfigError(f"{experiment.file} has no system {name!r}{hint}")
     if found.reranker is None:
         others = (

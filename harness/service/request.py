@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from harness.components.registry import did_you_mean
 from harness.data import Doc, Hit, Query
+from harness.files.wrong_values import did_you_mean
 from harness.ranking import ranked
 from harness.service.limits import Limits
 

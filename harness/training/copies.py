@@ -12,6 +12,7 @@ from harness.errors import ConfigError, InputError
 from harness.experiment.plan import TrainStage, Trial, make_plan
 from harness.experiment.schema import Experiment
 from harness.files import disk
+from harness.files.wrong_values import did_you_mean
 
 
 def copy(experiment: Experiment, name: str, folder: Path) -> list[Path]:
@@ -40,7 +41,7 @@ def _models(experiment: Experiment, trials: Sequence[Trial], name: str) -> Itera
     if name not in names:
         raise ConfigError(
             f"{experiment.file} has no system {name!r} with a model that it trains"
-            f"{registry.did_you_mean(name, names)}"
+            f"{did_you_mean(name, names)}"
         )
     for trial in (one for one in trials if one.system.name == name):
         parts = [trial.system.retriever, trial.system.reranker]

@@ -20,6 +20,7 @@ from harness.components.retrievers.bm25 import Bm25
 from harness.components.retrievers.dense import Dense
 from harness.components.retrievers.fused import Fused
 from harness.errors import PackageError
+from harness.files.wrong_values import did_you_mean
 
 COMPONENTS = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]
 
@@ -199,7 +200,7 @@ def test_config_of_a_component_elsewhere() -> None:
         ("retrievers", {"use": ".a:X"}, "it.use", "'.a:X' cannot be imported"),
         ("retrievers", {"use": 5}, "it", "expected a retriever, such as {use: bm25, ...}"),
         ("retrievers", None, "it", "expected a retriever, such as {use: bm25, ...}"),
-        ("retrievers", {"use": "dense"}, "it", "'dense' needs the key 'encoder'"),
+        ("retrievers", {"use": "dense"}, "it", "the key 'encoder' is missing"),
         (
             "retrievers",
             {"use": "dense", "encoder": {"use": "fakes:HashingTokenEncoder"}},
@@ -291,7 +292,7 @@ def test_parts_and_replaced_reach_the_innermost() -> None:
 
 
 def test_did_you_mean_without_anything_known() -> None:
-    assert registry.did_you_mean("x", ()) == ""
+    assert did_you_mean("x", ()) == ""
 
 
 TRAIN = {"base": "x/y", "negatives": {"retriever": {"use": "bm25"}}}
@@ -317,7 +318,7 @@ def test_settings_without_use_are_built_and_written_back() -> None:
         ({"train": 3}, ("it.model.train", "expected keys base, negatives, queries,")),
         ({"trian": TRAIN}, ("it.model.trian", "unknown key; did you mean 'train'?")),
         ({"train": {**TRAIN, "bse": 1}}, ("it.model.train.bse", "did you mean 'base'?")),
-        ({"train": {"base": "x/y"}}, ("it.model.train", "needs the key 'negatives'")),
+        ({"train": {"base": "x/y"}}, ("it.model.train", "the key 'negatives' is missing")),
         ({"train": {**TRAIN, "epochs": 0}}, ("it.model.train", "epochs must be at least 1")),
         (
             {"train": {**TRAIN, "negatives": {"retriever": {"use": "bm52"}}}},

@@ -9,9 +9,9 @@ import pytest
 from fakes import DOCS, write_beir, write_experiment
 
 from harness.cli.commands import main
+from harness.experiment.quick import quickened
 from harness.experiment.reading import load_experiment
 from harness.experiment.result_folders import BESIDE, Weights, found_in, results_name
-from harness.experiment.schema import quickened
 
 
 @pytest.mark.parametrize(

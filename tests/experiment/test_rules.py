@@ -8,7 +8,7 @@ from fakes import write_experiment
 
 from harness.errors import ConfigError
 from harness.experiment.reading import load_experiment
-from harness.experiment.schema import LatencyRule, QualityRule
+from harness.experiment.rules import LatencyRule, QualityRule
 
 QUALITY = {"metric": "ndcg@3", "margin": 0.01}
 LATENCY = {"latency": 1.1, "to": "overlap", "k": 10}
@@ -28,14 +28,14 @@ def test_rules_as_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "fault"),
     [
-        ({"metric": "x"}, "gate: expected a list of rules such as {metric: ndcg@10, margin: 0.01}"),
+        ({"metric": "x"}, "gate: expected a list, not {'metric': 'x'}"),
         ([3], "gate[0]: expected keys systems, datasets, metric, margin, not 3"),
         ([{**QUALITY, "metric": "ndcg@10"}], "gate[0].metric: 'ndcg@10' is not a metric of this"),
         ([{**QUALITY, "metric": "ndcg@10"}], "did you mean 'ndcg@3'?"),
         ([{**QUALITY, "metric": "ties@3"}], "ties@3 is no measure of quality"),
         ([{**QUALITY, "margin": 0}], "gate[0].margin: input should be greater than 0, not 0"),
         ([{**QUALITY, "margin": "1%"}], "gate[0].margin: input should be a valid number"),
-        ([{"metric": "ndcg@3"}], "gate[0].margin: field required"),
+        ([{"metric": "ndcg@3"}], "gate[0]: the key 'margin' is missing"),
         ([{**QUALITY, "marign": 1}], "gate[0].marign: unknown key; did you mean 'margin'?"),
         ([{**QUALITY, "systems": ["orakle"]}], "did you mean 'oracle'?"),
         ([{**QUALITY, "datasets": ["dta"]}], "gate[0].datasets: 'dta' is not a dataset"),

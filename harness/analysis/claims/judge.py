@@ -17,7 +17,6 @@ from harness.analysis.claims.storage import storage
 from harness.experiment.claims import (
     Arithmetic,
     Catalogued,
-    Claim,
     Expected,
     Latency,
     Memory,
@@ -25,6 +24,7 @@ from harness.experiment.claims import (
     Quality,
     Storage,
 )
+from harness.experiment.claims_reading import Claim
 from harness.results.store import Results
 
 FACTS: Mapping[type, Callable[[Any], Found]] = {

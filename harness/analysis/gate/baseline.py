@@ -19,7 +19,8 @@ from harness.analysis.gate.relative_latency import (
 )
 from harness.errors import InputError
 from harness.experiment.plan import Plan
-from harness.experiment.schema import Experiment, LatencyRule, QualityRule
+from harness.experiment.rules import LatencyRule, QualityRule
+from harness.experiment.schema import Experiment
 from harness.results.store import Results
 
 DECIMALS = 6

@@ -22,7 +22,7 @@ from harness.data import digest
 from harness.errors import InputError
 from harness.files import digests, disk, spreadsheet
 from harness.files.digests import DamagedError
-from harness.files.wrong_values import place, told
+from harness.files.wrong_values import message, place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +133,7 @@ def _checked(facts: Any) -> _Facts:
         return _Facts.model_validate(facts)
     except ValidationError as error:
         faults = [
-            f"lacks {where}" if fault["type"] == "missing" else f"{where}: {told(fault)}"
+            f"lacks {where}" if fault["type"] == "missing" else f"{where}: {message(fault)}"
             for fault in error.errors()
             for where in [place(fault["loc"]).lstrip(".")]
         ]

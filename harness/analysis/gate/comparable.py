@@ -29,7 +29,7 @@ from harness.analysis.gate.asked_for import OTHER_COSTS, Incomparable, other_cos
 from harness.analysis.gate.baseline_files import Baseline
 from harness.analysis.gate.relative_latency import arms, is_of, latency_metric, pair
 from harness.experiment.plan import Plan
-from harness.experiment.schema import RUN_TO_RUN, LatencyRule, QualityRule
+from harness.experiment.rules import RUN_TO_RUN, LatencyRule, QualityRule
 from harness.results.store import Results
 
 Rule = QualityRule | LatencyRule

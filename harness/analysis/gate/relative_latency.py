@@ -14,7 +14,7 @@ import pandas as pd
 
 from harness.analysis.gate.baseline_files import VALUES
 from harness.analysis.statistics import paired_ratios
-from harness.experiment.schema import LatencyRule
+from harness.experiment.rules import LatencyRule
 from harness.results.costs import timed_itself
 from harness.results.store import Results
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.components.registry import did_you_mean
 from harness.errors import DataError
+from harness.files.wrong_values import did_you_mean
 from harness.results.derived_rankings import Lengths
 from harness.results.store import Results
 

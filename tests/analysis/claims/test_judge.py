@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import made_results
 import numpy as np
@@ -19,7 +19,6 @@ from harness.experiment.claims import (
     Arithmetic,
     Arm,
     Catalogued,
-    Claim,
     Expected,
     Latency,
     Memory,
@@ -29,6 +28,7 @@ from harness.experiment.claims import (
     Storage,
     Way,
 )
+from harness.experiment.claims_reading import Claim
 from harness.results.store import Results
 
 QUERIES = [f"q{i}" for i in range(20)]
@@ -97,12 +97,14 @@ def results(
 
 
 def judged(evidence: Any, stored: Stored | Results | None = None, **expected: Any) -> Judged:
+    fields = Claim.model_fields.items()
+    kind = next(name for name, field in fields if type(evidence) in get_args(field.annotation))
     claim = Claim(
         id="X1",
         says="It is so.",
         source="someone",
-        evidence=evidence,
         expected=Expected.model_validate(expected, strict=False),
+        **{kind: evidence},
     )
     if not isinstance(stored, Stored):
         there = {} if stored is None else {("exp", stored.plan["weights"]): stored}

@@ -12,8 +12,8 @@ import pytest
 from harness.analysis.claims.quality import setting_found
 from harness.components.models import catalogue
 from harness.components.protocols import Preparable, TokenEncoder
-from harness.experiment.claims import Arm, Claim, Latency, Memory, Quality, Storage, Way
-from harness.experiment.claims_reading import load_claims
+from harness.experiment.claims import Arm, Latency, Memory, Quality, Storage, Way
+from harness.experiment.claims_reading import Claim, load_claims
 from harness.experiment.reading import load_experiment
 from harness.experiment.schema import Experiment, System
 from harness.measure.latency.arms import encoders_of
@@ -88,7 +88,7 @@ def check_quality(of: Experiment, asked: Quality) -> None:
 
 def check(evidence: Any) -> None:
     of = experiment(evidence.experiment)
-    assert of.claims == FILE.file  # its report judges the claim
+    assert of.claims == FOLDER / "claims.yaml"  # its report judges the claim
     if isinstance(evidence, Quality):
         check_quality(of, evidence)
     elif isinstance(evidence, Latency):

@@ -13,8 +13,8 @@ from harness.analysis.costs.page import cost_blocks
 from harness.analysis.decision.recommend import Recommendation
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
+from harness.experiment.quick import quickened
 from harness.experiment.reading import load_experiment
-from harness.experiment.schema import quickened
 from harness.report.analyse import analyse
 from harness.results.store import Results, Store
 
