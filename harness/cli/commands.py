@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from harness.cli import claims, exits, gate, listings, models, runs, serve, stored
+from harness.cli import claims, exits, gate, listings, models, runs, schema, serve, stored
 from harness.cli.arguments import Command, suggested
 from harness.cli.streams import Formatter, complain, heard
 from harness.components.models import hub
@@ -21,7 +21,8 @@ COMMANDS: Mapping[str, Command] = {
     command.name: command
     for command in (
         *(runs.RUN, runs.PLAN, stored.REPORT, stored.WHY, stored.EXPORT, gate.GATE),
-        *(models.FETCH, models.ONNX, claims.CLAIMS, serve.SERVE, listings.LIST, listings.DOCTOR),
+        *(models.FETCH, models.ONNX, claims.CLAIMS, serve.SERVE, schema.SCHEMA),
+        *(listings.LIST, listings.DOCTOR),
     )
 }
 """By name, in the order of `--help`."""

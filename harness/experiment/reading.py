@@ -119,7 +119,7 @@ def _claims(name: Any, folder: Path, fault: Fault) -> Path | None:
     if registry.validated(str, name, "claims", fault) is None:
         return None
     try:
-        file = (folder / name).resolve()
+        file: Path = (folder / name).resolve()
         file.exists()  # raises where its name is longer than names of files are
         load_claims(file)
     except ConfigError as error:
