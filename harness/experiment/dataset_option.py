@@ -25,9 +25,9 @@ def dataset_spec(text: str) -> Mapping[str, Any]:
                 return {"use": text}
             _refuse_two_meanings(text)
             return {"use": "files", "path": str(Path(text).resolve())}
-        located = parse_yaml(text, "--dataset")
-        located.raise_faults()
-        spec = dict(located.value)
+        document = parse_yaml(text, "--dataset")
+        document.raise_faults()
+        spec = dict(document.value)
         if isinstance(spec.get("path"), str):
             spec["path"] = str(Path(spec["path"]).resolve())
         return spec

@@ -22,7 +22,7 @@ from harness.experiment.schema import Decision, Experiment, ExperimentKeys
 from harness.experiment.vary import varied
 from harness.files import bounds
 from harness.files.wrong_values import shown
-from harness.files.yaml_lines import Located, read_yaml
+from harness.files.yaml_lines import YamlDocument, read_yaml
 
 BESIDE_SOURCE = ("name", "subset")
 """What an experiment says of a dataset, among the settings of its source."""
@@ -85,7 +85,7 @@ def load_decision(file: str | Path) -> Decision:
         return decision
 
 
-def _read(file: Path) -> tuple[Located, dict[str, Any]]:
+def _read(file: Path) -> tuple[YamlDocument, dict[str, Any]]:
     document = read_yaml(file)
     if not isinstance(document.value, Mapping):
         keys = ", ".join(ExperimentKeys.model_fields)

@@ -79,7 +79,7 @@ QUICK, SLOW = (
 
 
 @dataclass
-class Located:
+class YamlDocument:
     """A YAML document: its value, the line of every path in it, and its faults so far."""
 
     file: str
@@ -104,8 +104,8 @@ class Located:
             return
         rows = [f"  {self.file}:{line}: {message}" for line, message in sorted(set(self.faults))]
         more = " or more" if len(rows) >= bounds.FAULTS else ""
-        told = f"{self.file} has {counted(len(rows), f'fault{more}', f'faults{more}')}:"
-        raise ConfigError("\n".join([told, *rows]))
+        message = f"{self.file} has {counted(len(rows), f'fault{more}', f'faults{more}')}:"
+        raise ConfigError("\n".join([message, *rows]))
 
     def _line(self, path: str) -> int:
         while path and path not in self.lines:
@@ -113,7 +113,7 @@ class Located:
         return self.lines.get(path, 1)
 
 
-def read_yaml(file: Path) -> Located:
+def read_yaml(file: Path) -> YamlDocument:
     """The document in `file`; mappings come as dicts, lists as tuples.
 
     Raises ConfigError if the file cannot be read or is not YAML.
@@ -126,22 +126,22 @@ def read_yaml(file: Path) -> Located:
     return parse_yaml(text, str(file))
 
 
-def parse_yaml(text: str, source: str) -> Located:
+def parse_yaml(text: str, source: str) -> YamlDocument:
     """The document in `text`, which came from `source`; raises ConfigError if it is not YAML."""
     if len(text) > bounds.YAML_CHARACTERS:
         raise ConfigError(
             f"{source} has more than {bounds.YAML_CHARACTERS:,} characters, which no experiment and "
             "no file of claims needs: name the file that you mean."
         )
-    located = Located(source)
+    document = YamlDocument(source)
     with bounds.reading(source, ConfigError):
         try:
             node = yaml.compose(text, Loader=_loader(text, source))
         except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"{source} is not valid YAML: {_problem(text, error)}.") from error
         if node is not None:
-            located.value = _Reader(located).read(node, "")
-    return located
+            document.value = _Reader(document).read(node, "")
+    return document
 
 
 def _loader(text: str, source: str) -> Any:
@@ -188,37 +188,37 @@ def _problem(text: str, error: Exception) -> str:
     if not isinstance(error, yaml.YAMLError):  # of a character that there is not, and no line
         try:
             yaml.compose(text, Loader=QUICK)
-        except (yaml.YAMLError, ValueError) as told:
-            error = told
+        except (yaml.YAMLError, ValueError) as quick:
+            error = quick
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
     return " ".join(str(error).split())
 
 
 class _Reader:
-    def __init__(self, located: Located) -> None:
-        self._located = located
+    def __init__(self, document: YamlDocument) -> None:
+        self._document = document
         self._open: list[yaml.Node] = []
         self._size = 0
         self._flattened: dict[yaml.Node, dict[str, tuple[int, yaml.Node]]] = {}
 
     def read(self, node: yaml.Node, path: str) -> Any:
-        lines = self._located.lines
+        lines = self._document.lines
         lines.setdefault(path, node.start_mark.line + 1)
         text = node.value if isinstance(node, yaml.ScalarNode) else ""
         self._size += len(path) + len(text)
         if len(lines) > bounds.VALUES or self._size > bounds.UNFOLDED:
             raise ConfigError(
-                f"{self._located.file}:{node.start_mark.line + 1}: with its aliases written out the "
+                f"{self._document.file}:{node.start_mark.line + 1}: with its aliases written out the "
                 f"file has over {bounds.VALUES:,} values or {bounds.UNFOLDED:,} characters, which no "
                 "sane one has: make it smaller."
             )
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if node.tag not in (f"{TAG}map", f"{TAG}seq"):
-            self._located.fault(path, f"the tag {node.tag!r} is not read: leave it out")
+            self._document.fault(path, f"the tag {node.tag!r} is not read: leave it out")
         if any(node is outer for outer in self._open):
-            self._located.fault(path, "an alias that contains itself")
+            self._document.fault(path, "an alias that contains itself")
             return None
         self._open.append(node)
         value = (
@@ -235,17 +235,17 @@ class _Reader:
         merged: list[yaml.MappingNode] = []
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                self._located.fault(path, "a key must be text")
+                self._document.fault(path, "a key must be text")
                 continue
             key, line = str(key_node.value), key_node.start_mark.line + 1
             if wrong := bounds.text_fault(key, bounds.NAME):
-                self._located.fault(path, f"a key {wrong}", line)
+                self._document.fault(path, f"a key {wrong}", line)
                 continue
             where = f"{path}.{key}" if path else key
             if key in first:
-                self._located.fault(where, f"repeated (first on line {first[key]})", line)
+                self._document.fault(where, f"repeated (first on line {first[key]})", line)
                 continue
-            first[key] = self._located.lines[where] = line
+            first[key] = self._document.lines[where] = line
             if key_node.tag == MERGE:
                 merged = self._sources(value_node, where)
             else:
@@ -254,7 +254,7 @@ class _Reader:
             for key, (line, value_node) in self._flat(source).items():
                 if key not in value:
                     where = f"{path}.{key}" if path else key
-                    self._located.lines[where] = line
+                    self._document.lines[where] = line
                     value[key] = self.read(value_node, where)
         return value
 
@@ -262,10 +262,10 @@ class _Reader:
         """The mappings that a merge key names, the strongest first; notes what is none."""
         found = list(dict.fromkeys(_listed(node)))
         if not all(isinstance(one, yaml.MappingNode) for one in found):
-            self._located.fault(where, "expected a mapping or a list of them, such as `<<: *base`")
+            self._document.fault(where, "expected a mapping or a list of them, such as `<<: *base`")
             return []
         if any(one is outer for one in found for outer in self._open):
-            self._located.fault(where, "an alias that contains itself")
+            self._document.fault(where, "an alias that contains itself")
             return []
         return found
 
@@ -287,12 +287,12 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, path: str) -> Any:
         if wrong := bounds.text_fault(node.value):
-            self._located.fault(path, f"the text {wrong}")
+            self._document.fault(path, f"the text {wrong}")
             return None
         if node.tag not in SCALARS:
             if node.tag not in (f"{TAG}str", MERGE):
-                told = f"the tag {node.tag!r} is not read: write {shown(node.value)}"
-                self._located.fault(path, told)
+                message = f"the tag {node.tag!r} is not read: write {shown(node.value)}"
+                self._document.fault(path, message)
             return node.value
         pattern, read = SCALARS[node.tag]
         try:
@@ -301,7 +301,7 @@ class _Reader:
             why = f"it is no {node.tag.removeprefix(TAG)}"
         except ValueError as error:
             why = str(error)
-        self._located.fault(path, f"{shown(node.value)} cannot be read: {why}")
+        self._document.fault(path, f"{shown(node.value)} cannot be read: {why}")
         return None
 
 

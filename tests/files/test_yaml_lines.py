@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 import harness
 from harness.errors import ConfigError
 from harness.files import disk
-from harness.files.yaml_lines import Located, read_yaml
+from harness.files.yaml_lines import YamlDocument, read_yaml
 
 
-def read(tmp_path: Path, text: str | bytes) -> Located:
+def read(tmp_path: Path, text: str | bytes) -> YamlDocument:
     file = tmp_path / "x.yaml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_yaml(file)
@@ -80,16 +80,16 @@ more: &more
     ],
 )
 def test_merge_keys(tmp_path: Path, text: str, value: Any) -> None:
-    located = read(tmp_path, MERGED + text)
-    assert located.value["a"] == value
-    assert located.faults == []
+    document = read(tmp_path, MERGED + text)
+    assert document.value["a"] == value
+    assert document.faults == []
 
 
 def test_a_value_that_is_merged_has_the_line_where_it_stands(tmp_path: Path) -> None:
-    located = read(tmp_path, "- &base\n  a: 1\n  b: 2\n- <<: *base\n  b: 3\n")
-    located.fault("[1].a", "is wrong")
-    located.fault("[1].b", "is wrong")
-    assert located.faults == [(2, "[1].a: is wrong"), (5, "[1].b: is wrong")]
+    document = read(tmp_path, "- &base\n  a: 1\n  b: 2\n- <<: *base\n  b: 3\n")
+    document.fault("[1].a", "is wrong")
+    document.fault("[1].b", "is wrong")
+    assert document.faults == [(2, "[1].a: is wrong"), (5, "[1].b: is wrong")]
 
 
 @pytest.mark.parametrize(
@@ -142,18 +142,18 @@ def test_lines_of_paths(tmp_path: Path) -> None:
 
 
 def test_fault_of_a_path_that_is_not_there_stands_at_its_parent(tmp_path: Path) -> None:
-    located = read(tmp_path, "a:\n  b:\n    - c: 1\n")
-    located.fault("a.b[0].other[3].deep", "is wrong")
-    assert located.faults == [(3, "a.b[0].other[3].deep: is wrong")]
+    document = read(tmp_path, "a:\n  b:\n    - c: 1\n")
+    document.fault("a.b[0].other[3].deep", "is wrong")
+    assert document.faults == [(3, "a.b[0].other[3].deep: is wrong")]
 
 
 def test_every_fault_is_raised_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
-    located = read(tmp_path, "a: 1\nb: 2\nb: 3\n")
-    located.fault("b", "late")
-    located.fault("a", "early")
-    located.fault("a", "early")
+    document = read(tmp_path, "a: 1\nb: 2\nb: 3\n")
+    document.fault("b", "late")
+    document.fault("a", "early")
+    document.fault("a", "early")
     with pytest.raises(ConfigError) as caught:
-        located.raise_faults()
+        document.raise_faults()
     file = tmp_path / "x.yaml"
     assert str(caught.value).splitlines() == [
         f"{file} has 3 faults:",
