@@ -6,7 +6,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
+
+Mode = Literal["retrieve", "rerank", "on the fly", "precomputed"]
+"""What a system is timed at: the last two are late interaction, whose documents may be encoded before."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+"""In the order in which they are shown."""
 
 
 class Doc(NamedTuple):

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from harness.components.models import catalogue
 from harness.components.registry import BY_SHAPE, KEYS, OTHER
+from harness.data import Mode
 from harness.experiment.metric_names import Named
 from harness.experiment.part import Part
 from harness.files.wrong_values import did_you_mean, refused
@@ -20,7 +21,6 @@ WORDS = {"at_least": "at least", "at_most": "at most", "equals": "equal to"}
 """What an operator is called in a sentence, where it is not its own name."""
 
 Device = Literal["cpu", "cuda", "mps"]
-Mode = Literal["retrieve", "rerank", "on the fly", "precomputed"]
 
 
 class Range(NamedTuple):

@@ -1,4 +1,7 @@
-"""Arithmetic written as text, over named numbers: it computes, and can do nothing else."""
+"""Arithmetic written as text, over named numbers: it computes, and can do nothing else.
+
+No library is used: a general evaluator would still need these bounds, functions and error texts.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,7 @@ def test_a_packed_file_that_is_cut_and_no_text_is_refused(tmp_path: Path) -> Non
         trec.read_run(file)
 
 
+@dataclass(frozen=True)
 class Breaks:
     """A dataset of somebody else's whose code is wrong."""
 
