@@ -31,7 +31,7 @@ def answer(results: Results, gained: Gains, changes: pd.DataFrame, costs: CostAn
     """
     metric, baseline = objective(results), results.plan["baseline"]
     main = changes[changes["metric"] == metric].sort_values("gain", ascending=False, kind="stable")
-    sizes, part = of_system(costs.kept), subsets(results)
+    sizes, part = of_system(costs.vector_bytes), subsets(results)
     datasets = list(map(str, dict.fromkeys(results.trials["dataset"])))
     where = f"On {datasets[0]}" if len(datasets) == 1 else f"Over the {len(datasets)} datasets"
     best = gained.best

@@ -127,7 +127,7 @@ def _of_dataset(results: Results, analysis: Analysis, dataset: str) -> Section:
     costs = analysis.costs.of(dataset)
     found = [
         *alarm_blocks(of(analysis.alarms)),
-        *quality_blocks(results, dataset, board, changes, costs.kept),
+        *quality_blocks(results, dataset, board, changes, costs.vector_bytes),
         *parity_blocks(results, of(analysis.parity), of(analysis.speeds)),
         *reranking_blocks(
             results, of(analysis.ceilings), of(analysis.sweep), of(analysis.unjudged), changes

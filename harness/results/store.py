@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any
 from harness.data import Hit, Run
 from harness.errors import StoreError
 from harness.files import digests, disk, trec
-from harness.results import columns, derived_rankings
-from harness.results import trials as results_trials
+from harness.results import columns, derived_rankings, trials
 from harness.results.costs import (
     DONE_COSTS,
     elsewhere,
@@ -65,11 +64,9 @@ class Store:
         With random weights there is nothing to be done: quality would mean nothing.
         """
         metrics = plan.experiment.metrics
-        trials = [trial for trial in plan.trials if not trial.random_weights]
+        measurable = [trial for trial in plan.trials if not trial.random_weights]
         return [
-            one
-            for one in trials
-            if not results_trials.is_measured(self.folder / one.folder, metrics)
+            one for one in measurable if not trials.is_measured(self.folder / one.folder, metrics)
         ]
 
     def pending_cost_stages(self, plan: Plan) -> list[CostStage]:
@@ -83,12 +80,12 @@ class Store:
     def _measured(self, stage: CostStage) -> bool:
         """Whether a measurement is there, and leaves out no system whose trial is done now."""
         lacks = self.left_out(stage)
-        trials = [trial for trial in stage.trials if trial.system.name in (lacks or {})]
-        return lacks is not None and not any(map(self.ready, trials))
+        lacking = [trial for trial in stage.trials if trial.system.name in (lacks or {})]
+        return lacks is not None and not any(map(self.ready, lacking))
 
     def ready(self, trial: Trial) -> bool:
         """Whether what a trial costs can be measured: it is done, or has no quality to measure."""
-        return trial.random_weights or results_trials.holds_run(self.folder / trial.folder)
+        return trial.random_weights or trials.holds_run(self.folder / trial.folder)
 
     def set_damage_aside(self, plan: Plan) -> None:
         """Give another name to what is not as it was written, and say so: it is not done then.
@@ -97,7 +94,7 @@ class Store:
         """
         for trial in plan.trials:
             folder = self.folder / trial.folder
-            if found := results_trials.lost(folder):
+            if found := trials.lost(folder):
                 digests.set_aside(folder, found[0])
             elif found := faults(folder):
                 log.warning("%s. It is measured again.", found[0])
@@ -113,7 +110,7 @@ class Store:
     def save(self, trial: Trial, record: Record) -> None:
         """Write a finished trial; raises StoreError, and leaves it undone, if it cannot."""
         with written(self.folder / trial.folder) as folder:
-            results_trials.write(folder, record, trial.system.name)
+            trials.write(folder, record, trial.system.name)
 
     def save_measured(self, trial: Trial, measured: Measured) -> None:
         """Replace what a trial's rankings say; raises StoreError if it cannot be written.
@@ -121,7 +118,7 @@ class Store:
         Until the digests are those of all that is new, it is to be measured again.
         """
         folder = self.folder / trial.folder
-        results_trials.write_measured(folder, measured)
+        trials.write_measured(folder, measured)
         digests.renew(folder, MEASURED)
 
     def save_costs(
@@ -139,11 +136,7 @@ class Store:
     def run(self, trial: Trial) -> Run | None:
         """The run of a trial that is done, else None."""
         folder = self.folder / trial.folder
-        return (
-            trec.read_run(opened(folder, "run.trec.gz"))
-            if results_trials.holds_run(folder)
-            else None
-        )
+        return trec.read_run(opened(folder, "run.trec.gz")) if trials.holds_run(folder) else None
 
     def save_failure(self, trial: Trial, reason: str) -> None:
         """Note why a trial failed."""
@@ -200,7 +193,7 @@ class Results:
 
     def candidates(self, dataset: str, system: str) -> dict[str, list[Hit]] | None:
         """What a trial reranked, in the order of the first stage; None where nothing was."""
-        return results_trials.candidates(self._folders[dataset, system])
+        return trials.candidates(self._folders[dataset, system])
 
     def qrels(self, dataset: str, system: str) -> dict[str, dict[str, int]]:
         """The judgements by which a trial was measured."""
@@ -208,7 +201,7 @@ class Results:
 
     def lengths(self, dataset: str, system: str) -> Lengths | None:
         """How long the texts are that the last stage read; None where that is not known."""
-        return results_trials.lengths(self._folders[dataset, system])
+        return trials.lengths(self._folders[dataset, system])
 
     def texts(self, dataset: str, system: str) -> dict[str, str]:
         """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters."""
@@ -237,17 +230,17 @@ def load_results(folder: str | Path) -> Results:
     import pandas as pd
 
     plan = _plan((folder := Path(folder)) / "plan.json")
-    trials: list[tuple[Any, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     facts: dict[tuple[str, str], Any] = {}
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for entry in plan["trials"]:
         place, name = folder / entry["folder"], (entry["dataset"], entry["system"])
-        told = opened_if_any(place, "trial.json") if is_there(place) else None
-        if told is None:
-            trials.append((*name, entry["key"], *_undone(place, entry)))
+        done = opened_if_any(place, "trial.json") if is_there(place) else None
+        if done is None:
+            rows.append((*name, entry["key"], *_undone(place, entry)))
             continue
-        facts[name] = read_json(told)
-        trials.append((*name, entry["key"], "done", *_components(facts[name]), ""))
+        facts[name] = read_json(done)
+        rows.append((*name, entry["key"], "done", *_components(facts[name]), ""))
         for table, parts in tables.items():
             part = read_table(opened(place, f"{table}.csv"), getattr(columns, table.upper()))
             parts.append(part.assign(dataset=name[0], system=name[1]))
@@ -255,7 +248,7 @@ def load_results(folder: str | Path) -> Results:
     return Results(
         folder=folder,
         plan=plan,
-        trials=pd.DataFrame(trials, columns=list(columns.TRIALS)),
+        trials=pd.DataFrame(rows, columns=list(columns.TRIALS)),
         facts=facts,
         costs=costs,
         cost_facts=cost_facts,

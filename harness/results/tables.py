@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import StoreError
 from harness.files import digests, disk, spreadsheet
 from harness.files.digests import DamagedError
-from harness.results import columns as results_columns
+from harness.results import columns
 from harness.results.derived_rankings import Lengths
 from harness.results.whole_folders import AGAIN
 
@@ -35,17 +35,17 @@ def write_table(file: Path, table: pd.DataFrame) -> None:
     disk.write(file, spreadsheet.csv_text(table))
 
 
-def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """What `write_table` gave, to the last bit; `columns` are those it may have.
+def read_table(file: Path, names: Sequence[str]) -> pd.DataFrame:
+    """What `write_table` gave, to the last bit; `names` are the columns that it may have.
 
     Raises StoreError for a file that cannot be read.
     """
     import pandas as pd
 
-    texts = {name: str for name in columns if name in TEXTS}
+    texts = {name: str for name in names if name in TEXTS}
     # pandas' own parser of numbers may be off by the last bit, Python's is not.
-    exact = {name: _number for name in columns if name in ("value", "seconds")}
-    missing = {name: [""] for name in columns if name not in (*TEXTS, *exact)}
+    exact = {name: _number for name in names if name in ("value", "seconds")}
+    missing = {name: [""] for name in names if name not in (*TEXTS, *exact)}
     try:
         with digests.reading(file):
             table = pd.read_csv(
@@ -87,12 +87,12 @@ def lengths_table(lengths: Lengths) -> pd.DataFrame:
 
     parts = {name: getattr(lengths, own) for name, own in KINDS.items()}
     rows = [(name, *item) for name, part in parts.items() for item in part.items()]
-    return pd.DataFrame(rows, columns=list(results_columns.LENGTHS))
+    return pd.DataFrame(rows, columns=list(columns.LENGTHS))
 
 
 def read_lengths(file: Path) -> Lengths:
     """What `lengths_table` gave, from its file."""
-    table = read_table(file, results_columns.LENGTHS)
+    table = read_table(file, columns.LENGTHS)
     by_kind = {
         kind: dict(zip(rows["id"], rows["tokens"].tolist(), strict=True))
         for kind, rows in table.groupby("kind")
@@ -104,8 +104,8 @@ def joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The parts of a table of `columns` one below the other; older ones may lack columns."""
     import pandas as pd
 
-    columns = list(getattr(results_columns, name.upper()))
+    names = list(getattr(columns, name.upper()))
     filled = [part for part in parts if len(part)]
     if not filled:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(filled, ignore_index=True).reindex(columns=columns)
+        return pd.DataFrame(columns=names)
+    return pd.concat(filled, ignore_index=True).reindex(columns=names)

@@ -21,13 +21,13 @@ def opened(folder: Path, name: str) -> Path:
 
     Raises StoreError with the way out where it is not.
     """
-    with _told():
+    with _damage_as_store_error():
         return digests.checked(folder, name)
 
 
 def opened_if_any(folder: Path, name: str) -> Path | None:
     """As `opened`; None where the folder was written without such a file."""
-    with _told():
+    with _damage_as_store_error():
         return digests.checked(folder, name) if digests.holds(folder, name) else None
 
 
@@ -63,7 +63,7 @@ def _remove(folder: Path) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _damage_as_store_error() -> Iterator[None]:
     try:
         yield
     except DamagedError as fault:

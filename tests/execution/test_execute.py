@@ -454,7 +454,7 @@ def test_bytes_of_the_whole_index(tmp_path: Path) -> None:
     assert stored.pop(("late", "retriever", "terms")) == terms > 0
     assert len(stored) == 2
     costs = analyse(found).costs
-    index = costs.kept.groupby("system")["bytes_per_document"].sum()
+    index = costs.vector_bytes.groupby("system")["bytes_per_document"].sum()
     documents = found.storage.set_index("holder")["documents"]
     each, reranked = documents["retriever"].iloc[0], documents["reranker"]
     assert index["words"] == pytest.approx(terms / each)

@@ -1,4 +1,4 @@
-"""Quality and bytes by the dimensions that are kept: what cutting vectors short costs."""
+"""Quality and bytes by the dimensions that are stored: what cutting vectors short costs."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def line(system: str, configs: Configs) -> str:
 
 
 def dimensions(
-    leaderboard: pd.DataFrame, kept: pd.DataFrame, metric: str, configs: Configs
+    leaderboard: pd.DataFrame, vector_bytes: pd.DataFrame, metric: str, configs: Configs
 ) -> pd.DataFrame:
     """Columns DIMENSIONS, from the most dimensions to the fewest of each line and precision.
 
-    `leaderboard` has the columns `leaderboard.LEADERBOARD`, `kept` has the columns `vector_bytes.KEPT`.
+    `leaderboard` has the columns `leaderboard.LEADERBOARD`, `vector_bytes` has the columns `vector_bytes.VECTOR_BYTES`.
     """
-    vectors = kept[(kept["holder"] == "reranker") & (kept["kind"] == "token vectors")]
+    is_token = (vector_bytes["holder"] == "reranker") & (vector_bytes["kind"] == "token vectors")
+    vectors = vector_bytes[is_token]
     board = leaderboard[leaderboard["metric"] == metric]
     both = board.merge(vectors.drop(columns="holder"), on=["dataset", "system"])
     both = both.assign(line=[line(str(name), configs) for name in both["system"]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import pandas as pd
@@ -35,7 +35,7 @@ class CostAnalysis:
     memory: pd.DataFrame
     throughput: pd.DataFrame
     choices: pd.DataFrame
-    kept: pd.DataFrame
+    vector_bytes: pd.DataFrame
     projection: pd.DataFrame
     """Columns PROJECTION, and with prices CURRENCY; empty without a workload."""
 
@@ -82,27 +82,18 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     configs, counted = vector_bytes.configurations(results), storage[storage["dataset"] == dataset]
     dense = vector_bytes.dense_bytes(counted, results.plan["baseline"], configs)
     choices = projection.storage_choices(tables["grid"], dense)
-    vectors = vector_bytes.kept(counted, choices, configs)
+    vectors = vector_bytes.vector_bytes(counted, choices, configs).assign(dataset=dataset)
     return CostAnalysis(
         latencies=latencies,
         end_to_end=_ordered(_end_to_end(every_call, latencies), systems),
-        ratios=_ordered(
-            _by_device(
-                arms,
-                RATIOS,
-                lambda device: _ratios(calls, arms, device, seed, paired_ratios.doubts(noise)),
-            ),
-            systems,
-        ),
+        ratios=_ordered(_ratios(calls, arms, seed, paired_ratios.doubts(noise)), systems),
         noise=noise,
         break_even=latency.break_even(latencies, throughput, _documents(results)),
         memory=memory,
         throughput=projection.throughput(throughput),
         choices=choices,
-        kept=vectors.assign(dataset=dataset),
-        projection=_projection(
-            results, latencies, vectors.assign(dataset=dataset), throughput, memory
-        ),
+        vector_bytes=vectors,
+        projection=_projection(results, latencies, vectors, throughput, memory),
     )
 
 
@@ -157,24 +148,19 @@ def _predicted(reranks: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
     return known[known["p50"].notna()].reindex(columns=list(END_TO_END))
 
 
-def _by_device(
-    arms: pd.DataFrame, columns: Sequence[str], table: Callable[[str], pd.DataFrame]
-) -> pd.DataFrame:
-    parts = [table(str(device)) for device in dict.fromkeys(arms["device"])]
-    return _joined([*parts, pd.DataFrame(columns=list(columns))])
-
-
 def _ratios(
-    calls: pd.DataFrame, arms: pd.DataFrame, device: str, seed: int, doubts: paired_ratios.Doubts
+    calls: pd.DataFrame, arms: pd.DataFrame, seed: int, doubts: paired_ratios.Doubts
 ) -> pd.DataFrame:
-    timed = arms[(arms["device"] == device) & (arms["status"] == "measured")]
-    for mode in ("rerank", "on the fly"):
-        names = list(timed[timed["mode"] == mode]["system"])
-        if names:
+    """Columns RATIOS, each device by itself."""
+    parts = [pd.DataFrame(columns=list(RATIOS))]
+    for device, timed in arms[arms["status"] == "measured"].groupby("device", sort=False):
+        modes = ("rerank", "on the fly")
+        names = [(mode, name) for mode in modes for name in timed[timed["mode"] == mode]["system"]]
+        for mode, name in names[:1]:
             here = calls[calls["device"] == device]
-            found = paired_ratios.ratio_to(here, names[0], mode, seed, doubts)
-            return found.assign(reference=names[0], reference_mode=mode)
-    return pd.DataFrame(columns=list(RATIOS))
+            found = paired_ratios.ratio_to(here, name, mode, seed, doubts)
+            parts.append(found.assign(reference=name, reference_mode=mode))
+    return _joined(parts)
 
 
 def workload(results: Results) -> Workload | None:
@@ -196,7 +182,7 @@ def arm_needs(costs: CostAnalysis, dataset: str) -> list[projection.ArmNeeds]:
     """What a workload multiplies, of the arms of the devices on which anything was timed."""
     here = costs.of(dataset)
     timed = _timed_devices(here.latencies)
-    return projection.arm_needs(timed, here.kept, here.throughput, here.memory)
+    return projection.arm_needs(timed, here.vector_bytes, here.throughput, here.memory)
 
 
 def _timed_devices(latencies: pd.DataFrame) -> pd.DataFrame:

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from harness.analysis.costs import figures as costs_figures
-from harness.analysis.costs import sentences
-from harness.analysis.costs import tables as costs_tables
+from harness.analysis.costs import figures, sentences, tables
 from harness.analysis.costs.measured import CostAnalysis, common_k, prices, workload
 from harness.analysis.costs.tables import MODES
 from harness.components.models.catalogue import DUMMY
@@ -72,7 +70,7 @@ def _on_device(results: Results, costs: CostAnalysis, dataset: str, device: str)
     here = costs.latencies[costs.latencies["device"] == device]
     calls = _of(results.costs["calls"], dataset)
     calls = calls[(calls["device"] == device) & (calls["copy"] == 0)]
-    tables = [
+    shown = [
         _timed(here[here["mode"] == mode], said)
         for mode, said in MODES.items()
         if (here["mode"] == mode).any()
@@ -87,17 +85,17 @@ def _on_device(results: Results, costs: CostAnalysis, dataset: str, device: str)
             f"Geometric means over calls of the same query and round, with 95 % intervals: 2 is "
             f"twice as fast as {name} ({mode}), 0.5 half as fast."
         )
-        table = CaptionedTable(caption, costs_tables.ratio_table(ratios))
+        table = CaptionedTable(caption, tables.ratio_table(ratios))
         title = f"How many times as fast as {name} on {device}"
         yield Block(title, tables=[table], method="ratios")
     drawn = list(_latency_figures(here, calls, dataset, device))
-    yield Block(f"Latency on {device}", [PERCENTILES], (), tables, drawn, method="latency")
+    yield Block(f"Latency on {device}", [PERCENTILES], (), shown, drawn, method="latency")
 
 
 def _timed(rows: pd.DataFrame, said: str) -> CaptionedTable:
     """The table of one mode; what is long the reader opens."""
-    table = costs_tables.latency_table(rows)
-    shared = costs_tables.sharing_words(rows)
+    table = tables.latency_table(rows)
+    shared = tables.sharing_words(rows)
     return CaptionedTable(f"{said.capitalize()}. {shared}".strip(), table, len(table.rows) > LONG)
 
 
@@ -109,9 +107,9 @@ def _latency_figures(
         return
     own = timed_itself(here)
     place = f"{slug(dataset)}-{device}"
-    yield costs_figures.distributions(own, calls, k, device, f"latency-{place}")
+    yield figures.distributions(own, calls, k, device, f"latency-{place}")
     if len(set(own[own["mode"] != "retrieve"]["k"])) > 1:
-        yield costs_figures.against_k(own, device, f"candidates-{place}")
+        yield figures.against_k(own, device, f"candidates-{place}")
 
 
 def _whole(whole: pd.DataFrame, device: str) -> Block:
@@ -119,9 +117,9 @@ def _whole(whole: pd.DataFrame, device: str) -> Block:
         "Milliseconds of retrieval and reranking of the same query: median / 95th percentile, n/a "
         "where the calls do not carry it."
     )
-    shared = costs_tables.sharing_words(whole[whole["mode"] == "on the fly"])
+    shared = tables.sharing_words(whole[whole["mode"] == "on the fly"])
     caption += f" On the fly, {shared}" if shared else ""
-    table = CaptionedTable(caption, costs_tables.whole_table(whole))
+    table = CaptionedTable(caption, tables.whole_table(whole))
     title = f"The whole query on {device}"
     return Block(title, tables=[table], method="latency")
 
@@ -129,14 +127,14 @@ def _whole(whole: pd.DataFrame, device: str) -> Block:
 def _ways(costs: CostAnalysis) -> Iterator[Block]:
     if costs.choices.empty:
         return
-    tables, lines = [], []
+    shown, lines = [], []
     for model, rows in costs.choices.groupby("model", sort=False, dropna=False):
         known = "" if pd.isna(model) else str(model).removeprefix(DUMMY)
         own = str(rows["system"].iloc[0]).partition("[")[0]
         name = own if not known or known.startswith(TRAINED) else known
         documents = " and ".join(f"{count:,}" for count in dict.fromkeys(rows["documents"]))
         caption = f"{name}: {counted(len(rows), 'way')}, documents: {documents}."
-        tables.append(CaptionedTable(caption, costs_tables.ways_table(rows), folded=True))
+        shown.append(CaptionedTable(caption, tables.ways_table(rows), folded=True))
         lines += [
             f"{name}, {row.precision} with {row.nbits:.0f} bits: {row.remark}."
             for row in rows.itertuples()
@@ -147,7 +145,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
         "fetch and decompress 100 documents from memory, from a memory map, and from one whose "
         "pages were dropped. For PLAID: a search restricted to 100 documents, in memory."
     )
-    yield Block("Ways to store token vectors", [said, *lines], tables=tables, method="storage")
+    yield Block("Ways to store token vectors", [said, *lines], tables=shown, method="storage")
 
 
 def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
@@ -161,12 +159,12 @@ def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
             said = (
                 "Medians over fresh processes; the model is what loading added to the resident set."
             )
-            table = CaptionedTable(said, costs_tables.memory_table(memory))
+            table = CaptionedTable(said, tables.memory_table(memory))
             title = f"Memory and cold start on {device}"
             yield Block(title, tables=[table], method="memory")
         if len(throughput):
             said = "Many documents or pairs, as fast as they go through."
-            table = CaptionedTable(said, costs_tables.throughput_table(throughput))
+            table = CaptionedTable(said, tables.throughput_table(throughput))
             yield Block(f"Offline throughput on {device}", tables=[table], method="throughput")
         if len(pays):
             documents = load.documents if load else None
@@ -174,13 +172,13 @@ def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
                 f"Queries until the time to encode {documents or 1000:,} documents beforehand is "
                 "saved, by the medians of k candidates. Keeping the vectors is not counted."
             )
-            table = CaptionedTable(said, costs_tables.break_even_table(pays, documents))
+            table = CaptionedTable(said, tables.break_even_table(pays, documents))
             title = f"When encoding beforehand pays on {device}"
             yield Block(title, tables=[table], method="break-even")
         if len(needs) and load:
             lines = sentences.workload_words(load, price)
             here = costs.latencies[costs.latencies["device"] == device]
-            said = f"What each arm adds. {costs_tables.sharing_words(here)}".strip()
-            table = CaptionedTable(said, costs_tables.projection_table(timed_itself(needs), price))
+            said = f"What each arm adds. {tables.sharing_words(here)}".strip()
+            table = CaptionedTable(said, tables.projection_table(timed_itself(needs), price))
             title = f"What the workload would need on {device}"
             yield Block(title, lines, tables=[table], method="projection")

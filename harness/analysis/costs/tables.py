@@ -1,4 +1,4 @@
-"""The tables of cost: what was timed, what is kept, what a workload would need."""
+"""The tables of cost: what was timed, what is stored, what a workload would need."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ TERM_BYTES = 8
 Configs = Mapping[str, Mapping[str, Any]]
 """By system its full configuration, where it is known."""
 
-KEPT = (
+VECTOR_BYTES = (
     *("dataset", "system", "holder", "kind", "dim", "precision", "vectors_per_document"),
     *("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document", "unknown"),
     "source",
@@ -92,8 +92,8 @@ def _dense_dim(config: Mapping[str, Any]) -> int | None:
     return retriever.get("dim") or (model.dims[0] if model and model.dims else None)
 
 
-def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.DataFrame:
-    """Columns KEPT of one dataset: what was counted, and what can be computed of systems not run.
+def vector_bytes(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.DataFrame:
+    """Columns VECTOR_BYTES of one dataset: what was counted, and what can be computed of systems not run.
 
     Every system of `configs` has a row of its retriever, be it that its bytes are not known.
     `storage` is `vector_bytes.storage_per_document`, `choices` is `projection.storage_choices`, of
@@ -107,15 +107,15 @@ def kept(storage: pd.DataFrame, choices: pd.DataFrame, configs: Configs) -> pd.D
             found += [{"system": system, **row} for row in _index_rows(config, counted, configs)]
         if (system, "reranker") not in have:
             found += [{"system": system, **row} for row in _token_rows(config, choices, configs)]
-    computed = pd.DataFrame(found, columns=list(KEPT))
+    computed = pd.DataFrame(found, columns=list(VECTOR_BYTES))
     if counted.empty or computed.empty:
-        return (computed if counted.empty else counted)[list(KEPT)]
-    return pd.concat([counted, computed], ignore_index=True)[list(KEPT)]
+        return (computed if counted.empty else counted)[list(VECTOR_BYTES)]
+    return pd.concat([counted, computed], ignore_index=True)[list(VECTOR_BYTES)]
 
 
-def of_system(kept: pd.DataFrame) -> pd.Series:
+def of_system(vector_bytes: pd.DataFrame) -> pd.Series:
     """Bytes a document by (dataset, system), of the systems of which every part is known."""
-    parts = kept.groupby(["dataset", "system"])["bytes_per_document"]
+    parts = vector_bytes.groupby(["dataset", "system"])["bytes_per_document"]
     return parts.agg(lambda sizes: sizes.sum(skipna=False)).dropna()
 
 
@@ -133,7 +133,7 @@ def _index_rows(
         for one in {json.dumps(part): part for part in _fused(retriever)}.values():
             yield from _index_rows({"retriever": one}, counted, configs)
     else:
-        yield {"holder": "retriever"} | _told_of_index(config)
+        yield {"holder": "retriever"} | _index_row(config)
 
 
 def _fused(retriever: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -142,7 +142,7 @@ def _fused(retriever: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from _fused(part) if part.get("use") == "fused" else [part]
 
 
-def _told_of_index(config: Mapping[str, Any]) -> dict[str, Any]:
+def _index_row(config: Mapping[str, Any]) -> dict[str, Any]:
     """One float32 vector a document where its dimensions are known; else that nothing is."""
     dim = _dense_dim(config)
     if dim is None:

@@ -75,7 +75,7 @@ class Measurements:
         """By dataset, system and holder, of each part its GB per million documents, or NaN and why."""
         found: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
         columns = ("dataset", "system", "holder", "gb_per_million_documents", "unknown")
-        for *key, size, unknown in zip(*(self.costs.kept[c] for c in columns), strict=True):
+        for *key, size, unknown in zip(*(self.costs.vector_bytes[c] for c in columns), strict=True):
             found.setdefault(tuple(key), []).append((float(size), unknown))
         return found
 

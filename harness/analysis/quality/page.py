@@ -26,7 +26,7 @@ def quality_blocks(
 ) -> list[Block]:
     """What was measured of quality on the dataset.
 
-    Of the dataset are columns LEADERBOARD and DIFFERENCES, and those of `vector_bytes.kept`.
+    Of the dataset are columns LEADERBOARD and DIFFERENCES, and those of `vector_bytes.vector_bytes`.
     """
     metric, baseline = objective(results), results.plan["baseline"]
     main = board[board["metric"] == metric]

@@ -43,8 +43,8 @@ CHOICES = pd.DataFrame(
 
 
 def test_hybrid_keeps_a_vector_and_terms_beside_its_token_vectors() -> None:
-    none = pd.DataFrame(columns=list(vector_bytes.KEPT))
-    told = vector_bytes.kept(none, CHOICES, CONFIGS).set_index(["system", "holder"])
+    none = pd.DataFrame(columns=list(vector_bytes.VECTOR_BYTES))
+    told = vector_bytes.vector_bytes(none, CHOICES, CONFIGS).set_index(["system", "holder"])
     assert set(told["dim"]) == {1024}
     late, hybrid = told.loc[("late", "reranker")], told.loc[("hybrid", "reranker")]
     assert (late["vectors_per_document"], late["bytes_per_document"]) == (200, PER_DOCUMENT)
@@ -60,7 +60,7 @@ FUSED = {"use": "fused", "retrievers": [DENSE, {"use": "fused", "retrievers": [B
 
 def index_of(configs: dict[str, Any], counted: pd.DataFrame) -> dict[str, list[tuple[float, str]]]:
     """By system the bytes of the parts of its retriever (-1: not known), and why or how."""
-    rows = vector_bytes.kept(counted, CHOICES[:0], configs)
+    rows = vector_bytes.vector_bytes(counted, CHOICES[:0], configs)
     rows = rows[rows["holder"] == "retriever"].fillna({"bytes_per_document": -1})
     found: dict[str, list[tuple[float, str]]] = {}
     for row in rows.itertuples():
@@ -77,7 +77,9 @@ def test_index_of_a_system_that_was_not_run() -> None:
         "both": {"retriever": FUSED},
     }
     row = {"system": "words", "holder": "retriever", "kind": "terms", "bytes_per_document": 480.0}
-    counted = pd.DataFrame([row | {"unknown": ""}]).reindex(columns=list(vector_bytes.KEPT[:-1]))
+    counted = pd.DataFrame([row | {"unknown": ""}]).reindex(
+        columns=list(vector_bytes.VECTOR_BYTES[:-1])
+    )
     assert index_of(configs, counted) == {
         "words": [(480, "counted")],
         "late": [(480, "counted")],
