@@ -1,4 +1,4 @@
-"""Measurements of cost on disk: read back into tables, whom they left out, and other machines'.
+"""Measurements of cost on disk: read back into tables, and other machines'.
 
 Those of a dataset and kind lie in one folder, named for what is measured and for the machine.
 """
@@ -12,24 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.results import columns
 from harness.results.tables import joined, read_json, read_table
-from harness.results.whole_folders import faults, is_there, opened, opened_if_any
+from harness.results.whole_folders import is_there, opened, opened_if_any
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DONE_COSTS = "costs.json"
 """What a measurement of cost was made with."""
-
-
-def left_out(place: Path) -> Mapping[str, str] | None:
-    """By system why the measurement at `place` lacks it, though it may have it another time.
-
-    None where nothing was measured yet, or what was is damaged.
-    """
-    if not is_there(place) or faults(place):
-        return None
-    found: Mapping[str, str] = read_json(opened(place, DONE_COSTS)).get("left_out", {})
-    return found
 
 
 def costs(

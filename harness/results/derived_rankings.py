@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.data import Hit, Qrels, Run
-from harness.results import metrics as results_metrics
+from harness.results.metrics import DIAGNOSTICS, measurements
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,17 +68,14 @@ def readings(
     """
     import pandas as pd
 
-    rankings = dict(_rankings(run, candidates, qrels, depth))
-    joined_run = {
-        _name(kind, query_id): hits[query_id]
-        for kind, hits in rankings.items()
-        for query_id in qrels
-    }
-    joined_qrels = {
-        _name(kind, query_id): qrels[query_id] for kind in rankings for query_id in qrels
-    }
-    measured = results_metrics.measurements(joined_run, joined_qrels, metrics)
-    measured = measured[~measured["metric"].isin(set(results_metrics.DIAGNOSTICS) - set(metrics))]
+    # One query id for each kind of reading, so that a single call measures all.
+    every_run: dict[str, Sequence[Hit]] = {}
+    every_qrels: dict[str, Mapping[str, int]] = {}
+    for (kind, size), hits in _rankings(run, candidates, qrels, depth).items():
+        every_run |= {f"{kind}\0{size}\0{query_id}": hits[query_id] for query_id in qrels}
+        every_qrels |= {f"{kind}\0{size}\0{query_id}": qrels[query_id] for query_id in qrels}
+    measured = measurements(every_run, every_qrels, metrics)
+    measured = measured[~measured["metric"].isin(set(DIAGNOSTICS) - set(metrics))]
     names = measured["query_id"].str.split("\0", n=2, expand=True)
     table = measured.assign(reading=names[0], depth=names[1].astype(int), query_id=names[2])
     columns = ["reading", "depth", "query_id", "metric", "value"]
@@ -88,32 +85,21 @@ def readings(
     return pd.concat([table[columns], order], ignore_index=True)
 
 
-def _name(kind: tuple[str, int], query_id: str) -> str:
-    """One query id for each kind of reading, so that a single call measures all."""
-    return f"{kind[0]}\0{kind[1]}\0{query_id}"
-
-
 def _rankings(
     run: Run, candidates: Run | None, qrels: Qrels, depth: int
-) -> Iterator[tuple[tuple[str, int], Run]]:
+) -> dict[tuple[str, int], Run]:
     """Runs by kind and depth, over the queries of `qrels`."""
-    deepest = 0 if candidates is None else depth
-    yield (
-        (CONDENSED, deepest),
-        {q: [hit for hit in run.get(q, ()) if hit.doc_id in judged] for q, judged in qrels.items()},
-    )
+    condensed = {
+        q: [hit for hit in run.get(q, ()) if hit.doc_id in judged] for q, judged in qrels.items()
+    }
     if candidates is None:
-        return
-    for size in DEPTHS:
-        if size < depth:
-            yield (
-                (DEPTH, size),
-                {q: _cut(run.get(q, ()), candidates.get(q, ()), size) for q in qrels},
-            )
-    yield (
-        (CEILING, depth),
-        {q: _ideal(candidates.get(q, ()), judged, depth) for q, judged in qrels.items()},
-    )
+        return {(CONDENSED, 0): condensed}
+    found: dict[tuple[str, int], Run] = {(CONDENSED, depth): condensed}
+    for size in filter(depth.__gt__, DEPTHS):
+        cut = {q: _cut(run.get(q, ()), candidates.get(q, ()), size) for q in qrels}
+        found[DEPTH, size] = cut
+    best = {q: _ideal(candidates.get(q, ()), judged, depth) for q, judged in qrels.items()}
+    return found | {(CEILING, depth): best}
 
 
 def _cut(hits: Sequence[Hit], candidates: Sequence[Hit], size: int) -> list[Hit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,34 +35,22 @@ def measurements(run: Run, qrels: Qrels, metrics: Sequence[str]) -> pd.DataFrame
     """
     import pandas as pd
 
-    metrics = list(dict.fromkeys([*metrics, *DIAGNOSTICS]))
+    wanted = {name: parsed(name) for name in [*metrics, *DIAGNOSTICS]}
+    of_ranx = [metric for metric in wanted.values() if metric.function not in OWN]
     by_metric: dict[str, Mapping[str, float]] = {}
-    for level, wanted in _by_level(metrics).items():
-        by_metric |= _ranx(run, _relevant(qrels, level), wanted)
-    for name in metrics:
-        metric = parsed(name)
-        if metric.function in OWN:
+    for level in {metric.level for metric in of_ranx}:
+        same = [metric for metric in of_ranx if metric.level == level]
+        by_metric |= _ranx(run, _relevant(qrels, level), same)
+    for name, metric in wanted.items():
+        if own := OWN.get(metric.function):
             by_metric[name] = {
-                query_id: OWN[metric.function](
-                    run.get(query_id, ()), qrels[query_id], metric.cut or 0
-                )
-                for query_id in qrels
+                query_id: own(run.get(query_id, ()), judged, metric.cut or 0)
+                for query_id, judged in qrels.items()
             }
     rows = [
-        (query_id, metric, by_metric[metric][query_id])
-        for query_id in sorted(qrels)
-        for metric in metrics
+        (query_id, name, by_metric[name][query_id]) for query_id in sorted(qrels) for name in wanted
     ]
     return pd.DataFrame(rows, columns=["query_id", "metric", "value"])
-
-
-def _by_level(names: Sequence[str]) -> dict[int, list[Metric]]:
-    """The metrics that are not measured here, by the grade from which a document counts."""
-    found: dict[int, list[Metric]] = {}
-    for metric in map(parsed, names):
-        if metric.function not in OWN:
-            found.setdefault(metric.level, []).append(metric)
-    return found
 
 
 def _relevant(qrels: Qrels, level: int) -> Qrels:
@@ -131,9 +120,7 @@ def _ties(hits: Sequence[Hit], judgements: Mapping[str, int], cut: int) -> float
     """Share of the first `cut` hits whose score another hit of the run has too."""
     del judgements
     top = hits[:cut]
-    counts: dict[float, int] = {}
-    for hit in hits:
-        counts[hit.score] = counts.get(hit.score, 0) + 1
+    counts = Counter(hit.score for hit in hits)
     return sum(counts[hit.score] > 1 for hit in top) / len(top) if top else 0.0
 
 

@@ -23,15 +23,7 @@ from typing import TYPE_CHECKING, Any
 from harness.data import Hit, Run
 from harness.errors import StoreError
 from harness.files import digests, disk, trec
-from harness.results import columns, derived_rankings, trials
-from harness.results.costs import (
-    DONE_COSTS,
-    elsewhere,
-    left_out,
-    of_every_machine,
-    of_every_system,
-)
-from harness.results.costs import costs as read_costs
+from harness.results import columns, costs, derived_rankings, tables, trials
 from harness.results.derived_rankings import Lengths
 from harness.results.tables import joined, json_text, read_json, read_table, write_table
 from harness.results.trials import MEASURED, Measured, Record
@@ -74,8 +66,15 @@ class Store:
         return [one for one in plan.cost_stages() if not self._measured(one)]
 
     def left_out(self, stage: CostStage) -> Mapping[str, str] | None:
-        """By system why a measurement lacks it for now; None where nothing was measured yet."""
-        return left_out(self.folder / stage.folder)
+        """By system why a measurement lacks it, though it may have it another time.
+
+        None where nothing was measured yet, or what was is damaged.
+        """
+        place = self.folder / stage.folder
+        if not is_there(place) or faults(place):
+            return None
+        found: Mapping[str, str] = read_json(opened(place, costs.DONE_COSTS)).get("left_out", {})
+        return found
 
     def _measured(self, stage: CostStage) -> bool:
         """Whether a measurement is there, and leaves out no system whose trial is done now."""
@@ -99,7 +98,7 @@ class Store:
             elif found := faults(folder):
                 log.warning("%s. It is measured again.", found[0])
         for stage in plan.cost_stages():
-            for folder in of_every_machine(self.folder / stage.folder):
+            for folder in costs.of_every_machine(self.folder / stage.folder):
                 if found := faults(folder):
                     digests.set_aside(folder, found[0])
 
@@ -131,7 +130,7 @@ class Store:
         with written(self.folder / stage.folder) as folder:
             for name, table in tables.items():
                 write_table(folder / f"{name}.csv", table)
-            disk.write(folder / DONE_COSTS, json_text(facts))
+            disk.write(folder / costs.DONE_COSTS, json_text(facts))
 
     def run(self, trial: Trial) -> Run | None:
         """The run of a trial that is done, else None."""
@@ -180,12 +179,12 @@ class Results:
     @cached_property
     def calls(self) -> pd.DataFrame:
         """The calls of every system, `timed_by` itself or by another that makes the same ones."""
-        return of_every_system(self.costs["calls"], self.cost_facts)
+        return costs.of_every_system(self.costs["calls"], self.cost_facts)
 
     @cached_property
     def arms(self) -> pd.DataFrame:
         """The arms of every system, as in `calls`."""
-        return of_every_system(self.costs["arms"], self.cost_facts)
+        return costs.of_every_system(self.costs["arms"], self.cost_facts)
 
     def run(self, dataset: str, system: str) -> dict[str, list[Hit]]:
         """The stored run of a trial, in ranked order."""
@@ -193,7 +192,8 @@ class Results:
 
     def candidates(self, dataset: str, system: str) -> dict[str, list[Hit]] | None:
         """What a trial reranked, in the order of the first stage; None where nothing was."""
-        return trials.candidates(self._folders[dataset, system])
+        file = opened_if_any(self._folders[dataset, system], "candidates.trec.gz")
+        return trec.read_run(file) if file else None
 
     def qrels(self, dataset: str, system: str) -> dict[str, dict[str, int]]:
         """The judgements by which a trial was measured."""
@@ -201,7 +201,8 @@ class Results:
 
     def lengths(self, dataset: str, system: str) -> Lengths | None:
         """How long the texts are that the last stage read; None where that is not known."""
-        return trials.lengths(self._folders[dataset, system])
+        file = opened_if_any(self._folders[dataset, system], "lengths.csv")
+        return tables.read_lengths(file) if file else None
 
     def texts(self, dataset: str, system: str) -> dict[str, str]:
         """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters."""
@@ -232,7 +233,7 @@ def load_results(folder: str | Path) -> Results:
     plan = _plan((folder := Path(folder)) / "plan.json")
     rows: list[tuple[Any, ...]] = []
     facts: dict[tuple[str, str], Any] = {}
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for entry in plan["trials"]:
         place, name = folder / entry["folder"], (entry["dataset"], entry["system"])
         done = opened_if_any(place, "trial.json") if is_there(place) else None
@@ -241,22 +242,22 @@ def load_results(folder: str | Path) -> Results:
             continue
         facts[name] = read_json(done)
         rows.append((*name, entry["key"], "done", *_components(facts[name]), ""))
-        for table, parts in tables.items():
+        for table, found in parts.items():
             part = read_table(opened(place, f"{table}.csv"), getattr(columns, table.upper()))
-            parts.append(part.assign(dataset=name[0], system=name[1]))
-    costs, cost_facts = read_costs(folder, plan["costs"], COSTS)
+            found.append(part.assign(dataset=name[0], system=name[1]))
+    cost_tables, cost_facts = costs.costs(folder, plan["costs"], COSTS)
     return Results(
         folder=folder,
         plan=plan,
         trials=pd.DataFrame(rows, columns=list(columns.TRIALS)),
         facts=facts,
-        costs=costs,
+        costs=cost_tables,
         cost_facts=cost_facts,
         elsewhere={
-            (entry["dataset"], entry["kind"]): elsewhere(folder / entry["folder"])
+            (entry["dataset"], entry["kind"]): costs.elsewhere(folder / entry["folder"])
             for entry in plan["costs"]
         },
-        **{table: joined(table, parts) for table, parts in tables.items()},
+        **{table: joined(table, found) for table, found in parts.items()},
     )
 
 

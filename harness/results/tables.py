@@ -44,7 +44,9 @@ def read_table(file: Path, names: Sequence[str]) -> pd.DataFrame:
 
     texts = {name: str for name in names if name in TEXTS}
     # pandas' own parser of numbers may be off by the last bit, Python's is not.
-    exact = {name: _number for name in names if name in ("value", "seconds")}
+    exact = {
+        name: lambda text: float(text or "nan") for name in names if name in ("value", "seconds")
+    }
     missing = {name: [""] for name in names if name not in (*TEXTS, *exact)}
     try:
         with digests.reading(file):
@@ -57,10 +59,6 @@ def read_table(file: Path, names: Sequence[str]) -> pd.DataFrame:
         ) from error
     back = {name: spreadsheet.read_back(table[name]) for name in texts if name in table}
     return table.assign(**back)
-
-
-def _number(text: str) -> float:
-    return float(text) if text else float("nan")
 
 
 def read_json(file: Path) -> Any:

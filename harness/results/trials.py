@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data import Hit, Qrels, Run
+from harness.data import Qrels, Run
 from harness.experiment import code_versions
 from harness.files import digests, disk, trec
 from harness.results.derived_rankings import Lengths
-from harness.results.tables import json_text, lengths_table, read_json, read_lengths, write_table
-from harness.results.whole_folders import faults, is_there, opened, opened_if_any
+from harness.results.tables import json_text, lengths_table, read_json, write_table
+from harness.results.whole_folders import faults, is_there, opened
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SNIPPET = 600
-"""Characters of a document that are kept beside the results, for reading."""
+"""Characters of a document that are stored beside the results, for reading."""
 
 MEASURED = ("qrels.trec.gz", "measurements.csv", "measured.json")
 """The files of a trial that are made of its run and the judgements, and may be replaced."""
@@ -100,18 +100,6 @@ def is_measured(folder: Path, metrics: Iterable[str]) -> bool:
     measured = read_json(opened(folder, "measured.json"))
     by_this_code = _measuring().items() <= measured["made_by"].items()
     return set(metrics) <= set(measured["metrics"]) and by_this_code
-
-
-def candidates(folder: Path) -> dict[str, list[Hit]] | None:
-    """What a trial reranked; None where nothing was."""
-    file = opened_if_any(folder, "candidates.trec.gz")
-    return trec.read_run(file) if file else None
-
-
-def lengths(folder: Path) -> Lengths | None:
-    """How long the texts are that the last stage of a trial read; None where that is not known."""
-    file = opened_if_any(folder, "lengths.csv")
-    return read_lengths(file) if file else None
 
 
 def _measuring() -> dict[str, Any]:
