@@ -16,7 +16,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,9 +166,17 @@ class Results:
     @cached_property
     def readings(self) -> pd.DataFrame:
         """Columns READINGS: what other rankings made of the stored runs say by the plan's metrics."""
-        parts = []
+        read_run, read_qrels = lru_cache(2)(trec.read_run), lru_cache(1)(trec.read_qrels)
+        parts, first = [], dict[str, Path]()
+
+        def alike(file: Path) -> Path:
+            """The first file of the same content, since systems share candidates and judgements."""
+            return first.setdefault(digests.of_file(file), file)
+
         for trial in (one for one in self._folders if one in self.facts):
-            run, candidates, qrels = self.run(*trial), self.candidates(*trial), self.qrels(*trial)
+            reranked = opened_if_any(self._folders[trial], "candidates.trec.gz")
+            candidates = read_run(alike(reranked)) if reranked else None
+            run, qrels = self.run(*trial), read_qrels(alike(self.file(*trial, "qrels.trec.gz")))
             depth, lengths = self.facts[trial]["system"]["depth"]["rerank"], self.lengths(*trial)
             found = derived_rankings.readings(
                 run, candidates, qrels, self.plan["metrics"], depth, lengths
