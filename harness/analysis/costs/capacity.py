@@ -10,9 +10,7 @@ import pandas as pd
 
 from harness.page.text import milliseconds, significant
 
-CAPACITIES = (
-    *("dataset", "system", "status", "limit", "rate", "p95", "unanswered", "above", "said"),
-)
+CAPACITIES = ("dataset", "system", "status", "limit", "rate", "p95", "unanswered", "above", "said")
 """One row a system: the highest `rate` a second that was tried and keeps its 95th percentile within
 `limit` seconds, with the share that was not answered at it, and the rate tried `above` it that does not.
 `status` is `met`, `none`, `unknown`, `no requirement` or `not measured`."""
@@ -83,10 +81,8 @@ def _above(tried: pd.DataFrame, best: Any, missed: pd.DataFrame) -> str:
 def _none(system: str, tried: pd.DataFrame, missed: pd.DataFrame, allowed: str) -> dict[str, Any]:
     if missed.empty:
         why = tried.iloc[0]["why"]
-        return {
-            "status": "unknown",
-            "said": f"{system}: no rate is known to keep {allowed}: {why}.",
-        }
+        said = f"{system}: no rate is known to keep {allowed}: {why}."
+        return {"status": "unknown", "said": said}
     first = missed.iloc[0]
     return {
         "status": "none",

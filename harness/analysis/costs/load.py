@@ -130,12 +130,9 @@ def loads(
 
 def _counts(here: pd.DataFrame, window: float) -> dict[str, float]:
     outcomes = here["outcome"].value_counts()
-    return {
-        "requests": len(here),
-        **{outcome: int(outcomes.get(outcome, 0)) for outcome in OUTCOMES},
-        "queries": here["query_id"].nunique(),
-        "offered": len(here) / window if window else math.nan,
-    }
+    offered = len(here) / window if window else math.nan
+    numbers = {"requests": len(here), "queries": here["query_id"].nunique(), "offered": offered}
+    return numbers | {outcome: int(outcomes.get(outcome, 0)) for outcome in OUTCOMES}
 
 
 def _added(query_ids: pd.Series, calls: pd.DataFrame | None, seed: int) -> NDArray[np.float64]:
@@ -144,10 +141,7 @@ def _added(query_ids: pd.Series, calls: pd.DataFrame | None, seed: int) -> NDArr
         return np.full(len(query_ids), np.nan)
     rng = np.random.default_rng(seed)
     everyone = calls["seconds"].to_numpy(dtype=np.float64)
-    own = {
-        query_id: mine.to_numpy(dtype=np.float64)
-        for query_id, mine in calls.groupby("query_id")["seconds"]
-    }
+    own = dict(list(calls.astype({"seconds": float}).groupby("query_id")["seconds"]))
     return np.array([rng.choice(own.get(query_id, everyone)) for query_id in query_ids])
 
 
@@ -174,10 +168,8 @@ def _throughput(here: pd.DataFrame, window: float, seed: int) -> dict[str, float
     edges = np.linspace(0, window, STRETCHES + 1)
     counts = np.histogram(done[~np.isnan(done)], edges)[0]
     rates: NDArray[np.float64] = counts[:, np.newaxis] * STRETCHES / window
-    return {
-        name: float(value[0])
-        for name, value in zip(names, mean_intervals(rates, seed), strict=True)
-    }
+    means = (float(value[0]) for value in mean_intervals(rates, seed))
+    return dict(zip(names, means, strict=True))
 
 
 def _behind(here: pd.DataFrame, window: float, grace: float) -> bool:
@@ -202,11 +194,8 @@ def _verdict(row: Mapping[str, Any], limit: float) -> tuple[str, str]:
         return "met", ""
     if p95 > limit or row["p50"] > limit:
         return "missed", _too_late(row)
-    needed = MINIMUM[95]
-    return (
-        "unknown",
-        f"{counted(int(row['requests']), 'request carries', 'requests carry')} no p95 (it takes {needed} that differ)",
-    )
+    carried = counted(int(row["requests"]), "request carries", "requests carry")
+    return "unknown", f"{carried} no p95 (it takes {MINIMUM[95]} that differ)"
 
 
 NO_FIRST_STAGE = (

@@ -105,58 +105,33 @@ def _clients(count: int) -> str:
 
 
 def _tables(asked: pd.DataFrame, limit: float) -> Iterator[CaptionedTable]:
-    for loop, caption, table in (("closed", CLOSED, _closed), ("open", OPEN, _open)):
+    for loop, caption in (("closed", CLOSED), ("open", OPEN)):
         rows = asked[asked["loop"] == loop]
         if len(rows):
             said = WHOLE if rows["first_stage"].notna().any() else ALONE
             k = f"{rows['k'].iloc[0]:.0f}"
-            yield CaptionedTable(f"{caption.format(k=k)} {said}", table(rows, limit))
+            yield CaptionedTable(f"{caption.format(k=k)} {said}", _steps(rows, limit, loop))
 
 
-def _closed(rows: pd.DataFrame, limit: float) -> Table:
-    del limit
-    missing = _missing(rows)
-    columns = ["system", "clients", "answered / s [95 %]", *TIMES, *missing, "cores"]
-    cells = [
-        [
-            row["system"],
-            f"{row['level']:.0f}",
-            _rate(row),
-            *_times(row),
-            *(f"{row[name]:,.0f}" for name in missing),
-            f"{row['cores']:.1f}",
-        ]
-        for row in rows.to_dict("records")
-    ]
-    return Table(columns, cells)
-
-
-def _open(rows: pd.DataFrame, limit: float) -> Table:
-    missing = _missing(rows)
-    columns = ["system", "offered / s", "of the most", "answered / s [95 %]", *TIMES, *missing]
-    cells = [
-        [
-            row["system"],
-            significant(row["offered"]),
-            f"{row['share']:.0%}",
-            _rate(row),
-            *_times(row),
-            *(f"{row[name]:,.0f}" for name in missing),
-            _stands(row, limit),
-        ]
-        for row in rows.to_dict("records")
-    ]
-    return Table([*columns, "verdict"], cells, prose=(-1,))
-
-
-def _missing(rows: pd.DataFrame) -> list[str]:
-    """Of the ways to get no answer those that occurred."""
-    return [name for name in MISSING if rows[name].sum()]
+def _steps(rows: pd.DataFrame, limit: float, loop: str) -> Table:
+    missing = [name for name in MISSING if rows[name].sum()]
+    cells = []
+    for row in rows.to_dict("records"):
+        level, end = [f"{row['level']:.0f}"], f"{row['cores']:.1f}"
+        if loop == "open":
+            level, end = [significant(row["offered"]), f"{row['share']:.0%}"], _stands(row, limit)
+        counts = [f"{row[name]:,.0f}" for name in missing]
+        cells.append([row["system"], *level, _rate(row), *_times(row), *counts, end])
+    level, end = (
+        (["offered / s", "of the most"], "verdict") if loop == "open" else (["clients"], "cores")
+    )
+    columns = ["system", *level, "answered / s [95 %]", *TIMES, *missing, end]
+    return Table(columns, cells, prose=(-1,) if loop == "open" else ())
 
 
 def _rate(row: Mapping[str, Any]) -> str:
-    low, high = significant(row["achieved_low"]), significant(row["achieved_high"])
-    return f"{significant(row['achieved'])} [{low}, {high}]"
+    rate, low, high = (significant(row[f"achieved{end}"]) for end in ("", "_low", "_high"))
+    return f"{rate} [{low}, {high}]"
 
 
 def _times(row: Mapping[str, Any]) -> list[str]:

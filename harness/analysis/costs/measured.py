@@ -49,15 +49,12 @@ class CostAnalysis:
 
 def analyse_costs(results: Results, storage: pd.DataFrame) -> CostAnalysis:
     """Everything that a report shows of cost; `storage` is `vector_bytes.storage_per_document`."""
-    parts = [_of_dataset(str(name), results, storage) for name in _datasets(results)]
+    datasets = list(dict.fromkeys(results.trials["dataset"])) or [""]
+    parts = [_of_dataset(str(name), results, storage) for name in datasets]
     names = [one.name for one in fields(CostAnalysis)]
     return CostAnalysis(
         **{name: _joined([getattr(part, name) for part in parts]) for name in names}
     )
-
-
-def _datasets(results: Results) -> Sequence[str]:
-    return list(dict.fromkeys(results.trials["dataset"])) or [""]
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -83,17 +80,21 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     dense = vector_bytes.dense_bytes(counted, results.plan["baseline"], configs)
     choices = projection.storage_choices(tables["grid"], dense)
     vectors = vector_bytes.vector_bytes(counted, choices, configs).assign(dataset=dataset)
+    load, needs = workload(results), pd.DataFrame(columns=list(projection.PROJECTION))
+    if load:
+        measured = (_timed_devices(latencies), vectors, throughput, memory)
+        needs = projection.projection(*measured, load, prices(results))
     return CostAnalysis(
         latencies=latencies,
         end_to_end=_ordered(_end_to_end(every_call, latencies), systems),
         ratios=_ordered(_ratios(calls, arms, seed, paired_ratios.doubts(noise)), systems),
         noise=noise,
-        break_even=latency.break_even(latencies, throughput, _documents(results)),
+        break_even=latency.break_even(latencies, throughput, load.documents if load else None),
         memory=memory,
         throughput=projection.throughput(throughput),
         choices=choices,
         vector_bytes=vectors,
-        projection=_projection(results, latencies, vectors, throughput, memory),
+        projection=needs,
     )
 
 
@@ -173,11 +174,6 @@ def prices(results: Results) -> Prices | None:
     return terms(results).prices
 
 
-def _documents(results: Results) -> int | None:
-    load = workload(results)
-    return load.documents if load else None
-
-
 def arm_needs(costs: CostAnalysis, dataset: str) -> list[projection.ArmNeeds]:
     """What a workload multiplies, of the arms of the devices on which anything was timed."""
     here = costs.of(dataset)
@@ -188,17 +184,3 @@ def arm_needs(costs: CostAnalysis, dataset: str) -> list[projection.ArmNeeds]:
 def _timed_devices(latencies: pd.DataFrame) -> pd.DataFrame:
     devices = latencies[latencies["status"] == "measured"]["device"]
     return latencies[latencies["device"].isin(devices)]
-
-
-def _projection(
-    results: Results,
-    latencies: pd.DataFrame,
-    vectors: pd.DataFrame,
-    throughput: pd.DataFrame,
-    memory: pd.DataFrame,
-) -> pd.DataFrame:
-    load = workload(results)
-    if load is None:
-        return pd.DataFrame(columns=list(projection.PROJECTION))
-    present = _timed_devices(latencies)
-    return projection.projection(present, vectors, throughput, memory, load, prices(results))

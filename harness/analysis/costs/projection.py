@@ -28,15 +28,14 @@ THROUGHPUT = (
 )
 """One row a piece of offline work; `per_second` counts its units."""
 
-FETCHES = ("memory_seconds", "mapped_seconds", "cold_seconds")
-
 CHOICES = (
     *("dataset", "system", "model", "trained", "dim", "precision", "pool_factor", "nbits"),
     *("vectors_per_document", "formula_bytes_per_document", "disk_bytes_per_document"),
     *("gb_per_million_documents", "disk_gb_per_million_documents", "times_dense"),
-    *("payload_excess", "disk_excess", "documents", *FETCHES, "build_seconds", "remark"),
+    *("payload_excess", "disk_excess", "documents"),
+    *("memory_seconds", "mapped_seconds", "cold_seconds", "build_seconds", "remark"),
 )
-"""One row a way to keep vectors. 1 GB is 10^9 bytes; `times_dense` is the formula's bytes over those
+"""One row a way to store vectors. 1 GB is 10^9 bytes; `times_dense` is the formula's bytes over those
 of the dense vector; the excesses are the bytes found over the formula's, less 1; the rest is as in
 `columns.GRID`."""
 
@@ -170,13 +169,13 @@ def arm_needs(
         encoder = timed_by.get((dataset, device, system, "on the fly"), own)
         source = own if mode == "retrieve" else encoder
         model = models.get(arm, models.get((dataset, device, source, mode), math.nan))
-        size = _share(mode, held, dataset, system)
-        seconds, processor = (
-            encoding[mode == "retrieve", of].get((dataset, device, source), math.nan)
-            if _keeps(mode)
-            else 0.0
-            for of in ("seconds", "processor")
-        )
+        retrieves, size, seconds, processor = mode == "retrieve", 0.0, 0.0, 0.0
+        if retrieves or mode == "precomputed":  # the modes that store vectors of the documents
+            size = held.get((dataset, system, "retriever" if retrieves else "reranker"), math.nan)
+            seconds, processor = (
+                encoding[retrieves, of].get((dataset, device, source), math.nan)
+                for of in ("seconds", "processor")
+            )
         found.append(ArmNeeds(arm, by_k, size, model, seconds, processor, served[arm], own))
     return found
 
@@ -206,17 +205,6 @@ def needed(arm: ArmNeeds, workload: Workload, prices: Prices | None) -> dict[str
     return row if prices is None else row | _price(row, prices)
 
 
-def _keeps(mode: str) -> bool:
-    """Whether an arm of this mode keeps vectors of the documents."""
-    return mode in ("retrieve", "precomputed")
-
-
-def _share(mode: str, held: Mapping[tuple[str, ...], float], dataset: str, system: str) -> float:
-    """Bytes per document that this arm stores."""
-    holder = "retriever" if mode == "retrieve" else "reranker"
-    return held.get((dataset, system, holder), math.nan) if _keeps(mode) else 0.0
-
-
 def _timed(latencies: pd.DataFrame) -> dict[tuple[str, ...], dict[int, Timing]]:
     """By arm and k, its status and mean seconds."""
     found: dict[tuple[str, ...], dict[int, Timing]] = {}
@@ -240,8 +228,8 @@ def _compute(row: Mapping[str, Any], busy: float, processor: float, prices: Pric
     NaN where nobody says what these cost; of a server's client that has a GPU nobody measured for
     how much of a call it is busy.
     """
-    hour = {"gpu": prices.gpu_hour, "server": prices.server_hour}
-    gpu, server = (math.nan if price is None else price for price in hour.values())
+    hours = prices.gpu_hour, prices.server_hour
+    gpu, server = (math.nan if price is None else price for price in hours)
     paid = {
         ("cpu", False): processor * prices.cpu_core_hour,
         ("cpu", True): processor * prices.cpu_core_hour + busy * server,

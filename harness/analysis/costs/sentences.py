@@ -32,7 +32,9 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
         attention = ", ".join(name for name in dict.fromkeys(rows["attention"]) if name)
         if formats:
             yield f"{device}: numbers as {formats}; attention: {attention or 'not known'}."
-    for source, systems in _grouped(facts.get("candidates_from", {})).items():
+    sources = facts.get("candidates_from", {})
+    for source in dict.fromkeys(sources.values()):
+        systems = [system for system, own in sources.items() if own == source]
         yield (
             f"Candidates are those of {source} for {listed(systems, most=1)}: a first stage with random "
             "weights finds arbitrary texts."
@@ -51,13 +53,6 @@ def settled_lines(facts: Mapping[str, Any]) -> Iterator[str]:
                     f"More calls after the planned rounds on {device} {verb} what was open: {said}; "
                     f"{spent['seconds']:,.0f} s of {budget:g} were spent."
                 )
-
-
-def _grouped(named: Mapping[str, str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, value in named.items():
-        found.setdefault(value, []).append(name)
-    return found
 
 
 def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:

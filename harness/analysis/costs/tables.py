@@ -25,8 +25,6 @@ MODES: Mapping[str, str] = {
 NAMED = 3
 """Systems that a caption names; of more it gives the number."""
 
-PLACES = {mode: place for place, mode in enumerate(MODES)}
-
 LATENCY = ["system", "k", "calls", "p50 ms [95 %]", "p90", "p95 ms [95 %]", "p99"]
 
 STAGE_NAMES = {
@@ -42,23 +40,22 @@ def latency_table(rows: pd.DataFrame) -> Table:
     """One row an arm and k of one mode, without the systems that share another's arm."""
     own = timed_itself(rows)
     used = [stage for stage in STAGES if own[stage].notna().any()]
-    said = any(_remark(row) for row in own.to_dict("records"))
+    arms = own.to_dict("records")
+    said = any(map(_remark, arms))
     columns = [*LATENCY, *(f"{STAGE_NAMES[stage]} ms" for stage in used), *["batches"] * said]
-    cells: list[list[str]] = []
-    apart: list[int] = []
-    for row in own.to_dict("records"):
-        if predicted(row):
-            apart.append(len(cells))
+    cells = []
+    for row in arms:
         stages = [milliseconds(row[stage]) for stage in used]
         cells.append(
             [row["system"], str(row["k"]), *_timed(row), *stages, *[_remark(row) or "-"] * said]
         )
+    apart = [i for i, row in enumerate(arms) if predicted(row)]
     return Table(columns, cells, apart, [-1] if said else ())
 
 
 def in_modes(rows: pd.DataFrame) -> pd.DataFrame:
     """`rows` with each mode together, in the order of MODES."""
-    return rows.sort_values("mode", key=lambda modes: modes.map(PLACES), kind="stable")
+    return rows.sort_values("mode", key=lambda modes: modes.map(list(MODES).index), kind="stable")
 
 
 def sharing_words(rows: pd.DataFrame) -> str:
@@ -136,7 +133,7 @@ WAYS = [
 
 
 def ways_table(rows: pd.DataFrame) -> Table:
-    """One row a way to keep a model's vectors; a way that could not be built is named as such."""
+    """One row a way to store a model's vectors; a way that could not be built is named as such."""
     cells = []
     for row in rows.to_dict("records"):
         bits = "" if pd.isna(row["nbits"]) else f", {int(row['nbits'])} bits"
@@ -167,31 +164,26 @@ MEMORY = [
 
 def memory_table(rows: pd.DataFrame) -> Table:
     """Medians over fresh processes."""
-    seconds, sizes = (
-        ("import_seconds", "load_seconds", "first_call_seconds"),
-        ("model_bytes", "peak_bytes", "gpu_peak_bytes"),
-    )
-    return Table(
-        MEMORY,
+    units = dict.fromkeys(("import_seconds", "load_seconds", "first_call_seconds"), 1.0)
+    units |= dict.fromkeys(("model_bytes", "peak_bytes", "gpu_peak_bytes"), 1e9)
+    cells = [
         [
-            [
-                *(row["system"], row["mode"], str(row["starts"])),
-                *(number(row[name], ",.2f") for name in seconds),
-                *(number(row[name] / 1e9, ",.2f") for name in sizes),
-            ]
-            for row in rows.to_dict("records")
-        ],
-    )
+            *(row["system"], row["mode"], str(row["starts"])),
+            *(number(row[name] / unit, ",.2f") for name, unit in units.items()),
+        ]
+        for row in rows.to_dict("records")
+    ]
+    return Table(MEMORY, cells)
 
 
 def throughput_table(rows: pd.DataFrame) -> Table:
     """Units and tokens per second of offline work."""
     columns = ["system", "stage", "what", "count", "per second", "tokens / s", "s / 1,000 tokens"]
+    rates = ("per_second", "tokens_per_second", "seconds_per_1k_tokens")
     cells = [
         [
             *(row["system"], row["mode"], row["unit"], f"{row['count']:,}"),
-            *(significant(row[name]) for name in ("per_second", "tokens_per_second")),
-            significant(row["seconds_per_1k_tokens"]),
+            *(significant(row[name]) for name in rates),
         ]
         for row in rows.to_dict("records")
     ]
@@ -240,17 +232,15 @@ NEEDED = {
 def projection_table(rows: pd.DataFrame, prices: Prices | None) -> Table:
     """What each arm adds to serve the workload."""
     numbers = NEEDED if prices is None else {**PRICED, **NEEDED}
-    cells: list[list[str]] = []
-    apart: list[int] = []
-    for row in in_modes(rows).to_dict("records"):
-        unknown = math.isnan(row["seconds"])
-        if row["status"] == "predicted" and not unknown:
-            apart.append(len(cells))
-        cells.append(
-            [
-                *(row["system"], row["mode"], str(row["k"])),
-                "not measured" if unknown else milliseconds(row["seconds"]),
-                *(significant(row[name]) for name in numbers.values()),
-            ]
-        )
+    arms = in_modes(rows).to_dict("records")
+    known = [not math.isnan(row["seconds"]) for row in arms]
+    cells = [
+        [
+            *(row["system"], row["mode"], str(row["k"])),
+            milliseconds(row["seconds"]) if is_known else "not measured",
+            *(significant(row[name]) for name in numbers.values()),
+        ]
+        for row, is_known in zip(arms, known, strict=True)
+    ]
+    apart = [i for i, row in enumerate(arms) if known[i] and row["status"] == "predicted"]
     return Table(["system", "how", "k", "ms / query", *numbers], cells, apart)

@@ -21,12 +21,14 @@ TERM_BYTES = 8
 Configs = Mapping[str, Mapping[str, Any]]
 """By system its full configuration, where it is known."""
 
-VECTOR_BYTES = (
+STORAGE = (
     *("dataset", "system", "holder", "kind", "dim", "precision", "vectors_per_document"),
     *("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document", "unknown"),
-    "source",
 )
-"""As `vector_bytes.STORAGE`, with a row for each part that a system is known to store; `source` is
+"""One row a trial and part of what it stores; 1 GB is 10^9 bytes."""
+
+VECTOR_BYTES = (*STORAGE, "source")
+"""As STORAGE, with a row for each part that a system is known to store; `source` is
 `counted`, or for systems that were not run `sample` (as many bytes as the formula gives for the
 storage sample) or `formula` (one float32 vector). Where the bytes are NaN, `unknown` says why."""
 
@@ -163,11 +165,15 @@ def _token_rows(
     if reranker.get("use") not in ("late_interaction", "hybrid"):
         return
     hybrid = reranker["use"] == "hybrid"
-    alike = [name for name, other in configs.items() if _encoder(other) == reranker["encoder"]]
-    here = choices[choices["system"].isin(alike) & (choices["precision"] == reranker["precision"])]
+    alike = [
+        name
+        for name, other in configs.items()
+        if (other.get("reranker") or {}).get("encoder") == reranker["encoder"]
+    ]
+    here = choices[choices["system"].isin(alike)]
+    dim = reranker.get("dim") or here["dim"].max()
+    here = here[(here["precision"] == reranker["precision"]) & (here["dim"] == dim)]
     here = here[here["pool_factor"] == reranker.get("pool_factor", 1)]
-    dim = reranker.get("dim") or choices[choices["system"].isin(alike)]["dim"].max()
-    here = here[here["dim"] == dim]
     for way in here.head(1).to_dict("records"):
         row = {"holder": "reranker", "kind": "token vectors", "dim": dim, "source": "sample"}
         row |= {"precision": way["precision"]}
@@ -176,25 +182,9 @@ def _token_rows(
         yield row | _sizes(vectors + hybrid, size + beside)
 
 
-def _encoder(config: Mapping[str, Any]) -> Any:
-    return (config.get("reranker") or {}).get("encoder")
-
-
 def _sizes(vectors: float, size: float) -> dict[str, Any]:
-    gigabytes = size * 1e6 / GB
-    return {
-        "vectors_per_document": vectors,
-        "bytes_per_document": size,
-        "gb_per_million_documents": gigabytes,
-        "unknown": "",
-    }
-
-
-STORAGE = (
-    *("dataset", "system", "holder", "kind", "dim", "precision", "vectors_per_document"),
-    *("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document", "unknown"),
-)
-"""One row a trial and part of what it stores; 1 GB is 10^9 bytes."""
+    sizes = {"bytes_per_document": size, "gb_per_million_documents": size * 1e6 / GB}
+    return {"vectors_per_document": vectors, "unknown": "", **sizes}
 
 
 def storage_per_document(results: Results) -> pd.DataFrame:
