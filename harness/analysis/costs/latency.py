@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,8 @@ the same however vectors would be stored, and systems share retrievers. The stag
 not carry is NaN."""
 
 FITS = (*ARM, "a", "b", "r2", "calls")
-"""One row an arm: seconds = a + b * tokens over its calls at every k."""
+"""One row an arm: seconds = a + b * tokens over its calls at every k; `r2` is the share of the variance
+of seconds that this explains."""
 
 TOTALS = (*ARM, "k", *STATISTICS, "timed_by")
 """One row an arm and k: retrieval and reranking of the same query in the same round."""
@@ -45,14 +46,6 @@ BREAK_EVEN = (
 )
 """One row a system and k: `saving` is in seconds per query, `source` where the seconds to encode a
 document come from. `queries` is inf where precomputing never pays, NaN where it is not known."""
-
-
-class Line(NamedTuple):
-    """seconds = a + b * tokens, and the share of the variance of seconds that it explains."""
-
-    a: float
-    b: float
-    r2: float
 
 
 def latencies(calls: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
@@ -130,9 +123,10 @@ def fits(calls: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(FITS)).astype({"a": float, "b": float, "r2": float})
 
 
-def _line(calls: pd.DataFrame) -> Line:
+def _line(calls: pd.DataFrame) -> tuple[float, float, float]:
+    """`a`, `b` and `r2`."""
     if calls.empty:
-        return Line(math.nan, math.nan, math.nan)
+        return math.nan, math.nan, math.nan
     tokens, seconds = calls["tokens"].to_numpy(), calls["seconds"].to_numpy()
     a, b = 0.0, float(tokens @ seconds / (tokens @ tokens))
     if len(set(calls["k"])) > 1 and np.ptp(tokens) > 0:
@@ -142,7 +136,7 @@ def _line(calls: pd.DataFrame) -> Line:
         a, b = (fixed, slope) if fixed >= 0 and slope >= 0 else (a, b)
     spread = float(((seconds - seconds.mean()) ** 2).sum())
     left = float(((seconds - a - b * tokens) ** 2).sum())
-    return Line(a, b, 1 - left / spread if spread else math.nan)
+    return a, b, 1 - left / spread if spread else math.nan
 
 
 def totals(calls: pd.DataFrame) -> pd.DataFrame:

@@ -86,8 +86,9 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
         else:
             yield f"{name}: {counted(server['queries'], 'query', 'queries')}, asked again when all of them were."
     for one in facts["ceiling"]:
+        clients = f"{one['clients']} client{'s' * (one['clients'] > 1)}"
         yield (
-            f"The client's own limit, {_clients(one['clients'])}: {significant(one['per_second'])} such "
+            f"The client's own limit, {clients}: {significant(one['per_second'])} such "
             f"requests a second to a server that answers at once, {milliseconds(one['median_seconds'])} "
             f"ms each at the median, {one['cores']:.1f} cores used."
         )
@@ -98,10 +99,6 @@ def _unanswered(asked: pd.DataFrame) -> Iterator[str]:
     remarked = asked[(asked["status"] == "measured") & (asked["remark"] != "")]
     for row in remarked.drop_duplicates("system").itertuples():
         yield f"{row.system}, the first request without an answer: {row.remark}"
-
-
-def _clients(count: int) -> str:
-    return f"{count} client{'s' * (count > 1)}"
 
 
 def _tables(asked: pd.DataFrame, limit: float) -> Iterator[CaptionedTable]:
