@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,11 +42,6 @@ class Percentile(NamedTuple):
     high: float
 
 
-def _rank(n: int, percent: int) -> int:
-    """How many counts of values below the percentile have a cumulated probability <= TAIL."""
-    return int(np.searchsorted(binomial(n, percent), TAIL, side="right"))
-
-
 @lru_cache(maxsize=4096)
 def positions(n: int, percent: int) -> tuple[float, float]:
     """The fractional ranks of `n` independent values that bound a percentile with 95 %; NaN for none.
@@ -63,10 +58,10 @@ def _position(n: int, percent: int) -> float:
     exponential with rates r / p and (n - r) / (1 - p); w is solved from the probability that the
     point between them falls beyond. At p = 1/2 this is Hettmansperger and Sheather's weight.
     """
-    rank = _rank(n, percent)
+    below = binomial(n, percent)
+    rank = int(np.searchsorted(below, TAIL, side="right"))  # counts with a tail of at most TAIL
     if rank == 0:
         return math.nan
-    below = binomial(n, percent)
     share = (TAIL - below[rank - 1]) / (below[rank] - below[rank - 1])
     near = (n - rank) * percent * share
     return rank + float(near / (near + rank * (100 - percent) * (1 - share)))
@@ -91,10 +86,6 @@ def design_effect(values: ArrayLike, clusters: ArrayLike) -> float:
     """
     values = np.asarray(values, dtype=np.float64)
     _, codes, sizes = np.unique(np.asarray(clusters), return_inverse=True, return_counts=True)
-    return _design_effect(values, codes, sizes)
-
-
-def _design_effect(values: NDArray[Any], codes: NDArray[Any], sizes: NDArray[Any]) -> float:
     n, count = len(values), len(sizes)
     size = float((sizes**2).sum() / n)
     if n == count or np.ptp(values) <= SAME * np.abs(values).max():
@@ -138,18 +129,15 @@ def percentiles(
     nothing = Percentile(math.nan, math.nan, math.nan)
     if not len(values):
         return dict.fromkeys(MINIMUM, nothing)
-    _, codes, sizes = np.unique(np.asarray(clusters), return_inverse=True, return_counts=True)
-    carried = len(values) / _design_effect(np.log(values), codes, sizes)
+    shared = [np.unique(x, return_inverse=True)[1] for x in (clusters, blocks) if x is not None]
+    carried = effective_size(values, shared[0])
     ordered = np.sort(values)
-    stretches = None if blocks is None else np.unique(np.asarray(blocks), return_inverse=True)[1]
     found = dict.fromkeys(MINIMUM, nothing)
     for percent, minimum in MINIMUM.items():
         if carried >= minimum:
             value = float(np.quantile(ordered, percent / 100))
             below = (values < value).astype(np.float64)
-            effect = _design_effect(below, codes, sizes)
-            if stretches is not None:
-                effect = max(effect, _design_effect(below, stretches, np.bincount(stretches)))
+            effect = max(design_effect(below, codes) for codes in shared)
             found[percent] = Percentile(value, *_bounds(ordered, percent, effect))
     return found
 

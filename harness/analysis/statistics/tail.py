@@ -20,7 +20,6 @@ effect (`percentiles`) of log seconds or of which calls are slowest, whichever i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -63,15 +62,6 @@ class Seen(NamedTuple):
     """How many more calls like these would settle it: 0 where it is, inf where too many."""
 
 
-class Allowed(NamedTuple):
-    """By how many of `n` independent calls above a limit a test decides."""
-
-    met: int
-    """At most so many; -1 where no number would do."""
-    missed: int
-    """At least so many; n + 1 where no number would do."""
-
-
 @dataclass(frozen=True)
 class Sample:
     """Calls of one test."""
@@ -96,9 +86,9 @@ class Sample:
 
         0 and inf where it never does.
         """
-        allowed, n = _allowed(self.effective, planned=self.planned), len(self.values)
-        met = math.floor(allowed.met * self.effect + 1e-9)
-        missed = math.ceil(allowed.missed * self.effect - 1e-9)
+        (few, many), n = _allowed(self.effective, planned=self.planned), len(self.values)
+        met = math.floor(few * self.effect + 1e-9)
+        missed = math.ceil(many * self.effect - 1e-9)
         low = float(self.values[n - missed]) if missed <= n else 0.0
         return low, float(self.values[n - 1 - met]) if met >= 0 else math.inf
 
@@ -174,12 +164,16 @@ def _sample(values: Values, queries: NDArray[np.generic], *, planned: bool) -> S
 
 
 @lru_cache(maxsize=4096)
-def _allowed(n: int, *, planned: bool) -> Allowed:
+def _allowed(n: int, *, planned: bool) -> tuple[int, int]:
+    """How many of `n` independent calls above a limit are few enough for met, many for missed.
+
+    -1 and n + 1 where no number would do.
+    """
     met, missed = _p_values(n, planned=planned)
     level = PLANNED if planned else SETTLING
     few = int(np.searchsorted(met, level, side="right")) - 1
     many = n + 1 - int(np.searchsorted(missed[::-1], level, side="right"))
-    return Allowed(few, many)
+    return few, many
 
 
 @lru_cache(maxsize=512)
@@ -200,15 +194,10 @@ def _p_values(n: int, *, planned: bool) -> tuple[Values, Values]:
 
 def _more(sample: Sample, limit: float) -> float:
     """How many more calls would settle it, if as large a share of them is above the limit."""
-    share, now = sample.above(limit) / len(sample.values), sample.effective
-    for n in _growing(now):
-        met, missed = _allowed(n, planned=False)
-        if share * n <= met or share * n >= missed:
-            return math.ceil((n - now) * sample.effect)
-    return math.inf
-
-
-def _growing(n: int) -> Iterator[int]:
+    share, n = sample.above(limit) / len(sample.values), sample.effective
     while n < MOST:
         n = max(n + 1, round(n * 1.05))
-        yield n
+        met, missed = _allowed(n, planned=False)
+        if share * n <= met or share * n >= missed:
+            return math.ceil((n - sample.effective) * sample.effect)
+    return math.inf
