@@ -109,11 +109,12 @@ def test_names_that_become_one_file_keep_two(folder: Path, tmp_path: Path) -> No
     plan = dict(results.plan)
     one, other, *_ = [entry for entry in plan["trials"] if entry["system"].startswith("late")]
     plan["trials"] = [{**one, "system": "a b"}, {**other, "system": "a/b"}]
-    facts = {("data", name): {} for name in ("a b", "a/b")}
+    names = {"a b": one["system"], "a/b": other["system"]}
+    facts = {("data", new): results.facts["data", old] for new, old in names.items()}
     renamed = dataclasses.replace(results, plan=plan, facts=facts)
     export.export(renamed, leaderboard(results), tmp_path)
-    names = {path.name for path in (tmp_path / "runs" / "data").iterdir()}
-    assert names == {"a-b.trec", f"a-b--{other['key'][:12]}.trec"}
+    files = {path.name for path in (tmp_path / "runs" / "data").iterdir()}
+    assert files == {"a-b.trec", f"a-b--{other['key'][:12]}.trec"}
     assert (tmp_path / "runs/data/a-b.trec").read_text().splitlines()[0].endswith(" ab")
 
 

@@ -686,6 +686,6 @@ def test_decisions_under_several_terms() -> None:
 
 def test_wrong_terms_are_one_error_that_names_them() -> None:
     with pytest.raises(
-        ConfigError, match=r"decision\.requirements\.gb: extra.*decision\.review_by"
+        ConfigError, match=r"decision\.requirements\.gb: unknown key.*decision\.review_by"
     ):
         with_decision(RESULTS, requirements={"gb": 3}, review_by="soon")

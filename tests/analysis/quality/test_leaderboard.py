@@ -39,7 +39,7 @@ def results(systems: Mapping[str, Sequence[float]], **changes: Any) -> Results:
         "storage": pd.DataFrame(storage, columns=list(columns.STORAGE)),
     }
     plan = {"baseline": "base", "metrics": ["m@1"], "seed": 7, "question": "?", "weights": "real"}
-    plan["decision"] = {"workload": None, "prices": None}
+    plan |= {"decision": {"workload": None, "prices": None}, "trials": []}
     costs = {name: pd.DataFrame(columns=list(getattr(columns, name.upper()))) for name in COSTS}
     parts = tables | {"plan": plan, "costs": costs, "cost_facts": {}, "facts": {}} | changes
     return Results(folder=Path(), **parts)
