@@ -114,20 +114,6 @@ class DecisionInput:
         return sorted(found, key=surest, reverse=True)
 
 
-class Price(NamedTuple):
-    """By which quantity options are cheaper, and how much each needs of it."""
-
-    quantity: Quantity
-    of: Mapping[Option, float]
-
-
-class Cheaper(NamedTuple):
-    """An option that is ready and cheaper than the best, and what is lost by it."""
-
-    option: Option
-    loss: Loss
-
-
 class Choice(NamedTuple):
     """What the rule says."""
 
@@ -137,9 +123,10 @@ class Choice(NamedTuple):
     because: Because
     best: Option | None = None
     """Of those that are ready, the one with the greatest lower bound."""
-    cheaper: Sequence[Cheaper] = ()
-    """Of those that are ready, the cheaper ones, the cheapest first."""
-    price: Price | None = None
+    cheaper: Sequence[tuple[Option, Loss]] = ()
+    """Of those that are ready, the cheaper ones and what is lost by each, the cheapest first."""
+    price: Quantity | None = None
+    """By which options are cheaper."""
     maybe_cheaper: Sequence[Option] = ()
     """Those that would take its place, were they shown to be cheaper, or no slower."""
 
@@ -170,19 +157,19 @@ def _unsettled(case: DecisionInput) -> Choice | None:
 def _cheapest(case: DecisionInput, ready: Sequence[Option]) -> Choice:
     """The best of those that are ready, or a cheaper one by which nothing is lost that matters."""
     best = ready[0]
-    price = _price(case, ready)
-    if price is None:
+    by = _price(case, best)
+    if by is None:
         return Choice("adopt", best, "ready", best)
-    by, of = price
-    lower = sorted((one for one in of if of[one] < of[best]), key=lambda one: of[one])
+    needs = {one: case.amount(one, by).value for one in ready}
+    lower = sorted((one for one in ready if needs[one] < needs[best]), key=needs.__getitem__)
     shown = [one for one in lower if _is_cheaper(case, by, one, best)]
     confidence = 1 - (1 - intervals.CONFIDENCE) / max(len(lower), 1)
     losses = {one: case.gains.loss(one.system, best.system, confidence) for one in lower}
     able = [one for one in lower if losses[one].high <= case.smallest]
     taken = _taken(case, by, [one for one in ready if one in shown and one in able], best)
     maybe = [] if taken != best else [one for one in able if _is_open(case, by, one, best)]
-    cheaper = [Cheaper(one, losses[one]) for one in shown]
-    return Choice("adopt", taken, "ready", best, cheaper, price, maybe)
+    cheaper = [(one, losses[one]) for one in shown]
+    return Choice("adopt", taken, "ready", best, cheaper, by, maybe)
 
 
 def _taken(case: DecisionInput, by: Quantity, able: Sequence[Option], best: Option) -> Option:
@@ -193,15 +180,11 @@ def _taken(case: DecisionInput, by: Quantity, able: Sequence[Option], best: Opti
     return next(one for one in able if not least.is_less(case.amount(one, by)))
 
 
-def _price(case: DecisionInput, ready: Sequence[Option]) -> Price | None:
+def _price(case: DecisionInput, best: Option) -> Quantity | None:
     """Money where it is known of the best, else the bytes of the index."""
     costs = [Quantity("cost_per_month", device) for device in case.devices]
-    for quantity in (*costs, Quantity("gb_per_million_documents")):
-        values = {one: case.amount(one, quantity).value for one in ready}
-        known = {one: value for one, value in values.items() if not math.isnan(value)}
-        if ready[0] in known:
-            return Price(quantity, known)
-    return None
+    each = (*costs, Quantity("gb_per_million_documents"))
+    return next((one for one in each if not math.isnan(case.amount(best, one).value)), None)
 
 
 def _is_cheaper(case: DecisionInput, by: Quantity, one: Option, best: Option) -> bool:

@@ -53,9 +53,9 @@ def frontier_figure(table: pd.DataFrame, metric: str, where: str, name: str) -> 
         axes.set_xlabel("whole query, milliseconds at the 95th percentile (log scale)")
 
     keys = [
-        Key(f"{row.name} {row.p_dominated:.0%}", colours[row.name]) for row in rows.itertuples()
+        Key(f"{row.name} {row.p_dominated:.0%}", colours[row.name])
+        for row in rows[:MOST].itertuples()
     ]
-    keys = keys[:MOST]
     keys += [Key("median only", FAINT, hollow=True)] * bool(rows["hollow"].any())
     keys += [Key("bytes not counted", FAINT, "D")] * bool(rows["size"].isna().any())
     alt = (

@@ -116,7 +116,7 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
         queries=sum(map(len, values)),
         family=len(family),
         by_dataset={
-            name: dict(zip(others, map(Loss, *_bounds(change, seed)), strict=True))
+            name: dict(zip(others, map(Loss, *intervals.mean_intervals(change, seed)), strict=True))
             for name, change in zip(parts, changes, strict=True)
         },
         missing=missing,
@@ -124,14 +124,10 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
     tests = _tests(changes, family, among, smallest)
     needed = _needed(changes, found.queries, smallest, len(family))
     rows = [
-        _row(name, found.loss(baseline, name), _Test(*test), smallest, float(more))
+        _row(name, found.loss(baseline, name), test, smallest, float(more))
         for name, test, more in zip(others, tests.tolist(), needed, strict=True)
     ]
     return replace(found, table=pd.DataFrame(rows, columns=list(GAINS)))
-
-
-def _bounds(change: Columns, seed: int) -> list[list[float]]:
-    return [bound.tolist() for bound in intervals.mean_intervals(change, seed)]
 
 
 def per_query(results: Results, dataset: str, metric: str) -> pd.DataFrame:
@@ -165,15 +161,6 @@ def _values(results: Results, objective: str) -> tuple[dict[str, pd.DataFrame], 
     return {name: part[compared] for name, part in wide.items() if compared}, missing
 
 
-class _Test(NamedTuple):
-    """The p of one comparison, of no gain and of the smallest that matters."""
-
-    p_none: float
-    p_none_holm: float
-    p: float
-    p_holm: float
-
-
 def _family(changes: Columns) -> tuple[list[int], list[int]]:
     """The columns to test, and for each column its place among them, -1 where nothing changes."""
     places: dict[bytes, int] = {}
@@ -190,7 +177,7 @@ def _family(changes: Columns) -> tuple[list[int], list[int]]:
 def _tests(
     changes: Sequence[Columns], family: Sequence[int], among: Sequence[int], smallest: float
 ) -> Columns:
-    """A row a system, a column a field of _Test; NaN where nothing changes."""
+    """A row a system, a column a p of GAINS; NaN where nothing changes."""
     found = []
     for gain in (0.0, smallest):
         p = p_values([part[:, family] for part in changes], gain)
@@ -209,16 +196,17 @@ def p_values(changes: Sequence[Columns], gain: float) -> Columns:
 
 
 def _row(
-    name: str, found: Loss, test: _Test, smallest: float, needed: float
+    name: str, found: Loss, test: Sequence[float], smallest: float, needed: float
 ) -> tuple[str | float, ...]:
     """A row of GAINS: whatever is shown to gain enough is so shown to gain."""
     gain, low, high = found
-    shown = low >= smallest and test.p_holm < intervals.ALPHA
+    p_none, p_none_holm, _, p_holm = test
+    shown = low >= smallest and p_holm < intervals.ALPHA
     state: State = "shown" if shown else "undecided" if gain >= smallest and gain > 0 else "small"
     verdict: Verdict = "open"
-    if math.isnan(test.p_none):
+    if math.isnan(p_none):
         verdict = "same"
-    elif shown or (low > 0 and test.p_none_holm < intervals.ALPHA):
+    elif shown or (low > 0 and p_none_holm < intervals.ALPHA):
         verdict = "better"
     elif high < 0:
         verdict = "worse"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.analysis.decision.amounts import Amount, Quantity
-from harness.analysis.decision.choose import Choice, DecisionInput, Price
+from harness.analysis.decision.choose import Choice, DecisionInput
 from harness.analysis.decision.measurements import Option
 from harness.analysis.statistics.tail import Seen
 from harness.page.text import chance, change, counted, interval, listed, more_queries, significant
@@ -150,12 +150,12 @@ def _met(case: DecisionInput, option: Option) -> str:
     return f"It meets the requirements: {'; '.join(parts)}."
 
 
-def _cheaper(case: DecisionInput, choice: Choice, best: Option, price: Price) -> Iterator[str]:
+def _cheaper(case: DecisionInput, choice: Choice, best: Option, by: Quantity) -> Iterator[str]:
     """What is said of cheaper systems that would do, or are not shown not to."""
 
     def beside(option: Option) -> str:
-        mine, theirs = (significant(price.of[one]) for one in (option, best))
-        return f"{price.quantity.text(mine)} instead of {theirs}"
+        mine, theirs = (significant(case.amount(one, by).value) for one in (option, best))
+        return f"{by.text(mine)} instead of {theirs}"
 
     for option, loss in choice.cheaper:
         lost = f"{loss.value:.3f} {case.metric} {interval(loss.low, loss.high)}"
@@ -171,8 +171,8 @@ def _cheaper(case: DecisionInput, choice: Choice, best: Option, price: Price) ->
                 f"{case.smallest:g} is not settled: it is {lost}."
             )
     for option in choice.maybe_cheaper[:NAMED]:
-        why = case.amount(option, price.quantity).said or "that is within the noise of its times"
-        if not price.quantity.device:
+        why = case.amount(option, by).said or "that is within the noise of its times"
+        if not by.device:
             paces = "; ".join(_pace(case, option, best, device) for device in case.devices)
             why = f"nothing shows that it is no slower ({paces or 'no latency was measured'})"
         yield (

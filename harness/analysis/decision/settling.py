@@ -59,17 +59,11 @@ class Inquiry:
         return load_results(self.folder)
 
     @cached_property
-    def _gains(self) -> Gains:
+    def _known(self) -> tuple[Gains, pd.DataFrame, pd.DataFrame]:
+        """Gains, alarms and bytes, which no measurement of latency changes."""
         smallest = terms(self.results).smallest_gain_that_matters
-        return gains(self.results, objective(self.results), smallest)
-
-    @cached_property
-    def _alarms(self) -> pd.DataFrame:
-        return alarms(self.results)
-
-    @cached_property
-    def _storage(self) -> pd.DataFrame:
-        return storage_per_document(self.results)
+        gained = gains(self.results, objective(self.results), smallest)
+        return gained, alarms(self.results), storage_per_document(self.results)
 
     def open(
         self, device: str, tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]
@@ -80,9 +74,9 @@ class Inquiry:
         results = replace(
             self.results, costs=costs, cost_facts={**self.results.cost_facts, key: facts}
         )
-        of = Measurements(results, analyse_costs(results, self._storage))
-        load = terms(results).workload
-        case = decision_input(of, self._gains, self._alarms, load)
+        gained, alarmed, storage = self._known
+        of, load = Measurements(results, analyse_costs(results, storage)), terms(results).workload
+        case = decision_input(of, gained, alarmed, load)
         return list(dict.fromkeys(_open(of, case, (self.dataset, device), load)))
 
     def _with(self, name: str, new: pd.DataFrame) -> pd.DataFrame:

@@ -286,10 +286,9 @@ def test_what_takes_the_place_of_the_best_is_shown_to_be_cheaper(case: DecisionI
         return
     assert found.best is not None
     assert found.price is not None
-    quantity = found.price.quantity
-    mine, theirs = case.amounts[found.option, quantity], case.amounts[found.best, quantity]
+    mine, theirs = (case.amounts[one, found.price] for one in (found.option, found.best))
     assert mine.value < theirs.value
-    if quantity == COST:
+    if found.price == COST:
         assert mine.is_less(theirs)
     else:
         assert case.pace(found.option, found.best, "cpu").high <= 1.03
