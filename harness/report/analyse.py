@@ -13,8 +13,6 @@ from harness.analysis.costs.measured import CostAnalysis
 from harness.analysis.costs.vector_bytes import storage_per_document
 from harness.analysis.decision.frontier import frontier
 from harness.analysis.decision.recommend import Recommendation, decide
-from harness.analysis.quality import reranking
-from harness.analysis.quality import same_model as same
 from harness.analysis.quality.alarms import alarms
 from harness.analysis.quality.leaderboard import differences, leaderboard
 from harness.report.answer import answer
@@ -32,18 +30,11 @@ class Analysis:
     loads: Loads
     notes: Mapping[str, Sequence[str]]
     """By dataset: what a reader of its numbers must know."""
-    ceilings: pd.DataFrame
-    sweep: pd.DataFrame
-    unjudged: pd.DataFrame
     alarms: pd.DataFrame
     answer: str
     frontier: pd.DataFrame
     """Columns `frontier.FRONTIER`."""
     decision: Recommendation
-    parity: pd.DataFrame
-    """Columns `same_model.PARITY`: systems that are to be one model."""
-    speeds: pd.DataFrame
-    """Columns `same_model.SPEEDS`."""
 
 
 def analyse(results: Results) -> Analysis:
@@ -58,13 +49,8 @@ def analyse(results: Results) -> Analysis:
         costs=cost,
         loads=analyse_load(results),
         notes=notes(results),
-        ceilings=reranking.ceilings(results),
-        sweep=reranking.sweep(results),
-        unjudged=reranking.unjudged(results),
         alarms=alarmed,
         answer=answer(results, decision.gains, changes, cost),
         frontier=frontier(results, board, cost),
         decision=decision,
-        parity=same.parity(results),
-        speeds=same.speeds(results),
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
@@ -70,9 +68,7 @@ def not_measured(results: Results) -> list[str]:
 
 
 def _undone(results: Results) -> Iterator[str]:
-    undone = results.trials[results.trials["status"] != "done"]
-    rows = [(f"{row.system} on {row.dataset}", str(row.reason)) for row in undone.itertuples()]
-    for reason, names in _together(rows).items():
+    for reason, names in _by_reason(results.trials[results.trials["status"] != "done"]):
         yield f"{'Quality of ' * (len(names) > 1)}{listed(names, most=NAMED)}: {reason}"
 
 
@@ -81,23 +77,21 @@ def _arms(arms: pd.DataFrame) -> Iterator[str]:
     timed = set(arms[arms["status"] == "measured"]["device"])
     missing = arms[arms["status"] != "measured"]
     for (device, status), rows in missing.groupby(["device", "status"], sort=False):
-        found = [((row.system, row.mode, row.k), str(row.reason)) for row in rows.itertuples()]
-        exact = dict(found)
-        alike = [(arm, re.sub(r"\d[\d,.]*", "…", reason)) for arm, reason in found]
-        for reason, names in _together(alike).items():
-            reasons = {exact[name] for name in names}
+        alike = rows["reason"].str.replace(r"\d[\d,.]*", "…", regex=True)
+        for reason, arms_alike in rows.groupby(alike, sort=False):
+            reasons = set(arms_alike["reason"])
             said = reasons.pop() if len(reasons) == 1 else reason
             where = f"{device}, predicted where possible" if status == "predicted" else device
-            yield f"{where}: {said} ({_counted(names, everyone=device not in timed)})."
+            yield f"{where}: {said} ({_counted(arms_alike, everyone=device not in timed)})."
 
 
-def _counted(arms: Sequence[tuple[str, str, int]], *, everyone: bool) -> str:
+def _counted(arms: pd.DataFrame, *, everyone: bool) -> str:
     """Systems with mode and k; of many, or where it is `everyone`, how many there are."""
-    sizes = _together([(str(k), (system, mode)) for system, mode, k in arms])
+    sizes = arms.groupby(["system", "mode"], sort=False)["k"]
     if everyone or len(sizes) > NAMED:
-        return f"systems: {len({system for system, _ in sizes})}"
+        return f"systems: {arms['system'].nunique()}"
     return "; ".join(
-        f"{system}, {mode}, k = {', '.join(ks)}" for (system, mode), ks in sizes.items()
+        f"{system}, {mode}, k = {', '.join(map(str, ks))}" for (system, mode), ks in sizes
     )
 
 
@@ -120,14 +114,11 @@ def _ways(grid: pd.DataFrame) -> Iterator[str]:
 
 def _under_load(steps: pd.DataFrame) -> Iterator[str]:
     undone = steps[steps["status"] != "measured"].drop_duplicates(["dataset", "system", "reason"])
-    rows = [(f"{row.system} on {row.dataset}", str(row.reason)) for row in undone.itertuples()]
-    for reason, names in _together(rows).items():
+    for reason, names in _by_reason(undone):
         yield f"Load of {listed(names, most=NAMED)}: {reason}"
 
 
-def _together(rows: Sequence[tuple[Any, Any]]) -> dict[Any, list[Any]]:
-    """What stands first in rows by what stands second, in order."""
-    found: dict[Any, list[Any]] = {}
-    for first, second in rows:
-        found.setdefault(second, []).append(first)
-    return found
+def _by_reason(rows: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
+    """Each reason, and the systems with their datasets that have it."""
+    for reason, alike in rows.groupby("reason", sort=False):
+        yield str(reason), [f"{row.system} on {row.dataset}" for row in alike.itertuples()]

@@ -19,7 +19,9 @@ from harness.analysis.costs.vector_bytes import configurations
 from harness.analysis.decision.page import decision_blocks, record_context
 from harness.analysis.quality.changed_queries import changed_queries
 from harness.analysis.quality.page import dataset_block, quality_blocks
+from harness.analysis.quality.reranking import ceilings, sweep, unjudged
 from harness.analysis.quality.reranking_page import alarm_blocks, reranking_blocks
+from harness.analysis.quality.same_model import parity, speeds
 from harness.analysis.quality.same_model_page import parity_blocks
 from harness.experiment.schema import Decision
 from harness.files import disk
@@ -62,25 +64,31 @@ def write_report(results: Results, analysis: Analysis) -> Path:
         disk.write(results.folder / "figures" / f"{name}.svg", drawing.standalone(svg))
     for name, text in export.leaderboards(analysis.leaderboard, results.plan["metrics"]).items():
         disk.write(results.folder / name, text)
-    for ending in ("md", "html"):
-        text = _environment(ending).get_template(f"report.{ending}.j2").render(context)
-        disk.write(results.folder / f"report.{ending}", text)
-    record = _environment("md").get_template("decision.md.j2")
-    disk.write(
-        results.folder / "decision.md", record.render(record_context(results, analysis.decision))
-    )
+    record = record_context(results, analysis.decision)
+    pages = {"report.md": context, "report.html": context, "decision.md": record}
+    for name, shown in pages.items():
+        template = _environment(name.rpartition(".")[2]).get_template(f"{name}.j2")
+        disk.write(results.folder / name, template.render(shown))
     return results.folder / "report.html"
 
 
 def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     """Everything that the templates show, as text and tables."""
     reasons, *decision = decision_blocks(results, analysis.decision, analysis.frontier)
+    claims, caveats = list(claim_blocks(results)), list(_caveats(results))
+    random = random_weights(results)
+    know_first = [Block("", caveats, random[:1])] * bool(random or caveats)
+    missing = [Block("Not measured", not_measured(results))]
+    if random[1:]:
+        missing.append(Block("What random weights stand in for", random[1:]))
+    done = {name for name, _ in (*results.facts, *results.cost_facts)}
+    datasets = [str(name) for name in dict.fromkeys(results.trials["dataset"]) if name in done]
     shown = [
-        Section("", [reasons, *_opening(results)], "opening"),
+        Section("", [reasons, *know_first], "opening"),
         Section("The decision", decision, "decision"),
-        *(_of_dataset(results, analysis, name) for name in _datasets(results)),
-        *_claims(results),
-        _missing(results),
+        *(_of_dataset(results, analysis, name) for name in datasets),
+        *[Section("Claims", claims, "claims")] * bool(claims),
+        Section("What was not measured and why", missing, "missing"),
     ]
     how = methods.methods(results, shown)
     opening, *sections = blocks.anchored([*shown, how, made_with(results)])
@@ -97,28 +105,6 @@ def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _opening(results: Results) -> Iterator[Block]:
-    """What a reader must know before any number."""
-    random = random_weights(results)
-    caveats = list(_caveats(results))
-    if random or caveats:
-        yield Block("", caveats, random[:1])
-
-
-def _claims(results: Results) -> Iterator[Section]:
-    found = list(claim_blocks(results))
-    if found:
-        yield Section("Claims", found, "claims")
-
-
-def _missing(results: Results) -> Section:
-    found = [Block("Not measured", not_measured(results))]
-    stands_in = random_weights(results)[1:]
-    if stands_in:
-        found.append(Block("What random weights stand in for", stands_in))
-    return Section("What was not measured and why", found, "missing")
-
-
 def _of_dataset(results: Results, analysis: Analysis, dataset: str) -> Section:
     def of(table: pd.DataFrame) -> pd.DataFrame:
         return table[table["dataset"] == dataset]
@@ -128,9 +114,10 @@ def _of_dataset(results: Results, analysis: Analysis, dataset: str) -> Section:
     found = [
         *alarm_blocks(of(analysis.alarms)),
         *quality_blocks(results, dataset, board, changes, costs.vector_bytes),
-        *parity_blocks(results, of(analysis.parity), of(analysis.speeds)),
+        *parity_blocks(results, parity(results, dataset), speeds(results, dataset)),
         *reranking_blocks(
-            results, of(analysis.ceilings), of(analysis.sweep), of(analysis.unjudged), changes
+            *(results, ceilings(results, dataset), sweep(results, dataset)),
+            *(unjudged(results, dataset), changes),
         ),
         *cost_blocks(results, dataset, costs),
         *load_blocks(results, analysis.loads, dataset),
@@ -138,12 +125,6 @@ def _of_dataset(results: Results, analysis: Analysis, dataset: str) -> Section:
         dataset_block(results, dataset, analysis.notes.get(dataset, ())),
     ]
     return Section(dataset, found, f"on-{dataset}")
-
-
-def _datasets(results: Results) -> list[str]:
-    """Those of which anything was measured, in the order of the experiment."""
-    done = {name for name, _ in (*results.facts, *results.cost_facts)}
-    return [str(name) for name in dict.fromkeys(results.trials["dataset"]) if name in done]
 
 
 def _caveats(results: Results) -> Iterator[str]:

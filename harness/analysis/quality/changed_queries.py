@@ -32,10 +32,11 @@ def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
     chosen = distance.sort_values(ascending=False, kind="stable").head(SYSTEMS_WITH_QUERIES).index
     if not len(chosen):
         return
-    before, texts = _first_hits(results, dataset, baseline), results.texts(dataset, baseline)
+    before = trec.first_hits(results.file(dataset, baseline, "run.trec.gz"))
+    texts = results.texts(dataset, baseline)
     tables = []
     for i, system in enumerate(map(str, chosen)):
-        after = _first_hits(results, dataset, system)
+        after = trec.first_hits(results.file(dataset, system, "run.trec.gz"))
         known = {**texts, **results.texts(dataset, system)}
         rows = [
             [
@@ -51,10 +52,6 @@ def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
         caption = f"{system} against {baseline}, by {metric}."
         tables.append(CaptionedTable(caption, Table(CHANGED, rows, prose=(1, 4, 5)), folded=i > 0))
     yield Block("Queries that changed most", tables=tables, method="metrics")
-
-
-def _first_hits(results: Results, dataset: str, system: str) -> dict[str, str]:
-    return trec.first_hits(results.file(dataset, system, "run.trec.gz"))
 
 
 def _first(doc_id: str | None, texts: Mapping[str, str]) -> str:

@@ -30,8 +30,8 @@ from harness.page.text import interval
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PRECISIONS = ("float32", "float16", "int8", "binary")
-"""By their places marks."""
+PRECISIONS = dict(zip(("float32", "float16", "int8", "binary"), MARKS, strict=False))
+"""The mark of each."""
 
 
 def forest(table: pd.DataFrame, metric: str, baseline: str, name: str) -> Figure:
@@ -71,7 +71,7 @@ def quality_against_storage(
     for (model, precision), group in late.groupby(["line", "precision"], sort=False):
         curve = ("token vectors" if one_model else model, precision)
         key = curve if len(group) > 1 else (group["system"].iloc[0],)
-        curves[key], marks[key] = group, _mark(precision)
+        curves[key], marks[key] = group, PRECISIONS.get(precision, MARKS[0])
     marks.update(((system,), "*") for system in stars["system"])
     marks.update(((system,), "_") for system, _ in flat)
     colours = coloured(marks)
@@ -93,10 +93,6 @@ def quality_against_storage(
     alt += ", dimensions of token vectors at their points" * (len(set(late["dim"])) > 1)
     alt += of_all(len(marks), "named are token vectors first")
     return Figure(name, alt, drawn(draw, alt, keys))
-
-
-def _mark(precision: str) -> str:
-    return MARKS[PRECISIONS.index(precision) if precision in PRECISIONS else 0]
 
 
 def _curve(axes: Axes, group: pd.DataFrame, colour: str, kind: str, side: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from harness.analysis.quality.reranking import joined, wide
+from harness.analysis.quality.reranking import wide
 from harness.analysis.statistics import intervals
 from harness.components.subset import LABEL
 from harness.experiment.rules import measures_quality
@@ -84,7 +84,8 @@ def changed_most(results: Results, metric: str, count: int) -> pd.DataFrame:
             won, lost = pair[pair["change"] > 0], pair[pair["change"] < 0]
             ends = pd.concat([won.head(count), lost.tail(count)])
             parts.append(ends.assign(dataset=dataset, system=system))
-    return joined(parts, CHANGES)
+    parts = [part for part in parts if len(part)] or [pd.DataFrame(columns=list(CHANGES))]
+    return pd.concat(parts, ignore_index=True)[list(CHANGES)]
 
 
 def subsets(results: Results) -> set[str]:

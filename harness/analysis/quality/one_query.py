@@ -10,7 +10,6 @@ import pandas as pd
 
 from harness.errors import DataError
 from harness.files.wrong_values import did_you_mean
-from harness.results.derived_rankings import Lengths
 from harness.results.store import Results
 
 RANKED = ("doc_id", "relevance", "system", "rank", "score", "truncated")
@@ -64,6 +63,7 @@ def why(
     texts = {key: text for name in wanted for key, text in results.texts(place, name).items()}
     judged = results.qrels(place, wanted[0]).get(query_id, {})
     parts = [_of_system(results, place, name, query_id, judged) for name in wanted]
+    lengths = {name: results.lengths(place, name) for name in wanted}
     values = chosen.pivot_table(index="system", columns="metric", values="value", sort=False)
     return Why(
         dataset=place,
@@ -72,7 +72,7 @@ def why(
         metrics=values.loc[wanted],
         ranked=pd.concat(parts, ignore_index=True)[list(RANKED)],
         judged=judged,
-        unread=[name for name in wanted if _cut(results.lengths(place, name), query_id)],
+        unread=[name for name, own in lengths.items() if own and query_id in own.cut_queries()],
         texts={key.removeprefix("doc "): text for key, text in texts.items() if key[:4] == "doc "},
     )
 
@@ -89,10 +89,6 @@ def _unknown(measured: pd.DataFrame, query_id: str, dataset: str | None) -> str:
         f"No query {query_id!r} has results{where}{did_you_mean(query_id, queries)}. "
         f"{len(queries):,} have, such as {queries[0]!r}."
     )
-
-
-def _cut(lengths: Lengths | None, query_id: str) -> bool:
-    return lengths is not None and query_id in lengths.cut_queries()
 
 
 def _of_system(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Sequence
 
 from harness.analysis.quality.one_query import Why
 from harness.page.terminal import columns, paragraph
@@ -34,50 +33,45 @@ def why_text(found: Why, metrics: Sequence[str], top: int) -> str:
     Of relevant documents that stand below those of every system, the first `top` are shown and the
     others counted. A cell is rank and score; `*` marks a document that the model read only in part.
     """
-    shown = _shown(found, top)
-    names = list(found.metrics.index)
+    shown, in_every = _shown(found, top)
+    systems = list(enumerate(found.metrics.index, start=1))
+    values = [
+        [f"{number}: {name}", *(f"{found.metrics.loc[name, metric]:.4f}" for metric in metrics)]
+        for number, name in systems
+    ]
     lines = [
         *paragraph(f"{found.dataset}, query {found.query_id}: {found.text}"),
-        *paragraph(" ".join(_judged(found, shown.all))),
+        *paragraph(" ".join(_judged(found, shown))),
         "",
-        *columns([["", *metrics], *_values(found, metrics)]),
+        *columns([["", *metrics], *values]),
         "",
     ]
-    systems = list(enumerate(names, start=1))
     for start in range(0, len(systems), SIDE_BY_SIDE):
-        lines += [*_documents(shown, found, systems[start : start + SIDE_BY_SIDE]), ""]
+        together = systems[start : start + SIDE_BY_SIDE]
+        rows = found.ranked[found.ranked["system"].isin([name for _, name in together])]
+        here = in_every.union(rows[rows["rank"] <= top]["doc_id"])
+        documents = [doc_id for doc_id in shown if doc_id in here]
+        lines += [*_documents(found, documents, together), ""]
     lines += paragraph(LEGEND)
-    for doc_id in shown.all:
+    for doc_id in shown:
         text = " ".join(found.texts.get(doc_id, "(text not kept)").split())
         lines += ["", *paragraph(f"{doc_id}: {text}")[:SNIPPET_LINES]]
     return "\n".join(lines)
 
 
-class _Shown(NamedTuple):
-    """The documents that are shown."""
-
-    all: Sequence[str]
-    """The most relevant first."""
-    relevant: Collection[str]
-    """Those that every table shows, whatever its systems made of them."""
-    first: Mapping[str, Collection[str]]
-    """By system its own first documents."""
-
-
-def _shown(found: Why, top: int) -> _Shown:
+def _shown(found: Why, top: int) -> tuple[list[str], set[str]]:
+    """The documents that are shown, the most relevant first, and those that every table shows."""
     rows = found.ranked
-    head = rows[rows["rank"] <= top]
-    first = {str(name): set(part["doc_id"]) for name, part in head.groupby("system")}
     best = rows.groupby("doc_id")["rank"].min()
 
     def place(doc_id: str) -> tuple[int, int]:
         return -found.judged.get(doc_id, -1), int(best[doc_id])
 
-    in_front = set(head["doc_id"])
+    in_front = set(rows[rows["rank"] <= top]["doc_id"])
     relevant = [doc_id for doc_id in _relevant(found) if doc_id in best.index]
     below = sorted((doc_id for doc_id in relevant if doc_id not in in_front), key=place)[:top]
     chosen = {*(doc_id for doc_id in relevant if doc_id in in_front), *below}
-    return _Shown(sorted({*in_front, *below}, key=place), chosen, first)
+    return sorted({*in_front, *below}, key=place), chosen
 
 
 def _relevant(found: Why) -> list[str]:
@@ -103,20 +97,14 @@ def _judged(found: Why, shown: Collection[str]) -> Iterator[str]:
         yield f"{counted(left, 'more relevant document')} further down: --top shows more."
 
 
-def _values(found: Why, metrics: Sequence[str]) -> list[list[str]]:
-    return [
-        [f"{number}: {system}", *(f"{row[metric]:.4f}" for metric in metrics)]
-        for number, (system, row) in enumerate(found.metrics.iterrows(), start=1)
-    ]
-
-
-def _documents(shown: _Shown, found: Why, systems: Sequence[tuple[int, str]]) -> list[str]:
+def _documents(
+    found: Why, documents: Sequence[str], systems: Sequence[tuple[int, str]]
+) -> list[str]:
     """A row a document, a column each of a few numbered systems."""
     cells = {
         (row.doc_id, row.system): _cell(row.rank, row.score, row.truncated)
         for row in found.ranked.itertuples()
     }
-    here = {*shown.relevant, *(one for _, name in systems for one in shown.first.get(name, ()))}
     names = shortened([name for _, name in systems], NAME)
     rows = [["", "rel", *(f"{number}: {names[name]}" for number, name in systems)]]
     rows += [
@@ -125,8 +113,7 @@ def _documents(shown: _Shown, found: Why, systems: Sequence[tuple[int, str]]) ->
             str(found.judged.get(doc_id, "?")),
             *(cells.get((doc_id, system), "-") for _, system in systems),
         ]
-        for doc_id in shown.all
-        if doc_id in here
+        for doc_id in documents
     ]
     return columns(rows)
 

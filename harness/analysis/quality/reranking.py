@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,67 +10,63 @@ import pandas as pd
 from harness.analysis.statistics import intervals
 from harness.results.derived_rankings import CEILING, CONDENSED, DEPTH
 from harness.results.store import Results
+from harness.results.terms import objective
 
 CEILINGS = (
-    *("dataset", "system", "metric", "depth", "first", "value", "ceiling"),
-    *("closed", "closed_low", "closed_high", "lost_before", "left_behind", "limit"),
+    *("system", "first", "value", "ceiling", "closed", "closed_low", "closed_high"),
+    *("lost_before", "left_behind", "limit"),
 )
-"""One row a reranking system and metric. `first` is the first stage alone, `ceiling` its candidates
+"""One row a reranking system. `first` is the first stage alone, `ceiling` its candidates
 in the order of their judgements; `closed` the share of the way from `first` to `ceiling` that the
 reranker went, with its interval; `lost_before` what the first stage did not find (1 - ceiling),
 `left_behind` what the reranker left (ceiling - value); `limit` names the greater of the two."""
 
-FIRST_STAGE, RERANKER = "first stage", "reranker"
-
-SWEEP = ("dataset", "system", "metric", "depth", "value", "low", "high", "change")
-"""One row a reranking system, metric and depth; `change` is to the full depth."""
+SWEEP = ("system", "depth", "value", "low", "high")
+"""One row a reranking system and depth."""
 
 UNJUDGED = (
-    *("dataset", "system", "metric", "judged", "judged_baseline"),
+    *("system", "judged", "judged_baseline"),
     *("gain", "condensed_gain", "condensed_low", "condensed_high"),
 )
-"""One row a system but the baseline, and metric: the share of judged documents among the first 10 of
+"""One row a system but the baseline: the share of judged documents among the first 10 of
 both, and the gain over the baseline when unjudged documents are left out of both rankings."""
 
 JUDGED = "judged@10"
 
 
-def wide(values: pd.DataFrame) -> pd.DataFrame:
-    """A row a query, a column a (system, metric), in the order in which they stand."""
-    return values.pivot_table(
-        index="query_id", columns=["system", "metric"], values="value", sort=False
-    )
+def wide(values: pd.DataFrame, columns: Sequence[str] = ("system", "metric")) -> pd.DataFrame:
+    """A row a query, a column for each of what `columns` have, in the order in which they stand."""
+    return values.pivot_table(index="query_id", columns=list(columns), values="value", sort=False)
 
 
-def _by_dataset(results: Results) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """For each dataset its measurements, wide, and its readings."""
-    readings = dict(list(results.readings.groupby("dataset", sort=False)))
-    for dataset, group in results.measurements.groupby("dataset", sort=False):
-        if dataset in readings:
-            yield str(dataset), wide(group), readings[dataset]
+def measured(results: Results, dataset: str, metric: str) -> pd.DataFrame:
+    """A row a query, a column a system, in the order in which they stand."""
+    table = results.measurements
+    table = table[(table["dataset"] == dataset) & (table["metric"] == metric)]
+    return wide(table, ["system"])
 
 
-def ceilings(results: Results) -> pd.DataFrame:
-    """Columns CEILINGS, of the experiment's metrics."""
-    parts = []
-    for dataset, values, readings in _by_dataset(results):
-        best = readings[readings["reading"] == CEILING]
-        depths = best.groupby("system")["depth"].first()
-        none = wide(readings[(readings["reading"] == DEPTH) & (readings["depth"] == 0)])
-        ceiling = wide(best[best["metric"].isin(results.plan["metrics"])])
-        names = ceiling.columns
-        if names.empty:
-            continue
-        columns = np.stack([part[names].to_numpy() for part in (none, values, ceiling)], axis=2)
-        means = columns.mean(axis=0).T
-        table = pd.DataFrame(list(names), columns=["system", "metric"])
-        table[["first", "value", "ceiling"]] = means.T
-        table[["closed", "closed_low", "closed_high"]] = _closed(columns, results.plan["seed"])
-        table["lost_before"], table["left_behind"] = 1 - means[2], means[2] - means[1]
-        before = table["lost_before"] > table["left_behind"]
-        table["limit"] = np.where(before, FIRST_STAGE, RERANKER)
-        parts.append(table.assign(dataset=dataset, depth=table["system"].map(depths)))
-    return joined(parts, CEILINGS)
+def _read(results: Results, dataset: str, reading: str) -> pd.DataFrame:
+    """The rows of this reading by the objective."""
+    table = results.readings
+    table = table[(table["dataset"] == dataset) & (table["reading"] == reading)]
+    return table[table["metric"] == objective(results)]
+
+
+def ceilings(results: Results, dataset: str) -> pd.DataFrame:
+    """Columns CEILINGS of a dataset, by the objective."""
+    best, smaller = (_read(results, dataset, reading) for reading in (CEILING, DEPTH))
+    if best.empty:
+        return pd.DataFrame(columns=list(CEILINGS))
+    ceiling, none = (wide(x, ["system"]) for x in (best, smaller[smaller["depth"] == 0]))
+    parts = none, measured(results, dataset, objective(results)), ceiling
+    columns = np.stack([part[ceiling.columns].to_numpy() for part in parts], axis=2)
+    means = columns.mean(axis=0).T
+    before, behind = 1 - means[2], means[2] - means[1]
+    limit = np.where(before > behind, "first stage", "reranker")
+    closed = _closed(columns, results.plan["seed"]).T
+    each = (ceiling.columns, *means, *closed, before, behind, limit)
+    return pd.DataFrame(dict(zip(CEILINGS, each, strict=True)))
 
 
 def _closed(columns: intervals.Columns, seed: int) -> intervals.Columns:
@@ -94,73 +90,42 @@ def _share(means: intervals.Columns) -> intervals.Columns:
     return np.where(np.isfinite(share), share, np.nan)
 
 
-def sweep(results: Results) -> pd.DataFrame:
-    """Columns SWEEP: what reranking fewer candidates would have given, from the one pass."""
-    parts, names = [], ["system", "metric", "depth"]
-    for dataset, values, readings in _by_dataset(results):
-        depths = readings[readings["reading"] == CEILING].groupby("system")["depth"].first()
-        full = {
-            (system, metric, depth): values[system, metric]
-            for system, depth in depths.items()
-            for metric in results.plan["metrics"]
-        }
-        if not full:
-            continue
-        smaller = readings[readings["reading"] == DEPTH]
-        smaller = smaller[smaller["metric"].isin(results.plan["metrics"])]
-        columns = smaller.pivot_table(index="query_id", columns=names, values="value", sort=False)
-        columns = pd.concat([columns, pd.DataFrame(full)], axis=1)
-        table = pd.DataFrame(list(columns.columns), columns=names)
-        found = intervals.mean_intervals(columns.to_numpy(), results.plan["seed"])
-        together = table.groupby(names[:2], sort=False).ngroup()
-        table = table.assign(**found._asdict(), together=together)
-        table = table.sort_values("together", kind="stable")
-        table["change"] = table["value"] - table.groupby(names[:2])["value"].transform("last")
-        parts.append(table.assign(dataset=dataset))
-    return joined(parts, SWEEP)
+def sweep(results: Results, dataset: str) -> pd.DataFrame:
+    """Columns SWEEP of a dataset: what reranking fewer candidates would have given, from the one pass.
+
+    By the objective.
+    """
+    depths = _read(results, dataset, CEILING).groupby("system")["depth"].first()
+    if depths.empty:
+        return pd.DataFrame(columns=list(SWEEP))
+    values = measured(results, dataset, objective(results))
+    full = pd.DataFrame({(system, depth): values[system] for system, depth in depths.items()})
+    smaller = wide(_read(results, dataset, DEPTH), SWEEP[:2])
+    columns = pd.concat([smaller, full], axis=1)
+    found = intervals.mean_intervals(columns.to_numpy(), results.plan["seed"])
+    return pd.DataFrame(list(columns.columns), columns=list(SWEEP[:2])).assign(**found._asdict())
 
 
-def joined(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    """The rows of all tables that have any; empty where none has."""
-    filled = [part for part in parts if len(part)]
-    if not filled:
-        return pd.DataFrame(columns=list(columns))
-    return pd.concat(filled, ignore_index=True)[list(columns)]
-
-
-def unjudged(results: Results) -> pd.DataFrame:
-    """Columns UNJUDGED, of the experiment's metrics.
+def unjudged(results: Results, dataset: str) -> pd.DataFrame:
+    """Columns UNJUDGED of a dataset, by the objective.
 
     Empty for a dataset that has judgements of relevant documents alone: without unjudged documents
     every ranking of it would be all but perfect.
     """
-    baseline, parts = results.plan["baseline"], []
-    for dataset, values, readings in _by_dataset(results):
-        if not some_judged_not_relevant(results, dataset):
-            continue
-        condensed = wide(readings[readings["reading"] == CONDENSED])
-        names = [
-            (system, metric)
-            for system, metric in condensed.columns
-            if system != baseline and metric in results.plan["metrics"]
-            if (baseline, metric) in condensed and (baseline, metric) in values
-        ]
-        if not names:
-            continue
-        theirs = [(baseline, metric) for _, metric in names]
-        change = condensed[names].to_numpy() - condensed[theirs].to_numpy()
-        gain, low, high = intervals.mean_intervals(change, results.plan["seed"])
-        judged = values.xs(JUDGED, axis=1, level="metric").mean()
-        table = pd.DataFrame(names, columns=["system", "metric"]).assign(
-            dataset=dataset,
-            gain=(values[names].to_numpy() - values[theirs].to_numpy()).mean(axis=0),
-            condensed_gain=gain,
-            condensed_low=low,
-            condensed_high=high,
-            judged_baseline=judged[baseline],
-        )
-        parts.append(table.assign(judged=table["system"].map(judged)))
-    return joined(parts, UNJUDGED)
+    baseline, rows = results.plan["baseline"], _read(results, dataset, CONDENSED)
+    others = [str(name) for name in rows["system"].unique() if name != baseline]
+    values = measured(results, dataset, objective(results))
+    known = baseline in values and (rows["system"] == baseline).any() and others
+    if not known or not some_judged_not_relevant(results, dataset):
+        return pd.DataFrame(columns=list(UNJUDGED))
+    gain, condensed = (
+        part[others].sub(part[baseline], axis=0).to_numpy()
+        for part in (values, wide(rows, ["system"]))
+    )
+    found = intervals.mean_intervals(condensed, results.plan["seed"])
+    judged = measured(results, dataset, JUDGED).mean()
+    each = (others, judged[others].to_numpy(), judged[baseline], gain.mean(axis=0), *found)
+    return pd.DataFrame(dict(zip(UNJUDGED, each, strict=True)))
 
 
 def some_judged_not_relevant(results: Results, dataset: str) -> bool:

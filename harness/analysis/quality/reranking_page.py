@@ -39,9 +39,6 @@ def reranking_blocks(
     `changes` has columns DIFFERENCES.
     """
     metric = objective(results)
-    ceilings, sweep, unjudged, changes = (
-        table[table["metric"] == metric] for table in (ceilings, sweep, unjudged, changes)
-    )
     yield from _block(
         "How far reranking can go",
         f"{metric}. The ceiling is what a perfect reranker of the same candidates would reach; "
@@ -62,7 +59,7 @@ def reranking_blocks(
         "nobody judged left out of both rankings.",
         _unjudged(unjudged),
         "unjudged",
-        list(_doubtful(unjudged, changes)),
+        list(_doubtful(unjudged, changes[changes["metric"] == metric])),
     )
 
 

@@ -9,24 +9,24 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.analysis.quality.reranking import joined, wide
+from harness.analysis.quality.reranking import measured
 from harness.analysis.statistics import intervals, paired_ratios
 from harness.data import Hit
 from harness.results.derived_rankings import kendall
 from harness.results.store import Results
+from harness.results.terms import objective
 
 PARITY = (
-    *("dataset", "model", "system", "reference", "metric", "queries", "pairs", "shared"),
+    *("model", "system", "reference", "queries", "pairs", "shared"),
     *("score_difference", "tau", "gain", "low", "high", "changed"),
 )
-"""One row a system that is to be the same model as the reference, and metric. `pairs` are the queries
+"""One row a system that is to be the same model as the reference. `pairs` are the queries
 with documents that both scored, `shared` their share of the reference's; `score_difference` is the
 largest among them, `tau` Kendall's between their two orders, in the mean over queries; `gain` the
-metric's difference to the reference with its paired interval, `changed` the number of queries on
+objective's difference to the reference with its paired interval, `changed` the number of queries on
 which it differs."""
 
 SPEEDS = (
-    "dataset",
     "model",
     "system",
     "reference",
@@ -51,22 +51,17 @@ class Agreement(NamedTuple):
 Scored = Mapping[str, Sequence[Hit]]
 
 
-def parity(results: Results) -> pd.DataFrame:
-    """Columns PARITY, of the experiment's metrics; empty where no systems are to be the same."""
-    rows = []
-    for dataset, measured in results.measurements.groupby("dataset", sort=False):
-        values = wide(measured)
-        for model, first, others in _groups(results, str(dataset)):
-            expected = _scored(results, str(dataset), first)
-            for system in others:
-                alike = agreement(expected, _scored(results, str(dataset), system))
-                for metric in results.plan["metrics"]:
-                    change = (values[system, metric] - values[first, metric]).to_numpy()
-                    ((gain,), (low,), (high,)) = intervals.mean_intervals(
-                        change[:, np.newaxis], results.plan["seed"]
-                    )
-                    name = (dataset, model, system, first, metric, len(change))
-                    rows.append((*name, *alike, gain, low, high, int((change != 0).sum())))
+def parity(results: Results, dataset: str) -> pd.DataFrame:
+    """Columns PARITY of a dataset; empty where no systems are to be the same."""
+    rows, values = [], measured(results, dataset, objective(results))
+    for model, first, others in _groups(results, dataset):
+        expected = _scored(results, dataset, first)
+        for system in others:
+            alike = agreement(expected, _scored(results, dataset, system))
+            change = values[[system]].sub(values[first], axis=0).to_numpy()
+            ((gain,), (low,), (high,)) = intervals.mean_intervals(change, results.plan["seed"])
+            name = (model, system, first, len(change))
+            rows.append((*name, *alike, gain, low, high, int((change != 0).sum())))
     return pd.DataFrame(rows, columns=list(PARITY))
 
 
@@ -110,18 +105,20 @@ def agreement(expected: Scored, found: Scored) -> Agreement:
     )
 
 
-def speeds(results: Results) -> pd.DataFrame:
-    """Columns SPEEDS; empty where latency was not measured."""
-    parts, calls, seed = [], results.calls, results.plan["seed"]
-    doubts = paired_ratios.doubts(paired_ratios.noise(results.costs["calls"], seed))
-    for dataset in dict.fromkeys(results.trials["dataset"]):
-        here = calls[calls["dataset"] == dataset]
-        for model, first, others in _groups(results, str(dataset)):
-            for mode in MODES:
-                mine = here[here["system"].isin([first, *others]) & (here["mode"] == mode)]
-                reference = mine[mine["system"] == first]["timed_by"]
-                other = (mine["system"] == first) | ~mine["timed_by"].isin(reference)
-                table = paired_ratios.ratio_to(mine[other], first, mode, seed, doubts)
-                named = table.assign(model=model, reference=first)
-                parts += [named[named["system"] == system] for system in others]
-    return joined(parts, SPEEDS)
+def speeds(results: Results, dataset: str) -> pd.DataFrame:
+    """Columns SPEEDS of a dataset; empty where latency was not measured."""
+    parts, seed = [pd.DataFrame(columns=list(SPEEDS))], results.plan["seed"]
+    timed, here = (
+        calls[calls["dataset"] == dataset] for calls in (results.costs["calls"], results.calls)
+    )
+    doubts = paired_ratios.doubts(paired_ratios.noise(timed, seed))
+    for model, first, others in _groups(results, dataset):
+        for mode in MODES:
+            mine = here[here["system"].isin([first, *others]) & (here["mode"] == mode)]
+            reference = mine[mine["system"] == first]["timed_by"]
+            other = (mine["system"] == first) | ~mine["timed_by"].isin(reference)
+            table = paired_ratios.ratio_to(mine[other], first, mode, seed, doubts)
+            named = table.assign(model=model, reference=first)
+            parts += [named[named["system"] == system] for system in others]
+    filled = [part for part in parts if len(part)] or parts[:1]
+    return pd.concat(filled, ignore_index=True)[list(SPEEDS)]

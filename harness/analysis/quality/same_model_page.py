@@ -22,7 +22,7 @@ SMALLEST = 1e-6
 def parity_blocks(results: Results, parity: pd.DataFrame, speeds: pd.DataFrame) -> Iterator[Block]:
     """A table for each model that several systems are to be on a dataset, by the objective."""
     metric = objective(results)
-    for model, rows in parity[parity["metric"] == metric].groupby("model", sort=False):
+    for model, rows in parity.groupby("model", sort=False):
         first, queries = rows[["reference", "queries"]].iloc[0]
         caption = (
             f"Against {first}, over {counted(queries, 'query', 'queries')}. Scores and order are "

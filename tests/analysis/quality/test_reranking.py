@@ -33,7 +33,8 @@ def read(
 def made(
     measured: list[tuple[Any, ...]], readings: list[tuple[Any, ...]], **costs: pd.DataFrame
 ) -> Results:
-    return made_results.results({"seed": 3}, measurements=measured, readings=readings, costs=costs)
+    plan = {"seed": 3, "decision": {"objective": "m@1"}}
+    return made_results.results(plan, measurements=measured, readings=readings, costs=costs)
 
 
 @pytest.fixture
@@ -56,10 +57,10 @@ def results() -> Results:
 
 
 def test_the_ceiling_by_hand(results: Results) -> None:
-    (row,) = reranking.ceilings(results).to_dict("records")
+    (row,) = reranking.ceilings(results, "x").to_dict("records")
     assert tuple(row) == reranking.CEILINGS
     # means: first stage 1/4, rerank 1/2, ceiling 3/4
-    assert (row["first"], row["value"], row["ceiling"], row["depth"]) == (0.25, 0.5, 0.75, 20)
+    assert (row["first"], row["value"], row["ceiling"]) == (0.25, 0.5, 0.75)
     assert row["closed"] == pytest.approx(0.5)
     assert row["closed_low"] <= 0.5 <= row["closed_high"]
     assert (row["lost_before"], row["left_behind"]) == (0.25, 0.25)
@@ -72,24 +73,24 @@ def test_a_first_stage_that_finds_nothing_is_the_limit() -> None:
         rows("re", "m@1", none),
         [*read("re", "depth", 0, "m@1", none), *read("re", "ceiling", 20, "m@1", none)],
     )
-    (row,) = reranking.ceilings(found).to_dict("records")
+    (row,) = reranking.ceilings(found, "x").to_dict("records")
     assert row["limit"] == "first stage"
     assert math.isnan(row["closed"])  # there was no gap to close
 
 
 def test_the_sweep_ends_at_the_full_depth(results: Results) -> None:
-    table = reranking.sweep(results)
+    table = reranking.sweep(results, "x")
     assert tuple(table.columns) == reranking.SWEEP
-    assert table[["depth", "value", "change"]].to_numpy().tolist() == [
-        [0, 0.25, -0.25],
-        [10, 0.375, -0.125],
-        [20, 0.5, 0.0],
+    assert table[["depth", "value"]].to_numpy().tolist() == [
+        [0, 0.25],
+        [10, 0.375],
+        [20, 0.5],
     ]
     assert (table["low"] <= table["value"]).all()
 
 
 def test_gains_without_unjudged_documents(results: Results) -> None:
-    (row,) = reranking.unjudged(results).to_dict("records")
+    (row,) = reranking.unjudged(results, "x").to_dict("records")
     assert (row["system"], row["judged"], row["judged_baseline"]) == ("re", 0.5, 1.0)
     assert row["gain"] == pytest.approx(0.25)  # 1/2 - 1/4
     assert row["condensed_gain"] == pytest.approx(0.375)  # 5/8 - 1/4
@@ -98,8 +99,8 @@ def test_gains_without_unjudged_documents(results: Results) -> None:
 
 def test_results_without_readings_give_empty_tables() -> None:
     bare = made(rows("base", "m@1", [0.0] * 4), [])
-    for table in (reranking.ceilings(bare), reranking.sweep(bare), reranking.unjudged(bare)):
-        assert table.empty
+    for table in (reranking.ceilings, reranking.sweep, reranking.unjudged):
+        assert table(bare, "x").empty
     assert alarms.alarms(bare).empty
 
 

@@ -18,15 +18,15 @@ Make = Callable[..., Results]
 
 CLOSED = (0.5, 0.25, 0.75)
 CEILINGS = pd.DataFrame(
-    [("x", "twin", "m@1", 9, 0.2, 0.4, 0.6, *CLOSED, 0.4, 0.2, "first stage")],
+    [("twin", 0.2, 0.4, 0.6, *CLOSED, 0.4, 0.2, "first stage")],
     columns=list(tables.CEILINGS),
 )
 SWEEP = pd.DataFrame(
-    [("x", "twin", "m@1", depth, depth / 10, 0.0, 1.0, 0.0) for depth in (0, 5)],
+    [("twin", depth, depth / 10, 0.0, 1.0) for depth in (0, 5)],
     columns=list(tables.SWEEP),
 )
 UNJUDGED = pd.DataFrame(
-    [("x", "twin", "m@1", 0.3, 0.5, -0.1, 0.01, -0.02, 0.03)], columns=list(tables.UNJUDGED)
+    [("twin", 0.3, 0.5, -0.1, 0.01, -0.02, 0.03)], columns=list(tables.UNJUDGED)
 )
 
 

@@ -76,17 +76,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_rows_are_those_of_systems_that_were_run(results: Any) -> None:
-    found = same_model.parity(results)
+    found = same_model.parity(results, "data")
     assert list(found.columns) == list(same_model.PARITY)
-    assert found[["model", "system", "reference", "metric"]].to_numpy().tolist() == [
-        ["It", system, "first", metric]
-        for system in ("same", "turned")
-        for metric in ("mrr@3", "recall@1")
+    assert found[["model", "system", "reference"]].to_numpy().tolist() == [
+        ["It", system, "first"] for system in ("same", "turned")
     ]
 
 
 def test_the_same_is_the_same(results: Any) -> None:
-    row = same_model.parity(results).iloc[0]
+    row = same_model.parity(results, "data").iloc[0]
     assert (row["score_difference"], row["tau"], row["changed"], row["shared"]) == (0, 1, 0, 1)
     assert row["gain"] == 0
 
@@ -94,14 +92,14 @@ def test_the_same_is_the_same(results: Any) -> None:
 def test_only_what_was_reranked_is_compared(results: Any) -> None:
     # Two candidates a query are reranked (0 and -1 against 1 and 0 of the same two: 1 apart, tau
     # -1); the scores of the others are made up so that they lie below.
-    row = same_model.parity(results).iloc[2]
+    row = same_model.parity(results, "data").iloc[1]
     heads = sum(min(len(hits), 2) for hits in results.candidates("data", "first").values())
     assert row["pairs"] == heads < sum(map(len, results.run("data", "first").values()))
     assert (row["score_difference"], row["tau"]) == (2, -1)
 
 
 def test_difference_is_paired_over_queries(results: Any) -> None:
-    row = same_model.parity(results).iloc[2]
+    row = same_model.parity(results, "data").iloc[1]
     values = results.measurements[results.measurements["metric"] == "mrr@3"]
     wide = values.pivot_table(index="query_id", columns="system", values="value", sort=False)
     change = (wide["turned"] - wide["first"]).to_numpy()
@@ -140,7 +138,7 @@ def test_the_same_weights_under_onnx_runtime(
     )
     arguments = ["--results", str(tmp_path / "results"), "--cache", str(tmp_path / "cache")]
     assert commands.main(["run", str(file), *arguments]) == 0
-    found = same_model.parity(load_results(tmp_path / "results" / "experiment"))
+    found = same_model.parity(load_results(tmp_path / "results" / "experiment"), "data")
     assert found["model"].tolist() == ["dense", "cross", "late"]
     assert (found["changed"] == 0).all()
     assert (found["shared"] == 1).all()
@@ -158,7 +156,7 @@ def test_speed_is_a_ratio_of_the_same_mode() -> None:
     shares["retrieve"] |= {"base2": "base2"}
     calls = found.costs["calls"]
     calls.loc[calls["system"] == "base2", "mode"] = "retrieve"
-    speeds = same_model.speeds(found)
+    speeds = same_model.speeds(found, "x")
     assert list(speeds.columns) == list(same_model.SPEEDS)
     rows = speeds[["model", "system", "mode", "ratio"]].to_numpy().tolist()
     assert rows == [
@@ -169,8 +167,8 @@ def test_speed_is_a_ratio_of_the_same_mode() -> None:
 
 def test_without_groups_there_is_nothing() -> None:
     found = literal({"base": [1.0, 0.0]})
-    assert same_model.parity(found).empty
-    assert same_model.speeds(found).empty
+    assert same_model.parity(found, "x").empty
+    assert same_model.speeds(found, "x").empty
 
 
 def test_the_report_of_the_run_shows_it(results: Any) -> None:

@@ -14,7 +14,7 @@ from harness.results.store import Results
 
 Make = Callable[..., Results]
 
-NAME = ("x", "It", "twin", "cross", "m@1")
+NAME = ("It", "twin", "cross")
 
 
 def block(make_results: Make, row: tuple[object, ...], speeds: list[tuple[object, ...]]) -> Block:
@@ -26,7 +26,7 @@ def block(make_results: Make, row: tuple[object, ...], speeds: list[tuple[object
 
 
 def test_what_differs_and_how_fast(make_results: Make) -> None:
-    name = ("x", "It", "twin", "cross", "cpu")
+    name = (*NAME, "cpu")
     speeds = [(*name, k, "rerank", 0.5, 0.4, 0.625, 9, 9) for k in (2, 4)]
     found = block(make_results, (20, 90, 0.9, 0.0625, 0.98, -0.01, -0.03, 0.002, 4), speeds)
     assert found.lines == [
