@@ -17,14 +17,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.data import digest
 from harness.files.disk import sha256
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FieldPrecision = Literal["float32", "bfloat16", "binary"]
 
@@ -43,17 +42,6 @@ DOC_TOKENS, QUERY_TOKENS, PAIR_TOKENS = 448, 60, 512
 """What a cross-encoder reads; [CLS] and two [SEP] are the rest of a pair's tokens."""
 
 
-class CrossEncoder(NamedTuple):
-    """A BERT cross-encoder for the global phase: a folder with MODEL_FILES.
-
-    Vespa writes 101 for [CLS] and 102 for [SEP], as bert-base-uncased and its like have them.
-    """
-
-    folder: Path
-    rerank: int
-    """How many documents it scores."""
-
-
 @dataclass(frozen=True)
 class Application:
     """What is written into the package."""
@@ -65,7 +53,12 @@ class Application:
     precision: FieldPrecision = "bfloat16"
     dense_dim: int = 0
     """Of the single vectors of the first phase, which is BM25 where there are none."""
-    cross_encoder: CrossEncoder | None = None
+    cross_encoder: Path | None = None
+    """A folder with the MODEL_FILES of a BERT cross-encoder, for the global phase.
+
+    Vespa writes 101 for [CLS] and 102 for [SEP], as bert-base-uncased and its like have them."""
+    cross_encode: int = 20
+    """Documents of the global phase."""
 
     def __post_init__(self) -> None:
         """Refuse dimensions that bits cannot be packed of."""
@@ -105,9 +98,7 @@ class Application:
         return packed.getvalue()
 
     def _models(self) -> list[Path]:
-        if not self.cross_encoder:
-            return []
-        return [self.cross_encoder.folder / file for file in MODEL_FILES]
+        return [self.cross_encoder / file for file in MODEL_FILES] if self.cross_encoder else []
 
     def _services(self, name: str) -> str:
         return SERVICES.format(
@@ -115,25 +106,22 @@ class Application:
         )
 
     def _schema(self, name: str) -> str:
-        crossing = self.cross_encoder
-        first = "closeness(field, embedding)" if self.dense_dim else "bm25(text)"
+        dense, cross = self.dense_dim, self.cross_encoder
         tokens = {"pair": PAIR_TOKENS, "query": QUERY_TOKENS, "doc": DOC_TOKENS}
+        cell = {"float32": "float", "bfloat16": "bfloat16", "binary": "int8"}[self.precision]
         return SCHEMA.format(
             name=name,
-            colbert=field_type(self.dim, self.precision),
-            embedding=EMBEDDING.format(dim=self.dense_dim) if self.dense_dim else "",
-            text_tokens=TEXT_TOKENS.format(**tokens) if crossing else "",
-            dense_input=f"\n      query(q) tensor<float>(x[{self.dense_dim}])"
-            if self.dense_dim
-            else "",
-            token_input=f"\n      query(tokens) tensor<float>(d0[{QUERY_TOKENS}])"
-            if crossing
-            else "",
+            cell=cell,
+            size=self.dim // 8 if self.precision == "binary" else self.dim,
+            embedding=EMBEDDING.format(dim=dense) if dense else "",
+            text_tokens=TEXT_TOKENS.format(**tokens) if cross else "",
+            dense_input=f"\n      query(q) tensor<float>(x[{dense}])" if dense else "",
+            token_input=f"\n      query(tokens) tensor<float>(d0[{QUERY_TOKENS}])" if cross else "",
             dim=self.dim,
             max_sim=MAX_SIM[self.precision].format(scale=self.dim**-0.5),
-            first=first,
+            first="closeness(field, embedding)" if dense else "bm25(text)",
             rerank=self.rerank,
-            global_phase=GLOBAL.format(**tokens, rerank=crossing.rerank) if crossing else "",
+            global_phase=GLOBAL.format(**tokens, rerank=self.cross_encode) if cross else "",
             profile=PROFILE,
             summary=SUMMARY,
         )
@@ -142,16 +130,6 @@ class Application:
         """Vespa gives 400 hits at most unless the query profile says otherwise."""
         field = f'<field name="maxHits">{max(self.rerank, 400)}</field>'
         return f'<query-profile id="default">\n  {field}\n</query-profile>\n'
-
-
-def field_type(dim: int, precision: FieldPrecision) -> str:
-    """The tensor type of a document's token vectors."""
-    cell, size = {
-        "float32": ("float", dim),
-        "bfloat16": ("bfloat16", dim),
-        "binary": ("int8", dim // 8),
-    }[precision]
-    return f"tensor<{cell}>(token{{}}, x[{size}])"
 
 
 BYTES_PER_VECTOR: Mapping[FieldPrecision, Callable[[int], int]] = {
@@ -164,8 +142,6 @@ BYTES_PER_VECTOR: Mapping[FieldPrecision, Callable[[int], int]] = {
 
 def cells(vectors: NDArray[np.float32], precision: FieldPrecision) -> dict[str, str]:
     """A document's token vectors as Vespa takes them: by label, the cells' bits in hexadecimal."""
-    import numpy as np
-
     if precision == "float32":
         rows = vectors.astype(">f4")
     elif precision == "bfloat16":
@@ -177,8 +153,6 @@ def cells(vectors: NDArray[np.float32], precision: FieldPrecision) -> dict[str, 
 
 def _bfloat16(vectors: NDArray[np.float32]) -> NDArray[np.uint16]:
     """The upper half of float32, rounded to nearest, ties to even; `vectors` must be finite."""
-    import numpy as np
-
     bits = vectors.astype(np.float32).view(np.uint32)
     odd = (bits >> 16) & 1
     rounded: NDArray[np.uint16] = ((bits + 0x7FFF + odd) >> 16).astype(np.uint16)
@@ -236,7 +210,7 @@ schema {name} {{
       indexing: index
       index: enable-bm25
     }}
-    field colbert type {colbert} {{
+    field colbert type tensor<{cell}>(token{{}}, x[{size}]) {{
       indexing: attribute
     }}{embedding}
   }}{text_tokens}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
 from harness.components.protocols import DenseEncoder, Searcher, encode_part
@@ -13,10 +16,6 @@ from harness.components.vectors.compression import sliced
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
 from harness.ranking import ranked
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 QUERIES_PER_BLOCK = 256
 DOCS_PER_BLOCK = 32_768

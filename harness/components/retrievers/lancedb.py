@@ -6,7 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, TokenEncoder
@@ -17,10 +20,6 @@ from harness.components.vectors.indexing import Encoded, Made
 from harness.data import Doc, Hit, Query
 from harness.files import disk
 from harness.ranking import ranked
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 TABLE, COLUMN = "docs", "vectors"
 
@@ -82,7 +81,6 @@ def _database(folder: Path) -> Any:
 
 def _arrow(found: Encoded) -> Any:
     """Places and vectors; an Arrow array of arrays is made without a Python object a number."""
-    import numpy as np
     import pyarrow as pa
 
     flat = pa.array(np.concatenate(found.matrices).ravel())

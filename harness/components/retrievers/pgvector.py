@@ -6,7 +6,10 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
 from harness.components.databases import postgres
@@ -17,10 +20,6 @@ from harness.components.timing import span
 from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
 from harness.ranking import ranked
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 HNSW_DIMENSIONS = 2000
 """The most that pgvector indexes of the type `vector`."""
@@ -101,8 +100,6 @@ class Pgvector:
         return _Index(self, [doc.doc_id for doc in docs], vectors.shape[1], table)
 
     def _table(self, vectors: NDArray[np.float32]) -> Table:
-        import numpy as np
-
         dim = vectors.shape[1]
         if not np.isfinite(vectors).all():
             raise ComponentError("The encoder gave a vector that is not finite.")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
 from harness.components.databases import fast_plaid
@@ -18,10 +21,6 @@ from harness.data import Doc, Hit, Query
 from harness.errors import ComponentError
 from harness.files import disk
 from harness.ranking import ranked
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 BESIDE = (
     "PLAID as a first stage is to be read beside BM25 whose candidates the same token vectors "

@@ -7,7 +7,10 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, TokenEncoder
@@ -18,10 +21,6 @@ from harness.components.vectors.indexing import Encoded
 from harness.data import Doc, Hit, Query
 from harness.files import disk, temporary
 from harness.ranking import ranked
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 COLLECTION = "docs"
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
 from harness.components.databases.vespa_application import (
     BYTES_PER_VECTOR,
     MODEL_FILES,
     Application,
-    CrossEncoder,
     FieldPrecision,
     cells,
 )
@@ -28,10 +30,6 @@ from harness.components.vectors.compression import sliced
 from harness.data import Doc, Hit, Query, digest
 from harness.errors import ComponentError
 from harness.files import disk
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 WORDS = "the index of its words lies on Vespa, which does not tell its bytes"
 
@@ -107,7 +105,14 @@ class Vespa(Server):
         made = _made(self, docs)
         if not made.matrices:
             return Nothing()
-        application = self._application(made)
+        application = Application(
+            dim=made.dim,
+            rerank=self.rerank,
+            precision=self.precision,
+            dense_dim=0 if made.dense is None else made.dense.shape[1],
+            cross_encoder=Path(self.cross_encoder_path) if self.cross_encoder_path else None,
+            cross_encode=self.cross_encode,
+        )
         if self.package_path:
             application.write(self.package_path)
         name, mark = application.name, digest(made.parts(application.name))[:16]
@@ -117,20 +122,13 @@ class Vespa(Server):
                 vespa.clear(self.client, name)
             for place, fields in made.fed(docs, mark, self.precision):
                 vespa.feed(self.client, name, place, fields)
-            self._wait_for(len(made.matrices), name)
+            count = len(made.matrices)
+            vespa.wait(
+                f"{self.url} did not have just the {count:,} documents that were fed to it",
+                lambda: vespa.held(self.client, name).documents == count,
+                self.ready_s,
+            )
         return _Index(self, docs, made, name, mark)
-
-    def _application(self, made: _Made) -> Application:
-        folder = Path(self.cross_encoder_path)
-        return Application(
-            dim=made.dim,
-            rerank=self.rerank,
-            precision=self.precision,
-            dense_dim=0 if made.dense is None else made.dense.shape[1],
-            cross_encoder=CrossEncoder(folder, self.cross_encode)
-            if self.cross_encoder_path
-            else None,
-        )
 
     def _deployed(self, application: Application) -> vespa.Held:
         """What the application holds; it is deployed first if it is not there."""
@@ -145,19 +143,13 @@ class Vespa(Server):
                     "the config server (`config_url`), and run again."
                 ) from error
         path = vespa.deploy(self._config_server, application.zipped())
-        found: list[vespa.Held] = []
 
-        def ready() -> bool:
-            if vespa.in_use(self._config_server, path):
-                found.append(vespa.held(asking, application.name))
-            return bool(found)
+        def held() -> vespa.Held | None:
+            in_use = vespa.in_use(self._config_server, path)
+            return vespa.held(asking, application.name) if in_use else None
 
-        vespa.wait(f"The application did not come into use at {self.url}", ready, self.ready_s)
-        return found[0]
-
-    def _wait_for(self, count: int, name: str) -> None:
-        missing = f"{self.url} did not have just the {count:,} documents that were fed to it"
-        vespa.wait(missing, lambda: vespa.held(self.client, name).documents == count, self.ready_s)
+        late = f"The application did not come into use at {self.url}"
+        return vespa.wait(late, held, self.ready_s)
 
 
 class _Made(NamedTuple):
@@ -201,8 +193,6 @@ class _Made(NamedTuple):
 
 
 def _made(system: Vespa, docs: Sequence[Doc]) -> _Made:
-    import numpy as np
-
     texts = [doc.text for doc in docs]
     encoded = encode_part(system.encoder, "tokens", texts, "doc")
     matrices = {

@@ -6,14 +6,13 @@ import base64
 import binascii
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.components.servers.dialect import IndexedValue
 from harness.page.text import counted
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class AnswerError(Exception):
@@ -48,8 +47,6 @@ def joined(placed: Iterable[IndexedValue], count: int, value: Callable[[Any], An
 
 def score(raw: Any) -> float:
     """A finite number; raises AnswerError for anything else."""
-    import numpy as np
-
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise AnswerError(f"it gives {shown(raw)} as a score, which is no number")
     try:
@@ -85,8 +82,6 @@ def same_length(rows: Sequence[NDArray[np.float32]]) -> None:
 
 
 def _numbers(raw: Any, dimensions: int, wanted: str) -> NDArray[np.float32]:
-    import numpy as np
-
     try:
         found = _decoded(raw) if isinstance(raw, str) else np.array(raw)
     except (ValueError, TypeError, OverflowError, binascii.Error) as error:
@@ -103,8 +98,6 @@ def _numbers(raw: Any, dimensions: int, wanted: str) -> NDArray[np.float32]:
 
 
 def _decoded(raw: str) -> NDArray[np.float32]:
-    import numpy as np
-
     return np.frombuffer(base64.b64decode(raw, validate=True), dtype="<f4")
 
 

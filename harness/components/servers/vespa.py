@@ -180,13 +180,13 @@ def in_use(client: Client, path: str) -> bool:
     return _read(client, request, lambda content: content["converged"] is True)
 
 
-def wait(what: str, ready: Callable[[], bool], seconds: float) -> None:
-    """Look until `ready`; raises ComponentError, with the last fault, when the time is up."""
+def wait(what: str, look: Callable[[], Value | None], seconds: float) -> Value:
+    """What `look` finds at last; raises ComponentError, with the last fault, when time is up."""
     until, fault = time.monotonic() + seconds, ""
     while True:
         try:
-            if ready():
-                return
+            if found := look():
+                return found
         except ComponentError as error:
             fault = f" The last answer: {error}"
         if time.monotonic() > until:
