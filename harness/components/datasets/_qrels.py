@@ -54,21 +54,21 @@ class Format(NamedTuple):
     """What to do about a file that has three columns instead of four, or four instead of three."""
 
 
+_FOUR_COLUMNS = Format(
+    Columns(0, 2, 3, width=4),
+    "query, 0, document, relevance",
+    "put a column of 0 after the query",
+)
+
 FORMATS: Mapping[str, Format] = {
     "beir": Format(
         Columns(0, 1, 2, width=3),
         "query-id, corpus-id, score",
         "four columns are those of TREC qrels: say `format: trec`",
     ),
-    "tsv": Format(
-        Columns(0, 2, 3, width=4),
-        "query, 0, document, relevance",
-        "put a column of 0 after the query",
-    ),
-    "trec": Format(
-        Columns(0, 2, 3, width=4),
-        "query, 0, document, relevance",
-        "three columns are those of BEIR's qrels: say `format: beir`",
+    "tsv": _FOUR_COLUMNS,
+    "trec": _FOUR_COLUMNS._replace(
+        other="three columns are those of BEIR's qrels: say `format: beir`"
     ),
 }
 

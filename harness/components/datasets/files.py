@@ -72,23 +72,21 @@ class Files:
         Raises DataError naming file and line of a malformed line, a repeated id, a judgement of
         an unknown query, or if nothing is left.
         """
-        tsv = self.format == "tsv"
-        files = self._files()
-        docs = _unique(_tsv(files["corpus"], Doc) if tsv else _jsonl_docs(files["corpus"]))
-        queries = _unique(
-            _tsv(files["queries"], Query) if tsv else _jsonl_queries(files["queries"])
-        )
-        judged = read_judgements(files["qrels"], FORMATS[self.format])
+        read, files = (_tsv if self.format == "tsv" else _jsonl), self._files()
         return assembled(
-            self.label(), docs, queries, judged, str(files["qrels"]), self.drop_self_hits
+            self.label(),
+            _unique(read(files["corpus"], Doc)),
+            _unique(read(files["queries"], Query)),
+            read_judgements(files["qrels"], FORMATS[self.format]),
+            str(files["qrels"]),
+            self.drop_self_hits,
         )
 
     def _files(self) -> Mapping[str, Path]:
         folder = Path(self.path)
         if not folder.is_dir():
             raise DataError(f"The dataset folder {folder} does not exist.")
-        ending = "tsv" if self.format == "tsv" else "jsonl"
-        corpus = "collection" if self.format == "tsv" else "corpus"
+        corpus, ending = ("collection", "tsv") if self.format == "tsv" else ("corpus", "jsonl")
         usual = {
             "corpus": self.corpus or f"{corpus}.{ending}",
             "queries": self.queries or f"queries.{ending}",
@@ -250,16 +248,11 @@ def _id(place: str, value: Mapping[str, object]) -> str:
     return _text(place, value, "_id").strip()
 
 
-def _jsonl_docs(file: Path) -> Iterator[tuple[str, Doc]]:
+def _jsonl(file: Path, kind: type[Item]) -> Iterator[tuple[str, Item]]:
     for place, value in _objects(file):
-        title = _text(place, value, "title", required=False)
+        title = _text(place, value, "title", required=False) if kind is Doc else ""
         text = _text(place, value, "text")
-        yield place, Doc(_id(place, value), f"{title} {text}" if title else text)
-
-
-def _jsonl_queries(file: Path) -> Iterator[tuple[str, Query]]:
-    for place, value in _objects(file):
-        yield place, Query(_id(place, value), _text(place, value, "text"))
+        yield place, kind(_id(place, value), f"{title} {text}" if title else text)
 
 
 def _tsv(file: Path, kind: type[Item]) -> Iterator[tuple[str, Item]]:

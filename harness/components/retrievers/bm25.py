@@ -47,7 +47,7 @@ TOKEN = rf"(?u)[{UNSEGMENTED}]{{1,2}}|\b\w\w+\b"
 MOST = 1_000
 """Of k1, from which on it changes nothing: a score grows with each occurrence of a word."""
 
-TOLD_FROM = 0.01
+NOTED_FROM = 0.01
 """Share of the documents in such scripts from which on it is said how they were indexed."""
 
 
@@ -78,21 +78,18 @@ class Bm25:
         index = bm25s.BM25(k1=self.k1, b=self.b)
         words = self.words([doc.text for doc in docs])
         if not any(words):
-            raise DataError(self._no_words(docs))
+            why = (
+                f"they have nothing but stop words of {self.language}, single letters and signs"
+                if any(doc.text.strip() for doc in docs)
+                else "all texts are empty"
+            )
+            raise DataError(
+                f"None of the {len(docs):,} documents holds a word that BM25 can index: {why}. "
+                "Look at the file of documents, or leave BM25 out."
+            )
         index.index(words, show_progress=False)
         unsegmented = sum(RUN.search(doc.text) is not None for doc in docs) / len(docs)
         return _Index(self, [doc.doc_id for doc in docs], index, unsegmented)
-
-    def _no_words(self, docs: Sequence[Doc]) -> str:
-        why = (
-            f"they have nothing but stop words of {self.language}, single letters and signs"
-            if any(doc.text.strip() for doc in docs)
-            else "all texts are empty"
-        )
-        return (
-            f"None of the {len(docs):,} documents holds a word that BM25 can index: {why}. Look at "
-            "the file of documents, or leave BM25 out."
-        )
 
     def words(self, texts: Sequence[str]) -> list[list[str]]:
         """The stems of each text."""
@@ -136,14 +133,14 @@ class _Index:
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
         """A note where documents were indexed by pairs of characters."""
         del queries, depth
-        if self.unsegmented < TOLD_FROM:
+        if self.unsegmented < NOTED_FROM:
             return {}
-        said = (
+        note = (
             f"{self.unsegmented:.0%} of the documents are in a script without blanks between words "
             "(such as Chinese, Japanese or Thai): BM25 takes pairs of neighbouring characters for "
             "words there, which a segmenter may beat."
         )
-        return {"notes": [said]}
+        return {"notes": [note]}
 
     def footprints(self) -> list[Footprint]:
         """A document and a score for each of its terms; the files hold the vocabulary besides."""

@@ -49,15 +49,15 @@ class _Searcher:
                 "themselves, to one less)."
             )
         asked = Request(query=query.text, depth=depth)
-        hits: list[Hit] = self.server.answer(asked, f"{depth} hits", self._read)
-        return hits
+        return self.server.answer(asked, f"{depth} hits", self._read)
 
     def _read(self, placed: Iterable[IndexedValue]) -> list[Hit]:
         found: dict[int, Hit] = {}
         for place, (score, text) in placed:
             if type(place) is not int or not 0 <= place < len(self.docs):
-                told = f"it has the document {joined.shown(place)}, and there are {len(self.docs)}"
-                raise AnswerError(told)
+                raise AnswerError(
+                    f"it has the document {joined.shown(place)}, and there are {len(self.docs)}"
+                )
             if not isinstance(text, str):
                 raise AnswerError(f"it gives {joined.shown(text)} as the text of a document")
             if place in found:

@@ -44,21 +44,15 @@ class Qdrant:
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher over a collection of the token vectors of `docs`."""
+        from qdrant_client import QdrantClient
+
         found = indexing.encoded(self.encoder, docs)
         if not found.doc_ids:
             return Nothing()
-        folder = None
-        if self.documents == "disk":
-            folder = temporary.folder()
-        client = _client(folder)
+        folder = temporary.folder() if self.documents == "disk" else None
+        client = QdrantClient(path=str(folder)) if folder else QdrantClient(":memory:")
         _fill(client, found)
         return _Index(self, found, client, folder)
-
-
-def _client(folder: Path | None) -> Any:
-    from qdrant_client import QdrantClient
-
-    return QdrantClient(path=str(folder)) if folder else QdrantClient(":memory:")
 
 
 def _fill(client: Any, found: Encoded) -> None:

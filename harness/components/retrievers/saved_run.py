@@ -39,11 +39,7 @@ class SavedRun:
         for line in trec.run_lines(Path(self.path)):
             run.setdefault(line.query_id, []).append(Hit(line.doc_id, line.score))
             ranks.setdefault(line.query_id, []).append(line.rank)
-        self._of(docs, run)
-        return _Saved(run, ranks)
 
-    def _of(self, docs: Sequence[Doc], run: Run) -> None:
-        """Raises DataError if (nearly) no hit is one of `docs`: the file is of another corpus."""
         known = {doc.doc_id for doc in docs}
         found = dict.fromkeys(hit.doc_id for hits in run.values() for hit in hits)
         if known and ids.unrelated(found, known):
@@ -53,6 +49,7 @@ class SavedRun:
                 f"The saved run {self.path} is of another corpus: none, or next to none, of its "
                 f"{counted(len(found), 'document')}, such as {strange[0]!r}, is in this one: {why}."
             )
+        return _Saved(run, ranks)
 
 
 @dataclass(frozen=True)

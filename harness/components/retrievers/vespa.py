@@ -252,8 +252,7 @@ class _Index:
             tensors |= {"input.query(tokens)": "embed(tokenizer, @text)", "text": text}
         body = vespa.search(self.name, where, depth, system.timeout_s, {**inputs, **tensors})
         with span("score"):
-            hits: list[Hit] = system.answer(Request(query=body), f"{depth} hits", self._read)
-        return hits
+            return system.answer(Request(query=body), f"{depth} hits", self._read)
 
     def _read(self, placed: Iterable[IndexedValue]) -> list[Hit]:
         found: dict[int, Hit] = {}

@@ -6,21 +6,17 @@ all there is to go by, and the number is checked. /docs.json names the service a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from harness.components.servers.dialect import (
     Dialect,
     IndexedValue,
-    Request,
     ServerInfo,
     as_named,
     in_order,
+    object_at,
 )
-
-
-def _body(request: Request) -> dict[str, Any]:
-    return {"queries": [request.query], "documents": list(request.texts)}
 
 
 def _read(content: Any) -> Iterable[IndexedValue]:
@@ -29,15 +25,14 @@ def _read(content: Any) -> Iterable[IndexedValue]:
 
 
 def _identify(server: ServerInfo, model: str) -> dict[str, str]:
-    docs = server.get("/docs.json")
-    info = docs.get("info", {}) if isinstance(docs, Mapping) else {}
+    info = object_at(server, "/docs.json").get("info", {})
     named = {key: str(info[key]) for key in ("title", "version") if info.get(key)}
     return as_named(server, model) | named
 
 
 RERANK = Dialect(
     path="/score",
-    body=_body,
+    body=lambda request: {"queries": [request.query], "documents": list(request.texts)},
     read=_read,
     about=("/readyz", "/docs.json"),
     identify=_identify,

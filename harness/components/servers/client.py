@@ -17,14 +17,15 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from harness.components import timing
 from harness.components.servers import content, remedies, waiting
 from harness.components.servers.dialect import FOREIGN, Reply
+from harness.components.servers.joined import AnswerError
 from harness.components.servers.remedies import LARGE, OTHERWISE, REMEDIES, START, START_FIRST
 from harness.components.timing import Fault
 from harness.errors import BusyError, ComponentError, ServerError, TextError
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import tenacity
 
 log = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 """Seconds before the second try, and the most before any."""
@@ -77,25 +80,17 @@ class HttpRequest(NamedTuple):
     """Whether it asks what the server is, before any work."""
 
 
+@dataclass(eq=False)
 class _PassingError(Exception):
     """What may be over at the next try."""
 
-    def __init__(
-        self,
-        fault: str,
-        kind: Fault,
-        remedy: str = START,
-        wait: float = 0.0,
-        *,
-        silent: bool = False,
-    ) -> None:
-        super().__init__(fault)
-        self.kind = kind
-        self.remedy = remedy
-        self.wait = wait
-        """Seconds that the server asks to be left alone."""
-        self.silent = silent
-        """Whether nobody answered."""
+    fault: str
+    kind: Fault
+    remedy: str = START
+    wait: float = 0.0
+    """Seconds that the server asks to be left alone."""
+    silent: bool = False
+    """Whether nobody answered."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +119,29 @@ class Client:
         if reply.broken:
             raise self.fault(request, f"its answer is no JSON ({reply.broken})")
         return reply
+
+    def read(
+        self,
+        request: HttpRequest,
+        read: Callable[[Any], Value],
+        seconds: Callable[[Reply], float] = lambda _: math.nan,
+    ) -> Value:
+        """What `read` makes of the answer; raises ComponentError for an answer of another form.
+
+        The `seconds` that the server says it took are noted, unless they cannot be true.
+        """
+        reply = self.ask(request)
+        with suppress(*FOREIGN):
+            reported = seconds(reply)
+            if math.isfinite(reported) and 0 <= reported <= self.timeout_s:
+                timing.add("server_seconds", reported)
+        try:
+            return read(reply.content)
+        except AnswerError as error:
+            raise self.fault(request, f"its answer cannot be used: {error}") from error
+        except FOREIGN as error:
+            why = f"it has not the form of the dialect ({type(error).__name__}: {error})"
+            raise self.fault(request, f"its answer cannot be used: {why}") from error
 
     def look(self, path: str) -> Reply:
         """The answer to a GET, whatever it is but for what may pass."""
@@ -157,7 +175,7 @@ class Client:
             made = retrying.statistics["attempt_number"]
             tries = f" in {made} tries" if made > 1 else ""
             remedy = START_FIRST if request.looks and error.silent else error.remedy
-            fault = self.fault(request, f"{error}{tries}", remedy)
+            fault = self.fault(request, f"{error.fault}{tries}", remedy)
             if error.__cause__ is None:  # it was a status, not a connection
                 fault = BusyError(str(fault))
             raise fault from error.__cause__
@@ -188,13 +206,14 @@ class Client:
 
         from harness.components.servers import wire
 
-        zipped = isinstance(request.body, bytes)
+        zipped, token = isinstance(request.body, bytes), token_in(self.token_env)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         sent = "content" if zipped else "json" if request.method == "POST" else "params"
         connect = LOOK_CONNECT_SECONDS if request.looks else CONNECT_SECONDS
         asking = _http(self.url).stream(
             request.method,
             self.url + request.path,
-            headers=self._headers() | ({"Content-Type": "application/zip"} if zipped else {}),
+            headers=headers | ({"Content-Type": "application/zip"} if zipped else {}),
             timeout=httpx.Timeout(seconds, connect=min(connect, seconds)),
             **{sent: request.body},
         )
@@ -211,10 +230,6 @@ class Client:
         if broken:
             value = body[:WORDS_BYTES].decode("utf-8", errors="replace")
         return Reply(response.status_code, headers, value, broken)
-
-    def _headers(self) -> dict[str, str]:
-        token = token_in(self.token_env)
-        return {"Authorization": f"Bearer {token}"} if token else {}
 
     def _words(self, reply: Reply) -> str:
         """The server's own words, in one line and without the token."""
@@ -298,14 +313,4 @@ def _note(state: tenacity.RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, _PassingError):
         timing.add(error.kind)
-    log.debug("try %d: %s; again in %.1f s", state.attempt_number, error, seconds)
-
-
-def report_seconds(reply: Reply, seconds: Callable[[Reply], float], most: float) -> None:
-    """Note what the server says that it took, where it says so and it can be: at most `most`."""
-    try:
-        reported = seconds(reply)
-    except FOREIGN:
-        return
-    if math.isfinite(reported) and 0 <= reported <= most:
-        timing.add("server_seconds", reported)
+        log.debug("try %d: %s; again in %.1f s", state.attempt_number, error.fault, seconds)

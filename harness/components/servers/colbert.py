@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from harness.components.servers.dialect import Dialect, IndexedValue, Request
+from harness.components.servers.dialect import Dialect, IndexedValue
 
 MOST = 100
 """Hits of a search."""
@@ -27,17 +27,13 @@ def unlike(query: str) -> str:
     return query + format(next(_numbers), "b").translate({ord("0"): " ", ord("1"): "\t"})
 
 
-def _parameters(request: Request) -> dict[str, str]:
-    return {"query": unlike(request.query), "k": str(request.depth)}
-
-
 def _read(content: Any) -> Iterable[IndexedValue]:
     return (IndexedValue(item["pid"], (item["score"], item["text"])) for item in content["topk"])
 
 
 SEARCH = Dialect(
     path="/api/search",
-    body=_parameters,
+    body=lambda request: {"query": unlike(request.query), "k": str(request.depth)},
     read=_read,
     method="GET",
     remark=(

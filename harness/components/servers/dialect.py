@@ -114,12 +114,6 @@ def object_at(server: ServerInfo, path: str) -> Mapping[str, Any]:
     return answer if isinstance(answer, Mapping) else {}
 
 
-def no_limit(server: ServerInfo) -> int | None:
-    """Any number of texts."""
-    del server
-    return None
-
-
 def as_named(server: ServerInfo, model: str) -> dict[str, str]:
     """The model by the name under which it is asked for, since the server says no more."""
     del server
@@ -131,7 +125,13 @@ def listed(server: ServerInfo, model: str) -> dict[str, str]:
 
     Raises WrongServerError if there is such a list without the model.
     """
-    entries = [entry for path in ("/models", "/v1/models") for entry in _entries(server, path)]
+    lists = [object_at(server, path).get("data") for path in ("/models", "/v1/models")]
+    entries = [
+        entry
+        for found in lists
+        for entry in (found if isinstance(found, list) else ())
+        if isinstance(entry, Mapping) and "id" in entry
+    ]
     if not entries:
         return as_named(server, model)
     found = next((entry for entry in entries if entry["id"] == model), None)
@@ -139,18 +139,9 @@ def listed(server: ServerInfo, model: str) -> dict[str, str]:
         names = sorted(str(entry["id"]) for entry in entries)
         raise WrongServerError(f"it has no model {model!r} but {', '.join(names)}")
     deciding = ("id", "root", "owned_by", "max_model_len", "backend")
-    return {key: str(found[key]) for key in deciding if found.get(key)} | _version(server)
-
-
-def _entries(server: ServerInfo, path: str) -> list[Any]:
-    found = object_at(server, path).get("data")
-    listed = found if isinstance(found, list) else []
-    return [entry for entry in listed if isinstance(entry, Mapping) and "id" in entry]
-
-
-def _version(server: ServerInfo) -> dict[str, str]:
     version = object_at(server, "/version").get("version")
-    return {"version": str(version)} if version else {}
+    facts = {key: found.get(key) for key in deciding} | {"version": version}
+    return {key: str(value) for key, value in facts.items() if value}
 
 
 MODEL_LISTS = ("/models", "/v1/models", "/version")
@@ -173,8 +164,8 @@ class Dialect:
     """What decides the answers, from what the server says of itself and the model's name.
 
     Raises WrongServerError saying what the server has instead of the model."""
-    limit: Callable[[ServerInfo], int | None] = no_limit
-    """The most texts of one request."""
+    limit: Callable[[ServerInfo], int | None] = lambda _: None
+    """The most texts of one request; None is any number."""
     seconds: Callable[[Reply], float] = server_timing
     """What the server says that it took; NaN if it does not."""
     tells_type: bool = False

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.components.servers import cohere, openai
-from harness.components.servers.dialect import MODEL_LISTS, Dialect, Request, listed
+from harness.components.servers.dialect import Request
 
 LIMIT = 2048
 """Texts of a request, by its schema."""
@@ -27,13 +27,11 @@ def _body(request: Request) -> dict[str, Any]:
 
 RERANK = replace(cohere.RERANK, body=_body, limit=lambda _: LIMIT, remembers=True, remark=CACHE)
 
-TOKENS = Dialect(
+TOKENS = replace(
+    cohere.RERANK,
     path="/embeddings",
     body=openai.body,
     read=openai.EMBED.read,
-    about=MODEL_LISTS,
-    identify=listed,
     limit=lambda _: TOKEN_LIMIT,
-    names_model=True,
     remark=f"Without markers of queries and documents, normalised here. {CACHE}",
 )

@@ -51,12 +51,12 @@ def score(raw: Any) -> float:
         raise AnswerError(f"it gives {shown(raw)} as a score, which is no number")
     try:
         with np.errstate(over="ignore"):
-            kept = float(np.float32(float(raw)))
+            rounded = float(np.float32(float(raw)))
     except OverflowError:  # a whole number of hundreds of digits
-        kept = float("inf")
-    if not np.isfinite(kept):
+        rounded = float("inf")
+    if not np.isfinite(rounded):
         raise AnswerError(f"it gives the score {shown(raw)}")
-    return kept
+    return rounded
 
 
 def vector(raw: Any) -> NDArray[np.float32]:
@@ -83,7 +83,9 @@ def same_length(rows: Sequence[NDArray[np.float32]]) -> None:
 
 def _numbers(raw: Any, dimensions: int, wanted: str) -> NDArray[np.float32]:
     try:
-        found = _decoded(raw) if isinstance(raw, str) else np.array(raw)
+        if isinstance(raw, str):
+            raw = np.frombuffer(base64.b64decode(raw, validate=True), dtype="<f4")
+        found = np.array(raw)
     except (ValueError, TypeError, OverflowError, binascii.Error) as error:
         raise AnswerError(f"it gives {shown(raw)}, not {wanted}") from error
     if found.dtype.kind not in "iuf":
@@ -91,14 +93,10 @@ def _numbers(raw: Any, dimensions: int, wanted: str) -> NDArray[np.float32]:
     if found.ndim != dimensions or not found.size:
         raise AnswerError(f"it gives an array of the shape {found.shape}, not {wanted}")
     with np.errstate(over="ignore"):
-        kept: NDArray[np.float32] = found.astype(np.float32)
-    if not np.isfinite(kept).all():
+        rounded: NDArray[np.float32] = found.astype(np.float32)
+    if not np.isfinite(rounded).all():
         raise AnswerError("it gives a vector that is not finite")
-    return kept
-
-
-def _decoded(raw: str) -> NDArray[np.float32]:
-    return np.frombuffer(base64.b64decode(raw, validate=True), dtype="<f4")
+    return rounded
 
 
 def shown(value: Any) -> str:

@@ -24,10 +24,6 @@ LIMIT = 64
 """Texts to encode in one request: what the server runs at once."""
 
 
-def _texts(request: Request) -> dict[str, Any]:
-    return {"query": request.query, "documents": list(request.texts)}
-
-
 def _vectors(request: Request) -> dict[str, Any]:
     documents = [{"embeddings": matrix.tolist()} for matrix in request.texts]
     return {"query": request.query.tolist(), "documents": documents}
@@ -51,7 +47,7 @@ def _identify(server: ServerInfo, model: str) -> dict[str, str]:
 
 RERANK = Dialect(
     path="/rerank_with_encoding",
-    body=_texts,
+    body=lambda request: {"query": request.query, "documents": list(request.texts)},
     read=by_index("score", "results"),
     about=("/health",),
     identify=_identify,

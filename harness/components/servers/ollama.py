@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from harness.components.servers.dialect import (
     Dialect,
     Reply,
-    Request,
     ServerInfo,
     WrongServerError,
     in_order,
     object_at,
 )
-
-
-def _body(request: Request) -> dict[str, Any]:
-    return {"model": request.model, "input": list(request.texts), "truncate": True}
 
 
 def _identify(server: ServerInfo, model: str) -> dict[str, str]:
@@ -44,7 +38,7 @@ def _seconds(reply: Reply) -> float:
 
 EMBED = Dialect(
     path="/api/embed",
-    body=_body,
+    body=lambda asked: {"model": asked.model, "input": list(asked.texts), "truncate": True},
     read=lambda content: in_order(content["embeddings"]),
     about=("/api/tags", "/api/version"),
     identify=_identify,

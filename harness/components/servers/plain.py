@@ -42,17 +42,13 @@ LIMITS = ("max_documents",)
 """What of /info changes no score."""
 
 
-def _limit(server: ServerInfo) -> int | None:
-    return limit_of(object_at(server, "/info").get("max_documents"))
-
-
 RERANK = Dialect(
     path="/rerank",
     body=_body,
     read=by_index("score", "results"),
     about=("/info", "/health"),
     identify=_identify,
-    limit=_limit,
+    limit=lambda server: limit_of(object_at(server, "/info").get("max_documents")),
 )
 
 TORCHSERVE = replace(

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from harness.components.protocols import PLACE, SPEED
 from harness.components.servers import content, remedies
-from harness.components.servers.client import Client, HttpRequest, report_seconds, token_in
+from harness.components.servers.client import Client, HttpRequest, token_in
 from harness.components.servers.dialect import (
     FOREIGN,
     Dialect,
@@ -20,10 +20,8 @@ from harness.components.servers.dialect import (
     ServerInfo,
     WrongServerError,
 )
-from harness.components.servers.joined import AnswerError, joined
+from harness.components.servers.joined import joined
 from harness.errors import ComponentError, ServerError
-
-VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 class Known(NamedTuple):
@@ -64,7 +62,7 @@ class Server:
             known = ", ".join(sorted(self.dialects))
             raise ValueError(f"there is no dialect {self.dialect!r}; known: {known}")
         check_url(self.url)
-        if self.token_env and not VARIABLE.fullmatch(self.token_env):
+        if self.token_env and not re.fullmatch("[A-Z_][A-Z0-9_]*", self.token_env):
             raise ValueError(
                 "token_env must be the name of an environment variable, such as MY_TOKEN, and "
                 "never a token"
@@ -143,16 +141,11 @@ class Server:
         self, request: Request, what: str, read: Callable[[Iterable[IndexedValue]], list[Any]]
     ) -> list[Any]:
         """What `read` makes of the answer to one request; its AnswerErrors name the request."""
-        spoken, here = self.spoken, self.client
+        spoken = self.spoken
         path = spoken.path.format(model=quote(self.model, safe=""))
         texts = [text for text in (*request.texts, request.query) if isinstance(text, str)]
         http = HttpRequest(spoken.method, path, spoken.body(request), what, texts)
-        reply = here.ask(http)
-        report_seconds(reply, spoken.seconds, self.timeout_s)
-        try:
-            return read(_read(spoken, reply.content))
-        except AnswerError as error:
-            raise here.fault(http, f"its answer cannot be used: {error}") from error
+        return self.client.read(http, lambda content: read(spoken.read(content)), spoken.seconds)
 
     def _texts_a_request(self) -> int | None:
         limits = (self.batch, _known(self.teller, self.spoken, self.model).limit)
@@ -176,14 +169,6 @@ def check_url(url: str) -> None:
             "url must be like http://127.0.0.1:8080, without a user, a password or a query; a "
             "token belongs into the environment variable that token_env names"
         )
-
-
-def _read(spoken: Dialect, content: Any) -> list[IndexedValue]:
-    try:
-        return list(spoken.read(content))
-    except FOREIGN as error:
-        why = f"{type(error).__name__}: {error}"
-        raise AnswerError(f"it has not the form of the dialect ({why})") from error
 
 
 @functools.cache

@@ -13,7 +13,6 @@ from typing import Any
 
 from harness.components.servers.dialect import (
     Dialect,
-    Reply,
     Request,
     ServerInfo,
     WrongServerError,
@@ -53,22 +52,14 @@ def _identify(server: ServerInfo, model: str) -> dict[str, str]:
     return {key: str(info[key]) for key in SETTINGS if info.get(key) is not None}
 
 
-def _limit(server: ServerInfo) -> int | None:
-    return limit_of(server["/info"].get("max_client_batch_size")) or DEFAULT_LIMIT
-
-
-def _seconds(reply: Reply) -> float:
-    return float(reply.headers.get("x-total-time", math.nan)) / 1e3
-
-
 RERANK = Dialect(
     path="/rerank",
     body=_rerank,
     read=by_index("score"),
     about=("/info",),
     identify=_identify,
-    limit=_limit,
-    seconds=_seconds,
+    limit=lambda server: limit_of(server["/info"].get("max_client_batch_size")) or DEFAULT_LIMIT,
+    seconds=lambda reply: float(reply.headers.get("x-total-time", math.nan)) / 1e3,
     remark="Documents are truncated by the server. Its time is in whole milliseconds.",
 )
 

@@ -41,14 +41,9 @@ def _read(content: Any) -> Iterable[IndexedValue]:
     return in_order(output["data"])
 
 
-def _metadata(server: ServerInfo) -> Mapping[str, Any]:
-    """The answer that describes the model, whatever its path."""
-    found = (answer for answer in server.values() if isinstance(answer, Mapping))
-    return next((answer for answer in found if "inputs" in answer and "outputs" in answer), {})
-
-
 def _identify(server: ServerInfo, model: str) -> dict[str, str]:
-    metadata = _metadata(server)
+    answers = [answer for answer in server.values() if isinstance(answer, Mapping)]
+    metadata = next((one for one in answers if "inputs" in one and "outputs" in one), None)
     if not metadata:
         raise WrongServerError(f"it has no model {model!r} that is ready")
     inputs = {entry["name"] for entry in metadata["inputs"]}

@@ -10,22 +10,19 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from harness.components.databases.vespa_application import CLUSTER, PROFILE, SUMMARY
-from harness.components.servers.client import Client, HttpRequest
+from harness.components.servers.client import Client, HttpRequest, Value
 from harness.components.servers.dialect import (
-    FOREIGN,
     Dialect,
     IndexedValue,
-    Reply,
     ServerInfo,
     WrongServerError,
     object_at,
 )
 from harness.components.servers.joined import AnswerError
-from harness.components.servers.remedies import OTHERWISE
 from harness.errors import ComponentError
 
 DEPLOY = "/application/v2/tenant/default/prepareandactivate"
@@ -39,8 +36,6 @@ WAIT = 0.5
 """Seconds between two looks at what is not ready yet."""
 
 Body = Mapping[str, Any]
-
-Value = TypeVar("Value")
 
 
 def search(name: str, where: str, depth: int, timeout_s: float, inputs: Body) -> dict[str, Any]:
@@ -91,10 +86,6 @@ def _hits(content: Any) -> Iterable[IndexedValue]:
         yield IndexedValue(hit["fields"]["place"], (hit["relevance"], hit["fields"]["mark"]))
 
 
-def _seconds(reply: Reply) -> float:
-    return float(reply.content["timing"]["searchtime"])
-
-
 def _identify(server: ServerInfo, model: str) -> dict[str, str]:
     del model
     answer = object_at(server, VERSION)
@@ -109,7 +100,7 @@ SEARCH = Dialect(
     read=_hits,
     about=(VERSION,),
     identify=_identify,
-    seconds=_seconds,
+    seconds=lambda reply: float(reply.content["timing"]["searchtime"]),
     remark=(
         "Token vectors are made by the harness's own encoder, fed to Vespa and sent with each query "
         "as JSON; Vespa keeps and compares them. Searches by words use weakAnd, which may miss "
@@ -135,16 +126,15 @@ def held(client: Client, name: str) -> Held:
         marks = [str(hit["fields"]["mark"]) for hit in root.get("children", ())]
         return Held(int(root["fields"]["totalCount"]), *(marks or [""]))
 
-    return _read(client, HttpRequest("POST", SEARCH.path, body, f"to count {name}"), read)
+    return client.read(HttpRequest("POST", SEARCH.path, body, f"to count {name}"), read)
 
 
 def feed(client: Client, name: str, place: int, fields: Body) -> None:
     """Put one document; Vespa answers when it is searchable."""
     path = f"/document/v1/{CLUSTER}/{name}/docid/{place}"
     request = HttpRequest("POST", path, {"fields": fields}, "to feed a document")
-    reply = client.ask(request)
-    if "x-vespa-ignored-fields" in reply.headers:
-        raise client.fault(request, "it ignored fields that its schema lacks", OTHERWISE)
+    if "x-vespa-ignored-fields" in client.ask(request).headers:
+        raise client.fault(request, "it ignored fields that its schema lacks")
 
 
 def clear(client: Client, name: str) -> None:
@@ -154,7 +144,7 @@ def clear(client: Client, name: str) -> None:
     for _ in range(STEPS):
         asked = {"selection": "true", "cluster": CLUSTER, **continuation}
         request = HttpRequest("DELETE", path, asked, "to clear it")
-        ahead = _read(client, request, lambda content: content.get("continuation"))
+        ahead = client.read(request, lambda content: content.get("continuation"))
         if ahead is None:
             return
         continuation = {"continuation": str(ahead)}
@@ -163,21 +153,20 @@ def clear(client: Client, name: str) -> None:
 
 def deploy(client: Client, package: bytes) -> str:
     """Deploy a zipped package by the config server; the path that tells when it is in use."""
-    request = HttpRequest("POST", DEPLOY, package, "to deploy")
-    return _read(client, request, _path)
 
+    def read(content: Any) -> str:
+        path = urlsplit(content["url"]).path
+        if not path.startswith("/"):  # behind the server's own url it could name another one
+            raise ValueError(f"{path!r} is no path")
+        return str(path)
 
-def _path(content: Any) -> str:
-    path = urlsplit(content["url"]).path
-    if not path.startswith("/"):  # behind the server's own url it could name another one
-        raise ValueError(f"{path!r} is no path")
-    return str(path)
+    return client.read(HttpRequest("POST", DEPLOY, package, "to deploy"), read)
 
 
 def in_use(client: Client, path: str) -> bool:
     """Whether all services have the application that was deployed last."""
     request = HttpRequest("GET", f"{path}/serviceconverge", what="to see whether it is in use")
-    return _read(client, request, lambda content: content["converged"] is True)
+    return client.read(request, lambda content: content["converged"] is True)
 
 
 def wait(what: str, look: Callable[[], Value | None], seconds: float) -> Value:
@@ -198,15 +187,3 @@ def wait(what: str, look: Callable[[], Value | None], seconds: float) -> Value:
 
 def _sleep(seconds: float) -> None:
     time.sleep(seconds)
-
-
-def _read(client: Client, request: HttpRequest, read: Callable[[Any], Value]) -> Value:
-    """What `read` makes of the answer; raises ComponentError for an answer of another form."""
-    content = client.ask(request).content
-    try:
-        return read(content)
-    except AnswerError as error:
-        raise client.fault(request, f"its answer cannot be used: {error}") from error
-    except FOREIGN as error:
-        why = f"it has not the form of the dialect ({type(error).__name__}: {error})"
-        raise client.fault(request, f"its answer cannot be used: {why}") from error
