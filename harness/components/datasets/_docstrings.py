@@ -49,8 +49,8 @@ def see_also_names(section: str) -> Iterator[str]:
     """The names in a See Also section; descriptions are indented or follow a colon."""
     for line in section.split("\n"):
         if not line[:1].isspace():
-            listed = re.split(r"\s?:(?:\s|$)", _MARKUP.sub("", line), maxsplit=1)[0]
-            names = [part.strip().removesuffix("()") for part in listed.split(",") if part.strip()]
+            before = re.split(r"\s?:(?:\s|$)", _MARKUP.sub("", line), maxsplit=1)[0]
+            names = [part.strip().removesuffix("()") for part in before.split(",") if part.strip()]
             if all(_NAME.fullmatch(name) for name in names):
                 yield from (name.rstrip(".") for name in names)
 

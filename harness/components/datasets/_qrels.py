@@ -133,6 +133,4 @@ def _wrong(fields: Sequence[str], columns: Columns, format: Format) -> str:  # n
 
 def _grade(text: str) -> int | None:
     """A whole number, which may be written as `2.0`; None where it is none."""
-    if not GRADE.fullmatch(text):
-        return None
-    return int(text.partition(".")[0])
+    return int(text.partition(".")[0]) if GRADE.fullmatch(text) else None

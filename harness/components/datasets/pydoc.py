@@ -106,9 +106,9 @@ def _objects() -> Iterator[tuple[str, object]]:
     """Every public path with its object; members come under every path of their class."""
     for package in _DISTRIBUTIONS:
         for module in _modules(package):
-            listed = vars(module).get("__all__")
-            home = package if listed else module.__name__
-            for name in listed or vars(module):
+            exported = vars(module).get("__all__")
+            home = package if exported else module.__name__
+            for name in exported or vars(module):
                 value = vars(module).get(name)
                 owner = getattr(value, "__module__", None) or home  # ufuncs have no module
                 if callable(value) and name[0] != "_" and f"{owner}.".startswith(f"{home}."):
@@ -158,10 +158,7 @@ def _harvest() -> list[_Entry]:
 
 def _links(entries: Sequence[_Entry]) -> dict[str, list[str]]:
     """For each name the entries that its See Also section names."""
-    known: dict[str, str] = {}
-    for entry in entries:
-        for path in entry.paths:
-            known.setdefault(path, entry.name)
+    known = {path: entry.name for entry in reversed(entries) for path in entry.paths}  # first wins
     links = {}
     for entry in entries:
         meant = (_meant(written, entry.paths, known) for written in entry.parts.see_also)

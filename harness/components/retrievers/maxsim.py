@@ -32,21 +32,15 @@ class Maxsim:
         if not found.doc_ids:
             return Nothing()
         starts = range(0, len(found.doc_ids), DOCS_PER_BLOCK)
-        blocks = [_block(found.matrices[start : start + DOCS_PER_BLOCK]) for start in starts]
+        parts = [found.matrices[start : start + DOCS_PER_BLOCK] for start in starts]
+        blocks = [(np.concatenate(part), np.array(list(map(len, part)))) for part in parts]
         return _Index(self, found, blocks)
-
-
-Block = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""The vectors of some documents, one document after the other, and how many each has."""
-
-
-def _block(matrices: Sequence[NDArray[np.float32]]) -> Block:
-    return np.concatenate(matrices), np.array([len(matrix) for matrix in matrices])
 
 
 @dataclass(frozen=True)
 class _Index(TokenSearcher):
-    blocks: Sequence[Block]
+    blocks: Sequence[tuple[NDArray[np.float32], NDArray[np.int64]]]
+    """The vectors of some documents, one document after the other, and how many each has."""
 
     def hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
         scores = np.concatenate([maxsim(query, *block) for block in self.blocks])

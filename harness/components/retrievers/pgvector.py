@@ -170,9 +170,8 @@ class _Index:
 
     def footprints(self) -> list[Footprint]:
         """Bytes of the table on disk, its index and everything else that PostgreSQL adds included."""
-        count, hnsw = len(self.doc_ids), self.system.method == "hnsw"
-        precision = "float32, hnsw" if hnsw else "float32"
-        size = self.table.total_bytes()
+        count, size = len(self.doc_ids), self.table.total_bytes()
+        precision = "float32, hnsw" if self.system.method == "hnsw" else "float32"
         return [Footprint("vectors", count, count, self.dim, precision, size, size)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:

@@ -120,7 +120,7 @@ class Vespa(Server):
         if held.documents != len(made.matrices) or not held.mark.startswith(f"{mark}/"):
             if held.documents:
                 vespa.clear(self.client, name)
-            for place, fields in made.fed(docs, mark, self.precision):
+            for place, fields in made.fed(mark, self.precision):
                 vespa.feed(self.client, name, place, fields)
             count = len(made.matrices)
             vespa.wait(
@@ -175,16 +175,14 @@ class _Made(NamedTuple):
         if self.dense is not None:
             yield self.dense.tobytes()
 
-    def fed(
-        self, docs: Sequence[Doc], mark: str, precision: FieldPrecision
-    ) -> Iterable[tuple[int, dict[str, Any]]]:
+    def fed(self, mark: str, precision: FieldPrecision) -> Iterable[tuple[int, dict[str, Any]]]:
         """The places and fields of the documents."""
         for place, matrix in self.matrices.items():
             fields = {
                 "language": "en",
                 "place": place,
                 "mark": f"{mark}/{place}",
-                "text": docs[place].text,
+                "text": self.texts[place],
                 "colbert": cells(matrix, precision),
             }
             if self.dense is not None:

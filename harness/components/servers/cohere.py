@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.components.servers.dialect import MODEL_LISTS, Dialect, Request, by_index, listed
+from harness.components.servers.dialect import MODEL_LISTS, Dialect, Request, by_index, model_facts
 
 
 def body(request: Request) -> dict[str, Any]:
@@ -27,7 +27,7 @@ RERANK = Dialect(
     body=body,
     read=by_index("relevance_score", "results"),
     about=MODEL_LISTS,
-    identify=listed,
+    identify=model_facts,
     names_model=True,
     remark="Scores are as the server makes them; a sigmoid, where it applies one, can tie them.",
 )

@@ -120,7 +120,7 @@ def as_named(server: ServerInfo, model: str) -> dict[str, str]:
     return {"model": model or "(the server does not say)"}
 
 
-def listed(server: ServerInfo, model: str) -> dict[str, str]:
+def model_facts(server: ServerInfo, model: str) -> dict[str, str]:
     """The model as a list of models in OpenAI's form has it.
 
     Raises WrongServerError if there is such a list without the model.

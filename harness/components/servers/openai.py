@@ -16,7 +16,7 @@ from harness.components.servers.dialect import (
     Reply,
     Request,
     by_index,
-    listed,
+    model_facts,
     server_timing,
 )
 
@@ -37,7 +37,7 @@ EMBED = Dialect(
     body=body,
     read=by_index("embedding", "data"),
     about=MODEL_LISTS,
-    identify=listed,
+    identify=model_facts,
     seconds=_seconds,
     tells_type=True,
     names_model=True,
