@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import traceback
 from pathlib import Path
-from typing import NamedTuple
 
 from harness.cli import stopping
 from harness.errors import HarnessError, InputError, reason
@@ -36,22 +35,15 @@ WAYS_OUT = {
 """By what the system says what can be done about it."""
 
 
-class Ending(NamedTuple):
-    """The code of a command that broke off, and the paragraph that says why."""
-
-    code: int
-    message: str
-
-
-def ending(error: BaseException) -> Ending:
-    """How a command ends in which `error` was raised."""
+def ending(error: BaseException) -> tuple[int, str]:
+    """The code of a command in which `error` was raised, and the paragraph that says why."""
     if isinstance(error, KeyboardInterrupt):
-        return Ending(stopping.code(error), stopping.SAID)
+        return stopping.code(error), stopping.SAID
     if isinstance(error, HarnessError):
-        return Ending(MEND if isinstance(error, InputError) else FAILED, str(error))
+        return MEND if isinstance(error, InputError) else FAILED, str(error)
     if isinstance(error, OSError) and error.strerror:
-        return Ending(FAILED, _refused(error))
-    return Ending(BROKEN, _broken(error))
+        return FAILED, _refused(error)
+    return BROKEN, _broken(error)
 
 
 def _refused(error: OSError) -> str:

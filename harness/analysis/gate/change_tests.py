@@ -24,7 +24,6 @@ systems. Where losses are rare and large it is more (one query in 20 loses 0.2, 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -40,9 +39,6 @@ SAME = 2e-6
 differ in their last digits between processors."""
 
 Values = NDArray[np.float64]
-
-_Mean = tuple[float, float, float]
-"""A mean change with its interval."""
 
 
 class Changes(NamedTuple):
@@ -90,28 +86,20 @@ def fewest_queries(tests: int) -> int:
 def verdicts(compared: Sequence[Changes], seed: int) -> list[ChangeVerdict]:
     """One verdict each, in order; those without any change are no part of Holm's family."""
     found = [UNCHANGED] * len(compared)
-    alike: defaultdict[int, list[int]] = defaultdict(list)
-    for i, one in enumerate(compared):
-        if (np.abs(one.changes) > SAME).any():
-            alike[len(one.changes)].append(i)
-    means: dict[int, _Mean] = {}
-    p: tuple[dict[str, float], ...] = ({}, {}, {})
-    for (
-        group
-    ) in alike.values():  # changes of as many queries stand side by side: one draw serves all
+    changed = [i for i, one in enumerate(compared) if (np.abs(one.changes) > SAME).any()]
+    means, p = np.empty((len(compared), 3)), np.empty((3, len(compared)))
+    for queries in {len(compared[i].changes) for i in changed}:
+        # Changes of as many queries stand side by side: one draw serves all.
+        group = [i for i in changed if len(compared[i].changes) == queries]
         changes = np.column_stack([compared[i].changes for i in group])
-        columns = zip(*map(np.ndarray.tolist, intervals.mean_intervals(changes, seed)), strict=True)
-        means.update(zip(group, columns, strict=True))
+        means[group] = np.column_stack(intervals.mean_intervals(changes, seed))
         allowed = np.array([compared[i].margin - compared[i].noise for i in group])
         each = np.hstack([changes + allowed, -changes, changes])
-        chances = intervals.randomisation_p(each, one_sided=True).reshape(3, -1)
-        for family, row in zip(p, chances.tolist(), strict=True):
-            family.update(zip(map(str, group), row, strict=True))
-    corrected = [intervals.holm(family) for family in p]
-    for i, mean in means.items():
-        found[i] = _verdict(
-            compared[i], mean, _P(*(family[str(i)] for family in corrected)), len(means)
-        )
+        p[:, group] = intervals.randomisation_p(each, one_sided=True).reshape(3, -1)
+    corrected = [intervals.holm({str(i): row[i] for i in changed}) for row in p.tolist()]
+    for i in changed:
+        chances = _P(*(family[str(i)] for family in corrected))
+        found[i] = _verdict(compared[i], means[i].tolist(), chances, len(changed))
     return found
 
 
@@ -125,7 +113,8 @@ class _P(NamedTuple):
     gain: float
 
 
-def _verdict(one: Changes, mean: _Mean, p: _P, tests: int) -> ChangeVerdict:
+def _verdict(one: Changes, mean: tuple[float, float, float], p: _P, tests: int) -> ChangeVerdict:
+    """`mean` is the mean change with its interval."""
     outcome: Outcome = "inconclusive"
     if p.no_such_loss <= intervals.ALPHA:
         outcome = "pass"

@@ -26,7 +26,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.gate.asked_for import OTHER_COSTS, Incomparable, other_costs, unanswered
-from harness.analysis.gate.baseline_files import Baseline
+from harness.analysis.gate.baseline_files import KEYS, Baseline
 from harness.analysis.gate.relative_latency import arms, is_of, latency_metric, pair
 from harness.experiment.plan import Plan
 from harness.experiment.rules import RUN_TO_RUN, LatencyRule, QualityRule
@@ -38,10 +38,6 @@ Name = tuple[str, str, str]
 """Dataset, system and metric."""
 
 
-def _no_values() -> pd.Series:
-    return pd.Series(dtype=float)
-
-
 @dataclass(frozen=True)
 class Comparison:
     """What a rule judges of a system on a dataset."""
@@ -49,10 +45,8 @@ class Comparison:
     name: Name
     rule: Rule
     incomparable: Incomparable | None
-    accepted: pd.Series = field(default_factory=_no_values)
-    """By query id what was accepted; empty where it cannot be compared."""
-    value: pd.Series = field(default_factory=_no_values)
-    """The same queries now."""
+    pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """By `query_id` what was `accepted`, and its `value` now; empty where it cannot be compared."""
     noise: float = 0.0
     """By how much two runs of the same code may differ, in the logarithm of a latency."""
 
@@ -124,9 +118,10 @@ class _Pairing:
         incomparable = next(against, None)
         if incomparable:
             return Comparison(name, rule, incomparable)
-        old, new = self._old[name].align(self._new[name], join="inner")
+        sides = {"accepted": self._old[name], "value": self._new[name]}
+        pairs = pd.concat(sides, axis=1, join="inner")
         noise = self._noise(name[0], rule) if isinstance(rule, LatencyRule) else 0.0
-        return Comparison(name, rule, None, old, new, noise)
+        return Comparison(name, rule, None, pairs, noise)
 
     def _noise(self, dataset: str, rule: LatencyRule) -> float:
         """How far equal arms were apart on the worse side, and no less than RUN_TO_RUN."""
@@ -188,10 +183,8 @@ class _Pairing:
         here = pair(rule.device, rule.k)
         was_quiet, is_quiet = (here in side.pop("equal_arms") for side in (old, new))
         if old != new:
-            differing = ", ".join(
-                f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key]
-            )
-            yield Incomparable("not comparable", f"another machine ({differing})")
+            differing = [f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
+            yield Incomparable("not comparable", f"another machine ({', '.join(differing)})")
         unequal = "equal arms took unequal times"
         if not was_quiet:
             yield Incomparable(
@@ -204,8 +197,5 @@ class _Pairing:
 
 def _by_name(baseline: Baseline) -> dict[Name, pd.Series]:
     """The values by query id."""
-    groups = baseline.table.groupby(["dataset", "system", "metric"], sort=False)
-    return {
-        (str(name[0]), str(name[1]), str(name[2])): group.set_index("query_id")["value"]
-        for name, group in groups
-    }
+    groups = baseline.table.set_index("query_id").groupby(list(KEYS[:3]), sort=False)["value"]
+    return {(str(name[0]), str(name[1]), str(name[2])): group for name, group in groups}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -29,16 +29,6 @@ from harness.results.store import Results
 GRAVEST_FIRST = ("fail", "not measured", "not comparable", "inconclusive", "pass")
 
 
-class Numbers(NamedTuple):
-    """The numbers of a judgement as they are written: differences of quality, factors of latency."""
-
-    accepted: str
-    now: str
-    change: str
-    interval: str
-    """Empty where there is none."""
-
-
 @dataclass(frozen=True)
 class Judgement:
     """What is said of a system on a dataset by one rule; numbers are NaN where nothing was tested.
@@ -58,7 +48,6 @@ class Judgement:
     better: bool = False
     run_again: bool = False
     """Whether a run is the way out."""
-    queries: int = 0
     accepted: float = math.nan
     value: float = math.nan
     change: float = math.nan
@@ -84,15 +73,17 @@ class Judgement:
         return self.status + ", better" * self.better
 
     @property
-    def numbers(self) -> Numbers:
-        """What was accepted, what is now, and the change."""
+    def numbers(self) -> tuple[str, str, str, str]:
+        """What was accepted, what is now, the change, and its interval: empty where there is none.
+
+        As they are written: differences of quality, factors of latency.
+        """
         timed = is_latency(self.metric)
         value, change = (".3f", ".3f") if timed else (".4f", "+.4f")
         means = number(self.accepted, value), number(self.value, value)
         if self.low == self.high == (1.0 if timed else 0.0):
-            return Numbers(*means, "unchanged", "")
-        bounds = interval(self.low, self.high, change, "")
-        return Numbers(*means, number(self.change, change), bounds)
+            return *means, "unchanged", ""
+        return *means, number(self.change, change), interval(self.low, self.high, change, "")
 
 
 @dataclass(frozen=True)
@@ -150,7 +141,7 @@ def judge(results: Results, accepted: Baseline, plan: Plan) -> Gate:
 
 def _changes(one: Comparison) -> Changes:
     """Changes of quality as they are; of latency in logarithms, with the sign of a gain in speed."""
-    old, new = (side.to_numpy(dtype=np.float64) for side in (one.accepted, one.value))
+    old, new = one.pairs[["accepted", "value"]].to_numpy(dtype=np.float64).T
     if one.timed:
         return Changes(np.log(old) - np.log(new), math.log(one.margin), one.noise)
     return Changes(new - old, one.margin)
@@ -164,7 +155,6 @@ def _judged(one: Comparison, verdict: ChangeVerdict, size: int) -> Judgement:
         verdict.outcome,
         _message(one, numbers, verdict, size),
         better=verdict.better,
-        queries=len(one.value),
         p=verdict.p,
         moved=pd.DataFrame() if one.timed else _moved(one),
         **numbers,
@@ -173,17 +163,11 @@ def _judged(one: Comparison, verdict: ChangeVerdict, size: int) -> Judgement:
 
 def _numbers(one: Comparison, verdict: ChangeVerdict) -> dict[str, Any]:
     if not one.timed:
-        means = {"accepted": one.accepted.mean(), "value": one.value.mean()}
-        return means | {name: getattr(verdict, name) for name in ("change", "low", "high", "seen")}
-    logs = {
-        "accepted": np.log(one.accepted).mean(),
-        "value": np.log(one.value).mean(),
-        "change": -verdict.change,
-        "low": -verdict.high,
-        "high": -verdict.low,
-        "seen": verdict.seen,
-    }
-    return {name: math.exp(value) for name, value in logs.items()}
+        changes = {name: getattr(verdict, name) for name in ("change", "low", "high", "seen")}
+        return {**one.pairs.mean(), **changes}
+    logs = {**np.log(one.pairs).mean()}
+    logs |= {"change": -verdict.change, "low": -verdict.high, "high": -verdict.low}
+    return {name: math.exp(value) for name, value in (logs | {"seen": verdict.seen}).items()}
 
 
 def _message(
@@ -191,7 +175,7 @@ def _message(
 ) -> str:
     """What a reader needs to know beside the status, in a sentence or two."""
     if verdict.unchanged:
-        return f"all {len(one.value)} values are as they were accepted."
+        return f"all {len(one.pairs)} values are as they were accepted."
     change = "{:.3g} times" if one.timed else "{:+.4f}"
     margin, seen = (f"{x:.3g}" + " times" * one.timed for x in (one.margin, numbers["seen"]))
     mean = f"{change.format(numbers['change'])} in the mean"
@@ -205,7 +189,7 @@ def _message(
     if one.timed and math.log(one.margin) <= one.noise:
         apart = f"{math.exp(one.noise):.3g} times"
         return f"{mean}: equal arms were up to {apart} apart, which leaves no room for {margin}."
-    return f"{mean}: {_unsettled(len(one.value), verdict, seen, margin, size)}{again}"
+    return f"{mean}: {_unsettled(len(one.pairs), verdict, seen, margin, size)}{again}"
 
 
 def _unsettled(count: int, verdict: ChangeVerdict, seen: str, margin: str, size: int) -> str:
@@ -227,8 +211,6 @@ def _unsettled(count: int, verdict: ChangeVerdict, seen: str, margin: str, size:
 
 
 def _moved(one: Comparison) -> pd.DataFrame:
-    table = pd.DataFrame({"accepted": one.accepted, "value": one.value})
-    table["change"] = table["value"] - table["accepted"]
+    table = one.pairs.assign(change=one.pairs["value"] - one.pairs["accepted"])
     table = table[table["change"].abs() > SAME].rename_axis("query_id").reset_index()
-    order = table["change"].abs().sort_values(ascending=False, kind="stable").index
-    return table.loc[order]
+    return table.sort_values("change", key=abs, ascending=False, kind="stable")

@@ -14,15 +14,13 @@ import pandas as pd
 
 from harness.analysis.gate.baseline_files import VALUES
 from harness.analysis.statistics import paired_ratios
+from harness.data import MODES
 from harness.experiment.rules import LatencyRule
 from harness.results.costs import timed_itself
 from harness.results.store import Results
 
-MODES = ("rerank", "on the fly", "precomputed")
-"""The modes of `columns.CALLS` in which a system reranks."""
-
 DIGITS = 6
-"""Significant digits of a ratio that are kept."""
+"""Significant digits of a ratio that are stored."""
 
 
 def latency_metric(rule: LatencyRule, mode: str) -> str:
@@ -32,7 +30,7 @@ def latency_metric(rule: LatencyRule, mode: str) -> str:
 
 def is_of(rule: LatencyRule, metric: str) -> bool:
     """Whether the rule judges this."""
-    return metric in (latency_metric(rule, mode) for mode in MODES)
+    return metric in (latency_metric(rule, mode) for mode in MODES if mode != "retrieve")
 
 
 def latency_ratios(results: Results, rule: LatencyRule) -> pd.DataFrame:
