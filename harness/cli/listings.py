@@ -78,36 +78,28 @@ def models_text() -> str:
 def _model_facts(model: Model) -> list[str]:
     """A line on each side of a model; what no source states is named as not known."""
     kind = MODEL_KINDS.get(model.kind, "kind not known")
+    trained = {True: "Matryoshka", False: "not Matryoshka", None: "Matryoshka or not: not known"}
+    dims = ", ".join(map(str, model.dims)) or "not known"
+    lengths = f"tokens read: {_number(model.max_length)}"
+    if model.kind == "token_encoder":
+        query, document = _number(model.query_length), _number(model.document_length)
+        lengths = f"tokens kept of a query: {query}, of a document: {document}"
+    use = {True: "commercial use allowed", False: "no commercial use", None: "use not known"}
+    own_code = "; runs code of its own" if model.remote_code else ""
+    no_dummy = "its architecture is not known here: no `--weights dummy`"
     facts = [
         f"{kind}; parameters: {_number(model.parameters)}",
-        *([] if model.kind == "cross_encoder" else [_dims(model)]),
-        _lengths(model),
-        f"{_licence(model)}{'; runs code of its own' if model.remote_code else ''}",
+        "" if model.kind == "cross_encoder" else f"dims: {dims} ({trained[model.matryoshka]})",
+        lengths,
+        f"licence {model.licence or 'not known'}, {use[model.commercial]}{own_code}",
+        no_dummy if model.architecture is None else "",
+        model.note,
     ]
-    if model.architecture is None:
-        facts.append("its architecture is not known here: no `--weights dummy`")
-    return [*facts, *([model.note] if model.note else [])]
+    return list(filter(None, facts))
 
 
 def _number(value: int | None) -> str:
     return "not known" if value is None else f"{value:,}"
-
-
-def _dims(model: Model) -> str:
-    trained = {True: "Matryoshka", False: "not Matryoshka", None: "Matryoshka or not: not known"}
-    return f"dims: {', '.join(map(str, model.dims)) or 'not known'} ({trained[model.matryoshka]})"
-
-
-def _lengths(model: Model) -> str:
-    if model.kind != "token_encoder":
-        return f"tokens read: {_number(model.max_length)}"
-    query, document = _number(model.query_length), _number(model.document_length)
-    return f"tokens kept of a query: {query}, of a document: {document}"
-
-
-def _licence(model: Model) -> str:
-    allowed = {True: "commercial use allowed", False: "no commercial use", None: "use not known"}
-    return f"licence {model.licence or 'not known'}, {allowed[model.commercial]}"
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -124,11 +116,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
         f"accelerator: {_accelerator()}",
         "",
     ]
-    missing = []
+    missing = [name for name in requirements.EXTRAS if importlib.util.find_spec(name) is None]
     for package, extra in requirements.EXTRAS.items():
-        there = importlib.util.find_spec(package) is not None
-        lines.append(f"  {package}: {'installed' if there else f'missing (extra {extra})'}")
-        missing += [] if there else [package]
+        state = f"missing (extra {extra})" if package in missing else "installed"
+        lines.append(f"  {package}: {state}")
     last = requirements.install_line(missing) if missing else "Nothing is missing."
     say("\n".join([*lines, last]))
     return exits.OK

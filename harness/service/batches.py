@@ -45,10 +45,6 @@ class _Waiting:
     alone: bool = False
     """A batch that it was in failed, so that it has one of its own now."""
 
-    def resolve(self, scored: Scored) -> None:
-        if not self.answer.done():
-            self.answer.set_result(scored)
-
     def refuse(self, error: RefusedError) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
@@ -136,22 +132,19 @@ class Batches:
                 one.alone = True
             self._waiting.extendleft(reversed(batch))
             return
-        seconds = time.perf_counter() - started
-        self._note(batch, seconds)
+        self.last_seconds = time.perf_counter() - started
+        self._totals["seconds"] += self.last_seconds
+        self._totals["documents"] += sum(len(one.wanted.docs) for one in batch)
+        self._sizes[len(batch)] += 1
         for one, scores in zip(batch, found, strict=True):
-            one.resolve(Scored(scores, started, seconds))
+            if not one.answer.done():
+                one.answer.set_result(Scored(scores, started, self.last_seconds))
 
     def _scores(self, batch: Sequence[_Waiting]) -> list[list[float]]:
         asked = [(one.wanted.query, one.wanted.docs) for one in batch]
         if len(asked) > 1 and isinstance(self._reranker, ScoresTogether):
             return stages.scores_together(self._reranker, asked)
         return [stages.scores(self._reranker, query, docs) for query, docs in asked]
-
-    def _note(self, batch: Sequence[_Waiting], seconds: float) -> None:
-        self.last_seconds = seconds
-        self._totals["seconds"] += seconds
-        self._totals["documents"] += sum(len(one.wanted.docs) for one in batch)
-        self._sizes[len(batch)] += 1
 
 
 def _refusal(error: Exception) -> RefusedError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ def quality(asked: Quality, results: Results, stored: Stored) -> Found:
     differing = _other_setting(asked, results, datasets[0])
     if differing:
         raise NoValueError("; ".join(differing), "not comparable")
-    return _changed(asked, stored.once(_sample, results, *datasets), datasets)
+    return _changed(asked, *stored.once(_sample, results, *datasets), datasets)
 
 
 def _datasets(asked: Quality, results: Results, stored: Stored) -> list[str]:
@@ -75,22 +75,18 @@ def _check_done(results: Results, dataset: str, system: str, command: str) -> No
     raise NoValueError(f"{system} on {dataset}: {row.iloc[0]['reason']}: {command}")
 
 
-class Sample(NamedTuple):
-    """The values of datasets, and the means of one draw of their queries, which serves all claims."""
+def _sample(results: Results, *datasets: str) -> tuple[list[pd.DataFrame], Means]:
+    """The values of datasets, and the means of one draw of their queries, which serves all claims.
 
-    tables: Sequence[pd.DataFrame]
-    """Of each dataset a row a query, a column a (system, metric): those that all have."""
-    means: Means
-    """A row a draw, a column as above: over datasets of means over queries."""
-
-
-def _sample(results: Results, *datasets: str) -> Sample:
+    Of each dataset a row a query, a column a (system, metric): those that all have. Then a row a
+    draw, a column as before: over datasets of means over queries.
+    """
     table = results.measurements
     tables = [wide(table[table["dataset"] == dataset]) for dataset in datasets]
     shared = [name for name in tables[0].columns if all(name in one for one in tables)]
     tables = [one[shared] for one in tables]
     values = [one.to_numpy() for one in tables]
-    return Sample(tables, intervals.means_of_halves(values, results.plan["seed"]))
+    return tables, intervals.means_of_halves(values, results.plan["seed"])
 
 
 def _reached(asked: Quality, results: Results, dataset: str, stored: Stored) -> Found:
@@ -140,23 +136,25 @@ def setting_found(config: Any, path: str) -> Any:
     return original(config) if path.endswith("model") and isinstance(config, str) else config
 
 
-def _changed(asked: Quality, sample: Sample, datasets: Sequence[str]) -> Found:
+def _changed(
+    asked: Quality, tables: Sequence[pd.DataFrame], means: Means, datasets: Sequence[str]
+) -> Found:
     """By how much the system beats the other, by the mean over datasets of means over queries.
 
     The interval is that of other queries on these datasets: `intervals.means_of_halves`.
     """
     pair = [(system, asked.metric) for system in (asked.system, asked.against)]
-    after, before = np.mean([one[pair].mean().to_numpy() for one in sample.tables], axis=0)
-    draws = sample.means[:, sample.tables[0].columns.get_indexer(pair)]
+    after, before = np.mean([one[pair].mean().to_numpy() for one in tables], axis=0)
+    draws = means[:, tables[0].columns.get_indexer(pair)]
     change = CHANGES[asked.by]
     if asked.by == "share" and not before:
         raise NoValueError(f"{asked.against} reaches 0, of which nothing is a share")
     value, low, high = float(change(after, before)), math.nan, math.nan
-    if min(map(len, sample.tables)) >= intervals.FEWEST:
+    if min(map(len, tables)) >= intervals.FEWEST:
         with np.errstate(divide="ignore", invalid="ignore"):
             low, high = (bound.item() for bound in intervals.bounds(change(*draws.T)))
     form = "+.1%" if asked.by == "share" else "+.4f"
-    queries = sum(map(len, sample.tables))
+    queries = sum(map(len, tables))
     where = datasets[0] if len(datasets) == 1 else f"{len(datasets)} datasets, equally weighted"
     said = (
         f"{value:{form}} {asked.metric} [{low:{form}}, {high:{form}}] by {asked.system} over "

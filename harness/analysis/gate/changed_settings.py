@@ -42,10 +42,9 @@ def changed_facts(accepted: Mapping[str, Any], now: Mapping[str, Any]) -> list[C
         before = accepted["datasets"].get(dataset, facts)
         rows += [Changed(*row, dataset) for row in differences(before, facts)]
     old, new = _trials(accepted), _trials(now)
-    rows += [Changed("trial", NOTHING, "new", name) for name in sorted(new.keys() - old.keys())]
-    rows += [
-        Changed("trial", "accepted", NOTHING, name) for name in sorted(old.keys() - new.keys())
-    ]
+    added, gone = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
+    rows += [Changed("trial", NOTHING, "new", name) for name in added]
+    rows += [Changed("trial", "accepted", NOTHING, name) for name in gone]
     where: dict[tuple[str, str, str], list[str]] = {}
     both = [name for name in old if name in new]
     for name in both:
