@@ -9,7 +9,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,30 +117,25 @@ def processor_seconds() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-@dataclass(frozen=True)
-class Watch:
-    """The machine's counters at one moment, against which `since` counts."""
+def watch(device: str) -> Callable[[], dict[str, float]]:
+    """Begin to count; what it gives says what `columns.ROUNDS` names from `load` on, since then.
 
-    device: str
-    steal: tuple[float, float]
-    switches: int
+    NaN for what cannot be known here.
+    """
+    steal, switches = _stolen(), _switches()
 
-    @classmethod
-    def start(cls, device: str) -> Watch:
-        """Begin to count."""
-        return cls(device, _stolen(), _switches())
-
-    def since(self) -> dict[str, float]:
-        """What `columns.ROUNDS` names from `load` on; NaN for what cannot be known here."""
-        stolen, total = (now - then for now, then in zip(_stolen(), self.steal, strict=True))
+    def since() -> dict[str, float]:
+        stolen, total = (now - then for now, then in zip(_stolen(), steal, strict=True))
         return {
             "load": psutil.getloadavg()[0],
             "steal": stolen / total if total else float("nan"),
-            "switches": _switches() - self.switches,
+            "switches": _switches() - switches,
             "mhz": _mhz(),
             "spin_seconds": spin(),
-            **_gpu(self.device),
+            **_gpu(device),
         }
+
+    return since
 
 
 def spin() -> float:

@@ -186,13 +186,15 @@ def _placed_part(part: Any, device: str) -> Any:
     return dataclasses.replace(part, device=device) if hasattr(part, "device") else part
 
 
-def with_documents(component: Any, documents_of: Callable[[Any], Any]) -> Any:
-    """The component with every encoder's document vectors from `documents_of` it."""
+def with_documents(component: Any, device: str, documents_of: Callable[[Any, Any], Any]) -> Any:
+    """The component on this device; every encoder's document vectors come from `documents_of` it.
+
+    That gets the encoder as it stands in `component`, and as it is on the device.
+    """
 
     def change(part: Any) -> Any:
-        if isinstance(part, ENCODERS):
-            return LiveQueries(documents_of(part), part)
-        return part
+        here = _placed_part(part, device)
+        return LiveQueries(documents_of(part, here), here) if isinstance(part, ENCODERS) else here
 
     return registry.replaced(component, change)
 
@@ -203,18 +205,11 @@ def _live(component: Any, setting: Setting) -> Any:
     The vectors are those of the component as it stands in the experiment, whatever the device.
     """
 
-    def change(part: Any) -> Any:
-        if isinstance(part, ENCODERS):
-            here = placed(part, setting.device)
-            return LiveQueries(_documents(part, here, setting.work), here)
-        return _placed_part(part, setting.device)
+    def documents(encoder: Any, here: Any) -> Any:
+        random = has_random_weights(encoder)
+        return RandomVectors(here) if random else setting.work.cached_encoder(encoder)
 
-    return registry.replaced(component, change)
-
-
-def _documents(encoder: Any, here: Any, work: StageRunner) -> Any:
-    """What has the encoder's document vectors at hand."""
-    return RandomVectors(here) if has_random_weights(encoder) else work.cached_encoder(encoder)
+    return with_documents(component, setting.device, documents)
 
 
 def _variants(component: Any) -> dict[str, Any]:

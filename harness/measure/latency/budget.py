@@ -122,12 +122,11 @@ class ArmBudget:
             return "not measured", self.failure
         if self.calls.get(size):
             count = self.repeated.get(size, 0)
-            left_out = (
+            repeated = (
                 f"{counted(count, 'call')} left out, in which a server failed and was asked again"
             )
-            return (
-                "measured" if count < self.calls[size] else "not measured"
-            ), left_out if count else ""
+            status = "measured" if count < self.calls[size] else "not measured"
+            return status, repeated if count else ""
         expected = f"one call takes about {self.cost[size]:,.0f} s, more than the budget has left"
         return ("predicted" if any(self.calls.values()) else "not measured"), expected
 
@@ -156,17 +155,16 @@ def prepared(
     """
     budget = ArmBudget(arm)
     start = time.perf_counter()
+    whole = settings.budget_s
     try:
-        _warm_up(budget, tuning, settings.budget_s, wait)
-        _tune(budget, tuning, settings.budget_s, wait)
+        _warm_up(budget, tuning, whole, wait)
+        _tune(budget, tuning, whole, wait)
     except Exception as error:  # one arm that breaks must not stop the others
         log.debug("%s failed while it was warmed up", arm.system, exc_info=True)
         budget.failure = reason(error)
         return budget
-    spent = time.perf_counter() - start
-    budget.calls = allotted(
-        budget.cost, max(settings.budget_s - spent, 0.0), wanted, settings.budget_s
-    )
+    left = max(whole - (time.perf_counter() - start), 0.0)
+    budget.calls = allotted(budget.cost, left, wanted, whole)
     return budget
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from harness.components import registry, requirements
 from harness.components.abilities import Loadable
 from harness.components.hardware import threads
-from harness.components.protocols import Preparable, Reranker, Retriever
+from harness.components.protocols import Reranker, Retriever
 from harness.data import Doc, Query
 from harness.errors import ComponentError
 from harness.measure import machine
@@ -50,10 +50,10 @@ def start(
     """
     task = {
         "component": registry.config_of(component),
-        "modes": list(modes),
+        "modes": modes,
         "query": query,
-        "docs": list(docs),
-        "sizes": list(sizes),
+        "docs": docs,
+        "sizes": sizes,
         "device": device,
         "threads": threads,
         "allowed": allowed,
@@ -107,15 +107,13 @@ def main() -> list[dict[str, float]]:
     faults: list[str] = []
     spec = _tuples(task["component"])
     kind = Retriever if task["modes"] == ["retrieve"] else Reranker
-    component = registry.build(
-        (kind,), spec, "component", lambda *fault: faults.append(": ".join(fault))
-    )
+    component = registry.build((kind,), spec, "component", lambda *f: faults.append(": ".join(f)))
     if faults:
         raise ComponentError("; ".join(faults))
     component = placed(component, task["device"])
-    needs = {need for part in registry.parts(component) for need in getattr(part, "needs", ())}
-    for need in needs:
-        importlib.import_module(requirements.package(need))
+    for part in registry.parts(component):
+        for need in getattr(part, "needs", ()):
+            importlib.import_module(requirements.package(need))
     with threads.pinned(task["threads"]):
         return _measured(component, task)
 
@@ -140,7 +138,7 @@ def _measured(component: Any, task: Mapping[str, Any]) -> list[dict[str, float]]
 def _called(component: Any, mode: str, task: Mapping[str, Any]) -> dict[str, float]:
     """Seconds of the first call, and the peaks after as large a call as is allowed."""
     docs = [Doc(*doc) for doc in task["docs"]]
-    answer = _answering(component, mode, docs)
+    answer = _answering(component, mode, docs, task["device"])
     query, (fewest, *more) = Query("query", task["query"]), task["sizes"]
     begun = _now()
     answer(query, docs[:fewest])
@@ -158,13 +156,13 @@ def _called(component: Any, mode: str, task: Mapping[str, Any]) -> dict[str, flo
     }
 
 
-def _answering(component: Any, mode: str, docs: Sequence[Doc]) -> Any:
+def _answering(component: Any, mode: str, docs: Sequence[Doc], device: str) -> Any:
+    fed = with_documents(component, device, lambda _, here: RandomVectors(here))
     if mode == "retrieve":
-        searcher = with_documents(component, RandomVectors).index(docs)
+        searcher = fed.index(docs)
         return lambda query, docs: searcher.search([query], len(docs))
-    if mode == "precomputed" and isinstance(component, Preparable):
-        component = with_documents(component, RandomVectors).prepare(docs)
-    return lambda query, docs: component.score(query.text, docs)
+    scorer = fed.prepare(docs) if mode == "precomputed" else component
+    return lambda query, docs: scorer.score(query.text, docs)
 
 
 def _tuples(value: Any) -> Any:

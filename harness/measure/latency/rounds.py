@@ -76,19 +76,20 @@ def measure(
     _double(budgets)
     timed = Timed(queries=queries, device=device, rounds_planned=settings.rounds)
     everyone = [budget for together in budgets for budget in together]
-    screen = _Screen(progress, f"latency on {device}", everyone)
+    spend = _spending(progress, f"latency on {device}", everyone)
     rng = np.random.default_rng(seed)
     for number in range(settings.rounds):
-        watch = machine.Watch.start(device)
+        since = machine.watch(device)
         for together in budgets:
             if len(budgets) > 1:
                 wake(together, tuning[0])
-            one_round(together, number, _takes(number, timed), rng, timed, screen.add)
-        timed.rounds.append({"round": number, **watch.since()})
+            one_round(together, number, _takes(number, timed), rng, timed, spend)
+        timed.rounds.append({"round": number, **since()})
     if afterwards is not None:
         afterwards(budgets, timed, rng)
     timed.failed = {c.arm.system: trouble for c in everyone if (trouble := c.trouble())}
-    _drop_failed(timed, everyone)
+    failed = {budget.arm.name for budget in everyone if budget.failure}
+    timed.calls = [c for c in timed.calls if (c["system"], c["mode"], c["copy"]) not in failed]
     timed.arms = arm_rows(everyone, timed)
     return timed
 
@@ -111,14 +112,13 @@ def _budgets(
     wait = machine.synchroniser(device)
     wanted = queries * settings.rounds
     count, done = sum(map(len, groups)), itertools.count(1)
-    budgets = []
-    for group in groups:
-        together = []
-        for arm in group:
-            together.append(prepared(arm, tuning, wanted, settings, wait))
-            progress(f"warm up on {device}", next(done), count)
-        budgets.append(together)
-    return budgets
+
+    def warmed_up(arm: Arm) -> ArmBudget:
+        budget = prepared(arm, tuning, wanted, settings, wait)
+        progress(f"warm up on {device}", next(done), count)
+        return budget
+
+    return [[warmed_up(arm) for arm in group] for group in groups]
 
 
 def _double(budgets: list[list[ArmBudget]]) -> None:
@@ -208,13 +208,6 @@ def _failing(budget: ArmBudget) -> Iterator[None]:
         budget.failure = reason(error)
 
 
-def _drop_failed(timed: Timed, budgets: Sequence[ArmBudget]) -> None:
-    failed = {budget.arm.name for budget in budgets if budget.failure}
-    timed.calls = [
-        call for call in timed.calls if (call["system"], call["mode"], call["copy"]) not in failed
-    ]
-
-
 def arm_rows(budgets: Sequence[ArmBudget], timed: Timed) -> list[dict[str, Any]]:
     """Rows of `columns.ARMS` by what was timed so far; second copies (A/A) have none."""
     return [row for one in budgets if not one.arm.copy for row in _arm_rows(one, timed)]
@@ -270,16 +263,16 @@ def same_order(ids: Sequence[str], scores: Mapping[str, float]) -> bool:
     return bool((best_later - values <= AGREEMENT * max(np.ptp(values), 1e-6)).all())
 
 
-class _Screen:
-    """Progress in seconds, by which the time left is estimated."""
+def _spending(
+    progress: Progress, name: str, budgets: Sequence[ArmBudget]
+) -> Callable[[float], None]:
+    """What gets the seconds of each call, and shows how far it is; by them the time left is estimated."""
+    planned = (calls * c.cost[size] for c in budgets for size, calls in c.calls.items())
+    total, spent = max(1, round(sum(planned))), 0.0
 
-    def __init__(self, progress: Progress, name: str, budgets: Sequence[ArmBudget]) -> None:
-        planned = (calls * c.cost[size] for c in budgets for size, calls in c.calls.items())
-        self._progress = progress
-        self._name = name
-        self._total = max(1, round(sum(planned)))
-        self._spent = 0.0
+    def spend(seconds: float) -> None:
+        nonlocal spent
+        spent += seconds
+        progress(name, min(round(spent), total), total)
 
-    def add(self, seconds: float) -> None:
-        self._spent += seconds
-        self._progress(self._name, min(round(self._spent), self._total), self._total)
+    return spend

@@ -122,7 +122,7 @@ def _round(
     )
     rank = {place: i for i, place in enumerate(order)}
     number = 1 + max((row["round"] for row in timed.rounds), default=-1)
-    watch = machine.Watch.start(timed.device)
+    since = machine.watch(timed.device)
     for together in groups:
         here = [c for c in together if any((*c.arm.name, size) in plan for size in c.cost)]
         if here and len(groups) > 1:
@@ -139,4 +139,4 @@ def _round(
                 more = plan.get((*budget.arm.name, size), 0)
                 if more:
                     budget.calls[size] = budget.calls.get(size, 0) + more
-    timed.rounds.append({"round": number, **watch.since()})
+    timed.rounds.append({"round": number, **since()})

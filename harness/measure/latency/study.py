@@ -63,7 +63,10 @@ def measure_latency(
     runs, lost = _runs(stage.trials, work, lost)
     trials = list(_measurable(stage.trials, lost, found, settings))
     chosen = choose(runs, work.dataset.queries, settings, experiment.seed)
-    _note_unusable(trials, settings, chosen, found)
+    for device in settings.devices:
+        for k in sorted(set(settings.candidates) - set(chosen.candidates)):
+            few = f"fewer than two queries have {k} candidates"
+            found.rows["arms"] += _absent(trials, (k,), device, few)
     with recording(TRAFFIC) as sent:
         for device in settings.devices:
             reason = devices.unavailable(device)
@@ -151,15 +154,6 @@ def choose(
         tuning=[queries[i] for i in order[:tuning]],
         candidates=usable,
     )
-
-
-def _note_unusable(
-    trials: Sequence[Trial], settings: Latency, chosen: Chosen, found: Tables
-) -> None:
-    for device in settings.devices:
-        for k in sorted(set(settings.candidates) - set(chosen.candidates)):
-            reason = f"fewer than two queries have {k} candidates"
-            found.rows["arms"] += _absent(trials, (k,), device, reason)
 
 
 def _absent(

@@ -28,12 +28,11 @@ FIRST, MOST = 4, 1024
 class _Workload:
     """A piece of work that can be done for any number of documents."""
 
-    system: str
-    mode: str
+    arm: Arm
     unit: str
-    run: Callable[[int], Any]
-    tokens: Callable[[int], float]
     most: int
+    run: Callable[[int], Any]
+    tokens: Callable[[int], float] = lambda _: float("nan")
     policy: str = ""
 
 
@@ -56,16 +55,17 @@ def measure(
     todo = list(_todo(everyone, queries, texts))
     for done, work in enumerate(todo):
         progress(f"throughput on {device}", done, len(todo))
-        if work.system in failed:
+        system = work.arm.system
+        if system in failed:
             continue
         try:
             count, seconds, used = _timed(work, budget * SHARE, wait)
             tokens = work.tokens(count)
         except Exception as error:  # one that breaks must not stop the others
-            log.debug("%s failed while it was timed", work.system, exc_info=True)
-            failed[work.system] = reason(error)
+            log.debug("%s failed while it was timed", system, exc_info=True)
+            failed[system] = reason(error)
             continue
-        name = {"system": work.system, "mode": work.mode, "unit": work.unit, "policy": work.policy}
+        name = {"system": system, "mode": work.arm.mode, "unit": work.unit, "policy": work.policy}
         spent = {"count": count, "tokens": tokens, "seconds": seconds, "processor": used}
         rows.append({"device": device, **name, **spent})
     return rows
@@ -93,14 +93,10 @@ def _documents(arm: Arm, encoder: Any, texts: Sequence[str]) -> _Workload:
             return float("nan")
         return float(sum(encoder.count_doc_tokens(texts[:count])))
 
-    return _Workload(
-        system=arm.system,
-        mode=arm.mode,
-        unit="documents",
-        run=lambda count: encoder.encode(texts[:count], "doc", *part),
-        tokens=tokens,
-        most=len(texts),
-    )
+    def run(count: int) -> None:
+        encoder.encode(texts[:count], "doc", *part)
+
+    return _Workload(arm, "documents", len(texts), run, tokens)
 
 
 def _pairs(arm: Arm, queries: Sequence[Query]) -> _Workload:
@@ -117,15 +113,14 @@ def _pairs(arm: Arm, queries: Sequence[Query]) -> _Workload:
             left -= len(docs)
 
     total = sum(len(docs) for _, docs in lists)
-    return _Workload(arm.system, arm.mode, "pairs", run, lambda _: float("nan"), total, policy)
+    return _Workload(arm, "pairs", total, run, policy=policy)
 
 
 def _timed(work: _Workload, budget: float, wait: Callable[[], None]) -> tuple[int, float, float]:
     """How many were done, in how many seconds, and how many of all processors."""
-    first = min(FIRST, work.most)
+    count = first = min(FIRST, work.most)
     spent = machine.timed(lambda: work.run(first), wait)
-    count = min(work.most, MOST, int(budget / spent.seconds * first))
-    if count <= first:
-        return first, spent.seconds, spent.processor
-    spent = machine.timed(lambda: work.run(count), wait)
+    wanted = min(work.most, MOST, int(budget / spent.seconds * first))
+    if wanted > first:
+        count, spent = wanted, machine.timed(lambda: work.run(wanted), wait)
     return count, spent.seconds, spent.processor

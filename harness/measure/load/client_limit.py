@@ -60,11 +60,9 @@ def client_limit(
     with answering_at_once(len(tasks[0].docs)) as url:
         ask = asking(Endpoint(dialect="plain", url=url, timeout_s=like.timeout_s, retries=0))
         for count in clients:
-            loops.closed(ask, itertools.cycle(tasks), count, Span(WAKE_SECONDS), lambda _: None)
+            loops.closed(ask, itertools.cycle(tasks), count, Span(WAKE_SECONDS))
             with machine.quiet():
-                step = loops.closed(
-                    ask, itertools.cycle(tasks), count, Span(SECONDS), lambda _: None
-                )
+                step = loops.closed(ask, itertools.cycle(tasks), count, Span(SECONDS))
             answered = [one for one in step.sent if one.reply.outcome == "answered"]
             if answered:
                 found.append(

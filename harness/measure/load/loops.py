@@ -94,7 +94,13 @@ class Step:
     """Whether it was ended because the server was gone."""
 
 
-def closed(ask: Ask, tasks: Iterator[Task], clients: int, span: Span, progress: Progress) -> Step:
+def closed(
+    ask: Ask,
+    tasks: Iterator[Task],
+    clients: int,
+    span: Span,
+    progress: Progress = lambda _: None,
+) -> Step:
     """What `clients` that ask one request after the other had for answers."""
     requests = _Requests(ask, ((math.nan, task) for task in tasks))
 
@@ -200,9 +206,4 @@ class _Requests:
         self.sent.sort(key=lambda sent: sent.due)
         if math.isnan(window):
             window = self.sent[-1].due if len(self.sent) > clients else elapsed
-        return Step(
-            sent=self.sent,
-            window=window,
-            cores=(time.process_time() - used) / elapsed,
-            broken=self.broken,
-        )
+        return Step(self.sent, window, (time.process_time() - used) / elapsed, self.broken)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,9 +94,8 @@ def _measured(
     system = under_load(trial, settings, seed, work, store)
     if system is None:
         return f"fewer than two queries have {settings.candidates} candidates"
-    found.limits = found.limits or client_limit(
-        system.tasks, _ends(settings.concurrency), system.server
-    )
+    ends = list(dict.fromkeys((settings.concurrency[0], settings.concurrency[-1])))
+    found.limits = found.limits or client_limit(system.tasks, ends, system.server)
     found.servers[system.name] = {
         "url": system.server.url,
         "here": is_here(system.server.url),
@@ -111,18 +110,18 @@ def _measure(system: LoadedSystem, found: Tables) -> None:
     """All steps of one system, in the order of their load; after one that fails none is measured."""
     reason = passing = _warmed(system)
     best = 0.0
-    for number, (loop, value) in enumerate(_steps(system.settings)):
-        rate = value * best
-        row = _row(system.name, system.settings, loop, value if loop == "closed" else rate)
-        row |= {"share": math.nan if loop == "closed" else value}
-        if loop == "open" and not best and not reason:
+    settings = system.settings
+    for number, value in enumerate([*settings.concurrency, *settings.rates]):
+        is_closed = number < len(settings.concurrency)
+        level, share = (float(value), math.nan) if is_closed else (value * best, value)
+        row = _row(system.name, settings, "closed" if is_closed else "open", level)
+        row |= {"share": share}
+        if not (is_closed or best or reason):
             reason = passing = "the closed loop had no answer to tell a rate by"
         if reason:
             found.steps.append(row | _absent(reason))
             continue
-        step = (
-            _closed(system, number, int(value)) if loop == "closed" else _open(system, number, rate)
-        )
+        step = (_closed if is_closed else _open)(system, number, level)
         if not step.sent:
             few = f"its {len(system.tasks)} queries, none of which may be asked twice, were used up"
             found.steps.append(row | _absent(few))
@@ -138,15 +137,11 @@ def _measure(system: LoadedSystem, found: Tables) -> None:
             {name: row[name] for name in ("system", "loop", "level")} | _request(sent)
             for sent in step.sent
         ]
-        if loop == "closed":
-            best = max(best, _answered_by_the_end(step) / step.window)
+        if is_closed:
+            in_time = (s.reply.outcome == "answered" and s.done <= step.window for s in step.sent)
+            best = max(best, sum(in_time) / step.window)
     if passing:
         found.left_out[system.name] = passing
-
-
-def _steps(settings: Load) -> Iterator[tuple[str, float]]:
-    yield from (("closed", float(clients)) for clients in settings.concurrency)
-    yield from (("open", share) for share in settings.rates)
 
 
 def _warmed(system: LoadedSystem) -> str:
@@ -160,7 +155,7 @@ def _warmed(system: LoadedSystem) -> str:
     remembers = system.server.spoken.remembers
     tasks = iter(system.warming) if remembers else itertools.cycle(system.warming)
     span = Span(WARM_SHARE * system.settings.seconds)
-    loops.closed(_ask(system), tasks, max(system.settings.concurrency), span, lambda _: None)
+    loops.closed(_ask(system), tasks, max(system.settings.concurrency), span)
     return ""
 
 
@@ -169,13 +164,12 @@ def _ask(system: LoadedSystem) -> loops.Ask:
     return asking(system.once)  # type: ignore[arg-type]
 
 
-def _closed(system: LoadedSystem, number: int, clients: int) -> Step:
+def _closed(system: LoadedSystem, number: int, clients: float) -> Step:
     settings = system.settings
     span = Span(settings.seconds, settings.requests, settings.longest_s)
+    tasks, progress = system.queue(number), system.progress(number)
     with machine.quiet():
-        return loops.closed(
-            _ask(system), system.queue(number), clients, span, system.progress(number)
-        )
+        return loops.closed(_ask(system), tasks, int(clients), span, progress)
 
 
 def _open(system: LoadedSystem, number: int, rate: float) -> Step:
@@ -220,10 +214,6 @@ def _unanswered(step: Step) -> str:
     return next((sent.reply.said for sent in step.sent if sent.reply.said), "")
 
 
-def _answered_by_the_end(step: Step) -> int:
-    return sum(s.reply.outcome == "answered" and s.done <= step.window for s in step.sent)
-
-
 def _request(sent: loops.Sent) -> dict[str, Any]:
     answered = sent.reply.outcome == "answered"
     return {
@@ -243,7 +233,3 @@ def _row(system: str, settings: Load, loop: str, level: float) -> dict[str, Any]
 
 def _absent(reason: str) -> dict[str, Any]:
     return {"status": "not measured", "reason": reason}
-
-
-def _ends(values: Sequence[int]) -> list[int]:
-    return list(dict.fromkeys((values[0], values[-1])))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.components import registry
+from harness.components.protocols import Progress
 from harness.components.servers.served import Server
 from harness.data import Query
 from harness.experiment.plan import Trial
@@ -19,8 +20,6 @@ from harness.measure.latency.study import choose
 from harness.measure.load.loops import Task
 from harness.pipeline.stage_runner import StageRunner
 from harness.results.store import Store
-
-NO_SERVER = "it is no server: its reranker runs in this process, or in part"
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,7 @@ class LoadedSystem:
     """By query id the scores that quality was measured on."""
     settings: Load
     rng: np.random.Generator
-    report_steps: Callable[[float], None]
-    """Gets how many steps are over."""
+    report: Progress
 
     @property
     def once(self) -> Server:
@@ -60,8 +58,15 @@ class LoadedSystem:
         return itertools.cycle([self.tasks[i] for i in order])
 
     def progress(self, number: int) -> Callable[[float], None]:
-        """Progress inside a step."""
-        return lambda now: self.report_steps(number + min(now / self.settings.seconds, 1.0))
+        """Progress inside a step, in about the seconds of all steps."""
+        name, seconds = f"load of {self.name}", self.settings.seconds
+        total = max(round(self.steps * seconds), 1)
+
+        def show(now: float) -> None:
+            done = number + min(now / seconds, 1.0)
+            self.report(name, round(done / self.steps * total), total)
+
+        return show
 
 
 def not_measurable(trial: Trial, settings: Load) -> str:
@@ -70,7 +75,7 @@ def not_measurable(trial: Trial, settings: Load) -> str:
     if reranker is None:
         return "it does not rerank"
     if not isinstance(reranker, Server) or len(list(registry.parts(reranker))) > 1:
-        return NO_SERVER
+        return "it is no server: its reranker runs in this process, or in part"
     if trial.random_weights:
         return "its candidates are those of random weights, and no ranking of them is known"
     if most < settings.candidates:
@@ -91,9 +96,6 @@ def under_load(
     def task(query: Query) -> Task:
         return Task(query, [dataset.docs_by_id[hit.doc_id] for hit in run[query.query_id][:k]])
 
-    work_name = f"load of {trial.system.name}"
-    steps = len(settings.concurrency) + len(settings.rates)
-    total = max(round(steps * settings.seconds), 1)
     return LoadedSystem(
         name=trial.system.name,
         server=trial.system.reranker,
@@ -102,5 +104,5 @@ def under_load(
         expected=scores_of(store.run(trial) or {}),
         settings=settings,
         rng=np.random.default_rng(seed),
-        report_steps=lambda done: work.progress(work_name, round(done / steps * total), total),
+        report=work.progress,
     )

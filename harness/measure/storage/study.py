@@ -99,8 +99,9 @@ def measure_storage(
         "settings": settings.model_dump(mode="json"),
         "left_out": left_out,
         "provenance": provenance(),
+        "documents": len(texts),
     }
-    return {"grid": table.reindex(columns=list(GRID))}, {**facts, "documents": len(texts)}
+    return {"grid": table.reindex(columns=list(GRID))}, facts
 
 
 def _grid(encoder: Any, texts: Sequence[str], settings: Storage, work: StageRunner) -> pd.DataFrame:
@@ -110,17 +111,7 @@ def _grid(encoder: Any, texts: Sequence[str], settings: Storage, work: StageRunn
     (model,) = models_of(encoder) or ("",)
     dims, learnt = _dims(matrices, settings, model)
     with temporary.passing() as folder:
-        grid = storage_grid(
-            matrices,
-            dims,
-            learnt,
-            settings.precisions,
-            settings.pool_factors,
-            settings.plaid_nbits,
-            settings.plaid_documents,
-            folder,
-            work.progress,
-        )
+        grid = storage_grid(matrices, dims, learnt, settings, folder, work.progress)
     return grid.assign(model=model)
 
 
@@ -149,10 +140,7 @@ def storage_grid(
     matrices: Matrices,
     dims: Sequence[int],
     trained: Collection[int],
-    precisions: Sequence[Precision],
-    pool_factors: Sequence[int],
-    plaid_nbits: Sequence[int],
-    plaid_documents: int,
+    settings: Storage,
     folder: Path,
     progress: Progress,
 ) -> pd.DataFrame:
@@ -162,13 +150,13 @@ def storage_grid(
     first `plaid_documents` of them with all dimensions. Indexes are written below `folder`, one at
     a time, and removed. Raises ValueError for a dim above that of the matrices.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    total = len(dims) * len(pool_factors) * len(precisions) + len(plaid_nbits)
+    packed = len(dims) * len(settings.pool_factors) * len(settings.precisions)
+    total = packed + len(settings.plaid_nbits)
     progress("storage", 0, total)
     rows = []
     for row in itertools.chain(
-        _packed_rows(matrices, dims, precisions, pool_factors, folder),
-        _plaid_rows(matrices[:plaid_documents], plaid_nbits, folder),
+        _packed_rows(matrices, dims, settings, folder),
+        _plaid_rows(matrices[: settings.plaid_documents], settings.plaid_nbits, folder),
     ):
         rows.append({**row, "trained": row["dim"] in trained})
         progress("storage", len(rows), total)
@@ -177,17 +165,13 @@ def storage_grid(
 
 
 def _packed_rows(
-    matrices: Matrices,
-    dims: Sequence[int],
-    precisions: Sequence[Precision],
-    pool_factors: Sequence[int],
-    folder: Path,
+    matrices: Matrices, dims: Sequence[int], settings: Storage, folder: Path
 ) -> Iterator[Row]:
-    for dim, factor in itertools.product(dims, pool_factors):
+    for dim, factor in itertools.product(dims, settings.pool_factors):
         start = time.perf_counter()
         stored = [pooled(sliced(matrix, dim), factor) for matrix in matrices]
         pooling = time.perf_counter() - start
-        for precision in precisions:
+        for precision in settings.precisions:
             row = _packed_row(stored, precision, folder)
             row["build_seconds"] += pooling
             yield {"dim": dim, "precision": precision, "pool_factor": factor, **row}
@@ -196,11 +180,11 @@ def _packed_rows(
 def _packed_row(stored: Matrices, precision: Precision, folder: Path) -> Row:
     """Counts, bytes and seconds of one index; it is built from vectors that are pooled already."""
     with tempfile.TemporaryDirectory(dir=folder) as parent:
+        place = Path(parent) / "index"
         start = time.perf_counter()
         index = token_index.build(stored, precision)
-        index.save(Path(parent) / "index")
+        index.save(place)
         seconds = time.perf_counter() - start
-        place = Path(parent) / "index"
         return {
             "documents": len(index),
             "vectors": index.vectors,
@@ -290,8 +274,7 @@ def _plaid_row(matrices: Matrices, nbits: int, folder: Path) -> Row:
         built = fast_plaid.build(matrices, nbits, folder, FETCHED)
     except Exception as error:  # a library that fails must not cost the rows of the others
         log.debug("PLAID with %s bits was not built", nbits, exc_info=True)
-        reason = " ".join(str(error).split())
-        return {"remark": f"not measured: {reason}"}
+        return {"remark": f"not measured: {' '.join(str(error).split())}"}
     return {
         "payload_bytes": payload_bytes(folder, fast_plaid.PAYLOAD),
         "disk_bytes": disk_bytes(folder),

@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 
 from harness.components.databases import fast_plaid
-from harness.components.vectors.compression import unit
+from harness.components.vectors.compression import Precision, unit
 from harness.errors import PackageError
+from harness.experiment.schema import Storage
 from harness.files.disk import disk_bytes
 from harness.measure.storage.study import storage_grid
 from harness.results import columns
 
-PRECISIONS = ("float32", "float16", "int8", "binary")
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8", "binary")
 LENGTHS = [*range(1, 40), 0, *range(40, 100)]
 
 
@@ -41,10 +42,7 @@ def grid(
         matrices(20),
         dims=[20, 12],
         trained={20},
-        precisions=PRECISIONS,
-        pool_factors=[1, 3],
-        plaid_nbits=[],
-        plaid_documents=0,
+        settings=Storage(precisions=PRECISIONS, pool_factors=(1, 3), plaid_nbits=()),
         folder=folder,
         progress=lambda *args: told.append(args),
     )
@@ -107,7 +105,8 @@ def test_cold_is_not_measured_where_pages_cannot_be_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, "posix_fadvise", raising=False)
-    found = storage_grid(matrices(4)[:3], [4], [4], ["int8"], [1], [], 0, tmp_path, lambda *_: None)
+    settings = Storage(precisions=("int8",), pool_factors=(1,), plaid_nbits=())
+    found = storage_grid(matrices(4)[:3], [4], [4], settings, tmp_path, lambda *_: None)
     assert found.cold_seconds.isna().all()
 
 
@@ -120,9 +119,10 @@ def test_folder_is_measured_as_a_whole(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not importlib.util.find_spec("fast_plaid"), reason="fast-plaid is optional")
 def test_plaid_is_built(tmp_path: Path) -> None:
-    found = storage_grid(
-        matrices(16), [16], [16], ["float32"], [1], [2], 60, tmp_path, lambda *_: None
+    settings = Storage(
+        precisions=("float32",), pool_factors=(1,), plaid_nbits=(2,), plaid_documents=60
     )
+    found = storage_grid(matrices(16), [16], [16], settings, tmp_path, lambda *_: None)
     (row,) = found[found.precision == "plaid"].itertuples()
     kept = [length for length in LENGTHS[:60] if length]
     assert (row.nbits, row.documents, row.vectors) == (2, len(kept), sum(kept))
@@ -160,7 +160,8 @@ def test_plaid_that_cannot_be_built_is_a_remark(
     )
     with pytest.raises(PackageError, match=reason):
         fast_plaid.check_packages()
-    found = storage_grid(matrices(16), [], [], [], [], [1, 4], 60, tmp_path, lambda *_: None)
+    settings = Storage(plaid_nbits=(1, 4), plaid_documents=60)
+    found = storage_grid(matrices(16), [], [], settings, tmp_path, lambda *_: None)
     assert found.remark.str.startswith("not measured: ").all()
     assert found.remark.str.contains(reason).all()
     assert found.disk_bytes.isna().all()
