@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -44,7 +43,7 @@ class Bars:
             or (name, total) != (self._name, self._bar.total)
             or done < self._bar.n
         ):
-            self._close()
+            self.close()
             pause = PAUSE_ON_TERMINAL if self._stream.isatty() else SECONDS_BETWEEN_LINES
             self._bar = tqdm(
                 total=total,
@@ -59,21 +58,9 @@ class Bars:
             self._name = name
         self._bar.update(done - self._bar.n)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Leave no bar behind."""
         bar, self._bar = self._bar, None
         if bar is not None:
-            bar.close()
-
-    def __enter__(self) -> Self:
-        """Start without a bar."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave no bar behind."""
-        with contextlib.suppress(OSError):
-            self._close()
+            with contextlib.suppress(OSError):
+                bar.close()

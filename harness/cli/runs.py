@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
         plan = make_plan(experiment)
         plan = make_plan(experiment) if fetch.fetch_models(plan) else plan
         store = Store(arguments.results, experiment.name)
-        with Bars(sys.stderr) as progress:
+        with contextlib.closing(Bars(sys.stderr)) as progress:
             execution = Execution(plan, store, arguments.cache, progress)
             execution.execute()
         with span("report"):

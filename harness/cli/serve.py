@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import typing
 from pathlib import Path
 
 from harness.cli import exits
 from harness.cli.arguments import Command, add_cache, count
 from harness.cli.streams import say
 from harness.page.text import counted
-from harness.service.limits import SERVE_LIMITS, Limits
+from harness.service.limits import Limits
 
 
 def _add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -28,14 +29,10 @@ def _add_arguments(sub: argparse.ArgumentParser) -> None:
         default="",
         help="the environment variable with the token that requests must bring",
     )
-    for name, (most, what) in SERVE_LIMITS.items():
-        sub.add_argument(
-            f"--max-{name}",
-            metavar="N",
-            type=count,
-            default=most,
-            help=f"{what} (default: {most})",
-        )
+    for name, hint in typing.get_type_hints(Limits, include_extras=True).items():
+        (what,), most = hint.__metadata__, Limits._field_defaults[name]
+        about = f"{what} (default: {most})"
+        sub.add_argument(f"--max-{name}", metavar="N", type=count, default=most, help=about)
 
 
 def _port(text: str) -> int:

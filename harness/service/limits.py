@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
-SERVE_LIMITS: Mapping[str, tuple[int, str]] = {
-    "documents": (1000, "documents a request"),
-    "characters": (100_000, "characters of a query or document"),
-    "bytes": (16 * 2**20, "bytes of a request"),
-    "requests": (64, "requests inside at once; more are told when to come again"),
-    "connections": (1000, "connections at once; for one more the idlest is closed"),
-    "batch": (256, "documents that are scored at once, of requests that wait; 1: no two requests"),
-}
-"""What a service takes on, and how much of it if nothing else is said."""
+from typing import Annotated, NamedTuple
 
 
 class Limits(NamedTuple):
-    """What a service takes on; more is refused."""
+    """What a service takes on; more is refused. `serve` has an option for each, with these words."""
 
-    documents: int = SERVE_LIMITS["documents"][0]
-    """Documents a request."""
-    characters: int = SERVE_LIMITS["characters"][0]
-    """Of the query, and of each document."""
-    bytes: int = SERVE_LIMITS["bytes"][0]
-    """Of a request's body."""
-    requests: int = SERVE_LIMITS["requests"][0]
-    """Requests inside at once: waiting for their turn, or scored."""
-    batch: int = SERVE_LIMITS["batch"][0]
-    """Documents that are scored at once, if they come from several requests."""
-    connections: int = SERVE_LIMITS["connections"][0]
-    """Connections at once; for one more, that which is idle longest is closed."""
+    documents: Annotated[int, "documents a request"] = 1000
+    characters: Annotated[int, "characters of a query or document"] = 100_000
+    bytes: Annotated[int, "bytes of a request"] = 16 * 2**20
+    requests: Annotated[int, "requests inside at once; more are told when to come again"] = 64
+    connections: Annotated[int, "connections at once; for one more the idlest is closed"] = 1000
+    batch: Annotated[
+        int, "documents that are scored at once, of requests that wait; 1: no two requests"
+    ] = 256
 
 
 class Patience(NamedTuple):

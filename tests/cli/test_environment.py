@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class Gone:
 def test_work_goes_on_when_nobody_sees_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.cli.progress.PAUSE_ON_TERMINAL", 0)
     stream: Any = Gone()
-    with Bars(stream) as progress:
+    with contextlib.closing(Bars(stream)) as progress:
         for done in range(3):
             progress("work", done, 3)
             progress("other work", done, 3)

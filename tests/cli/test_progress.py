@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 
@@ -18,7 +19,7 @@ class Terminal(io.StringIO):
 def test_new_work_gets_a_bar_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.cli.progress.PAUSE_ON_TERMINAL", 0)
     out = Terminal()
-    with Bars(out) as bars:
+    with contextlib.closing(Bars(out)) as bars:
         for name, done, total in (("encode", 0, 4), ("encode", 4, 4), ("encode", 1, 8)):
             bars(name, done, total)
     shown = [line for line in out.getvalue().split("\r") if "%" in line]
@@ -29,7 +30,7 @@ def test_new_work_gets_a_bar_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_short_work_is_silent_where_nobody_looks() -> None:
     out = io.StringIO()
-    with Bars(out) as bars:
+    with contextlib.closing(Bars(out)) as bars:
         bars("encode", 0, 2)
         bars("encode", 2, 2)
     assert "%" not in out.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -46,7 +47,7 @@ def test_every_way_to_the_terminal_is_plain(capsys: pytest.CaptureFixture[str]) 
     drawn, logged = io.StringIO(), io.StringIO()
     say(ESCAPE)
     complain(ESCAPE)
-    with Bars(drawn) as bars:
+    with contextlib.closing(Bars(drawn)) as bars:
         bars(ESCAPE, 1, 2)
         assert bars._bar is not None
         assert bars._bar.desc.startswith(r"\u001b[2J")
