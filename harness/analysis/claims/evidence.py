@@ -106,13 +106,8 @@ def exact(value: float | str, said: str) -> Found:
 
 def bounded(value: float, low: float, high: float, said: str, machine: str = "") -> Found:
     """A value with an interval, whose absent bounds (NaN) are infinite."""
-    return Found(
-        value,
-        -math.inf if math.isnan(low) else low,
-        math.inf if math.isnan(high) else high,
-        said,
-        machine,
-    )
+    least, most = (-math.inf if math.isnan(low) else low), (math.inf if math.isnan(high) else high)
+    return Found(value, least, most, said, machine)
 
 
 def original(model: object) -> str:
