@@ -12,15 +12,13 @@ from harness.components.models import catalogue
 from harness.components.registry import BY_SHAPE, KEYS, OTHER
 from harness.data import Mode
 from harness.experiment.metric_names import Named
-from harness.experiment.part import Part
+from harness.experiment.part import Device, Part
 from harness.files.wrong_values import did_you_mean, refused
 
 OPERATORS = ("near", "between", "above", "below", "at_least", "at_most", "equals")
 
 WORDS = {"at_least": "at least", "at_most": "at most", "equals": "equal to"}
 """What an operator is called in a sentence, where it is not its own name."""
-
-Device = Literal["cpu", "cuda", "mps"]
 
 
 class Range(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -32,6 +32,9 @@ T = TypeVar("T", bound=Part)
 
 Block = Annotated[T | None, BeforeValidator(_said)]
 """A part that may be left out, but not written without a value: that could mean two things."""
+
+Device = Literal["cpu", "cuda", "mps"]
+"""What models compute on, as an experiment names it."""
 
 Ranks = Annotated[int, Field(ge=1, le=bounds.DEEPEST)]
 """Documents that a stage keeps or reads."""

@@ -9,6 +9,7 @@ be trained makes the training a stage, too, and the component has a reference to
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,8 +34,8 @@ NOT_FETCHED = (DUMMY, TRAINED)
 TRAINING = ("examples", "loop", "cross_encoder", "late_interaction")
 """The modules of `harness.training` that make a model."""
 
-MEASURING = ("latency", "load", "storage")
-"""Kinds of cost; `harness.measure.KIND.study` measures each."""
+CostKind = Literal["latency", "load", "storage"]
+"""`harness.measure.KIND.study` measures each."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Trial:
 class CostStage:
     """One measurement of what the systems cost on a dataset, on this machine."""
 
-    kind: Literal["latency", "load", "storage"]
+    kind: CostKind
     key: str
     """What is measured and how, whatever the machine."""
     dataset: DatasetChoice
@@ -125,7 +126,8 @@ class Plan:
 
     def cost_stages(self) -> Iterator[CostStage]:
         """What is to be measured of cost: on each dataset all systems together."""
-        blocks = {kind: getattr(self.experiment, kind) for kind in MEASURING}
+        kinds: tuple[CostKind, ...] = typing.get_args(CostKind)
+        blocks = {kind: getattr(self.experiment, kind) for kind in kinds}
         asked = {kind: settings for kind, settings in blocks.items() if settings is not None}
         for choice in self.experiment.datasets if asked else ():
             trials = tuple(trial for trial in self.trials if trial.dataset == choice)
@@ -139,7 +141,7 @@ class Plan:
                 made_by |= code_versions.packages(["fast_plaid"] if kind == "storage" else [])
                 key = key_of(kind, asked_for, named, self.experiment.seed, made_by)
                 here = measured_on(tuple(getattr(settings, "devices", ())))
-                yield CostStage(kind, key, choice, trials, here)  # type: ignore[arg-type]
+                yield CostStage(kind, key, choice, trials, here)
 
     def described(self) -> dict[str, Any]:
         """The experiment as its file stands now, with the places of its results."""
@@ -176,9 +178,8 @@ class Plan:
     def components(self) -> Iterator[Any]:
         """Every component of the systems, parts included."""
         for system in self.experiment.systems:
-            for component in (system.retriever, system.reranker):
-                if component is not None:
-                    yield from registry.parts(component)
+            for component in system.components:
+                yield from registry.parts(component)
 
     def models(self) -> Mapping[Wanted, str]:
         """The models that must be on this machine, and which component wants each."""
@@ -205,10 +206,9 @@ def make_plan(experiment: Experiment) -> Plan:
 
     Raises InputError where a package, file or model folder is missing, or training queries are.
     """
+    components = [one for system in experiment.systems for one in system.components]
     registry.require_packages(
-        component
-        for choice in experiment.datasets
-        for component in (choice.source, *_components(experiment.systems))
+        component for choice in experiment.datasets for component in (choice.source, *components)
     )
     trials = []
     places = folders([system.name for system in experiment.systems])
@@ -222,56 +222,36 @@ def make_plan(experiment: Experiment) -> Plan:
     return Plan(experiment, tuple(trials))
 
 
-def _components(systems: tuple[System, ...]) -> Iterator[Any]:
-    for system in systems:
-        yield system.retriever
-        if system.reranker is not None:
-            yield system.reranker
-
-
 def _trial(choice: DatasetChoice, asked: System, data: str, place: str) -> Trial:
-    trainings: dict[str, TrainStage] = {}
-    made = {
-        name: _with_trained(part, choice, trainings)
-        for name in ("retriever", "reranker")
-        if (part := getattr(asked, name)) is not None
-    }
-    system = asked.model_copy(update=made)
-    first = tuple(trainings.values())
-    retrieve = Stage(
-        "retrieve",
-        stage_key(data, system.retriever, system.depth.retrieve),
-        system.retriever,
-        system.depth.retrieve,
-    )
-    stages: tuple[Stage, ...] = (retrieve,)
-    if system.reranker is not None:
-        rerank = Stage(
-            "rerank",
-            stage_key(retrieve.key, system.reranker, system.depth.rerank),
-            system.reranker,
-            system.depth.rerank,
-            retrieve,
-        )
-        stages = (retrieve, rerank)
-    return Trial(choice, asked, system, stages, f"{place}--{stages[-1].key[:12]}", first)
-
-
-def _with_trained(component: Any, choice: DatasetChoice, found: dict[str, TrainStage]) -> Any:
-    """`component` with references in the place of models to be trained.
-
-    Their stages are added to `found`, those that others need before these.
-    """
+    trainings: dict[str, TrainStage] = {}  # those that others need before these
 
     def change(part: Any) -> Any:
+        """References in the place of models to be trained."""
         model = getattr(part, "model", None)
         if not isinstance(model, Trained):
             return part
         stage = _train_stage(choice, model.train)
-        found[stage.key] = stage
+        trainings[stage.key] = stage
         return dataclasses.replace(part, model=stage.reference)
 
-    return registry.replaced(component, change)
+    made = {
+        name: registry.replaced(part, change)
+        for name in ("retriever", "reranker")
+        if (part := getattr(asked, name)) is not None
+    }
+    system = asked.model_copy(update=made)
+    retrieve = _retrieve(data, system.retriever, system.depth.retrieve)
+    stages: tuple[Stage, ...] = (retrieve,)
+    if (reranker := system.reranker) is not None:
+        depth = system.depth.rerank
+        key = stage_key(retrieve.key, reranker, depth)
+        stages = (retrieve, Stage("rerank", key, reranker, depth, retrieve))
+    folder = f"{place}--{stages[-1].key[:12]}"
+    return Trial(choice, asked, system, stages, folder, tuple(trainings.values()))
+
+
+def _retrieve(data: str, retriever: Any, depth: int) -> Stage:
+    return Stage("retrieve", stage_key(data, retriever, depth), retriever, depth)
 
 
 def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
@@ -283,8 +263,7 @@ def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
         )
     queries = choice.source.training()
     data = key_of(dataset_key(choice), component_key(queries))
-    retriever, depth = training.negatives.retriever, training.negatives.depth
-    candidates = Stage("retrieve", stage_key(data, retriever, depth), retriever, depth)
+    candidates = _retrieve(data, training.negatives.retriever, training.negatives.depth)
     made_by = code_versions.versions(*(f"harness.training.{name}" for name in TRAINING))
     key = key_of(made_by, candidates.key, component_key(training))
     return TrainStage(key, choice, queries, training, candidates)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo
 
 from harness.experiment.metric_names import Named, parsed
-from harness.experiment.part import Part, Ranks
+from harness.experiment.part import Device, Part, Ranks
 from harness.experiment.result_folders import BESIDE, folders
 from harness.files import bounds
 from harness.files.wrong_values import Place, did_you_mean, refused, shown
@@ -165,7 +165,7 @@ class LatencyRule(Rule):
     """The yardstick: the system whose retrieval is timed beside it."""
     k: Ranks
     """Candidates."""
-    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    device: Device = "cpu"
 
 
 AnyRule = QualityRule | LatencyRule

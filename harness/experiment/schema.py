@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -22,7 +22,7 @@ from harness.components.protocols import DatasetSource, Reranker, Retriever
 from harness.components.vectors.compression import Precision
 from harness.experiment import rules
 from harness.experiment.metric_names import Named
-from harness.experiment.part import Block, Count, Paid, Part, Ranks, Seconds, Seed
+from harness.experiment.part import Block, Count, Device, Paid, Part, Ranks, Seconds, Seed
 from harness.experiment.result_folders import Weights, results_name
 from harness.files import bounds
 
@@ -72,22 +72,27 @@ class DatasetChoice(Part):
         return _checked(name or (info.data["source"].label() if "source" in info.data else ""))
 
 
-def _or_none(value: Any, read: Callable[[Any], Any]) -> Any:
-    return None if value is None else read(value)
-
-
 class System(Part):
     """A named pipeline: a retriever, and perhaps a reranker of its candidates."""
 
     name: Annotated[str, Field(min_length=1), AfterValidator(_checked)]
     retriever: Annotated[Any, registry.Use((Retriever,))]
     """What finds the candidates."""
-    reranker: Annotated[Any, registry.Use((Reranker,)), WrapValidator(_or_none)] = None
+    reranker: Annotated[
+        Any,
+        registry.Use((Reranker,)),
+        WrapValidator(lambda value, read: None if value is None else read(value)),
+    ] = None
     """What brings them into another order."""
     depth: Depth = Depth()
     vary: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict)
     """By path, such as `reranker.dim`, the values that it takes in turn: a system for each
     combination, which has nothing to vary any more."""
+
+    @property
+    def components(self) -> tuple[Any, ...]:
+        """The retriever, and the reranker if there is one."""
+        return (self.retriever,) if self.reranker is None else (self.retriever, self.reranker)
 
     def configuration(self) -> dict[str, Any]:
         """The system as plain values, every default of its components filled in."""
@@ -102,7 +107,7 @@ class System(Part):
 class Latency(Part):
     """How latency is measured; an experiment without this block measures none."""
 
-    devices: tuple[Literal["cpu", "cuda", "mps"], ...] = ("cpu",)
+    devices: tuple[Device, ...] = ("cpu",)
     candidates: tuple[Ranks, ...] = (10, 50, 100)
     """Documents a call reranks, each list the beginning of the longer ones."""
     queries: Count = 200
@@ -146,7 +151,7 @@ class Load(Part):
     in_flight: int = Field(default=64, ge=1, le=512)
     """Requests of the open loop that may wait for answers; one more waits to be sent, and its latency
     counts from when it was due."""
-    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    device: Device = "cpu"
     """The device of the servers: whose `p95_ms` of the requirements must hold."""
 
     @model_validator(mode="after")
@@ -197,7 +202,7 @@ Limit = Annotated[float, Field(gt=0)]
 class Requirements(Part):
     """What a system must keep to on every dataset; what is left out is not required."""
 
-    p95_ms: Mapping[Literal["cpu", "cuda", "mps"], Limit] = Field(default_factory=dict)
+    p95_ms: Mapping[Device, Limit] = Field(default_factory=dict)
     """By device, the most milliseconds of the whole query at its 95th percentile; each must hold."""
     gb_per_million_documents: Limit | None = None
     """The most bytes of the index, all stages together; 1 GB is 10^9 bytes."""
@@ -225,9 +230,10 @@ class Decision(Part):
     @field_validator("review_by")
     @classmethod
     def _is_a_date(cls, text: str | None) -> str | None:
-        if text is not None and not (DATE.fullmatch(text) and _exists(text)):
-            raise ValueError("write a date as YYYY-MM-DD")
-        return text
+        with contextlib.suppress(ValueError):
+            if text is None or date.fromisoformat(text).isoformat() == text:
+                return text
+        raise ValueError("write a date as YYYY-MM-DD")
 
     @model_validator(mode="after")
     def _can_be_told(self) -> Self:
@@ -236,17 +242,6 @@ class Decision(Part):
         if self.requirements.cost_per_month is not None and None in (self.workload, self.prices):
             raise ValueError("requirements.cost_per_month needs a workload and prices")
         return self
-
-
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-
-
-def _exists(day: str) -> bool:
-    try:
-        date.fromisoformat(day)
-    except ValueError:
-        return False
-    return True
 
 
 class ExperimentKeys(Part):

@@ -229,7 +229,8 @@ class StageRunner:
 
     def _facts(self, trial: Trial, results: Sequence[tuple[str, StageResult]]) -> dict[str, Any]:
         dataset, choice, system = self.dataset, trial.dataset, trial.system
-        components = [part for part in (system.retriever, system.reranker) if part is not None]
+        parts = [part for one in system.components for part in registry.parts(one)]
+        grades = [grade for judged in dataset.qrels.values() for grade in judged.values()]
         return {
             "dataset": {
                 "name": choice.name,
@@ -237,13 +238,9 @@ class StageRunner:
                 "fingerprint": dataset.fingerprint,
                 "documents": len(dataset.docs),
                 "queries": len(dataset.queries),
-                "judgements": sum(map(len, dataset.qrels.values())),
-                "judged_not_relevant": sum(
-                    grade <= 0 for judged in dataset.qrels.values() for grade in judged.values()
-                ),
-                "grades": Counter(
-                    str(grade) for judged in dataset.qrels.values() for grade in judged.values()
-                ),
+                "judgements": len(grades),
+                "judged_not_relevant": sum(grade <= 0 for grade in grades),
+                "grades": Counter(map(str, grades)),
                 "best_grades": Counter(
                     str(max(judged.values())) for judged in dataset.qrels.values()
                 ),
@@ -252,22 +249,13 @@ class StageRunner:
             },
             "system": system.configuration(),
             "identities": trial.identities(),
-            "servers": [
-                dict(part.server())
-                for component in components
-                for part in registry.parts(component)
-                if isinstance(part, Served)
-            ],
+            "servers": [dict(part.server()) for part in parts if isinstance(part, Served)],
             "stages": [
                 {"kind": stage.kind, "key": stage.key, **_without_lengths(result.facts)}
                 for stage, (_, result) in zip(trial.stages, results, strict=True)
             ],
             "notes": [
-                note
-                for component in components
-                for part in registry.parts(component)
-                if isinstance(part, HasNotes)
-                for note in part.notes()
+                note for part in parts if isinstance(part, HasNotes) for note in part.notes()
             ],
             "trainings": [dict(trained.facts(stage.reference)) for stage in trial.trainings],
             "provenance": provenance(),

@@ -35,11 +35,13 @@ class StageResult:
 
     run: Run
     seconds: float
-    finished: str
-    """UTC, ISO 8601."""
     stored: Sequence[Footprint]
     """What the stage stores of the documents, part by part."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any]
+    finished: str = field(
+        default_factory=lambda: dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    )
+    """UTC, ISO 8601."""
 
     def save(self, folder: Path) -> None:
         """Write it to a new folder."""
@@ -111,7 +113,7 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int) -> StageResult:
     if isinstance(searcher, HasFacts):
         with span("measure"):
             facts |= searcher.facts(dataset.queries, depth)
-    return _result(run, seconds, footprints.stored_by(searcher), facts)
+    return StageResult(run, seconds, footprints.stored_by(searcher), facts)
 
 
 def cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[Hit]:
@@ -162,7 +164,8 @@ def rerank(
         progress("rerank", done, len(dataset.queries))
     seconds = time.perf_counter() - start + journal.seconds_before
     stored = [] if scorer is reranker else footprints.stored_by(scorer)
-    return _result(run, seconds, stored, {"candidates_sha256": order_digest(candidates, depth)})
+    facts = {"candidates_sha256": order_digest(candidates, depth)}
+    return StageResult(run, seconds, stored, facts)
 
 
 def named(error: TextError, dataset: Dataset) -> ComponentError:
@@ -263,10 +266,3 @@ def order_digest(candidates: Run, depth: int) -> str:
         for query_id in sorted(candidates)
         for hit in candidates[query_id][:depth]
     )
-
-
-def _result(
-    run: Run, seconds: float, stored: Sequence[Footprint], facts: Mapping[str, Any]
-) -> StageResult:
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    return StageResult(run, seconds, now, stored, facts)

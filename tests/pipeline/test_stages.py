@@ -205,7 +205,7 @@ def test_digest_of_candidates_is_of_documents_and_order() -> None:
 
 def test_result_comes_back_from_disk(tmp_path: Path) -> None:
     stored = [Footprint("vectors", 5, 5, 8, "float32", 160), Footprint.not_known("it is far away")]
-    made = StageResult(RUN, 1.5, "2026-01-01T00:00:00+00:00", stored, {"a": 1})
+    made = StageResult(RUN, 1.5, stored, {"a": 1}, "2026-01-01T00:00:00+00:00")
     made.save(tmp_path / "key")
     assert StageResult.load(tmp_path / "key") == made
     bare = dataclasses.replace(made, stored=[])
