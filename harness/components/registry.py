@@ -210,10 +210,10 @@ class Fields:
             )
             for field in dataclasses.fields(self.cls)
         }
-        config = core_schema.CoreConfig(
-            strict=True, extra_fields_behavior="forbid", allow_inf_nan=False
+        config = core_schema.CoreConfig(strict=True, allow_inf_nan=False)
+        keys = core_schema.typed_dict_schema(
+            fields, cls=self.cls, extra_behavior="forbid", config=config
         )
-        keys = core_schema.typed_dict_schema(fields, cls=self.cls, config=config)
         return core_schema.no_info_wrap_validator_function(self._made, keys)
 
     def _made(self, value: Any, read: Callable[[Any], Any]) -> Any:
@@ -267,8 +267,7 @@ def settings_of(settings: Any, without: Sequence[Mapping[str, str]] = ()) -> dic
 
 def _plain(value: Any, without: Sequence[Mapping[str, str]]) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        told = config_of if isinstance(value, PROTOCOLS) else settings_of
-        return told(value, without)
+        return (config_of if isinstance(value, PROTOCOLS) else settings_of)(value, without)
     if isinstance(value, tuple | list):
         return [_plain(item, without) for item in value]
     return value

@@ -68,16 +68,13 @@ class Execution:
         temporary.sweep(self.cache)
         busy = f"Another run has its results in {self.store.folder}"
         with locks.alone(self.store.folder / ".lock", busy):
-            self._execute()
-
-    def _execute(self) -> None:
-        self.store.save_plan(self.plan)
-        self.store.set_damage_aside(self.plan)
-        pending = self.store.pending(self.plan)
-        for choice in self.plan.experiment.datasets:
-            trials = [trial for trial in pending if trial.dataset == choice]
-            if trials or self._cost_stages(choice):
-                self._execute_dataset(choice, trials)
+            self.store.save_plan(self.plan)
+            self.store.set_damage_aside(self.plan)
+            pending = self.store.pending(self.plan)
+            for choice in self.plan.experiment.datasets:
+                trials = [trial for trial in pending if trial.dataset == choice]
+                if trials or self._cost_stages(choice):
+                    self._execute_dataset(choice, trials)
 
     def _cost_stages(self, choice: DatasetChoice) -> list[CostStage]:
         """What is left to measure of cost, as the trials stand now."""

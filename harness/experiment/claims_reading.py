@@ -33,10 +33,9 @@ from harness.experiment.claims import (
     Storage,
 )
 from harness.experiment.expressions import FUNCTIONS, Number
-from harness.experiment.part import Part
+from harness.experiment.part import Part, read_keys
 from harness.files import bounds
 from harness.files.wrong_values import did_you_mean, refused, shown
-from harness.files.yaml_lines import read_yaml
 
 
 class Figure(Part):
@@ -209,13 +208,8 @@ def load_claims(file: str | Path) -> ClaimFile:
     """The claims in `file`; raises ConfigError that names every fault with file, line and path."""
     file = Path(file)
     with bounds.reading(file, ConfigError):
-        document = read_yaml(file)
-        if not isinstance(document.value, Mapping):
-            keys = ", ".join(ClaimFile.model_fields)
-            raise ConfigError(f"{file} is not a file of claims: expected keys {keys}.")
+        document, keys = read_keys(file, ClaimFile, "a file of claims")
         context = {"folder": file.parent, "ids": set(), "experiments": (), "datasets": {}}
-        found: ClaimFile = registry.validated(
-            ClaimFile, document.value, "", document.fault, context
-        )
+        found: ClaimFile = registry.validated(ClaimFile, keys, "", document.fault, context)
         document.raise_faults()
         return found

@@ -23,7 +23,11 @@ def dataset_spec(text: str) -> Mapping[str, Any]:
         if not text.startswith("{"):
             if not Path(text).is_dir():
                 return {"use": text}
-            _refuse_two_meanings(text)
+            if text in names("datasets"):
+                raise ConfigError(
+                    f"--dataset {text} may be the folder here or the dataset of that name: write "
+                    f"./{text} for the folder, '{{use: {text}}}' for the dataset."
+                )
             return {"use": "files", "path": str(Path(text).resolve())}
         document = parse_yaml(text, "--dataset")
         document.raise_faults()
@@ -31,14 +35,6 @@ def dataset_spec(text: str) -> Mapping[str, Any]:
         if isinstance(spec.get("path"), str):
             spec["path"] = str(Path(spec["path"]).resolve())
         return spec
-
-
-def _refuse_two_meanings(folder: str) -> None:
-    if folder in names("datasets"):
-        raise ConfigError(
-            f"--dataset {folder} may be the folder here or the dataset of that name: write "
-            f"./{folder} for the folder, '{{use: {folder}}}' for the dataset."
-        )
 
 
 def dataset_names(specs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -6,12 +6,12 @@ No library is used: a general evaluator would still need these bounds, functions
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import operator
 import statistics
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from harness.files.wrong_values import did_you_mean
 
@@ -21,7 +21,7 @@ Number = float | tuple[float, ...]
 LONGEST = 300
 """Characters of an expression."""
 
-OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
+OPERATORS: Mapping[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -86,32 +86,17 @@ def _value(node: ast.expr, numbers: Mapping[str, Number]) -> Number:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return float(value)
         case ast.Name(id=name):
-            return _named(name, numbers)
+            if name not in numbers:
+                raise ValueError(f"there is no number {name!r}{did_you_mean(name, numbers)}")
+            return numbers[name]
         case ast.UnaryOp(op=sign, operand=operand) if type(sign) in OPERATORS:
-            return _applied(sign, _number(operand, numbers))
+            return OPERATORS[type(sign)](_number(operand, numbers))
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in OPERATORS:
-            return _applied(sign, _number(left, numbers), _number(right, numbers))
+            return OPERATORS[type(sign)](_number(left, numbers), _number(right, numbers))
         case ast.Call(func=ast.Name(id=name), args=[_, *_] as parts, keywords=[]) if (
             name in FUNCTIONS
         ):
-            return FUNCTIONS[name](_several(parts, numbers))
+            values = (_value(part, numbers) for part in parts)
+            several = (value if isinstance(value, tuple) else (value,) for value in values)
+            return FUNCTIONS[name](list(itertools.chain.from_iterable(several)))
     raise ValueError(f"{ast.unparse(node)!r} is not arithmetic; allowed are {ALLOWED}")
-
-
-def _named(name: str, numbers: Mapping[str, Number]) -> Number:
-    if name not in numbers:
-        raise ValueError(f"there is no number {name!r}{did_you_mean(name, numbers)}")
-    return numbers[name]
-
-
-def _applied(sign: ast.AST, *values: float) -> float:
-    found: float = OPERATORS[type(sign)](*values)
-    return found
-
-
-def _several(parts: Sequence[ast.expr], numbers: Mapping[str, Number]) -> list[float]:
-    found: list[float] = []
-    for part in parts:
-        value = _value(part, numbers)
-        found += value if isinstance(value, tuple) else (value,)
-    return found

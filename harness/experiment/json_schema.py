@@ -48,7 +48,7 @@ class _Described(GenerateJsonSchema):
         for field in dataclasses.fields(schema["cls"]):
             if isinstance(field.default, str | int | float):
                 found["properties"][field.name]["default"] = field.default
-        return found | {"additionalProperties": False}
+        return found
 
 
 def _described(found: dict[str, Any], cls: type) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _described(found: dict[str, Any], cls: type) -> dict[str, Any]:
         field.pop("title", None)
         if docs.get(name):
             field["description"] = docs[name]
-    return found | {"description": inspect.cleandoc(cls.__doc__ or "")}
+    return found
 
 
 def json_schema(of: str) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from harness.components.registry import STRICT, with_keys
+from harness.errors import ConfigError
 from harness.files import bounds
+from harness.files.yaml_lines import YamlDocument, read_yaml
 
 
 class Part(BaseModel):
@@ -20,6 +23,15 @@ class Part(BaseModel):
     @classmethod
     def _with_keys(cls, value: Any, read: Callable[[Any], Self]) -> Self:
         return value if isinstance(value, cls) else with_keys(value, read, cls.model_fields)
+
+
+def read_keys(file: Path, part: type[Part], what: str) -> tuple[YamlDocument, dict[str, Any]]:
+    """A YAML document and what it says by the keys of `part`; raises ConfigError if it has none."""
+    document = read_yaml(file)
+    if not isinstance(document.value, Mapping):
+        keys = ", ".join(part.model_fields)
+        raise ConfigError(f"{file} is not {what}: expected keys {keys}.")
+    return document, dict(document.value)
 
 
 def _said(value: Any) -> Any:

@@ -88,12 +88,9 @@ def measured_on(devices: tuple[str, ...] = ()) -> dict[str, Any]:
     MiB. `devices` are those that are measured beside the processor.
     """
     known = machine()
+    known.pop("limits", None)
     gib = known["memory_gib"]
-    return {
-        "system": known["system"],
-        "processor": known["processor"],
-        "instructions": known["instructions"],
-        "cores": known["cores"],
+    return known | {
         "memory_gib": 2.0 ** round(math.log2(gib)) if gib else None,
         "devices": {device: accelerator(device) for device in devices if device != "cpu"},
     }

@@ -15,14 +15,13 @@ from harness.errors import ConfigError
 from harness.experiment import rules
 from harness.experiment.claims_reading import load_claims
 from harness.experiment.dummy_weights import with_random_weights
-from harness.experiment.part import Part
+from harness.experiment.part import Part, read_keys
 from harness.experiment.paths import rebased
 from harness.experiment.result_folders import Weights
 from harness.experiment.schema import Decision, Experiment, ExperimentKeys
 from harness.experiment.vary import varied
 from harness.files import bounds
 from harness.files.wrong_values import shown
-from harness.files.yaml_lines import YamlDocument, read_yaml
 
 BESIDE_SOURCE = ("name", "subset")
 """What an experiment says of a dataset, among the settings of its source."""
@@ -36,33 +35,26 @@ def load_experiment(
     Nothing heavy is imported. Paths in the file are relative to its folder. Raises ConfigError
     that names every fault with file, line and path.
     """
-    file = Path(file)
+    file, instead = Path(file), bool(only_datasets)
     with bounds.reading(file, ConfigError):
-        return _experiment(file, only_datasets, weights)
+        document, top = read_keys(file, ExperimentKeys, "an experiment")
+        if instead:
+            top["datasets"] = tuple(only_datasets)
+        places = _write_out(top, file.parent, document.fault)
 
+        def fault(path: str, message: str) -> None:
+            path = re.sub(r"^(datasets\[\d+\])\.source\b", r"\1", path)
+            path = re.sub(r"(?<=^systems\[)\d+", lambda found: str(places[int(found[0])]), path)
+            document.fault(path, message)
 
-def _experiment(file: Path, only_datasets: Sequence[Any], weights: Weights) -> Experiment:
-    document, top = _read(file)
-    if only_datasets:
-        top["datasets"] = tuple(only_datasets)
-    places = _write_out(top, file.parent, document.fault)
-
-    def fault(path: str, message: str) -> None:
-        path = re.sub(r"^(datasets\[\d+\])\.source\b", r"\1", path)
-        path = re.sub(r"(?<=^systems\[)\d+", lambda found: str(places[int(found[0])]), path)
-        document.fault(path, message)
-
-    if top.get("claims") is not None:
-        top["claims"] = _claims(top["claims"], file.parent, document.fault)
-    context = {"instead": bool(only_datasets)}
-    found = registry.validated(ExperimentKeys, top, "", fault, context)
-    document.raise_faults()
-    said = dict(found)
-    if weights == "dummy":
-        said["systems"] = tuple(map(with_random_weights, found.systems))
-    return Experiment.model_construct(
-        **said, file=file, weights=weights, instead=bool(only_datasets)
-    )
+        if top.get("claims") is not None:
+            top["claims"] = _claims(top["claims"], file.parent, document.fault)
+        found = registry.validated(ExperimentKeys, top, "", fault, {"instead": instead})
+        document.raise_faults()
+        said = dict(found)
+        if weights == "dummy":
+            said["systems"] = tuple(map(with_random_weights, found.systems))
+        return Experiment.model_construct(**said, file=file, weights=weights, instead=instead)
 
 
 class _Terms(Part):
@@ -77,20 +69,11 @@ def load_decision(file: str | Path) -> Decision:
     Raises ConfigError that names every fault with file, line and path.
     """
     with bounds.reading(file, ConfigError):
-        document, top = _read(Path(file))
+        document, top = read_keys(Path(file), ExperimentKeys, "an experiment")
         terms = {key: top[key] for key in _Terms.model_fields.keys() & top.keys()}
-        found = registry.validated(_Terms, terms, "", document.fault)
+        found: _Terms = registry.validated(_Terms, terms, "", document.fault)
         document.raise_faults()
-        decision: Decision = found.decision
-        return decision
-
-
-def _read(file: Path) -> tuple[YamlDocument, dict[str, Any]]:
-    document = read_yaml(file)
-    if not isinstance(document.value, Mapping):
-        keys = ", ".join(ExperimentKeys.model_fields)
-        raise ConfigError(f"{file} is not an experiment: expected keys {keys}.")
-    return document, dict(document.value)
+        return found.decision
 
 
 def _write_out(top: dict[str, Any], folder: Path, fault: Fault) -> list[int]:

@@ -49,12 +49,11 @@ def _faults(vary: Any) -> Iterator[tuple[str, str]]:
 
 
 def _with(spec: Mapping[str, Any], keys: Sequence[str], value: Any) -> Mapping[str, Any]:
-    inner = _with(_mapping(spec.get(keys[0])), keys[1:], value) if len(keys) > 1 else value
-    return {**spec, keys[0]: inner}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    first, *rest = keys
+    if rest:
+        inner = spec.get(first)
+        value = _with(inner if isinstance(inner, Mapping) else {}, rest, value)
+    return {**spec, first: value}
 
 
 def _label(value: Any) -> str:

@@ -82,18 +82,11 @@ def checked(folder: Path, name: str) -> Path:
     file = folder / name
     if name not in (sums := _sums(folder)):
         raise DamagedError(file, f"is not in {folder / SUMS}")
-    if of_file(file) != sums[name]:
+    with reading(file):
+        found = _once(_digests, file, of_content)
+    if found != sums[name]:
         raise DamagedError(file, f"is damaged: its digest is not the one in {folder / SUMS}")
     return file
-
-
-def of_file(file: Path) -> str:
-    """The digest that a file has now; it is read again where its size or time of change is another.
-
-    Raises DamagedError for one that is gone, and StoreError for one that cannot be read.
-    """
-    with reading(file):
-        return _once(_digests, file, of_content)
 
 
 def digest(content: bytes | memoryview) -> str:

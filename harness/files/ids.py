@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from itertools import islice
 from operator import methodcaller
-from typing import NamedTuple
 
 from harness.errors import DataError
 from harness.files import bounds
@@ -52,23 +51,10 @@ def unrelated(names: Collection[str], known: Collection[str]) -> bool:
     return sum(name in known for name in names) < UNRELATED * len(names)
 
 
-class Alike(NamedTuple):
-    """Two names that only look alike."""
+def alike(names: Iterable[str], known: Iterable[str]) -> str | None:
+    """One of `names` that is nearly one of `known`, and in what they differ, as the end of a sentence.
 
-    name: str
-    known: str
-    differ: str
-    """In what."""
-
-    def __str__(self) -> str:
-        """A clause for the end of a sentence."""
-        return f"{self.name!r} and {self.known!r} differ in {self.differ}"
-
-
-def alike(names: Iterable[str], known: Iterable[str]) -> Alike | None:
-    """One of `names` that is nearly one of `known`; None where no simple change makes it so.
-
-    Of many only the first LOOKED_AT are compared: what is written otherwise is so throughout.
+    None where no simple change makes one the other. Of many only the first LOOKED_AT are compared: what is written otherwise is so throughout.
     """
     names, known = list(islice(names, LOOKED_AT)), list(islice(known, LOOKED_AT))
     for differ, of_name, of_known in CHANGES:
@@ -76,7 +62,7 @@ def alike(names: Iterable[str], known: Iterable[str]) -> Alike | None:
         for name in names:
             other = there.get(of_name(name))
             if other is not None and other != name:
-                return Alike(name, other, differ)
+                return f"{name!r} and {other!r} differ in {differ}"
     return None
 
 

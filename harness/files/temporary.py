@@ -23,14 +23,13 @@ CACHE = "HARNESS_CACHE"
 
 def folder() -> Path:
     """A new folder, which goes with this process if it is there still."""
-    return Path(tempfile.mkdtemp(dir=_own(os.environ.get(CACHE, ""))))
+    return Path(tempfile.mkdtemp(dir=_own()))
 
 
 @contextmanager
 def passing() -> Iterator[Path]:
     """A new folder, which goes when the block ends."""
-    within = _own(os.environ.get(CACHE, ""))
-    with tempfile.TemporaryDirectory(dir=within, ignore_cleanup_errors=True) as made:
+    with tempfile.TemporaryDirectory(dir=_own(), ignore_cleanup_errors=True) as made:
         yield Path(made)
 
 
@@ -43,8 +42,9 @@ _made: dict[str, Path] = {}
 """By cache the folder of all that this process makes."""
 
 
-def _own(cache: str) -> Path:
+def _own() -> Path:
     """The folder of this process; one in the system's own where no cache is known."""
+    cache = os.environ.get(CACHE, "")
     if cache not in _made or not _made[cache].exists():  # a cache may be deleted at any time
         _made[cache] = _new(cache)
     return _made[cache]

@@ -34,10 +34,8 @@ def in_words(error: ValidationError, known: Collection[str] = ()) -> Iterator[tu
         if detail["type"] == "missing":
             yield where[:-1], f"the key {where[-1]!r} is missing"
         elif detail["type"] == "extra_forbidden":
-            yield (
-                where,
-                f"unknown key{did_you_mean(str(where[-1]), known if len(where) == 1 else ())}",
-            )
+            near = did_you_mean(str(where[-1]), known if len(where) == 1 else ())
+            yield where, f"unknown key{near}"
         else:
             yield where, message(detail)
 
@@ -68,7 +66,8 @@ def message(detail: ErrorDetails) -> str:
         return f"expected keys with their values, not {shown(detail['input'])}"
     if kind == "too_short":
         return f"expected a list of at least {limits['min_length']}, not {shown(detail['input'])}"
-    return f"{_lower(detail['msg'])}, not {shown(detail['input'])}{_way_out(detail)}"
+    said = detail["msg"]
+    return f"{said[:1].lower()}{said[1:]}, not {shown(detail['input'])}{_way_out(detail)}"
 
 
 def _way_out(detail: ErrorDetails) -> str:
@@ -98,10 +97,6 @@ def shown(value: Any) -> str:
     """A value as it was written, or the beginning of a long one."""
     whole = repr(value)
     return whole if len(whole) <= SHOWN else f"{whole[: SHOWN - 1]}…"
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

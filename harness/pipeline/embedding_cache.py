@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,39 +104,32 @@ class VectorStore:
         keys = [text_key(text) for text in texts]
         there = {self._places[key].shard for key in keys if key in self._places}
         for shard in sorted(there - self._checked, key=lambda shard: shard.file):
-            if _is_whole(shard.file):
+            with _passing_over_damage(shard.file):
+                shards.check(shard.file)
                 self._checked.add(shard)
-            else:
+            if shard not in self._checked:
                 rest = self._places.items()
                 self._places = {key: place for key, place in rest if place.shard is not shard}
         return [self._places.get(key) for key in keys]
 
     def _open(self, file: Path) -> None:
-        with suppress(FileNotFoundError):  # another process found it damaged
-            try:
-                self._places |= shards.opened(file)
-            except digests.DamagedError:
-                _set_aside(file)
+        with _passing_over_damage(file):
+            self._places |= shards.opened(file)
 
 
-def _is_whole(file: Path) -> bool:
-    """Whether a shard is as it was written; one that is damaged is set aside."""
+@contextmanager
+def _passing_over_damage(file: Path) -> Iterator[None]:
+    """Ends the block where a shard is damaged, which is set aside, or another process did that."""
     try:
-        shards.check(file)
+        yield
     except FileNotFoundError:
-        return False
+        pass
     except digests.DamagedError:
-        _set_aside(file)
-        return False
-    return True
-
-
-def _set_aside(file: Path) -> None:
-    try:
-        digests.set_aside(file)
-    except StoreError:
-        if file.exists():  # else another process was faster
-            raise
+        try:
+            digests.set_aside(file)
+        except StoreError:
+            if file.exists():  # else another process was faster
+                raise
 
 
 def text_key(text: str) -> str:
