@@ -94,15 +94,13 @@ def normal(source: str) -> str:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            kept = [one for one in body if not _is_text(one)]
-            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
+            code = [
+                one
+                for one in body  # without docstrings, those that describe a field among them
+                if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+            ]
+            node.body = code or [ast.Pass()]  # type: ignore[attr-defined]
     return ast.unparse(tree)
-
-
-def _is_text(node: ast.AST) -> bool:
-    """Whether a statement is a text alone: a docstring, or one that describes a field."""
-    value = getattr(node, "value", None)
-    return isinstance(node, ast.Expr) and isinstance(value, ast.Constant)
 
 
 @functools.cache
@@ -122,8 +120,8 @@ def _source(name: str) -> str:
     while ahead:
         one = ahead.pop()
         if one not in seen:
-            told = one.stat()
-            seen[one], imported = _read(one, told.st_mtime_ns, told.st_size)
+            found = one.stat()
+            seen[one], imported = _read(one, found.st_mtime_ns, found.st_size)
             ahead += _files(imported, one, root)
     parts = sorted((str(one.relative_to(root)), text) for one, text in seen.items())
     return digest(text for pair in parts for text in pair)

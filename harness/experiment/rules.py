@@ -116,9 +116,10 @@ def objective(decision: Decision, info: ValidationInfo) -> Decision:
     return decision
 
 
-def _told_apart(
+def different(
     models: Mapping[str, tuple[str, ...]], info: ValidationInfo
 ) -> Mapping[str, tuple[str, ...]]:
+    """The systems that are to be one model; raises ValidationError for one that is none, or repeated."""
     known = _names(info, "systems")
     for model, names in models.items():
         for i, name in enumerate(names):
@@ -126,12 +127,6 @@ def _told_apart(
             if name in names[:i]:
                 raise refused(((model, i), f"{shown(name)} is named before: say it once"))
     return models
-
-
-Parity = Annotated[
-    Mapping[str, Annotated[tuple[str, ...], Field(min_length=2)]], AfterValidator(_told_apart)
-]
-"""By a model's name the systems that are to be this one model, the reference first."""
 
 
 class Rule(Part):
@@ -180,17 +175,15 @@ def _judgeable(rules: tuple[AnyRule, ...], info: ValidationInfo) -> tuple[AnyRul
     return rules
 
 
+def _kind(rule: Any) -> str:
+    return ":latency" if isinstance(rule, Mapping) and "latency" in rule else ":quality"
+
+
 Gate = Annotated[
     tuple[
         Annotated[
             Annotated[LatencyRule, Tag(":latency")] | Annotated[QualityRule, Tag(":quality")],
-            Discriminator(
-                lambda value: (
-                    f":{'latency' if 'latency' in value else 'quality'}"
-                    if isinstance(value, Mapping)
-                    else ":quality"
-                )
-            ),
+            Discriminator(_kind),
         ],
         ...,
     ],

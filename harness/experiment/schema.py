@@ -275,7 +275,10 @@ class ExperimentKeys(Part):
     """Rules that new results are held to."""
     claims: Path | None = None
     """The file of claims that the report judges."""
-    parity: rules.Parity = Field(default_factory=dict)
+    parity: Annotated[
+        Mapping[str, Annotated[tuple[str, ...], Field(min_length=2)]],
+        AfterValidator(rules.different),
+    ] = Field(default_factory=dict)
     """By a model's name the systems that are to be this one model, the reference first."""
 
 
