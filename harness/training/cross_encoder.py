@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.components.models import inference
+from harness.components.models import inference, random_weights
 from harness.components.models.trained import CrossEncoderTraining
 from harness.components.rerankers.cross_encoder import pairs
 from harness.errors import ModelError
@@ -35,8 +35,7 @@ class CrossEncoderStudent:
         from sentence_transformers import CrossEncoder
 
         self._device = inference.pick_device("auto", training.base)
-        with torch.random.fork_rng():
-            torch.manual_seed(training.seed)
+        with random_weights.seeded(training.seed):
             self._model = CrossEncoder(
                 str(folder),
                 num_labels=1,

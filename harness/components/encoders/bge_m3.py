@@ -7,12 +7,13 @@ FlagEmbedding's BGEM3FlagModel, on whose files beside the body's weights they de
 
 from __future__ import annotations
 
+import functools
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from harness.components.models import inference, positions, random_weights, references
+from harness.components.models import inference, random_weights, references
 from harness.components.models.torch_model import TorchEncoder
 from harness.components.protocols import Joint, Part, Side
 from harness.errors import ModelError
@@ -29,7 +30,6 @@ HEAD_FILES = ("sparse_linear", "colbert_linear")
 """The linear layers behind the body, each in a file of its own."""
 
 Matrices = list["NDArray[np.float32]"]
-Head = Callable[[inference.Features], Matrices]
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,18 @@ class BgeM3(TorchEncoder):
 
     def identity(self) -> Mapping[str, str]:
         """The revisions of body and heads; raises ModelError where a head was never trained."""
+        known = dict(super().identity())
         found = references.find(self.model)
-        positions.check(self)
-        known = {"model": references.identity(self.model)}
-        if random_weights.is_dummy(self.model):
-            random_weights.check_joint(self.model)
-        elif found:
+        if found and not random_weights.is_dummy(self.model):
             known |= {name: disk.sha256(file) for name, file in _heads(self.model, found.folder)}
         return known
+
+    def check_trained(self, folder: Path) -> None:
+        """Raise ModelError where the checkpoint lacks a head."""
+        if random_weights.is_dummy(self.model):
+            random_weights.check_joint(self.model)
+        else:
+            _heads(self.model, folder)
 
     def made(self) -> _Model:
         """Body and heads."""
@@ -94,7 +98,7 @@ class BgeM3(TorchEncoder):
                 device=model.device,
                 tokenize=model.body.tokenize,
                 body=model.body,
-                head=HEADS[name](model),
+                head=functools.partial(HEADS[name], model),
                 batch_size=self.batch_size,
             )
             for name in names
@@ -150,32 +154,22 @@ class _Model(NamedTuple):
         return self.body.tokenizer
 
 
-def _dense(model: _Model) -> Head:
+def _dense(model: _Model, features: inference.Features) -> Matrices:
     del model
-
-    def head(features: inference.Features) -> Matrices:
-        return inference.split_rows(_unit(features["token_embeddings"][:, :1]))
-
-    return head
+    return inference.split_rows(_unit(features["token_embeddings"][:, :1]))
 
 
-def _tokens(model: _Model) -> Head:
-    def head(features: inference.Features) -> Matrices:
-        vectors = _unit(model.tokens(features["token_embeddings"][:, 1:]))
-        return inference.split_rows(vectors, features["attention_mask"][:, 1:].bool())
-
-    return head
+def _tokens(model: _Model, features: inference.Features) -> Matrices:
+    vectors = _unit(model.tokens(features["token_embeddings"][:, 1:]))
+    return inference.split_rows(vectors, features["attention_mask"][:, 1:].bool())
 
 
-def _terms(model: _Model) -> Head:
+def _terms(model: _Model, features: inference.Features) -> Matrices:
     import torch
 
-    def head(features: inference.Features) -> Matrices:
-        weights = torch.relu(model.sparse(features["token_embeddings"]))[:, :, 0]
-        rows = zip(features["input_ids"].cpu().numpy(), weights.float().cpu().numpy(), strict=True)
-        return [_weighted(ids, row, model.special) for ids, row in rows]
-
-    return head
+    weights = torch.relu(model.sparse(features["token_embeddings"]))[:, :, 0]
+    rows = zip(features["input_ids"].cpu().numpy(), weights.float().cpu().numpy(), strict=True)
+    return [_weighted(ids, row, model.special) for ids, row in rows]
 
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:

@@ -52,8 +52,7 @@ class Endpoint(Server):
 
     def notes(self) -> Iterator[str]:
         """Which prompts the catalogue knows of the model that are not put before texts here."""
-        said = {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
-        return prompts.unused(said, self.model)
+        return prompts.unused(self)
 
     def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim)."""

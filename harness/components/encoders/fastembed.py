@@ -27,7 +27,7 @@ IN_THE_GRAPH = ("Transformer", "Pooling", "Normalize")
 
 
 @dataclass(frozen=True)
-class Fastembed(OnnxModel):
+class Fastembed(OnnxModel, inference.ReadsOneText):
     """One vector a text by fastembed's TextEmbedding."""
 
     gives: ClassVar = "dense"
@@ -49,14 +49,11 @@ class Fastembed(OnnxModel):
         found = references.find(self.model, self.file)
         if found and self.pooling == "checkpoint":
             _pooling(self, found.folder)
-        return {**super().identity(), **prompts.added(self._prompts(), self.model, self.file)}
+        return {**super().identity(), **prompts.added(self)}
 
     def notes(self) -> Iterator[str]:
         """Which prompts come from the catalogue."""
-        return prompts.notes(self._prompts(), self.model, self.file)
-
-    def _prompts(self) -> prompts.Settings:
-        return {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
+        return prompts.notes(self)
 
     def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim); each query goes through alone, as it would be asked."""
@@ -78,22 +75,13 @@ class Fastembed(OnnxModel):
         rows = self.loaded().inner.tokenizer.encode_batch(self._read(texts, "doc"))
         return [sum(row.attention_mask) for row in rows]
 
-    def room(self, query: str) -> int:
-        """The most tokens of a document that are read, whatever the query."""
-        del query
-        return self._room_behind("doc")
-
-    def query_room(self, doc_tokens: int) -> int:
-        """The most tokens of a query that are read, whatever the document."""
-        del doc_tokens
-        return self._room_behind("query")
-
-    def _room_behind(self, side: Side) -> int:
+    def room_of(self, side: Side) -> int:
+        """The limit beside special tokens and the prompt."""
         found = self.loaded()
         return max(found.room(pair=False) - found.lengths(self._read([""], side))[0], 0)
 
     def _read(self, texts: Sequence[str], side: Side) -> list[str]:
-        prompt = prompts.before(side, self._prompts(), self.model, self.file)
+        prompt = prompts.before(side, self)
         return [prompt + text for text in texts]
 
     def made(self, settings: Mapping[str, Any]) -> Any:

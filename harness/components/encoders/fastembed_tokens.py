@@ -40,7 +40,7 @@ UNUSED = "[unused0]"
 
 
 @dataclass(frozen=True)
-class FastembedTokens(OnnxModel):
+class FastembedTokens(OnnxModel, inference.ReadsOneText):
     """One unit vector a kept token by fastembed's LateInteractionTextEmbedding.
 
     The graph holds the projection. Queries are filled with [MASK] to 32 tokens, and longer ones are
@@ -87,14 +87,9 @@ class FastembedTokens(OnnxModel):
         rows = self.loaded().inner.tokenizer.encode_batch(list(texts))
         return [row.ids[: sum(row.attention_mask)] for row in rows]
 
-    def room(self, query: str) -> int:
-        """The most tokens of a document that are read, whatever the query."""
-        del query
-        return self.loaded().room(pair=False)
-
-    def query_room(self, doc_tokens: int) -> int:
-        """The most tokens of a query that are read: as of a document."""
-        del doc_tokens
+    def room_of(self, side: Side) -> int:
+        """The limit beside special tokens, of queries as of documents."""
+        del side
         return self.loaded().room(pair=False)
 
     def made(self, settings: Mapping[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +14,8 @@ from harness.components.protocols import Side
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import torch
     from numpy.typing import NDArray
@@ -41,22 +43,19 @@ class MultiVector(TorchEncoder):
     document_length: int | None = None
     """Tokens kept of a document; None is what the checkpoint says."""
 
-    def identity(self) -> Mapping[str, str]:
-        """The model's revision; raises ModelError for a projection that was never trained."""
+    def check_trained(self, folder: Path) -> None:
+        """Raise ModelError for random weights, and for a projection that was never trained."""
         if random_weights.is_dummy(self.model):
             raise ModelError(
                 f"{self.model!r}: multi_vector builds no model with random weights. Say `use: "
                 "pylate`, in the environment that has it: the architecture is the same."
             )
-        found = references.find(self.model)
-        if found and not checkpoints.has_trained_projection(found.folder, BESIDE_PROJECTION):
+        if not checkpoints.has_trained_projection(folder, BESIDE_PROJECTION):
             raise ModelError(
                 f"The model {self.model!r} has no token projection in its checkpoint: it is not a "
                 "late-interaction model, and sentence-transformers would add a random layer. Name "
                 "a model that was trained for late interaction."
             )
-        positions.check(self)
-        return {"model": references.identity(self.model)}
 
     def made(self) -> Any:
         """A MultiVectorEncoder."""
@@ -78,10 +77,7 @@ class MultiVector(TorchEncoder):
             body.query_length = self.query_length
         elif self.query_length is not None:
             body.query_expansion = {**body.query_expansion, "length": self.query_length}
-        for name in (
-            "query_length",
-            "document_length",
-        ):  # the checkpoint's may be beyond its positions
+        for name in self.LENGTHS:  # the checkpoint's may be beyond its positions
             if getattr(body, name) is not None:
                 config = body.auto_model.config.to_dict()
                 setattr(body, name, positions.usable(getattr(body, name), config))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,6 +13,8 @@ from harness.components.protocols import Side
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import torch
     from numpy.typing import NDArray
@@ -46,32 +48,25 @@ class Pylate(TorchEncoder):
     document_prefix: str | None = None
     """Marker token of documents; None is what the checkpoint says."""
 
-    def identity(self) -> Mapping[str, str]:
-        """The model's revision; raises ModelError for a projection that was never trained."""
-        found = references.find(self.model)
+    def check_trained(self, folder: Path) -> None:
+        """Raise ModelError for a projection that was never trained."""
+        if self.projection != "checkpoint":
+            return
         if random_weights.is_dummy(self.model):
-            if self.projection == "checkpoint":
-                random_weights.check_kind(self.model, "token_encoder")
-        elif (
-            found
-            and self.projection == "checkpoint"
-            and not checkpoints.has_trained_projection(found.folder)
-        ):
+            random_weights.check_kind(self.model, "token_encoder")
+        elif not checkpoints.has_trained_projection(folder):
             raise ModelError(
                 f"The model {self.model!r} has no token projection in its checkpoint: it is not a "
                 "late-interaction model, and pylate would add a random layer. Say `projection: "
                 "identity` to use its own token vectors, or `projection: untrained` for a control."
             )
-        positions.check(self)
-        return {"model": references.identity(self.model)}
 
     def made(self) -> Any:
         """A ColBERT model."""
         import torch
         from pylate import models as pylate_models
 
-        with torch.random.fork_rng():
-            torch.manual_seed(UNTRAINED_SEED)
+        with random_weights.seeded(UNTRAINED_SEED):
             model = pylate_models.ColBERT(
                 **_source(self),
                 **_settings(self),
@@ -80,7 +75,7 @@ class Pylate(TorchEncoder):
                 local_files_only=True,
             )
         inference.fitted(model[0], self.model)
-        for name in ("query_length", "document_length"):
+        for name in self.LENGTHS:
             config = model[0].auto_model.config.to_dict()
             setattr(model, name, positions.usable(getattr(model, name), config))
         return model.to(getattr(torch, self.dtype)).eval()

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.components.models import inference, positions, prompts, random_weights, references
+from harness.components.models import inference, prompts, random_weights, references
 from harness.components.models.torch_model import TorchEncoder
 from harness.components.protocols import Side
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -42,31 +44,25 @@ class SentenceTransformers(TorchEncoder):
     """Vectors of length 1, so that the inner product is the cosine."""
 
     def identity(self) -> Mapping[str, str]:
-        """The model's revision; raises ModelError where nothing says how it pools."""
-        found = references.find(self.model)
+        """The model's revision and the prompts that the catalogue adds to it."""
+        return {**super().identity(), **prompts.added(self)}
+
+    def check_trained(self, folder: Path) -> None:
+        """Raise ModelError where nothing says how the model pools."""
+        if self.pooling != "checkpoint":
+            return
         if random_weights.is_dummy(self.model):
-            if self.pooling == "checkpoint":
-                random_weights.check_kind(self.model, "encoder")
-        elif (
-            found and self.pooling == "checkpoint" and not (found.folder / "modules.json").exists()
-        ):
+            random_weights.check_kind(self.model, "encoder")
+        elif not (folder / "modules.json").exists():
             raise ModelError(
                 f"The model {self.model!r} is no sentence-transformers model: its checkpoint does "
                 "not say how its token vectors become one. Say `pooling: mean` or `pooling: cls`, "
                 "whichever it was trained with."
             )
-        positions.check(self)
-        return {
-            "model": references.identity(self.model),
-            **prompts.added(self._prompts(), self.model),
-        }
 
     def notes(self) -> Iterator[str]:
         """Which prompts come from the catalogue."""
-        return prompts.notes(self._prompts(), self.model)
-
-    def _prompts(self) -> prompts.Settings:
-        return {"query_prompt": self.query_prompt, "doc_prompt": self.doc_prompt}
+        return prompts.notes(self)
 
     def made(self) -> Any:
         """A SentenceTransformer."""
@@ -87,7 +83,7 @@ class SentenceTransformers(TorchEncoder):
         if side == "doc":
             (matrices,) = inference.run([self.document_pass()], texts)
             return inference.stacked(matrices)
-        prompt = prompts.before("query", self._prompts(), self.model)
+        prompt = prompts.before("query", self)
         encoded: NDArray[np.float32] = self.loaded().encode(
             list(texts), prompt=prompt, normalize_embeddings=self.normalize, show_progress_bar=False
         )
@@ -98,7 +94,7 @@ class SentenceTransformers(TorchEncoder):
         import torch
 
         model = self.loaded()
-        prompt = prompts.before("doc", self._prompts(), self.model)
+        prompt = prompts.before("doc", self)
         extra = {}
         if prompt:
             extra["prompt_length"] = model.tokenize([prompt])["input_ids"].shape[-1] - 1
@@ -127,7 +123,7 @@ class SentenceTransformers(TorchEncoder):
     def room_of(self, side: Side) -> int:
         """The model's limit beside special tokens and the prompt."""
         model = self.loaded()
-        prompt = prompts.before(side, self._prompts(), self.model)
+        prompt = prompts.before(side, self)
         (taken,) = inference.lengths(model.tokenizer, [prompt])
         special: int = model.tokenizer.num_special_tokens_to_add(pair=False)
         return max(int(model.max_seq_length) - special - taken, 0)

@@ -6,16 +6,11 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
-from harness.components.models import labels, references
+from harness.components.models import labels
 from harness.files.disk import read_json
 
 HEADS = ("classifier", "score", "head", "classification_head")
 """What the tensors of a classification head are called, before the first dot."""
-
-
-def is_cross_encoder(found: references.ModelFolder) -> bool:
-    """Whether a model's head was trained; one of a plan is, and its weights are read when used."""
-    return found.reference.startswith(references.TRAINED) or has_trained_head(found.folder)
 
 
 def has_trained_head(folder: Path) -> bool:

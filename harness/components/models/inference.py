@@ -6,6 +6,7 @@ of the last hidden states, so one pass serves both (half the work of encoding tw
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from harness.components.models import hub, padding, positions, random_weights
-from harness.components.protocols import Identified, Part
+from harness.components.protocols import Identified, Part, Side
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
@@ -121,6 +122,24 @@ class HasPass(Identified, Protocol):
         ...
 
 
+class ReadsOneText(ABC):
+    """A model that reads each query and document alone, so that none takes room from another."""
+
+    @abstractmethod
+    def room_of(self, side: Side) -> int:
+        """The most tokens of a text that are read."""
+
+    def room(self, query: str) -> int:
+        """The most tokens of a document that are read, whatever the query."""
+        del query
+        return self.room_of("doc")
+
+    def query_room(self, doc_tokens: int) -> int:
+        """The most tokens of a query that are read, whatever the document."""
+        del doc_tokens
+        return self.room_of("query")
+
+
 def run(passes: Sequence[Pass], texts: Sequence[str]) -> list[list[NDArray[np.float32]]]:
     """For each pass the matrices of `texts`, in their order, from one run of the shared body.
 
@@ -189,17 +208,6 @@ def lengths(tokenizer: Any, texts: Sequence[str]) -> list[int]:
         ids = tokenizer(batch, add_special_tokens=False, truncation=False, verbose=False)
         counts += map(len, ids["input_ids"])
     return counts
-
-
-def real_tokens(features: Features) -> torch.Tensor:
-    """The mask of tokens that are no padding."""
-    mask: torch.Tensor = features["attention_mask"]
-    return mask
-
-
-def attention(model: Any) -> str:
-    """How a transformer computes attention: `sdpa`, `eager` or another name of transformers."""
-    return str(getattr(model.config, "_attn_implementation", "not known"))
 
 
 def on_device(features: Features, device: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ random weights.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from harness.components.models import catalogue, references
 from harness.components.models.catalogue import Sides
@@ -21,42 +22,40 @@ DOCUMENT = ("document", "passage", "corpus")
 
 
 SIDES = {"query_prompt": "queries", "doc_prompt": "documents"}
-"""What stands behind a setting's prompt."""
-
-Settings = Mapping[str, str | None]
-"""By setting what the experiment file says; None where it does not."""
+"""What stands behind a prompt, by the encoder's field that says it; None leaves it to the model."""
 
 
-def before(side: Side, settings: Settings, model: str, file: str | None = None) -> str:
+def before(side: Side, encoder: Any) -> str:
     """What is put before a query or document: what the experiment file says, else of the model."""
     name = f"{side}_prompt"
-    said = settings[name]
-    return _of_model(model, file).get(name, "") if said is None else said
+    said: str | None = getattr(encoder, name)
+    return _of_model(encoder).get(name, "") if said is None else said
 
 
-def added(settings: Settings, model: str, file: str | None = None) -> dict[str, str]:
+def added(encoder: Any) -> dict[str, str]:
     """What the catalogue adds, as part of an encoder's identity."""
-    if any(_own(model, file).values()):
+    if any(_own(encoder).values()):
         return {}
-    return {name: text for name, text in _known(model).items() if settings[name] is None}
+    known = _known(encoder.model)
+    return {name: text for name, text in known.items() if getattr(encoder, name) is None}
 
 
-def notes(settings: Settings, model: str, file: str | None = None) -> Iterator[str]:
+def notes(encoder: Any) -> Iterator[str]:
     """A sentence on each prompt that the catalogue adds."""
-    for name, text in added(settings, model, file).items():
+    for name, text in added(encoder).items():
         yield (
-            f"{text!r} is put before {SIDES[name]}: the catalogue has it of {model}, whose files name "
+            f"{text!r} is put before {SIDES[name]}: the catalogue has it of {encoder.model}, whose files name "
             f"no prompt; `{name}: ''` leaves it out."
         )
 
 
-def unused(settings: Settings, model: str) -> Iterator[str]:
+def unused(encoder: Any) -> Iterator[str]:
     """A sentence on each prompt that the catalogue knows of a server's model and nothing here puts."""
-    for name, text in _known(model).items():
-        if not settings[name]:
+    for name, text in _known(encoder.model).items():
+        if not getattr(encoder, name):
             yield (
-                f"the catalogue has {text!r} before {SIDES[name]} of {model}, and none is put there "
-                f"here; if the server does not do it, say `{name}`."
+                f"the catalogue has {text!r} before {SIDES[name]} of {encoder.model}, and none is put "
+                f"there here; if the server does not do it, say `{name}`."
             )
 
 
@@ -68,17 +67,18 @@ def _known(model: str) -> dict[str, str]:
     return {name: text for name, text in both.items() if text}
 
 
-def _of_model(model: str, file: str | None) -> dict[str, str]:
+def _of_model(encoder: Any) -> dict[str, str]:
     """By setting the prompts of the model's files, else of the catalogue."""
-    own = _own(model, file)
+    own = _own(encoder)
     if any(own.values()):
         return {"query_prompt": _first(own, QUERY), "doc_prompt": _first(own, DOCUMENT)}
-    return _known(model)
+    return _known(encoder.model)
 
 
-def _own(model: str, file: str | None) -> Mapping[str, str]:
+def _own(encoder: Any) -> Mapping[str, str]:
+    """The prompts of the model's files; only one that is read as ONNX has a `file`."""
     try:
-        found = references.find(model, file)
+        found = references.find(encoder.model, getattr(encoder, "file", None))
     except InputError:  # the plan tells
         return {}
     file_of_prompts = "config_sentence_transformers.json"

@@ -227,12 +227,12 @@ def seed(reference: str) -> int:
 
 
 @contextmanager
-def _seeded(reference: str) -> Iterator[None]:
-    """What torch draws in the block is decided by the reference, and what it draws later is not."""
+def seeded(number: int) -> Iterator[None]:
+    """What torch draws in the block is decided by the number, and what it draws later is not."""
     import torch
 
     with torch.random.fork_rng():
-        torch.manual_seed(seed(reference))
+        torch.manual_seed(number)
         yield
 
 
@@ -270,7 +270,7 @@ def transformer(reference: str, folder: Path) -> Any:
             del name
             self.auto_model = _drawn(AutoModel, config)
 
-    with _seeded(reference):
+    with seeded(seed(reference)):
         return Random(str(folder))
 
 
@@ -280,7 +280,7 @@ def late_interaction(reference: str, folder: Path) -> list[Any]:
 
     body = transformer(reference, folder)
     layers, size = [], architecture(reference).hidden
-    with _seeded(reference):
+    with seeded(seed(reference)):
         for layer in architecture(reference).projection:
             layers.append(models.Dense(size, layer.out, bias=False, use_residual=layer.residual))
             size = layer.out
@@ -294,7 +294,7 @@ def joint_heads(reference: str) -> list[Any]:
     import torch
 
     size = architecture(reference).hidden
-    with _seeded(reference):
+    with seeded(seed(reference)):
         return [torch.nn.Linear(size, 1), torch.nn.Linear(size, size)]
 
 
@@ -306,7 +306,7 @@ def cross_encoder(reference: str) -> type:
     class Random(CrossEncoder):  # type: ignore[misc]
         def _load_model(self, name: str, config: Any, *_: Any, **__: Any) -> None:
             del name
-            with _seeded(reference):
+            with seeded(seed(reference)):
                 self.model = _drawn(AutoModelForSequenceClassification, config)
             check_size(reference, parameters(self.model))
 

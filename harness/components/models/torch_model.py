@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from harness.components.models import inference, positions, references
-from harness.components.protocols import SPEED, Side
+from harness.components.protocols import SPEED
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,24 @@ class TorchModel(ABC):
         return {inference.policy(one.batch_size, device): one for one in (*variants, self)}
 
     def attention(self) -> str:
-        """How the model computes attention."""
-        return inference.attention(self.transformer(self.loaded()))
+        """How the model computes attention: `sdpa`, `eager` or another name of transformers."""
+        config = self.transformer(self.loaded()).config
+        return str(getattr(config, "_attn_implementation", "not known"))
 
     def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:
         """Tokens of each whole text, without special ones, markers and prompts."""
         return inference.lengths(self.loaded().tokenizer, texts)
 
-    @abstractmethod
     def identity(self) -> Mapping[str, str]:
-        """What the model's weights are; raises ModelError for a part that was never trained."""
+        """The model's revision; raises ModelError for a part that was never trained."""
+        if found := references.find(self.model):
+            self.check_trained(found.folder)
+        positions.check(self)
+        return {"model": references.identity(self.model)}
+
+    @abstractmethod
+    def check_trained(self, folder: Path) -> None:
+        """Raise ModelError for a part of the model in `folder` that was never trained."""
 
     @abstractmethod
     def made(self) -> Any:
@@ -86,27 +95,13 @@ class TorchModel(ABC):
         return model[0].auto_model
 
 
-class TorchEncoder(TorchModel):
+class TorchEncoder(TorchModel, inference.ReadsOneText):
     """What every encoder has alike whose model runs under torch: counts of what it reads."""
 
     @abstractmethod
     def tokenizing(self) -> inference.Tokenize:
         """What turns documents into the model's input."""
 
-    @abstractmethod
-    def room_of(self, side: Side) -> int:
-        """The most tokens of a text that are read."""
-
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
-        return inference.count_rows(self.tokenizing(), inference.real_tokens, texts)
-
-    def room(self, query: str) -> int:
-        """The most tokens of a document that are read, whatever the query."""
-        del query
-        return self.room_of("doc")
-
-    def query_room(self, doc_tokens: int) -> int:
-        """The most tokens of a query that are read, whatever the document."""
-        del doc_tokens
-        return self.room_of("query")
+        return inference.count_rows(self.tokenizing(), lambda found: found["attention_mask"], texts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from harness.components.models import (
@@ -69,20 +70,18 @@ class CrossEncoder(TorchModel):
             wrong |= {"label": label} if label else {}
         return wrong
 
-    def identity(self) -> Mapping[str, str]:
-        """The model's revision; raises ModelError for a head that was never trained."""
-        found = references.find(self.model)
+    def check_trained(self, folder: Path) -> None:
+        """Raise ModelError for a head that was never trained; that of a plan's own model is."""
+        if self.head != "checkpoint" or self.model.startswith(references.TRAINED):
+            return
         if random_weights.is_dummy(self.model):
-            if self.head == "checkpoint":
-                random_weights.check_kind(self.model, "cross_encoder")
-        elif found and self.head == "checkpoint" and not checkpoints.is_cross_encoder(found):
+            random_weights.check_kind(self.model, "cross_encoder")
+        elif not checkpoints.has_trained_head(folder):
             raise ModelError(
                 f"The model {self.model!r} has no classification head in its checkpoint: it is not "
                 "a cross-encoder, and a random head would be added. Name a model that was trained "
                 "as a reranker, or say `head: untrained` for a control."
             )
-        positions.check(self)
-        return {"model": references.identity(self.model)}
 
     def made(self) -> Any:
         """A CrossEncoder of sentence-transformers."""
@@ -91,8 +90,7 @@ class CrossEncoder(TorchModel):
         from sentence_transformers import CrossEncoder as Loaded
 
         random = random_weights.is_dummy(self.model)
-        with torch.random.fork_rng():
-            torch.manual_seed(UNTRAINED_SEED)
+        with random_weights.seeded(UNTRAINED_SEED):
             model = (random_weights.cross_encoder(self.model) if random else Loaded)(
                 str(folder),
                 max_length=self.max_length,

@@ -17,7 +17,6 @@ from harness.components.models import prompts, references
 BGE = "BAAI/bge-small-en-v1.5"
 NOMIC = "nomic-ai/nomic-embed-text-v1.5"
 KNOWN = "Represent this sentence for searching relevant passages: "
-UNSAID = {"query_prompt": None, "doc_prompt": None}
 """models.yaml, from the model card."""
 
 
@@ -51,24 +50,26 @@ def test_a_prompt_that_the_checkpoint_leaves_out_is_used_and_told() -> None:
 
 def test_random_weights_have_the_same_prompts() -> None:
     for reference in (NOMIC, f"dummy:{NOMIC}", f"{NOMIC}@abc"):
-        assert prompts.before("query", UNSAID, reference) == "search_query: "
-        assert prompts.before("doc", UNSAID, reference) == "search_document: "
-    assert prompts.before("doc", {**UNSAID, "doc_prompt": ""}, NOMIC) == ""
+        encoder = SentenceTransformers(reference)
+        assert prompts.before("query", encoder) == "search_query: "
+        assert prompts.before("doc", encoder) == "search_document: "
+    assert prompts.before("doc", SentenceTransformers(NOMIC, doc_prompt="")) == ""
     assert len(list(SentenceTransformers(f"dummy:{NOMIC}").notes())) == 2
 
 
 @pytest.mark.usefixtures("hub", "no_network")
 def test_prompts_of_the_checkpoint_are_no_news() -> None:
-    own = "sentence-transformers/prompted"
-    found = tuple(prompts.before(side, UNSAID, own) for side in ("query", "doc"))
+    own = SentenceTransformers("sentence-transformers/prompted")
+    found = (prompts.before("query", own), prompts.before("doc", own))
     assert found == tuple(tiny.PROMPTS.values())
-    assert list(SentenceTransformers(own).notes()) == []
-    assert prompts.before("query", UNSAID, "sentence-transformers/minilm") == ""
+    assert list(own.notes()) == []
+    plain = SentenceTransformers("sentence-transformers/minilm")
+    assert prompts.before("query", plain) == ""
 
 
 def test_onnx_models_have_the_same_prompts() -> None:
     encoder = Fastembed(BGE, file="onnx/model.onnx")
-    assert prompts.before("query", UNSAID, encoder.model, encoder.file) == KNOWN
+    assert prompts.before("query", encoder) == KNOWN
     assert [note.partition(":")[0] for note in encoder.notes()] == [
         "'Represent this sentence for searching relevant passages"
     ]
