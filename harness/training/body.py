@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from harness.components.hardware import threads
 from harness.components.models import references
 from harness.components.models.trained import Training
 from harness.errors import ModelError
 from harness.files.disk import read_json
+
+if TYPE_CHECKING:
+    import torch
 
 
 def encoder_folder(training: Training) -> Path:
@@ -29,8 +30,7 @@ def encoder_folder(training: Training) -> Path:
     return folder
 
 
-@contextmanager
-def mixed_precision(device: str) -> Iterator[None]:
+def mixed_precision(device: str) -> torch.autocast:
     """Products in bfloat16 where the processor multiplies it, sums and weights in float32.
 
     Elsewhere bfloat16 is slower than float32, and nothing changes.
@@ -38,15 +38,4 @@ def mixed_precision(device: str) -> Iterator[None]:
     import torch
 
     fast = threads.multiplies_bfloat16() if device == "cpu" else device == "cuda"
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=fast):
-        yield
-
-
-def without_dropout(module: Any) -> Any:
-    """`module` with every dropout at 0: an interrupted training then ends like another."""
-    import torch
-
-    for part in module.modules():
-        if isinstance(part, torch.nn.Dropout):
-            part.p = 0.0
-    return module
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=fast)

@@ -11,7 +11,7 @@ from harness.components.models import inference, random_weights
 from harness.components.models.trained import CrossEncoderTraining
 from harness.components.rerankers.cross_encoder import pairs
 from harness.errors import ModelError
-from harness.training.body import encoder_folder, mixed_precision, without_dropout
+from harness.training.body import encoder_folder, mixed_precision
 from harness.training.examples import Group
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ class CrossEncoderStudent:
                 local_files_only=True,
             )
         _keep_layers(self._model.model, training)
-        self.module = without_dropout(self._model.model.float())
+        self.module = self._model.model.float()
+        for part in self.module.modules():
+            if isinstance(part, torch.nn.Dropout):
+                part.p = 0.0  # so that an interrupted training ends like another
         size = (1 + training.negatives.per_query) * training.max_length
         self.at_once = max(TOKENS_AT_ONCE // size, 1)
 

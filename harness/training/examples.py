@@ -92,7 +92,11 @@ def examples(dataset: Dataset, found: Run, training: Training, teach: Teach | No
     negatives = training.negatives
     rng = np.random.default_rng(training.seed)
     pools = {
-        query.query_id: _pool(found.get(query.query_id, ()), dataset, query, negatives)
+        query.query_id: [  # near the top, and judged by nobody
+            hit.doc_id
+            for hit in found.get(query.query_id, ())[: negatives.depth]
+            if hit.doc_id not in dataset.qrels[query.query_id]
+        ]
         for query in dataset.queries
     }
     usable = [query_id for query_id, pool in pools.items() if len(pool) >= negatives.per_query]
@@ -125,14 +129,6 @@ def examples(dataset: Dataset, found: Run, training: Training, teach: Teach | No
             "groups_held_out": len(held),
         },
     )
-
-
-def _pool(
-    hits: Sequence[Hit], dataset: Dataset, query: Query, negatives: Negatives
-) -> Sequence[str]:
-    """The documents near the top that nobody judged."""
-    judged = dataset.qrels[query.query_id]
-    return [hit.doc_id for hit in hits[: negatives.depth] if hit.doc_id not in judged]
 
 
 def _drafts(

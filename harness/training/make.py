@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.components import registry
 from harness.components.models import references
-from harness.components.models.trained import LateInteractionTraining, facts_file
+from harness.components.models.trained import FACTS, LateInteractionTraining
 from harness.components.timing import span
 from harness.data import Dataset, Run
 from harness.experiment.plan import TrainStage
@@ -55,7 +55,7 @@ def make(stage: TrainStage, work: StageRunner) -> None:
     with disk.new_folder(folder) as aside:
         student.save(aside)
         facts = _facts(stage, dataset, found, state, disk.sha256(_weights(aside)))
-        facts_file(aside).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        (aside / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         (aside / "README.md").write_text(card(facts), encoding="utf-8")
         digests.seal(aside)
     shutil.rmtree(partial)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +65,8 @@ def export(reference: str, folder: Path) -> Exported:
     registry.require_packages((), also=NEEDED)
     source = references.fetch(reference, "the export").folder
     inference.prepare_libraries()
+    from transformers import AutoTokenizer
+
     files = [folder / FLOAT32, folder / INT8]
     try:
         files[0].parent.mkdir(parents=True, exist_ok=True)
@@ -72,21 +74,20 @@ def export(reference: str, folder: Path) -> Exported:
             if (source / name).exists():
                 (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(source / name, folder / name)
-        _save_tokenizer(source, folder)
-        graph = _graph(source)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        if not all((folder / name).exists() for name in references.BESIDE_ONNX):
+            tokenizer.save_pretrained(folder)  # the checkpoint has only a vocabulary
+        graph = _graph(source, tokenizer.model_input_names)
         _check_size(graph, reference)
-        _write(graph, source, files[0])
+        _write(graph, tokenizer, files[0])
         _quantize(*files)
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror or error}.") from error
-    return Exported(files, _agreement(reference, source, files))
+    return Exported(files, _agreement(reference, source, tokenizer, files))
 
 
-def _agreement(reference: str, source: Path, files: Sequence[Path]) -> Agreement:
+def _agreement(reference: str, source: Path, tokenizer: Any, files: Sequence[Path]) -> Agreement:
     """That of the two files; raises ModelError, and deletes int8, where it is too small."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(source)
     config = positions.configuration(source)
     tokenizer.model_max_length = positions.usable(tokenizer.model_max_length, config)
     found = compared(files[0], files[1], tokenizer)
@@ -100,24 +101,18 @@ def _agreement(reference: str, source: Path, files: Sequence[Path]) -> Agreement
     return found
 
 
-def _save_tokenizer(source: Path, folder: Path) -> None:
-    """Where the checkpoint has only a vocabulary, the tokenizer that it stands for."""
-    if not all((folder / name).exists() for name in references.BESIDE_ONNX):
-        from transformers import AutoTokenizer
+def _graph(source: Path, names: Sequence[str]) -> Graph:
+    """What is traced of a checkpoint whose tokenizer gives inputs of these names."""
+    from transformers import AutoModel, AutoModelForSequenceClassification
 
-        AutoTokenizer.from_pretrained(source).save_pretrained(folder)
-
-
-def _graph(source: Path) -> Graph:
+    kind, output = AutoModel, "last_hidden_state"
     if checkpoints.has_trained_head(source):
-        from transformers import AutoModelForSequenceClassification
-
-        return _of_transformers(AutoModelForSequenceClassification, source, "logits")
-    if checkpoints.has_trained_projection(source):
+        kind, output = AutoModelForSequenceClassification, "logits"
+    elif checkpoints.has_trained_projection(source):
         return _late_interaction(source)
-    from transformers import AutoModel
-
-    return _of_transformers(AutoModel, source, "last_hidden_state")
+    # Of the ways to compute attention the plain one is traced without branches.
+    model = kind.from_pretrained(source, attn_implementation="eager")
+    return Graph(_named_output(model, names, output), names, output)
 
 
 def _check_size(graph: Graph, reference: str) -> None:
@@ -128,15 +123,6 @@ def _check_size(graph: Graph, reference: str) -> None:
             "holds. Export it with a tool that puts weights beside the graph, such as optimum, and "
             "name that folder as the model."
         )
-
-
-def _of_transformers(kind: Any, source: Path, output: str) -> Graph:
-    from transformers import AutoTokenizer
-
-    # Of the ways to compute attention the plain one is traced without branches.
-    model = kind.from_pretrained(source, attn_implementation="eager")
-    names = AutoTokenizer.from_pretrained(source).model_input_names
-    return Graph(_named_output(model, names, output), names, output)
 
 
 def _named_output(model: Any, names: Sequence[str], output: str) -> Any:
@@ -181,16 +167,15 @@ def _late_interaction(source: Path) -> Graph:
     return Graph(Projected(), ("input_ids", "attention_mask"), "contextual")
 
 
-def _write(graph: Graph, source: Path, file: Path) -> None:
+def _write(graph: Graph, tokenizer: Any, file: Path) -> None:
     import torch
-    from transformers import AutoTokenizer
 
-    example = AutoTokenizer.from_pretrained(source)(
+    example = tokenizer(
         ["an example", "of two texts of different length"], padding=True, return_tensors="pt"
     )
     axes = {0: "texts", 1: "tokens"}
-    dynamic: Mapping[str, Mapping[int, str]] = dict.fromkeys(graph.inputs, axes)
-    out = {0: "texts"} if graph.output == "logits" else axes
+    dynamic = dict.fromkeys(graph.inputs, axes)
+    dynamic[graph.output] = {0: "texts"} if graph.output == "logits" else axes
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # the tracer's, on values that hold for every input
         torch.onnx.export(
@@ -199,7 +184,7 @@ def _write(graph: Graph, source: Path, file: Path) -> None:
             str(file),
             input_names=list(graph.inputs),
             output_names=[graph.output],
-            dynamic_axes={**dynamic, graph.output: out},
+            dynamic_axes=dynamic,
             opset_version=OPSET,
             dynamo=False,
         )

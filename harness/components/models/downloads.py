@@ -30,8 +30,8 @@ def download(reference: str, file: str | None) -> None:
 
     name, _, revision = reference.partition("@")
     try:
-        listed = huggingface_hub.model_info(name, revision=revision or "main").siblings or ()
-        names = [one.rfilename for one in listed]
+        found = huggingface_hub.model_info(name, revision=revision or "main").siblings or ()
+        names = [one.rfilename for one in found]
         huggingface_hub.snapshot_download(name, revision=revision or None, **_patterns(names, file))
     except HfHubHTTPError as error:
         why = " ".join(str(error).split()).rstrip(".")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.components.models import positions, references
@@ -155,15 +154,14 @@ else:
     LateInteractionChoice = str | TrainedLateInteraction
 
 
-def facts_file(folder: Path) -> Path:
-    """Where the facts of a trained model lie in its folder."""
-    return folder / "training.json"
+FACTS = "training.json"
+"""The file in a trained model's folder that holds its facts."""
 
 
 def facts(reference: str) -> Mapping[str, Any]:
     """The facts of a trained model; empty where it is not in the cache, or not trained here."""
     there = references.find(reference) if reference.startswith(references.TRAINED) else None
-    found: Mapping[str, Any] = read_json(facts_file(there.folder)) if there else {}
+    found: Mapping[str, Any] = read_json(there.folder / FACTS) if there else {}
     return found
 
 

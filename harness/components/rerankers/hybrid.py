@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.components.abilities import CountsDocTokens, Footprint
 from harness.components.models import inference
@@ -14,7 +14,7 @@ from harness.components.vectors import sparse_index, token_index
 from harness.components.vectors.compression import Precision
 from harness.components.vectors.maxsim import maxsim, maxsim_on_device
 from harness.components.vectors.sparse_index import TermIndex
-from harness.components.vectors.token_index import TokenIndex
+from harness.components.vectors.token_index import TokenIndex, Tokens
 from harness.data import Doc
 
 if TYPE_CHECKING:
@@ -57,17 +57,17 @@ class Hybrid:
         """A reranker that has the parts of `docs` at hand, unless they are made on the fly."""
         if self.documents == "on_the_fly":
             return self
-        kept = _kept(self, docs)
+        stored = _stored(self, docs)
         if self.documents == "mapped":
-            kept = kept._replace(tokens=token_index.mapped(kept.tokens))
-        return _Prepared(self, kept)
+            stored = stored._replace(tokens=token_index.mapped(stored.tokens))
+        return _Prepared(self, stored)
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """Scores with the documents encoded now."""
         with span("encode_docs"):
-            kept = _kept(self, docs)
-            found = _fetched(self, kept, docs)
-        return _scores(self, query, kept, found)
+            stored = _stored(self, docs)
+            found = _fetched(self, stored, docs)
+        return _scores(self, query, stored, found)
 
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Tokens of `docs` that the encoder's model reads; 0 where the encoder cannot count."""
@@ -77,7 +77,7 @@ class Hybrid:
         return sum(self.encoder.count_doc_tokens(list(token_index.places(docs))))
 
 
-class _Kept(NamedTuple):
+class _Stored(NamedTuple):
     """What is kept of some documents."""
 
     places: Mapping[str, int]
@@ -92,9 +92,8 @@ class _Fetched(NamedTuple):
 
     places: Sequence[int]
     dense: NDArray[np.float32]
-    tokens: Any
-    """Where MaxSim runs, one document after the other."""
-    lengths: NDArray[np.int64]
+    tokens: Tokens
+    """Where MaxSim runs."""
 
 
 @dataclass(frozen=True)
@@ -102,52 +101,51 @@ class _Prepared:
     """A hybrid with the documents' parts already made."""
 
     system: Hybrid
-    kept: _Kept
+    stored: _Stored
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         with span("fetch"):
-            found = _fetched(self.system, self.kept, docs)
-        return _scores(self.system, query, self.kept, found)
+            found = _fetched(self.system, self.stored, docs)
+        return _scores(self.system, query, self.stored, found)
 
     def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
         """Token vectors of `docs` that are compared."""
         del query
-        return self.kept.tokens.count([self.kept.places[doc.text] for doc in docs])
+        return self.stored.tokens.count([self.stored.places[doc.text] for doc in docs])
 
     def footprints(self) -> list[Footprint]:
         """Token vectors and dense ones are counted together; terms add to the bytes alone."""
-        _, dense, weighted, tokens = self.kept
+        _, dense, weighted, tokens = self.stored
         counts = (len(tokens), tokens.vectors + len(dense), tokens.packed.dim)
         size = tokens.payload_bytes + dense.nbytes + weighted.nbytes
         return [Footprint("token vectors", *counts, tokens.precision, size)]
 
 
-def _kept(system: Hybrid, docs: Sequence[Doc]) -> _Kept:
+def _stored(system: Hybrid, docs: Sequence[Doc]) -> _Stored:
     places = token_index.places(docs)
     joint: Joint = system.encoder.encode(list(places), "doc")
     tokens = token_index.build(joint.tokens, system.precision)
-    return _Kept(places, joint.dense, sparse_index.build(joint.terms), tokens)
+    return _Stored(places, joint.dense, sparse_index.build(joint.terms), tokens)
 
 
-def _fetched(system: Hybrid, kept: _Kept, docs: Sequence[Doc]) -> _Fetched:
-    places = [kept.places[doc.text] for doc in docs]
-    vectors, lengths = kept.tokens.fetch(places)
-    moved = inference.moved(vectors, system.device, "MaxSim")
-    return _Fetched(places, kept.dense[places], moved, lengths)
+def _fetched(system: Hybrid, stored: _Stored, docs: Sequence[Doc]) -> _Fetched:
+    places = [stored.places[doc.text] for doc in docs]
+    tokens = stored.tokens.fetch(places)
+    moved = inference.moved(tokens.vectors, system.device, "MaxSim")
+    return _Fetched(places, stored.dense[places], tokens._replace(vectors=moved))
 
 
-def _scores(system: Hybrid, query: str, kept: _Kept, found: _Fetched) -> list[float]:
+def _scores(system: Hybrid, query: str, stored: _Stored, found: _Fetched) -> list[float]:
     with span("encode_query"):
         dense, (weighted,), (tokens,) = system.encoder.encode([query], "query")
     if not found.places:
         return []
     compare = maxsim if system.device == "cpu" else maxsim_on_device
     with span("score"):
-        late = compare(tokens, found.tokens, found.lengths) / max(len(tokens), 1)
-        lexical = kept.terms.scores(weighted, found.places)
+        late = compare(tokens, *found.tokens) / max(len(tokens), 1)
+        lexical = stored.terms.scores(weighted, found.places)
         whole = system.dense * (found.dense @ dense[0])
         whole += system.sparse * lexical + system.multi_vector * late
-        scores: list[float] = (
-            whole / (system.dense + system.sparse + system.multi_vector)
-        ).tolist()
+        whole /= system.dense + system.sparse + system.multi_vector
+    scores: list[float] = whole.tolist()
     return scores

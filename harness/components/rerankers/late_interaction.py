@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Literal
 
 from harness.components.abilities import CountsDocTokens, Footprint
 from harness.components.models import inference
@@ -13,12 +13,8 @@ from harness.components.timing import span
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import Precision, pooled, sliced
 from harness.components.vectors.maxsim import maxsim, maxsim_on_device
-from harness.components.vectors.token_index import TokenIndex
+from harness.components.vectors.token_index import TokenIndex, Tokens
 from harness.data import Doc
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -107,21 +103,15 @@ class _Prepared:
         return [Footprint("token vectors", *counts, index.precision, index.payload_bytes)]
 
 
-class _Fetched(NamedTuple):
-    tokens: Any
-    """The vectors of some documents where MaxSim runs, one document after the other."""
-    lengths: NDArray[np.int64]
-
-
 def _fetched(
     system: LateInteraction, index: TokenIndex, places: Mapping[str, int], docs: Sequence[Doc]
-) -> _Fetched:
+) -> Tokens:
     tokens = index.fetch([places[doc.text] for doc in docs])
-    return _Fetched(inference.moved(tokens.vectors, system.device, "MaxSim"), tokens.lengths)
+    return tokens._replace(vectors=inference.moved(tokens.vectors, system.device, "MaxSim"))
 
 
 def _scores(
-    system: LateInteraction, queries: Sequence[str], fetched: Sequence[_Fetched]
+    system: LateInteraction, queries: Sequence[str], fetched: Sequence[Tokens]
 ) -> list[list[float]]:
     """For each query the scores of what was fetched for it."""
     with span("encode_query"):

@@ -14,7 +14,6 @@ from harness.components.timing import span
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import sliced
 from harness.data import Doc
-from harness.errors import ComponentError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,14 +123,10 @@ class PgvectorMaxsim:
 
     def _encoded(self, docs: Sequence[Doc]) -> tuple[dict[str, int], Rows]:
         """A place for each distinct text, and the vectors of those that have any."""
-        import numpy as np
-
         places = token_index.places(docs)
         matrices = enumerate(encode_part(self.encoder, "tokens", list(places), "doc"))
-        rows = {place: sliced(matrix, self.dim) for place, matrix in matrices if len(matrix)}
-        if not all(np.isfinite(matrix).all() for matrix in rows.values()):
-            raise ComponentError("The encoder gave a token vector that is not finite.")
-        return places, rows
+        rows = {p: sliced(matrix, self.dim) for p, matrix in matrices if len(matrix)}
+        return places, {place: token_index.finite(matrix) for place, matrix in rows.items()}
 
     def _build(self, connection: Any, name: str, rows: Rows) -> None:
         layout, dim = LAYOUTS[self.layout], _dim(rows)

@@ -35,12 +35,9 @@ class Packed(NamedTuple):
 
 def pack(vectors: NDArray[np.float32], precision: Precision) -> Packed:
     """`vectors` of shape (vectors, dim) at a precision."""
-    none = np.empty(0, dtype=np.float32)
-    dim = vectors.shape[1]
-    if precision == "float32":
-        return Packed(vectors.astype(np.float32, copy=False), none, dim)
-    if precision == "float16":
-        return Packed(vectors.astype(np.float16), none, dim)
+    none, dim = np.empty(0, dtype=np.float32), vectors.shape[1]
+    if precision in ("float32", "float16"):
+        return Packed(vectors.astype(precision, copy=False), none, dim)
     if precision == "binary":
         return Packed(np.packbits(vectors > 0, axis=1), none, dim)
     scales = np.abs(vectors).max(axis=1, initial=0).astype(np.float32) / INT8_MOST

@@ -25,7 +25,7 @@ class Tokens(NamedTuple):
     """The vectors of some documents as scoring takes them."""
 
     vectors: NDArray[np.float32]
-    """Shape (tokens, dim), one document after the other."""
+    """Shape (tokens, dim), one document after the other; a tensor where a device scores."""
     lengths: NDArray[np.int64]
     """Tokens of each document; they sum to the number of rows."""
 
@@ -102,12 +102,9 @@ def build(matrices: Iterable[NDArray[np.float32]], precision: Precision) -> Toke
 
     Raises ComponentError for a vector that is not finite.
     """
-    packed = [pack(_finite(matrix), precision) for matrix in matrices]
-    if not packed:
-        packed = [pack(np.empty((0, 0), dtype=np.float32), precision)]
-        offsets = np.zeros(1, dtype=np.int64)
-    else:
-        offsets = np.cumsum([0, *(len(each.codes) for each in packed)], dtype=np.int64)
+    packed = [pack(finite(matrix), precision) for matrix in matrices]
+    offsets = np.cumsum([0, *(len(each.codes) for each in packed)], dtype=np.int64)
+    packed = packed or [pack(np.empty((0, 0), dtype=np.float32), precision)]
     codes = np.concatenate([each.codes for each in packed])
     scales = np.concatenate([each.scales for each in packed])
     return TokenIndex(Packed(codes, scales, packed[0].dim), precision, offsets)
@@ -120,9 +117,8 @@ def open_index(folder: Path) -> TokenIndex:
     """
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        scales = np.empty(0, dtype=np.float32)
-        if (folder / SCALES).exists():
-            scales = _mapped(folder / SCALES)
+        scaled = (folder / SCALES).exists()
+        scales = _mapped(folder / SCALES) if scaled else np.empty(0, dtype=np.float32)
         packed = Packed(_mapped(folder / CODES), scales, about["dim"])
         return TokenIndex(packed, about["precision"], np.load(folder / OFFSETS))
     except (OSError, ValueError, KeyError) as error:
@@ -143,7 +139,8 @@ def _mapped(file: Path) -> NDArray[Any]:
     return np.asarray(np.load(file, mmap_mode="r"))
 
 
-def _finite(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+def finite(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The token vectors of a document; raises ComponentError for one that is not finite."""
     if not np.isfinite(matrix).all():
         raise ComponentError("The encoder gave a token vector that is not finite.")
     return matrix
