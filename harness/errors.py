@@ -55,9 +55,9 @@ class ComponentError(HarnessError):
 class TextError(ComponentError):
     """A server would not take what it was sent, and some of the texts are to blame."""
 
-    def __init__(self, told: str, texts: Sequence[str]) -> None:
+    def __init__(self, message: str, texts: Sequence[str]) -> None:
         """`texts` are those to blame."""
-        super().__init__(told)
+        super().__init__(message)
         self.texts = texts
 
 
@@ -71,6 +71,6 @@ class StoreError(HarnessError):
 
 def reason(error: BaseException) -> str:
     """What `error` says, on one line; one that was not foreseen by its name, too."""
-    told = " ".join(str(error).split())
+    text = " ".join(str(error).split())
     name = type(error).__name__
-    return told if isinstance(error, HarnessError) else f"{name}: {told}" if told else name
+    return text if isinstance(error, HarnessError) else f"{name}: {text}" if text else name

@@ -19,7 +19,7 @@ Against = Literal[
 or with random ones of the same format on disk), or a server of our own that speaks its protocol."""
 
 
-class System(BaseModel):
+class DeployableSystem(BaseModel):
     """A system as it is known by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,10 +44,10 @@ def _said(kind: str, how: str) -> str:
 
 
 @functools.cache
-def known() -> tuple[System, ...]:
+def known() -> tuple[DeployableSystem, ...]:
     """All of them, in the order of `systems.yaml`."""
     listed = disk.read_yaml(Path(__file__).with_name("systems.yaml"))
-    return tuple(System.model_validate(system) for system in listed)
+    return tuple(DeployableSystem.model_validate(system) for system in listed)
 
 
 def markdown() -> str:
@@ -64,10 +64,10 @@ def text(width: int) -> str:
     lines = ["systems:"]
     for system in known():
         lines.append(f"  {system.name}")
-        told = [*system.use(), f"tested against: {system.against}", system.note]
+        facts = [*system.use(), f"tested against: {system.against}", system.note]
         lines += [
             line
-            for fact in filter(None, told)
+            for fact in filter(None, facts)
             for line in textwrap.wrap(
                 fact, width, initial_indent="    ", subsequent_indent="      "
             )

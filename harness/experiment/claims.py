@@ -99,12 +99,12 @@ class Expected(Part):
         return distance
 
     def words(self) -> str:
-        """As a reader is told it: `near 0.5 within 2%`."""
+        """As a reader sees it: `near 0.5 within 2%`."""
         name = next(name for name in OPERATORS if getattr(self, name) is not None)
         value = getattr(self, name)
-        told = " and ".join(map(_written, value if isinstance(value, tuple) else (value,)))
+        values = " and ".join(map(_written, value if isinstance(value, tuple) else (value,)))
         within = f" within {_written(self.tolerance)}" if self.tolerance is not None else ""
-        return f"{WORDS.get(name, name)} {told}{within}"
+        return f"{WORDS.get(name, name)} {values}{within}"
 
 
 def _written(value: float | str | None) -> str:
@@ -194,7 +194,7 @@ class Arm(Part):
         return self
 
 
-class Latency(Arm):
+class LatencyEvidence(Arm):
     """Milliseconds of a call; or with `over` how many times those of another arm."""
 
     experiment: str
@@ -235,7 +235,7 @@ class Way(Part):
         return self
 
 
-class Storage(Way):
+class StorageEvidence(Way):
     """Bytes that a way takes; or with `over` how many times those of another."""
 
     experiment: str
@@ -248,7 +248,7 @@ class Storage(Way):
     """Another way, or the one dense vector of a document."""
 
 
-Evidence = Arithmetic | Catalogued | Packaged | Quality | Latency | Memory | Storage
+Evidence = Arithmetic | Catalogued | Packaged | Quality | LatencyEvidence | Memory | StorageEvidence
 
 
 class Published(Part):

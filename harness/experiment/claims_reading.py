@@ -25,12 +25,12 @@ from harness.experiment.claims import (
     Catalogued,
     Evidence,
     Expected,
-    Latency,
+    LatencyEvidence,
     Memory,
     Packaged,
     Published,
     Quality,
-    Storage,
+    StorageEvidence,
 )
 from harness.experiment.expressions import FUNCTIONS, Number
 from harness.experiment.part import Part, read_keys
@@ -117,9 +117,9 @@ class Claim(Part):
     catalogue: Catalogued | None = None
     package: Packaged | None = None
     quality: Quality | None = None
-    latency: Latency | None = None
+    latency: LatencyEvidence | None = None
     memory: Memory | None = None
-    storage: Storage | None = None
+    storage: StorageEvidence | None = None
     expected: Expected
     note: str = ""
     """What a reader of the verdict should know."""

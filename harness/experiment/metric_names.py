@@ -71,8 +71,8 @@ class Metric(NamedTuple):
     def unmeasurable(self, depths: Mapping[int, str]) -> str | None:
         """Why it says nothing of runs that are so deep, by depth a system's name; None if it does."""
         if self.cut is None and len(depths) > 1:
-            told = " and ".join(f"{depth} of {depths[depth]!r}" for depth in sorted(depths)[:2])
-            return f"{self} looks at all that was retrieved, which is {told}: give it a cut-off"
+            both = " and ".join(f"{depth} of {depths[depth]!r}" for depth in sorted(depths)[:2])
+            return f"{self} looks at all that was retrieved, which is {both}: give it a cut-off"
         least = min(depths, default=self.cut)
         if self.cut is not None and least is not None and least < self.cut:
             return (
@@ -89,15 +89,15 @@ def parsed(text: str) -> Metric:
     function = next((key for key, f in FUNCTIONS.items() if name in (key, *f.names)), None)
     if match is None or function is None or (match["rel"] and match["level"]):
         raise ValueError(f"{shown(text)} is not a metric; {KNOWN}")
-    told = match["rel"] or match["level"]
-    for number, most in ((match["cut"], bounds.DEEPEST), (told, 10**bounds.GRADE_DIGITS)):
+    level = match["rel"] or match["level"]
+    for number, most in ((match["cut"], bounds.DEEPEST), (level, 10**bounds.GRADE_DIGITS)):
         if number and (len(number) > bounds.DIGITS or int(number) > most):
             raise ValueError(f"{shown(text)}: at most {most:,} can be said there")
-    if told and not FUNCTIONS[function].levels:
+    if level and not FUNCTIONS[function].levels:
         raise ValueError(f"{text!r}: {function} takes no level of relevance; {KNOWN}")
     if not match["cut"] and not FUNCTIONS[function].whole:
         raise ValueError(f"{text!r} needs a cut-off, such as {text}@10")
-    return Metric(function, int(match["cut"]) if match["cut"] else None, int(told or 1))
+    return Metric(function, int(match["cut"]) if match["cut"] else None, int(level or 1))
 
 
 def canonical(text: str) -> str:
@@ -129,7 +129,7 @@ def levels(names: Sequence[str], grades: Mapping[str, int], best: Mapping[str, i
     said = [f"from grade {level} in {', '.join(by_level[level])}" for level in sorted(by_level)]
     weighed = [name for name in names if parsed(name).function == "ndcg"]
     said += [f"by its grade in {', '.join(weighed)}"] * bool(weighed)
-    told = [f"Grades go up to {highest}; a document counts as relevant {', '.join(said)}."] * bool(
+    notes = [f"Grades go up to {highest}; a document counts as relevant {', '.join(said)}."] * bool(
         said
     )
     for level in sorted(set(by_level) - {1}):
@@ -137,5 +137,5 @@ def levels(names: Sequence[str], grades: Mapping[str, int], best: Mapping[str, i
         if lacking:
             none = f"no document of grade {level} or more and count"
             who = counted(lacking, f"query has {none}s", f"queries have {none}")
-            told.append(f"{who} 0 in {', '.join(by_level[level])}.")
-    return told
+            notes.append(f"{who} 0 in {', '.join(by_level[level])}.")
+    return notes

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from harness.components.registry import STRICT, with_keys
 from harness.errors import ConfigError
 from harness.files import bounds
-from harness.files.yaml_lines import YamlDocument, read_yaml
+from harness.files.yaml_lines import YamlDocument, yaml_document
 
 
 class Part(BaseModel):
@@ -27,7 +27,7 @@ class Part(BaseModel):
 
 def read_keys(file: Path, part: type[Part], what: str) -> tuple[YamlDocument, dict[str, Any]]:
     """A YAML document and what it says by the keys of `part`; raises ConfigError if it has none."""
-    document = read_yaml(file)
+    document = yaml_document(file)
     if not isinstance(document.value, Mapping):
         keys = ", ".join(part.model_fields)
         raise ConfigError(f"{file} is not {what}: expected keys {keys}.")

@@ -91,8 +91,8 @@ def reading(what: object, kind: type[HarnessError] = DataError) -> Iterator[None
         raise
     except Exception as error:
         log.debug("%s cannot be read", what, exc_info=True)
-        told = f"{what} cannot be read: {why(error)}. Mend it; --verbose tells where it was met."
-        raise kind(told) from error
+        message = f"{what} cannot be read: {why(error)}. Mend it; --verbose tells where it was met."
+        raise kind(message) from error
 
 
 def why(error: BaseException) -> str:

@@ -113,7 +113,7 @@ class YamlDocument:
         return self.lines.get(path, 1)
 
 
-def read_yaml(file: Path) -> YamlDocument:
+def yaml_document(file: Path) -> YamlDocument:
     """The document in `file`; mappings come as dicts, lists as tuples.
 
     Raises ConfigError if the file cannot be read or is not YAML.

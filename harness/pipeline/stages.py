@@ -23,7 +23,7 @@ from harness.files.digests import DamagedError
 from harness.page.text import counted
 from harness.pipeline.rerank_journal import Journal
 from harness.ranking import ranked, score_fault
-from harness.results.tables import read_json
+from harness.results.tables import stored_json
 
 NAMED = 3
 """Documents and queries that a message names; of more it gives the number."""
@@ -60,10 +60,10 @@ class StageResult:
     def load(cls, folder: Path) -> StageResult:
         """Read what `save` wrote; raises DamagedError if that is not what is there.
 
-        Raises StoreError where that cannot be told.
+        Raises StoreError where nobody can know.
         """
         digests.check(folder)
-        noted = read_json(folder / "stage.json")
+        noted = stored_json(folder / "stage.json")
         try:
             stored = [Footprint(**part) for part in noted.pop("stored")]
             return cls(run=trec.read_run(folder / "run.trec.gz"), stored=stored, **noted)

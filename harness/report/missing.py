@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness.analysis.costs.vector_bytes import configurations, models_of
 from harness.components.models import catalogue
-from harness.components.models import random_weights as dummy
+from harness.components.models.random_weights import remark
 from harness.errors import ModelError
 from harness.experiment.provenance import machine_words
 from harness.page.text import listed
@@ -47,7 +47,7 @@ def _remark(model: str) -> Iterator[str]:
     """What is said of a model that the catalogue builds, without the marker of random weights."""
     if model.startswith(catalogue.DUMMY):
         try:
-            yield dummy.remark(model).removeprefix(catalogue.DUMMY)
+            yield remark(model).removeprefix(catalogue.DUMMY)
         except ModelError:  # results of a catalogue that has changed since
             yield f"{model.removeprefix(catalogue.DUMMY)}: the catalogue no longer knows it."
 

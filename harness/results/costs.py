@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.results import columns
-from harness.results.tables import joined, read_json, read_table
+from harness.results.tables import joined, read_table, stored_json
 from harness.results.whole_folders import is_there, opened, opened_if_any
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def costs(
         place = folder / entry["folder"]
         if not is_there(place):
             continue
-        facts[entry["dataset"], entry["kind"]] = read_json(opened(place, DONE_COSTS))
+        facts[entry["dataset"], entry["kind"]] = stored_json(opened(place, DONE_COSTS))
         for name in tables:
             if file := opened_if_any(place, f"{name}.csv"):
                 table = read_table(file, getattr(columns, name.upper()))
@@ -71,7 +71,7 @@ def timed_itself(table: pd.DataFrame) -> pd.DataFrame:
 def elsewhere(place: Path) -> list[Mapping[str, Any]]:
     """The machines of the measurements beside that at `place` which differ in nothing else."""
     others = (other for other in of_every_machine(place) if other != place)
-    return [read_json(opened(other, DONE_COSTS))["provenance"]["machine"] for other in others]
+    return [stored_json(opened(other, DONE_COSTS))["provenance"]["machine"] for other in others]
 
 
 def of_every_machine(place: Path) -> list[Path]:

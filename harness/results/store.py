@@ -25,7 +25,7 @@ from harness.errors import StoreError
 from harness.files import digests, disk, trec
 from harness.results import columns, costs, derived_rankings, tables, trials
 from harness.results.derived_rankings import Lengths
-from harness.results.tables import joined, json_text, read_json, read_table, write_table
+from harness.results.tables import joined, json_text, read_table, stored_json, write_table
 from harness.results.trials import MEASURED, Measured, Record
 from harness.results.whole_folders import AGAIN, faults, is_there, opened, opened_if_any, written
 
@@ -73,7 +73,7 @@ class Store:
         place = self.folder / stage.folder
         if not is_there(place) or faults(place):
             return None
-        found: Mapping[str, str] = read_json(opened(place, costs.DONE_COSTS)).get("left_out", {})
+        found: Mapping[str, str] = stored_json(opened(place, costs.DONE_COSTS)).get("left_out", {})
         return found
 
     def _measured(self, stage: CostStage) -> bool:
@@ -248,7 +248,7 @@ def load_results(folder: str | Path) -> Results:
         if done is None:
             rows.append((*name, entry["key"], *_undone(place, entry)))
             continue
-        facts[name] = read_json(done)
+        facts[name] = stored_json(done)
         rows.append((*name, entry["key"], "done", *_components(facts[name]), ""))
         for table, found in parts.items():
             part = read_table(opened(place, f"{table}.csv"), getattr(columns, table.upper()))
@@ -271,7 +271,7 @@ def load_results(folder: str | Path) -> Results:
 
 def _plan(file: Path) -> dict[str, Any]:
     try:
-        return digests.unstamped(read_json(file))
+        return digests.unstamped(stored_json(file))
     except ValueError as error:
         raise StoreError(f"{file} was not used: {error}. {AGAIN}") from error
 
@@ -282,7 +282,7 @@ def _undone(place: Path, entry: Mapping[str, Any]) -> tuple[str, str, str, str, 
         return "not measured", "", "", config, "its weights are random"
     if not is_there(place):
         return "pending", "", "", "", "not run yet"
-    return "failed", "", "", "", read_json(opened(place, "failed.json"))["reason"]
+    return "failed", "", "", "", stored_json(opened(place, "failed.json"))["reason"]
 
 
 def _components(facts: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -61,7 +61,7 @@ def read_table(file: Path, names: Sequence[str]) -> pd.DataFrame:
     return table.assign(**back)
 
 
-def read_json(file: Path) -> Any:
+def stored_json(file: Path) -> Any:
     """The content of a JSON file; raises StoreError for one that is not there or not whole."""
     try:
         with digests.reading(file):

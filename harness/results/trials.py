@@ -19,7 +19,7 @@ from harness.data import Qrels, Run
 from harness.experiment import code_versions
 from harness.files import digests, disk, trec
 from harness.results.derived_rankings import Lengths
-from harness.results.tables import json_text, lengths_table, read_json, write_table
+from harness.results.tables import json_text, lengths_table, stored_json, write_table
 from harness.results.whole_folders import faults, is_there, opened
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def is_measured(folder: Path, metrics: Iterable[str]) -> bool:
     """Whether a trial is done, and measured by these metrics as they are now."""
     if not holds_run(folder) or faults(folder):
         return False
-    measured = read_json(opened(folder, "measured.json"))
+    measured = stored_json(opened(folder, "measured.json"))
     by_this_code = _measuring().items() <= measured["made_by"].items()
     return set(metrics) <= set(measured["metrics"]) and by_this_code
 

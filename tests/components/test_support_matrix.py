@@ -9,12 +9,12 @@ import pytest
 
 from harness.cli import commands
 from harness.components import registry, support_matrix
-from harness.components.support_matrix import System
+from harness.components.support_matrix import DeployableSystem
 
 ROOT = Path(__file__).parents[2]
 
 
-def ids(system: System) -> str:
+def ids(system: DeployableSystem) -> str:
     return system.name
 
 
@@ -35,7 +35,7 @@ def test_every_component_and_dialect_belongs_to_a_system(kind: str) -> None:
 
 
 @pytest.mark.parametrize("system", support_matrix.known(), ids=ids)
-def test_what_runs_a_system_is_there(system: System) -> None:
+def test_what_runs_a_system_is_there(system: DeployableSystem) -> None:
     for kind, hows in system.runs.items():
         for how in hows:
             use, _, dialect = how.partition(" ")
@@ -44,7 +44,7 @@ def test_what_runs_a_system_is_there(system: System) -> None:
 
 
 @pytest.mark.parametrize("system", support_matrix.known(), ids=ids)
-def test_its_tests_are_there(system: System) -> None:
+def test_its_tests_are_there(system: DeployableSystem) -> None:
     assert bool(system.tests) == (system.against != "not tested")
     for test in system.tests:
         file, _, function = test.partition("::")
@@ -54,7 +54,7 @@ def test_its_tests_are_there(system: System) -> None:
 
 
 @pytest.mark.parametrize("system", support_matrix.known(), ids=ids)
-def test_a_server_that_is_asked_for_real_is_started_by_its_tests(system: System) -> None:
+def test_a_server_that_is_asked_for_real_is_started_by_its_tests(system: DeployableSystem) -> None:
     files = [Path(test.partition("::")[0]) for test in system.tests]
     apart = any(file.is_relative_to("tests/servers") for file in files)
     here = any("service" in f.parts or "embedded" in (ROOT / f).read_text() for f in files)

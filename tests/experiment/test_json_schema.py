@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from harness.experiment.json_schema import json_schema
-from harness.files.yaml_lines import read_yaml
+from harness.files.yaml_lines import yaml_document
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -26,7 +26,7 @@ def plain(value: Any) -> Any:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_our_files_fit(file: Path) -> None:
     of = "claims" if file.stem == "claims" else "experiment"
-    value = plain(read_yaml(file).value)
+    value = plain(yaml_document(file).value)
     assert [str(error) for error in VALID[of].iter_errors(value)] == []
 
 

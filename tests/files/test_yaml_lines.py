@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 import harness
 from harness.errors import ConfigError
 from harness.files import disk
-from harness.files.yaml_lines import YamlDocument, read_yaml
+from harness.files.yaml_lines import YamlDocument, yaml_document
 
 
 def read(tmp_path: Path, text: str | bytes) -> YamlDocument:
     file = tmp_path / "x.yaml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_yaml(file)
+    return yaml_document(file)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ ROOT = Path(harness.__file__).parent
 
 @pytest.mark.parametrize("file", sorted(ROOT.rglob("*.yaml")), ids=lambda file: file.name)
 def test_the_package_s_own_files_say_the_same_to_every_reader(file: Path) -> None:
-    assert plain(read_yaml(file).value) == disk.read_yaml(file)
+    assert plain(yaml_document(file).value) == disk.read_yaml(file)
 
 
 def plain(value: Any) -> Any:
@@ -208,7 +208,7 @@ def test_depth_is_read_or_refused(tmp_path: Path, levels: int) -> None:
 @pytest.mark.parametrize("name", ["absent.yaml", "."])
 def test_file_that_cannot_be_opened(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        read_yaml(tmp_path / name)
+        yaml_document(tmp_path / name)
 
 
 @pytest.mark.parametrize("value", ["!!int x", "!!python/object:os.system 1", "!thing 1"])

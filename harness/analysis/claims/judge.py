@@ -18,11 +18,11 @@ from harness.experiment.claims import (
     Arithmetic,
     Catalogued,
     Expected,
-    Latency,
+    LatencyEvidence,
     Memory,
     Packaged,
     Quality,
-    Storage,
+    StorageEvidence,
 )
 from harness.experiment.claims_reading import Claim
 from harness.results.store import Results
@@ -35,9 +35,9 @@ FACTS: Mapping[type, Callable[[Any], Found]] = {
 """What finds a value without any results; like all of these it raises NoValueError where none is."""
 
 COSTS: Mapping[type, Callable[[Any, Results, Stored], Found]] = {
-    Latency: latency,
+    LatencyEvidence: latency,
     Memory: memory,
-    Storage: storage,
+    StorageEvidence: storage,
 }
 """What finds a value in results of any weights."""
 

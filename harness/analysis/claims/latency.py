@@ -12,7 +12,7 @@ from harness.analysis.costs import projection
 from harness.analysis.costs.latency import ARM, latencies
 from harness.analysis.statistics import paired_ratios
 from harness.analysis.statistics.percentiles import percentiles
-from harness.experiment.claims import Arm, Latency, Memory
+from harness.experiment.claims import Arm, LatencyEvidence, Memory
 from harness.page.text import milliseconds, significant
 from harness.results.store import Results
 
@@ -25,7 +25,7 @@ STARTS = 6
 """Processes of which the least and the greatest hold the median in 95 of 100 cases: 1 - 2 / 2^n."""
 
 
-def latency(asked: Latency, results: Results, stored: Stored) -> Found:
+def latency(asked: LatencyEvidence, results: Results, stored: Stored) -> Found:
     """A percentile of an arm's calls in milliseconds, or the ratio of two arms' calls in pairs.
 
     Of the first dataset that has it.
@@ -40,7 +40,7 @@ def latency(asked: Latency, results: Results, stored: Stored) -> Found:
     raise missing
 
 
-def _percentile(asked: Latency, results: Results, dataset: str, stored: Stored) -> Found:
+def _percentile(asked: LatencyEvidence, results: Results, dataset: str, stored: Stored) -> Found:
     try:
         calls = _seconds(results, dataset, asked)
     except NoValueError as why:
@@ -60,7 +60,7 @@ def _percentile(asked: Latency, results: Results, dataset: str, stored: Stored) 
 
 
 def _no_less(
-    asked: Latency, results: Results, dataset: str, stored: Stored, why: NoValueError
+    asked: LatencyEvidence, results: Results, dataset: str, stored: Stored, why: NoValueError
 ) -> Found:
     """The greatest lower bound of fewer candidates: they are among the more, which take no less.
 
@@ -78,7 +78,7 @@ def _no_less(
     return found._replace(value=math.nan, high=math.inf, said=said)
 
 
-def _ratio(asked: Latency, results: Results, dataset: str, stored: Stored) -> Found:
+def _ratio(asked: LatencyEvidence, results: Results, dataset: str, stored: Stored) -> Found:
     """A geometric mean over pairs of calls."""
     over = asked.over or asked
     arms = [_seconds(results, dataset, arm) for arm in (asked, over)]

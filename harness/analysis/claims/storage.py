@@ -11,7 +11,7 @@ import pandas as pd
 from harness.analysis.claims.evidence import Found, NoValueError, Stored, bounded, original
 from harness.analysis.costs.vector_bytes import configurations, dense_bytes, storage_per_document
 from harness.analysis.statistics.intervals import CONFIDENCE
-from harness.experiment.claims import Storage, Way
+from harness.experiment.claims import StorageEvidence, Way
 from harness.page.text import significant
 from harness.results.store import Results
 
@@ -23,7 +23,7 @@ Z = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2)
 COUNTED = {"formula": "by formula", "payload": "in files", "disk": "with all of its folder"}
 
 
-def storage(asked: Storage, results: Results, _: Stored) -> Found:
+def storage(asked: StorageEvidence, results: Results, _: Stored) -> Found:
     """Bytes of a document or a vector, or how many times those of another way to store them."""
     row = _row(results, asked)
     dataset = str(row["dataset"])
@@ -55,7 +55,7 @@ def _sampled(value: float, spread: float, said: str) -> Found:
     return bounded(value, low, high, said + between)
 
 
-def _spread(row: Any, asked: Storage, results: Results) -> float:
+def _spread(row: Any, asked: StorageEvidence, results: Results) -> float:
     """By what share the mean of all documents may differ from the sample's; NaN where it cannot say.
 
     The half width of the 95 % interval of the mean number of vectors (normal, without replacement).
@@ -97,7 +97,7 @@ def _row(results: Results, way: Way) -> Any:
     return found.iloc[0]
 
 
-def _size(row: Any, asked: Storage) -> float:
+def _size(row: Any, asked: StorageEvidence) -> float:
     size, count = row[f"{asked.counted}_bytes"], row[f"{asked.per}s"]
     if pd.isna(size):
         raise NoValueError(f"{row['precision']} of {row['model']}: {row['remark']}")

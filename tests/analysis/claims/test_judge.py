@@ -20,12 +20,12 @@ from harness.experiment.claims import (
     Arm,
     Catalogued,
     Expected,
-    Latency,
+    LatencyEvidence,
     Memory,
     Packaged,
     Published,
     Quality,
-    Storage,
+    StorageEvidence,
     Way,
 )
 from harness.experiment.claims_reading import Claim
@@ -298,9 +298,9 @@ def test_the_setting_of_a_change_counts_too() -> None:
 # Latency.
 
 
-def timed(**changes: Any) -> Latency:
+def timed(**changes: Any) -> LatencyEvidence:
     fields = {"experiment": "exp", "system": "late", "mode": "precomputed", "k": 2}
-    return Latency.model_validate(fields | {"statistic": "p50"} | changes)
+    return LatencyEvidence.model_validate(fields | {"statistic": "p50"} | changes)
 
 
 def test_a_percentile_with_its_interval() -> None:
@@ -330,7 +330,7 @@ def test_a_shared_arm_stands_for_both() -> None:
     assert found.verdict == "supported"
 
 
-def over(system: str = "late", mode: str = "on the fly", **changes: Any) -> Latency:
+def over(system: str = "late", mode: str = "on the fly", **changes: Any) -> LatencyEvidence:
     k = None if mode == "retrieve" else 2
     other = Arm.model_validate({"system": system, "mode": mode, "k": k} | changes)
     return timed(statistic=None, over=other)
@@ -482,9 +482,9 @@ def test_memory() -> None:
     assert "run it without `--quick`" in absent.evidence
 
 
-def stored_as(**changes: Any) -> Storage:
+def stored_as(**changes: Any) -> StorageEvidence:
     fields = {"experiment": "exp", "model": "m", "dim": 8, "precision": "float16"}
-    return Storage.model_validate(fields | changes)
+    return StorageEvidence.model_validate(fields | changes)
 
 
 PLAID = Way(model="m", dim=8, precision="plaid", nbits=2)

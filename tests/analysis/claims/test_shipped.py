@@ -12,7 +12,7 @@ import pytest
 from harness.analysis.claims.quality import setting_found
 from harness.components.models import catalogue
 from harness.components.protocols import Preparable, TokenEncoder
-from harness.experiment.claims import Arm, Latency, Memory, Quality, Storage, Way
+from harness.experiment.claims import Arm, LatencyEvidence, Memory, Quality, StorageEvidence, Way
 from harness.experiment.claims_reading import Claim, load_claims
 from harness.experiment.reading import load_experiment
 from harness.experiment.schema import Experiment, System
@@ -91,7 +91,7 @@ def check(evidence: Any) -> None:
     assert of.claims == FOLDER / "claims.yaml"  # its report judges the claim
     if isinstance(evidence, Quality):
         check_quality(of, evidence)
-    elif isinstance(evidence, Latency):
+    elif isinstance(evidence, LatencyEvidence):
         for arm in (evidence, evidence.over):
             if arm is not None:
                 check_arm(of, arm)
@@ -99,7 +99,7 @@ def check(evidence: Any) -> None:
         assert of.latency is not None
         assert of.latency.starts
         assert evidence.mode in modes(system(of, evidence.system))
-    elif isinstance(evidence, Storage):
+    elif isinstance(evidence, StorageEvidence):
         for way in (evidence, evidence.over):
             if isinstance(way, Way):
                 check_way(of, way)
@@ -116,12 +116,12 @@ def absent() -> Iterator[Any]:
     arm = {"experiment": "quickstart", "system": "colbert[dim=64,precision=int8]", "k": 20}
     arm |= {"mode": "precomputed", "statistic": "p50"}
     for wrong in ({"system": "colbert"}, {"mode": "rerank"}, {"k": 10}, {"device": "cuda"}):
-        yield Latency.model_validate(arm | wrong)
+        yield LatencyEvidence.model_validate(arm | wrong)
     way = {"experiment": "quickstart", "model": "sentence-transformers/all-MiniLM-L6-v2", "dim": 64}
     way |= {"precision": "int8"}
     plaid = {"precision": "plaid", "nbits": 2}
     for wrong in ({"model": "colbert-ir/colbertv2.0"}, {"dim": 63}, {"pool_factor": 4}, plaid):
-        yield Storage.model_validate(way | wrong)
+        yield StorageEvidence.model_validate(way | wrong)
     yield Memory(experiment="quickstart", system="cross", mode="precomputed")
     ours = {"experiment": "scifact", "system": "bm25", "metric": "ndcg@10", "dataset": "SciFact"}
     for wrong in ({"metric": "map"}, {"dataset": "FiQA"}, {"setting": {"retriever.use": "dense"}}):
