@@ -39,7 +39,7 @@ def _accept(arguments: argparse.Namespace) -> int:
     """Store the results as the baseline, and say what changed with that.
 
     Raises InputError without a reason, while something that is judged has no result, or where the
-    baseline before is damaged, because what changed could not be told.
+    baseline before is damaged, because nobody could say what changed.
     """
     from harness.analysis.gate.baseline import accept
     from harness.analysis.gate.baseline_files import read_baseline, write_baseline

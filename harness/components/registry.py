@@ -59,7 +59,7 @@ KEYS, OTHER = Tag(":keys"), Tag(":other")
 BY_SHAPE = Discriminator(
     lambda value: ":keys" if isinstance(value, Mapping) or hasattr(value, "__dict__") else ":other"
 )
-"""Chooses between the two, so that the faults of one are told and not those of both."""
+"""Chooses between the two, so that only the faults of the one are listed."""
 
 USES = "x-uses"
 """What stands in a JSON schema for a component: the protocols, of which it does one."""

@@ -49,7 +49,7 @@ Device = Literal["cpu", "cuda", "mps"]
 """What models compute on, as an experiment names it."""
 
 Ranks = Annotated[int, Field(ge=1, le=bounds.DEEPEST)]
-"""Documents that a stage keeps or reads."""
+"""Documents that a stage passes on or reads."""
 
 Count = Annotated[int, Field(ge=1, le=bounds.MANY)]
 

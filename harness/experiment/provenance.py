@@ -84,7 +84,7 @@ def machine() -> dict[str, Any]:
 def measured_on(devices: tuple[str, ...] = ()) -> dict[str, Any]:
     """The machine as far as it decides what is measured: measurements of two are never mixed.
 
-    Memory is told as the power of two next to its GiB, for two machines of one kind differ by some
+    Memory is given as the power of two next to its GiB, because two machines of one kind differ by some
     MiB. `devices` are those that are measured beside the processor.
     """
     known = machine()

@@ -28,7 +28,7 @@ from harness.files import bounds
 
 
 class Depth(Part):
-    """How many documents each stage keeps."""
+    """How many documents each stage passes on."""
 
     retrieve: Ranks = 100
     """Of the collection, by the retriever."""
@@ -45,7 +45,7 @@ class Subset(Part):
 
     documents: Count
     queries: Count | None = None
-    """Keep this many random queries; None keeps all."""
+    """So many random queries; None: all of them."""
     seed: Seed = 42
 
 

@@ -1,4 +1,4 @@
-"""The most that an input may hold, which no sane one meets, and what is told of one that breaks us.
+"""The most that an input may hold, which no sane one meets, and what is said of one that breaks us.
 
 Readers refuse what is wrong by file, line and way out. What nobody foresaw ends in `reading`: one
 paragraph that names the input, and never a traceback.
@@ -40,13 +40,13 @@ DIGITS = 18
 """Of a whole number, so that it fits 64 bits."""
 
 FAULTS = 50
-"""Faults of one file that are told together."""
+"""Faults of one file that are listed together."""
 
 SYSTEMS, DATASETS, TRIALS = 500, 100, 5_000
 """Systems of an experiment after `vary`, its datasets, and each of the one on each of the other."""
 
 DEEPEST = 100_000
-"""Documents that a stage keeps, and ranks that a metric looks at."""
+"""Documents that a stage passes on, and ranks that a metric looks at."""
 
 MANY = 10**12
 """Of anything that is counted or paid."""

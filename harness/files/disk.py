@@ -87,7 +87,7 @@ def remove(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have the system put a file or the names in a folder on the disk, which keeps them then."""
+    """Have the system put a file or the names in a folder on the disk, where they stay."""
     if os.name == "nt" and path.is_dir():  # Windows opens no folder
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -30,7 +30,7 @@ def in_words(error: ValidationError, known: Collection[str] = ()) -> Iterator[tu
     for detail in error.errors(include_url=False):
         where = detail["loc"]
         if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
-            continue  # its entries have faults, which are told
+            continue  # its entries have faults, which are listed
         if detail["type"] == "missing":
             yield where[:-1], f"the key {where[-1]!r} is missing"
         elif detail["type"] == "extra_forbidden":

@@ -24,7 +24,7 @@ from harness.files.wrong_values import shown
 from harness.page.text import counted
 
 LONG = 20_000
-"""Characters from which on a fault is told in the words of the quick loader."""
+"""Characters from which on a fault is said in the words of the quick loader."""
 
 TAG = "tag:yaml.org,2002:"
 

@@ -94,7 +94,7 @@ def _in_vain(results: Results, gained: Gains) -> Iterator[str]:
     for name, rows in families.items():
         row = rows[0]
         if row.verdict != "better" and gained.best not in rows:
-            said = "ranks worse than" if row.verdict == "worse" else "is not shown to beat"
+            said = "ranks worse than" if row.verdict == "worse" else "may be no better than"
             yield (
                 f"{name}, trained in this run, {said} {baseline}: "
                 f"{change(row.gain, row.low, row.high, of=metric)}. It is a small model for one "

@@ -59,7 +59,7 @@ STARTS = (
 )
 """One row a process started for one system alone: what the first answer costs. Bytes are resident
 set: after the imports, after loading, and the highest until the end of a call with `candidates`
-documents; NaN where the system keeps no such count."""
+documents; NaN where the system has no such count."""
 
 THROUGHPUT = (
     *("dataset", "device", "system", "mode", "unit", "policy", "count", "tokens", "seconds"),

@@ -11,7 +11,7 @@ class Limits(NamedTuple):
     documents: Annotated[int, "documents a request"] = 1000
     characters: Annotated[int, "characters of a query or document"] = 100_000
     bytes: Annotated[int, "bytes of a request"] = 16 * 2**20
-    requests: Annotated[int, "requests inside at once; more are told when to come again"] = 64
+    requests: Annotated[int, "requests inside at once; others are asked to come again"] = 64
     connections: Annotated[int, "connections at once; for one more the idlest is closed"] = 1000
     batch: Annotated[
         int, "documents that are scored at once, of requests that wait; 1: no two requests"

@@ -163,8 +163,8 @@ def _doubt(results: Results, dataset: str, device: str) -> float:
 
 def _how_sure(doubt: float) -> str:
     if math.isinf(doubt):
-        return "; no two equal arms were timed often enough to say how noisy it was"
-    return f"; equal arms within a factor of {doubt:.3g}"
+        return "; no system was timed twice often enough to say how noisy it was"
+    return f"; one system timed twice agreed within a factor of {doubt:.3g}"
 
 
 def _interval(low: float, high: float) -> str:

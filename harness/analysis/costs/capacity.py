@@ -1,4 +1,4 @@
-"""Which rate of requests a server keeps a requirement at, and whether the client was what limits."""
+"""At which rate of requests a server still meets a requirement, and whether the client was what limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from harness.page.text import milliseconds, significant
 
 CAPACITIES = ("dataset", "system", "status", "limit", "rate", "p95", "unanswered", "above", "said")
-"""One row a system: the highest `rate` a second that was tried and keeps its 95th percentile within
+"""One row a system: the highest `rate` a second that was tried and has its 95th percentile within
 `limit` seconds, with the share that was not answered at it, and the rate tried `above` it that does not.
 `status` is `met`, `none`, `unknown`, `no requirement` or `not measured`."""
 

@@ -84,7 +84,7 @@ def distributions(
     modes = [mode for mode in COLOURS if (arms["mode"] == mode).any()]
     keys = [Key(NAMES[mode], COLOURS[mode], KINDS[mode]) for mode in modes]
     keys += [PREDICTED] * bool((arms["status"] == "predicted").any())
-    alt = f"Distribution of each arm's calls at {k} candidates on {device}, the fastest first"
+    alt = f"Distribution of the calls of each system and mode at {k} candidates on {device}, the fastest first"
     alt += of_all(len(known), "drawn are the fastest of each mode")
     return Figure(name, alt, drawn(draw, alt, keys, ROW * len(arms) + 50))
 

@@ -1,4 +1,4 @@
-"""Requests under load -> how many a second, how long they take, and which rate keeps a requirement.
+"""Requests under load -> how many a second, how long they take, and which rate still meets a requirement.
 
 A request is reranking alone, a requirement is of the whole query. So the seconds of a call of
 retrieval, made one at a time, are added to those of every request: of the same query where that was
@@ -181,7 +181,7 @@ def _behind(here: pd.DataFrame, window: float, grace: float) -> bool:
 
 
 def _verdict(row: Mapping[str, Any], limit: float) -> tuple[str, str]:
-    """Whether a rate keeps the requirement, and why not; no server keeps up with ever more requests."""
+    """Whether a rate meets the requirement, and why not; none meets it with ever more requests."""
     p95 = row["p95"]
     if row["saturated"]:
         rates = f"{significant(row['achieved'])} of {significant(row['offered'])} a second"
@@ -199,7 +199,7 @@ def _verdict(row: Mapping[str, Any], limit: float) -> tuple[str, str]:
 
 
 NO_FIRST_STAGE = (
-    "a request keeps to it by itself, but how long retrieval takes before it was not measured (block "
+    "a request meets it by itself, but how long retrieval takes before it was not measured (block "
     "`latency`)"
 )
 

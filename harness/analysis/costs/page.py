@@ -57,7 +57,7 @@ def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
         *sentences.settled_lines(facts),
         *sentences.machine_lines(rounds),
     ]
-    unseen = [] if len(costs.noise) else ["NOISY? No two equal arms were timed."]
+    unseen = [] if len(costs.noise) else ["NOISY? No system was timed twice."]
     return Block(
         "What the numbers of cost were measured on",
         [*lines, *noise, *rankings],
@@ -178,7 +178,9 @@ def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
         if len(needs) and load:
             lines = sentences.workload_words(load, price)
             here = costs.latencies[costs.latencies["device"] == device]
-            said = f"What each arm adds. {tables.sharing_words(here)}".strip()
+            said = (
+                f"What each system adds in each of its modes. {tables.sharing_words(here)}".strip()
+            )
             table = CaptionedTable(said, tables.projection_table(timed_itself(needs), price))
             title = f"What the workload would need on {device}"
             yield Block(title, lines, tables=[table], method="projection")

@@ -22,9 +22,9 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
     threads = facts.get("threads")
     yield f"{machine}; {threads or 'not known how many'} threads for every library."
     yield (
-        f"{counted(facts['queries'], 'query', 'queries')}, each timed up to {settings['rounds']} times by every arm in "
-        f"an order drawn anew in each round; {facts['tuning_queries']} other queries for warm-up and "
-        f"the choice of batches; {settings['budget_s']:g} s for each arm."
+        f"{counted(facts['queries'], 'query', 'queries')}, each timed up to {settings['rounds']} times by every system "
+        f"in each of its modes, in an order drawn anew in each round; {facts['tuning_queries']} other queries for warm-up and "
+        f"the choice of batches; {settings['budget_s']:g} s for each system and mode."
     )
     timed = arms[arms["status"] == "measured"]
     for device, rows in timed.groupby("device", sort=False):
@@ -61,7 +61,9 @@ def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:
     for (device, noisy), rows in noise.groupby(["device", "noisy"], sort=False):
         system, mode = rows[["system", "mode"]].iloc[0]
         seen = ", ".join(f"{noise_text(row._asdict())} at k = {row.k}" for row in rows.itertuples())
-        said = f"two equal arms ({system}, {mode}) on {device} differed by a factor of {seen}"
+        said = (
+            f"one system timed twice ({system}, {mode}) on {device} differed by a factor of {seen}"
+        )
         if noisy:
             warnings.append(f"NOISY: {said}. Smaller differences there are not to be trusted.")
         else:
@@ -97,7 +99,7 @@ def ranking_lines(arms: pd.DataFrame) -> tuple[list[str], list[str]]:
     worse = known[known["agreement"] < 1]
     if len(known) > len(worse):
         lines.append(
-            f"{len(known) - len(worse)} of {len(known)} arms and k ranked every timed query as in "
+            f"{len(known) - len(worse)} of {len(known)} combinations of system, mode and k ranked every timed query as in "
             "the run that quality was measured on."
         )
     for (device, system, mode), rows in worse.groupby(["device", "system", "mode"], sort=False):

@@ -71,7 +71,7 @@ def trained_here(results: Results) -> set[tuple[str, str]]:
 
 
 def dense_bytes(storage: pd.DataFrame, baseline: str, configs: Configs) -> float:
-    """Bytes of a document's dense vector: the baseline's, else the first system's that keeps one.
+    """Bytes of a document's dense vector: the baseline's, else the first system's that stores one.
 
     Without any that was counted: of float32 with the dimensions that the catalogue gives the
     encoder. NaN where that is not known either.
@@ -157,9 +157,9 @@ def _index_row(config: Mapping[str, Any]) -> dict[str, Any]:
 def _token_rows(
     config: Mapping[str, Any], choices: pd.DataFrame, configs: Configs
 ) -> Iterator[dict[str, Any]]:
-    """The way of the storage sample in which a system keeps its token vectors.
+    """The way of the storage sample in which a system stores its token vectors.
 
-    A hybrid keeps besides a dense vector in float32, and at most one term for each token vector.
+    A hybrid stores besides a dense vector in float32, and at most one term for each token vector.
     """
     reranker = config.get("reranker") or {}
     if reranker.get("use") not in ("late_interaction", "hybrid"):

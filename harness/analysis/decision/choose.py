@@ -15,7 +15,7 @@
 4. Without any that is ready, something worth measuring comes before the baseline: a requirement of a
    system whose gain is shown, the gain of one that looks large enough, a system that failed.
 5. Else the baseline stays. Where it misses a requirement itself, that is the first thing said of it:
-   what meets all of them is not shown to be better.
+   what meets all of them may be no better.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def _cheapest(case: DecisionInput, ready: Sequence[Option]) -> Choice:
 
 
 def _taken(case: DecisionInput, by: Quantity, able: Sequence[Option], best: Option) -> Option:
-    """The cheapest; of those that it is not shown to be cheaper than, the one that gains most."""
+    """The cheapest; of those that may be as cheap, the one that gains most."""
     if not able:
         return best
     least = min((case.amount(one, by) for one in able), key=lambda amount: amount.value)
@@ -196,6 +196,6 @@ def _is_cheaper(case: DecisionInput, by: Quantity, one: Option, best: Option) ->
 
 
 def _is_open(case: DecisionInput, by: Quantity, one: Option, best: Option) -> bool:
-    """Whether one that needs less is not shown to be cheaper, nor to pay for its bytes with time."""
+    """Whether one that needs less may be no cheaper, and may pay for its bytes with time."""
     paces = [] if by.device else [case.pace(one, best, device) for device in case.devices]
     return not _is_cheaper(case, by, one, best) and not any(pace.low > 1 for pace in paces)

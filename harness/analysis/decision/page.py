@@ -38,7 +38,7 @@ SHOWN = {"better": "beats it", "worse": "ranks worse", "open": "no", "same": "ne
 DOMINATED = (
     "Dominated: another is at least as good in {metric}, latency and bytes, and better in one of "
     f"them. Its chance is the share of {RESAMPLES:,} draws of the queries in which that holds, by the "
-    "quality and the timed calls of the same queries, each system's times moved as two equal arms differed."
+    "quality and the timed calls of the same queries, each system's times moved as one system timed twice differed."
 )
 
 

@@ -151,7 +151,7 @@ def _met(case: DecisionInput, option: Option) -> str:
 
 
 def _cheaper(case: DecisionInput, choice: Choice, best: Option, by: Quantity) -> Iterator[str]:
-    """What is said of cheaper systems that would do, or are not shown not to."""
+    """What is said of cheaper systems that would do, or might do."""
 
     def beside(option: Option) -> str:
         mine, theirs = (significant(case.amount(one, by).value) for one in (option, best))
@@ -302,7 +302,7 @@ def _shown_elsewhere(case: DecisionInput) -> Iterator[str]:
 
 
 def not_shown(row: Any, family: int) -> str:
-    """Of a gain that is not shown: that a loss is, or that the queries do not tell."""
+    """Of a gain that the queries do not show: that they show a loss, or neither."""
     if row.verdict == "worse":
         return "a loss that is shown"
     return f"which these queries cannot tell from no gain ({corrected(row.p_none_holm, family)})"

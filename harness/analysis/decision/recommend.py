@@ -41,7 +41,7 @@ REQUIREMENTS = (
     *("over", "verdict", *Seen._fields, "said"),
 )
 """One row an option and requirement. `value` is NaN where it was not measured, or the calls carry no
-percentile. `verdict` is `in` where `at_most` keeps to the limit, `out` where `at_least` is above it,
+percentile. `verdict` is `in` where `at_most` is within the limit, `out` where `at_least` is above it,
 else `unknown`; `high` is the upper end of the value's interval; `over` is how far the value (else
 `at_least`) lies above the limit, as a share of it. What follows is the test of a percentile, as in
 `tail.Seen`: NaN, with an empty `outcome`, where nothing was timed and of other requirements. For
@@ -150,9 +150,9 @@ def decisions(
 
     The keys of a change are those of the experiment's block `decision`.
     """
-    rows = []
+    rows, found_alarms = [], alarms_of(results)
     for name, keys in changed.items():
-        found = decide(with_decision(results, **keys), costs)
+        found = decide(with_decision(results, **keys), costs, found_alarms)
         rows.append((name, found.answer, found.system, found.headline, next(iter(found.reasons))))
     return pd.DataFrame(rows, columns=list(DECISIONS))
 

@@ -101,13 +101,13 @@ def _noisy(case: DecisionInput, noise: pd.DataFrame) -> Iterator[str]:
         if len(noisy):
             worst = noisy.loc[np.log(noisy["ratio"]).abs().idxmax()]
             yield (
-                f"The times on {device} are noisy: two equal arms ({worst['system']}, {worst['mode']}, "
+                f"The times on {device} are noisy: one system timed twice ({worst['system']}, {worst['mode']}, "
                 f"k = {worst['k']}) differed by a factor of {noise_text(worst)}. Nothing is decided by "
                 f"smaller differences of time; to see them, {AGAIN}."
             )
         elif pairs.empty and Quantity("p50_ms", device) in case.known:
             yield (
-                f"No two equal arms were timed on {device}, so the noise of its times is not known. "
+                f"No system was timed twice on {device}, so the noise of its times is not known. "
                 f"Nothing is decided by differences of time; to see them, {AGAIN}."
             )
 

@@ -178,14 +178,14 @@ class _Pairing:
             yield Incomparable("inconclusive", "no query was timed then and now")
 
     def _noisy(self, dataset: str, rule: LatencyRule) -> Iterator[Incomparable]:
-        """Another machine, or one on which equal arms took unequal times."""
+        """Another machine, or one on which one system timed twice took unequal times."""
         old, new = (dict(facts["latency"][dataset]) for facts in self._facts)
         here = pair(rule.device, rule.k)
         was_quiet, is_quiet = (here in side.pop("equal_arms") for side in (old, new))
         if old != new:
             differing = [f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
             yield Incomparable("not comparable", f"another machine ({', '.join(differing)})")
-        unequal = "equal arms took unequal times"
+        unequal = "one system timed twice took unequal times"
         if not was_quiet:
             yield Incomparable(
                 "inconclusive", f"{unequal} when it was accepted: accept a quiet run"

@@ -188,7 +188,7 @@ def _message(
         return f"{mean}: a loss of {margin} is ruled out.{again}"
     if one.timed and math.log(one.margin) <= one.noise:
         apart = f"{math.exp(one.noise):.3g} times"
-        return f"{mean}: equal arms were up to {apart} apart, which leaves no room for {margin}."
+        return f"{mean}: one system timed twice was up to {apart} apart, which leaves no room for {margin}."
     return f"{mean}: {_unsettled(len(one.pairs), verdict, seen, margin, size)}{again}"
 
 

@@ -66,7 +66,7 @@ def latency_facts(results: Results) -> dict[str, dict[str, Any]]:
     """By dataset: the machine and its threads, and how far apart equal arms were (A/A).
 
     `equal_arms` has a factor for each device and k, such as 1.02 for `cpu k=10`: the farther bound
-    of their ratio's interval. It is absent where the timings were noisy, or no arm was timed twice.
+    of their ratio's interval. It is absent where the timings were noisy, or no system was timed twice.
     """
     found = {}
     noise = paired_ratios.noise(results.costs["calls"], results.plan["seed"])

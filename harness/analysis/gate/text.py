@@ -62,7 +62,7 @@ def accepted_text(before: Baseline | None, after: Baseline, table: Path) -> str:
     )
     if not all(facts["equal_arms"] for facts in after.facts["latency"].values()):
         lines += paragraph(
-            "Its timings were noisy, or no arm was timed twice: there is nothing that a later "
+            "Its timings were noisy, or no system was timed twice: there is nothing that a later "
             "latency could be compared with."
         )
     if before is None:

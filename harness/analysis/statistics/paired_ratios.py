@@ -30,7 +30,7 @@ PAIR = ["dataset", "device", "k", "round", "query_id"]
 
 RATIOS = (*ARM, "ratio", "low", "high", "pairs", "queries")
 """One row an arm and k: the geometric mean of its seconds over those of the reference. The bounds
-are widened by what two equal arms differed by, and NaN where that is not known."""
+are widened by what one system timed twice differed by, and NaN where that is not known."""
 
 NOISE = (*RATIOS, "half_width", "noisy")
 """One row an A/A pair and k, its bounds not widened; `half_width` 0.02: differences under 2 % are not

@@ -1,9 +1,9 @@
-"""Whether the 95th percentile of timed calls keeps to a limit: a test, not an estimate.
+"""Whether the 95th percentile of timed calls is within a limit: a test, not an estimate.
 
 Where the percentile is the limit, one call in twenty is above it; so how many of n calls are above a
 limit follows from the binomial distribution alone, whatever that of latencies. 69 calls of which none
 is above show that the percentile is not (0.95^69 = .029), though they would not carry an estimate of
-it. Two tests share an error of 5 % in either direction, so that the whole procedure keeps to it:
+it. Two tests share an error of 5 % in either direction, so that it holds for the whole procedure:
 
 the calls that were planned     the exact binomial test, at PLANNED
 these and more                  where calls were added because nothing was shown before, their number

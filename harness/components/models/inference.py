@@ -192,7 +192,7 @@ def count_rows(
     mask: Callable[[Features], torch.Tensor],
     texts: Sequence[str],
 ) -> list[int]:
-    """For each text the number of its tokens that `mask` keeps; runs no model."""
+    """For each text the number of its tokens that `mask` lets through; runs no model."""
     counts: list[int] = []
     for start in range(0, len(texts), TEXTS_COUNTED):
         features = tokenize(list(texts[start : start + TEXTS_COUNTED]))
@@ -221,7 +221,7 @@ def on_device(features: Features, device: str) -> dict[str, Any]:
 def split_rows(
     matrix: torch.Tensor, masks: Iterable[torch.Tensor] | None = None
 ) -> list[NDArray[np.float32]]:
-    """A batch on the CPU as float32: one matrix a text, of the rows that its mask keeps."""
+    """A batch on the CPU as float32: one matrix a text, of the rows that its mask lets through."""
     rows = list(matrix) if masks is None else [m[k] for m, k in zip(matrix, masks, strict=True)]
     return [row.float().cpu().numpy() for row in rows]
 

@@ -104,7 +104,7 @@ class CrossEncoderTraining(Training):
     """A cross-encoder: the base with a new head, trained together but for layers that are frozen."""
 
     layers: int | None = None
-    """Keep the base's first layers; None keeps all."""
+    """So many of the base's first layers; None: all of them."""
     frozen_layers: int = 0
     """The first of them, and the embeddings below, stay as they are in the base, so that each pair
     costs less."""

@@ -23,7 +23,7 @@ class LateInteraction:
 
     encoder: TokenEncoder
     dim: int | None = None
-    """Keep the first `dim` coordinates, at length 1 again; None keeps all."""
+    """Keep the first `dim` coordinates, at length 1 again; None: all of them."""
     precision: Precision = "float32"
     """How document vectors are kept; queries stay float32."""
     pool_factor: int = 1

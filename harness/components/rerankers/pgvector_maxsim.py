@@ -77,7 +77,7 @@ class PgvectorMaxsim:
     url_env: str | None = field(default=None, metadata=PLACE)
     """The environment variable that holds a server's URL, which is neither stored nor logged."""
     dim: int | None = None
-    """Keep the first `dim` coordinates, at length 1 again; None keeps all."""
+    """Keep the first `dim` coordinates, at length 1 again; None: all of them."""
     keep: bool = field(default=False, metadata=PLACE)
     """Leave the table on the server, so that another run finds it; else it goes with the process."""
 

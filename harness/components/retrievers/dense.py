@@ -30,7 +30,7 @@ class Dense:
 
     encoder: DenseEncoder
     dim: int | None = None
-    """Keep the first `dim` coordinates, at length 1 again; None keeps all."""
+    """Keep the first `dim` coordinates, at length 1 again; None: all of them."""
     device: str = "cpu"
     """Where the search runs: `cpu`, `cuda` or `mps`."""
 
@@ -60,7 +60,7 @@ class _Index:
     def _search_block(self, queries: NDArray[np.float32], depth: int) -> list[list[Hit]]:
         """All documents that score at least as high as the one at `depth`, cut by `ranked`.
 
-        Taking every tie at the cut, not an arbitrary one, keeps the result independent of the
+        Taking every tie at the cut, not an arbitrary one, makes the result independent of the
         order of documents and of the blocks.
         """
         import torch

@@ -66,7 +66,7 @@ class Pgvector:
     method: Literal["exact", "hnsw"] = "exact"
     """Compare with every row, or search an HNSW index, which the planner is made to use."""
     distance: Literal["cosine", "inner_product"] = "cosine"
-    """The same for vectors of length 1, as encoders give them unless they are told not to."""
+    """The same for vectors of length 1, as encoders give them unless their settings say otherwise."""
     m: int = 16
     """Links of a vector in a layer of the index."""
     ef_construction: int = 64

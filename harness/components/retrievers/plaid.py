@@ -100,7 +100,7 @@ class _Index(TokenSearcher):
         return ranked(Hit(self.found.doc_ids[place], score) for place, score in answer)
 
     def footprints(self) -> list[Footprint]:
-        """Bytes of the index's folder, the copies that fast-plaid keeps included."""
+        """Bytes of the index's folder, the copies that fast-plaid stores included."""
         size = disk.disk_bytes(self.made.folder)
         return [self.footprint(f"plaid {self.system.nbits} bits", size, size)]
 

@@ -51,7 +51,7 @@ class Vespa(Server):
     dense: DenseEncoder | None = None
     """With it the first phase is its nearest neighbours (HNSW); else it is BM25."""
     dim: int | None = None
-    """Keep the first `dim` coordinates of token vectors, at length 1 again; None keeps all."""
+    """Keep the first `dim` coordinates of token vectors, at length 1 again; None: all of them."""
     precision: FieldPrecision = "bfloat16"
     """How Vespa stores token vectors; queries stay float32."""
     first: int = 1000

@@ -103,7 +103,7 @@ SEARCH = Dialect(
     seconds=lambda reply: float(reply.content["timing"]["searchtime"]),
     remark=(
         "Token vectors are made by the harness's own encoder, fed to Vespa and sent with each query "
-        "as JSON; Vespa keeps and compares them. Searches by words use weakAnd, which may miss "
+        "as JSON; Vespa stores and compares them. Searches by words use weakAnd, which may miss "
         "documents that all of BM25 would find, and by vectors HNSW, which may miss neighbours."
     ),
 )

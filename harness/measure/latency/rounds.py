@@ -2,7 +2,7 @@
 
 One call is in flight at a time, from the query's text to ranked ids, tokenisation and transfers
 included. All arms are resident and called in random order on the same queries, so that what the
-machine does meanwhile falls on all of them; one arm runs twice (A/A), and shows how much of a
+machine does meanwhile falls on all of them; one system runs twice (A/A), and shows how much of a
 difference is noise. Warm-up and the choice of batch sizes happen on other queries than are timed.
 """
 

@@ -51,9 +51,11 @@ def test_a_noisy_machine_is_a_warning(make_results: Make) -> None:
     slower = calls["seconds"].where(calls["copy"] == 0, 2 * calls["seconds"])
     found = blocks(make_results(calls=calls.assign(seconds=slower)))
     (first, _) = found["What the numbers of cost were measured on"].warnings
-    assert first.startswith("NOISY: two equal arms (twin, precomputed) on cpu differed by a factor")
+    assert first.startswith(
+        "NOISY: one system timed twice (twin, precomputed) on cpu differed by a factor"
+    )
     without = blocks(make_results(calls=calls[calls["copy"] == 0]))
-    assert "NOISY? No two" in without["What the numbers of cost were measured on"].warnings[-1]
+    assert "NOISY? No system" in without["What the numbers of cost were measured on"].warnings[-1]
 
 
 def test_latencies_by_mode(make_results: Make) -> None:
