@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Discriminator,
     Field,
     PlainValidator,
@@ -102,8 +103,14 @@ def _first(name: str, info: ValidationInfo) -> str:
     return name
 
 
+KINDS = ("arithmetic", "catalogue", "package", "quality", "latency", "memory", "storage")
+"""What a claim can be judged by."""
+
+
 class Claim(Part):
     """A statement that can be judged, by exactly one kind of evidence."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [kind]} for kind in KINDS]})
 
     id: Annotated[str, AfterValidator(_first), Field(pattern="^[A-Z]{1,3}[0-9]+[a-z]?$")]
     """Such as `Q5`; parts of one claim have a letter each: `Q5a`."""
@@ -150,10 +157,6 @@ class Claim(Part):
         """What it is judged by."""
         found: Evidence = next(filter(None, (getattr(self, kind) for kind in KINDS)))
         return found
-
-
-KINDS = ("arithmetic", "catalogue", "package", "quality", "latency", "memory", "storage")
-"""What a claim can be judged by."""
 
 
 def _beside(names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:

@@ -68,6 +68,21 @@ def test_what_is_wrong_does_not_fit(wrong: dict[str, Any]) -> None:
     assert not VALID["experiment"].is_valid(RIGHT | wrong)
 
 
+CLAIM = {"id": "Q1", "says": "s", "source": "s", "expected": {"near": 1}}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "fits"),
+    [
+        ({"arithmetic": "1 + 1"}, True),
+        ({}, False),
+        ({"arithmetic": "1", "catalogue": {"model": "m", "fact": "parameters"}}, False),
+    ],
+)
+def test_a_claim_has_one_kind_of_evidence(evidence: dict[str, Any], fits: bool) -> None:
+    assert VALID["claims"].is_valid({"claims": [CLAIM | evidence]}) == fits
+
+
 def test_fields_say_what_they_are() -> None:
     found = json_schema("experiment")
     assert found["properties"]["baseline"]["description"].startswith("The system that the others")
