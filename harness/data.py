@@ -12,7 +12,6 @@ Mode = Literal["retrieve", "rerank", "on the fly", "precomputed"]
 """What a system is timed at: the last two are late interaction, whose documents may be encoded before."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
-"""In the order in which they are shown."""
 
 
 class Doc(NamedTuple):

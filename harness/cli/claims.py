@@ -36,7 +36,7 @@ def _claims(arguments: argparse.Namespace) -> int:
     claims = load_claims(file)
     folders = found_in(arguments.results, claims.experiments, arguments.dataset)
     runs = {key: load_results(folder) for key, folder in folders.items()}
-    stored = Stored(runs, claims.datasets, file.parent, options_for(RUN, arguments))
+    stored = Stored(runs, claims.datasets, file.parent, options_for(RUN, arguments, json=False))
     judged = [judge(claim, stored) for claim in claims.claims]
     say(as_json(judged) if arguments.json else as_text(judged))
     return exits.OK

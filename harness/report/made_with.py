@@ -36,12 +36,12 @@ def _machine(results: Results) -> Iterator[Block]:
 
 
 def _systems(results: Results) -> Block:
-    trials = results.trials
+    trials, configs = results.trials, configurations(results)
     tables = []
     for name, anchor in system_anchors(results).items():
         mine = trials[trials["system"] == name]
         keys = [[f"key of the trial on {row.dataset}", str(row.key)] for row in mine.itertuples()]
-        rows = [[*pair] for pair in settings(configurations(results)[name])]
+        rows = [[*pair] for pair in settings(configs[name])]
         table = Table(["setting", "value"], [*rows, *keys], prose=(1,))
         tables.append(CaptionedTable(name, table, folded=True, anchor=anchor))
     return Block("Systems", tables=tables)

@@ -116,10 +116,10 @@ def loads(
             row |= _counts(here, step["window"]) | _times(here, added)
             row |= _throughput(here, step["window"], seed)
             name = (step["dataset"], step["system"])
-            if step["loop"] == "closed":
-                grace.setdefault(name, _times(here, np.full(len(here), np.nan))[GRACE])
-            else:
+            if step["loop"] == "open":
                 row["saturated"] = _behind(here, step["window"], grace.get(name, 0.0))
+            elif name not in grace:
+                grace[name] = _times(here, np.full(len(here), np.nan))[GRACE]
         judged = step["loop"] == "open" and step["status"] == "measured"
         verdict, why = _verdict(row, limit) if judged else ("", "")
         found.append(row | {"verdict": verdict, "why": why})
@@ -141,7 +141,8 @@ def _added(query_ids: pd.Series, calls: pd.DataFrame | None, seed: int) -> NDArr
         return np.full(len(query_ids), np.nan)
     rng = np.random.default_rng(seed)
     everyone = calls["seconds"].to_numpy(dtype=np.float64)
-    own = dict(list(calls.astype({"seconds": float}).groupby("query_id")["seconds"]))
+    groups = calls.astype({"seconds": float}).groupby("query_id")["seconds"]
+    own = {query_id: seconds.to_numpy() for query_id, seconds in groups}
     return np.array([rng.choice(own.get(query_id, everyone)) for query_id in query_ids])
 
 

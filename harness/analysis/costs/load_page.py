@@ -86,7 +86,7 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
         else:
             yield f"{name}: {counted(server['queries'], 'query', 'queries')}, asked again when all of them were."
     for one in facts["ceiling"]:
-        clients = f"{one['clients']} client{'s' * (one['clients'] > 1)}"
+        clients = counted(one["clients"], "client")
         yield (
             f"The client's own limit, {clients}: {significant(one['per_second'])} such "
             f"requests a second to a server that answers at once, {milliseconds(one['median_seconds'])} "

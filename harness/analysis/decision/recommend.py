@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -90,8 +90,7 @@ def decide(
     alarms = alarms_of(results) if alarms is None else alarms
     asked, measured = terms(results), Measurements(results, costs)
     gained = gains(results, objective(results), asked.smallest_gain_that_matters)
-    case_of = partial(decision_input, measured, gained, alarms)
-    case = case_of(asked.workload)
+    case = decision_input(measured, gained, alarms, asked.workload)
     choice = choose(case)
     return Recommendation(
         answer=choice.answer,
@@ -103,7 +102,10 @@ def decide(
         options=pd.DataFrame(_options(case), columns=list(OPTIONS)),
         requirements=pd.DataFrame(_requirements(case), columns=list(REQUIREMENTS)),
         sensitivity=pd.DataFrame(
-            [_sensitivity(case_of(load), load, said) for said, load in _workloads(measured, case)],
+            [
+                _sensitivity(_under(measured, case, load), load, said)
+                for said, load in _workloads(measured, case)
+            ],
             columns=list(SENSITIVITY),
         ),
     )
@@ -141,6 +143,15 @@ def decision_input(
         pace=partial(of.pace, load=load),
         settle_s=max((of.setting(x, "settle_s", 0.0) for x in of.datasets), default=0.0),
     )
+
+
+def _under(of: Measurements, case: DecisionInput, load: Workload) -> DecisionInput:
+    """The same for another workload, which changes what options need and how fast they are."""
+    asked = terms(of.results)
+    if load == asked.workload:
+        return case
+    needed = amounts(of, case.options, case.devices, load, asked.prices)
+    return replace(case, amounts=needed, pace=partial(of.pace, load=load))
 
 
 def decisions(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.analysis.quality.reranking import measured
 from harness.analysis.statistics import intervals, paired_ratios
-from harness.data import Hit
+from harness.data import MODES, Hit
 from harness.results.derived_rankings import kendall
 from harness.results.store import Results
 from harness.results.terms import objective
@@ -35,8 +35,6 @@ SPEEDS = (
     *paired_ratios.RATIOS[5:],
 )
 """One row a system, device, mode and k: its seconds over those of the reference."""
-
-MODES = ("retrieve", "rerank", "on the fly", "precomputed")
 
 
 class Agreement(NamedTuple):

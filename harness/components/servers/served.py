@@ -20,7 +20,7 @@ from harness.components.servers.dialect import (
     ServerInfo,
     WrongServerError,
 )
-from harness.components.servers.joined import joined
+from harness.components.servers.joined import AnswerError, joined
 from harness.errors import ComponentError, ServerError
 
 
@@ -140,12 +140,19 @@ class Server:
     def answer(
         self, request: Request, what: str, read: Callable[[Iterable[IndexedValue]], list[Any]]
     ) -> list[Any]:
-        """What `read` makes of the answer to one request; its AnswerErrors name the request."""
+        """What `read` makes of the answer to one request.
+
+        Faults of the answer, its AnswerErrors among them, name the request.
+        """
         spoken = self.spoken
         path = spoken.path.format(model=quote(self.model, safe=""))
         texts = [text for text in (*request.texts, request.query) if isinstance(text, str)]
         http = HttpRequest(spoken.method, path, spoken.body(request), what, texts)
-        return self.client.read(http, lambda content: read(spoken.read(content)), spoken.seconds)
+        values = self.client.read(http, lambda content: list(spoken.read(content)), spoken.seconds)
+        try:
+            return read(values)
+        except AnswerError as error:
+            raise self.client.fault(http, f"its answer cannot be used: {error}") from error
 
     def _texts_a_request(self) -> int | None:
         limits = (self.batch, _known(self.teller, self.spoken, self.model).limit)
