@@ -166,7 +166,8 @@ class Encoder(ABC):
     def __subclasshook__(cls, other: type) -> bool:
         """Whether a class encodes, and gives what is asked for, alone or jointly."""
         gives = getattr(other, "gives", None)
-        return callable(getattr(other, "encode", None)) and gives in (cls.gives, "joint")
+        wanted = (getattr(cls, "gives", gives), "joint")
+        return callable(getattr(other, "encode", None)) and gives in wanted
 
 
 class DenseEncoder(Encoder):

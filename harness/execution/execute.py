@@ -51,7 +51,7 @@ class Execution:
     """Why each failed trial failed, by (dataset, system); so, too, a measurement of cost as a whole."""
     _untrained: dict[str, Exception] = field(default_factory=dict)
     _training_runners: dict[StageRunner, StageRunner] = field(default_factory=dict)
-    """By the work over what is measured that over what is learnt from, once it is needed."""
+    """By the runner over the queries that are measured the one over those that are learnt from."""
 
     def __post_init__(self) -> None:
         """Have trained models looked for in the cache, here and in processes of their own."""

@@ -83,7 +83,10 @@ def _computed(expression: Any, info: ValidationInfo) -> Arithmetic:
         return expression
     if not isinstance(expression, str):
         raise ValueError(f"expected arithmetic such as `1 - a / b`, not {shown(expression)}")  # noqa: TRY004
-    figures = (info.context or {}).get("numbers", {})
+    context = info.context or {"numbers": {}}
+    if "numbers" not in context:  # they are faulty, which is said
+        return Arithmetic(expression=expression, value=0.0, sources=())
+    figures = context["numbers"]
     value = expressions.evaluate(expression, {name: one.number() for name, one in figures.items()})
     sources = (figures[name].source for name in expressions.names(expression))
     return Arithmetic(expression=expression, value=value, sources=tuple(dict.fromkeys(sources)))
@@ -178,6 +181,10 @@ def _kind(value: Any) -> str:
     return ":catalogued" if isinstance(value, Mapping) and "model" in value else ":published"
 
 
+NAMED = ("experiments", "datasets", "numbers")
+"""Keys of a file of claims, of which claims name entries."""
+
+
 class ClaimFile(Part):
     """Claims with what is needed to judge them."""
 
@@ -199,7 +206,7 @@ class ClaimFile(Part):
     """What arithmetic can name."""
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
 
-    @field_validator("experiments", "datasets", "numbers")
+    @field_validator(*NAMED)
     @classmethod
     def _claims_may_name(cls, value: Any, info: ValidationInfo) -> Any:
         if info.context is not None:
@@ -212,7 +219,8 @@ def load_claims(file: str | Path) -> ClaimFile:
     file = Path(file)
     with bounds.reading(file, ConfigError):
         document, keys = read_keys(file, ClaimFile, "a file of claims")
-        context = {"folder": file.parent, "ids": set(), "experiments": (), "datasets": {}}
+        context: dict[str, Any] = {"folder": file.parent, "ids": set()}
+        context |= {key: {} for key in NAMED if key not in keys}  # nobody looks in what is faulty
         found: ClaimFile = registry.validated(ClaimFile, keys, "", document.fault, context)
         document.raise_faults()
         return found

@@ -3,7 +3,7 @@
 A module of ours has a version in versions.json, which its author raises where scores change; a test
 holds the digest of each module against it (`python tests/component_digests.py`). A module from
 outside has the digest of its source, and of what it imports from its own folder. Comments,
-docstrings and layout are in neither. Packages are known by the first two numbers of their version:
+docstrings and layout are in neither. Packages are identified by the first two numbers of their version:
 a week of encoding is not done anew for a fix of a tokenizer, but where fixes differ inside a report,
 `analysis.quality.alarms` says so.
 """
@@ -38,7 +38,7 @@ servers and readers of files decide none."""
 def versions(*modules: str) -> dict[str, Any]:
     """By name the versions of modules of ours and of those they lean on.
 
-    One that has no version yet is known as those from outside are.
+    One that has no version yet is identified by its digest, as those from outside are.
     """
     table, found = _table(), {}
     for name in modules:

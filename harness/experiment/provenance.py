@@ -84,14 +84,13 @@ def machine() -> dict[str, Any]:
 def measured_on(devices: tuple[str, ...] = ()) -> dict[str, Any]:
     """The machine as far as it decides what is measured: measurements of two are never mixed.
 
-    Memory is given as the power of two next to its GiB, because two machines of one kind differ by some
-    MiB. `devices` are those that are measured beside the processor.
+    Memory is given as the power of two next to its GiB, because two machines of one kind differ by
+    some MiB. `devices` are those that are measured beside the processor.
     """
     known = machine()
     known.pop("limits", None)
-    gib = known["memory_gib"]
     return known | {
-        "memory_gib": 2.0 ** round(math.log2(gib)) if gib else None,
+        "memory_gib": 2.0 ** round(math.log2(known["memory_gib"])),
         "devices": {device: accelerator(device) for device in devices if device != "cpu"},
     }
 

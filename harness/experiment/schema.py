@@ -31,7 +31,7 @@ class Depth(Part):
     """How many documents each stage passes on."""
 
     retrieve: Ranks = 100
-    """Of the collection, by the retriever."""
+    """Of the dataset's documents, by the retriever."""
     rerank: Ranks = 100
     """Of these, by the reranker."""
 
@@ -255,7 +255,11 @@ class ExperimentKeys(Part):
     """On what every system is measured."""
     systems: Annotated[tuple[System, ...], Field(min_length=1), AfterValidator(rules.complete)]
     """What is compared."""
-    metrics: rules.Metrics = ("ndcg@10", "mrr@10", "recall@100")
+    metrics: Annotated[rules.Metrics, Field(validate_default=True)] = (
+        "ndcg@10",
+        "mrr@10",
+        "recall@100",
+    )
     """What is measured of each ranking, such as `ndcg@10` or `recall(rel=2)@100`."""
     baseline: Annotated[
         str | None, Field(validate_default=True), AfterValidator(rules.baseline)

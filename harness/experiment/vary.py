@@ -22,10 +22,13 @@ def varied(spec: Any, path: str, fault: Fault) -> Iterator[Any]:
     wrong = list(_faults(vary))
     for where, message in wrong:
         fault(f"{path}.vary{where}", message)
-    for chosen in itertools.product(*([] if wrong else vary.values())):
+    if wrong:
+        yield plain
+        return
+    for chosen in itertools.product(*vary.values()):
         one: Mapping[str, Any] = plain
         labels = []
-        for target, value in zip(vary, chosen, strict=False):
+        for target, value in zip(vary, chosen, strict=True):
             one = _with(one, target.split("."), value)
             labels.append(f"{target.rpartition('.')[2]}={_label(value)}")
         if labels and isinstance(name := one.get("name"), str):

@@ -82,9 +82,7 @@ def checked(folder: Path, name: str) -> Path:
     file = folder / name
     if name not in (sums := _sums(folder)):
         raise DamagedError(file, f"is not in {folder / SUMS}")
-    with reading(file):
-        found = _once(_digests, file, of_content)
-    if found != sums[name]:
+    if of_file(file) != sums[name]:
         raise DamagedError(file, f"is damaged: its digest is not the one in {folder / SUMS}")
     return file
 
@@ -222,6 +220,12 @@ def _names(folder: Path) -> Iterator[str]:
         name = file.relative_to(folder)
         if file.is_file() and name.name != SUMS and not any(p[0] == "." for p in name.parts):
             yield name.as_posix()
+
+
+def of_file(file: Path) -> str:
+    """The digest of what a file holds, read once for as long as it is as it was."""
+    with reading(file):
+        return _once(_digests, file, of_content)
 
 
 def of_content(file: Path) -> str:

@@ -54,7 +54,8 @@ def unrelated(names: Collection[str], known: Collection[str]) -> bool:
 def alike(names: Iterable[str], known: Iterable[str]) -> str | None:
     """One of `names` that is nearly one of `known`, and in what they differ, as the end of a sentence.
 
-    None where no simple change makes one the other. Of many only the first LOOKED_AT are compared: what is written otherwise is so throughout.
+    None where no simple change makes one the other. Of many only the first LOOKED_AT are compared:
+    what is written otherwise is so throughout.
     """
     names, known = list(islice(names, LOOKED_AT)), list(islice(known, LOOKED_AT))
     for differ, of_name, of_known in CHANGES:

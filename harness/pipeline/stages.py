@@ -60,7 +60,7 @@ class StageResult:
     def load(cls, folder: Path) -> StageResult:
         """Read what `save` wrote; raises DamagedError if that is not what is there.
 
-        Raises StoreError where nobody can know.
+        Raises StoreError where that cannot be known.
         """
         digests.check(folder)
         noted = stored_json(folder / "stage.json")

@@ -171,7 +171,7 @@ class Results:
 
         def alike(file: Path) -> Path:
             """The first file of the same content, since systems share candidates and judgements."""
-            return first.setdefault(digests.of_content(file), file)
+            return first.setdefault(digests.of_file(file), file)
 
         for trial in (one for one in self._folders if one in self.facts):
             reranked = opened_if_any(self._folders[trial], "candidates.trec.gz")

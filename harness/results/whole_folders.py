@@ -32,7 +32,7 @@ def opened_if_any(folder: Path, name: str) -> Path | None:
 
 
 def is_there(folder: Path) -> bool:
-    """Whether a folder of results is there; raises StoreError where nobody can know."""
+    """Whether a folder of results is there; raises StoreError where that cannot be known."""
     with digests.reading(folder):
         return folder.exists()
 

@@ -46,6 +46,21 @@ def faults(file: Path) -> str:
     return str(caught.value)
 
 
+def test_what_claims_name_is_not_faulty_because_something_beside_it_is(tmp_path: Path) -> None:
+    numbers = {"a": {"value": 1.0, "source": "s"}, "b": {"value": 2.0}}
+    file = write(
+        tmp_path,
+        claim(arithmetic="a + 1"),
+        claim(id="X2", quality=VALUED, expected={"near": 0.5, "tolerance": 0.1}),
+        experiments=["exp", "gone"],
+        numbers=numbers,
+    )
+    heading, *found = faults(file).splitlines()
+    assert len(found) == 2, (heading, found)
+    assert "experiments[1]: there is no" in found[0]
+    assert "numbers.b" in found[1]
+
+
 def test_a_claim_of_every_kind(tmp_path: Path) -> None:
     file = write(
         tmp_path,

@@ -37,6 +37,15 @@ def loaded(folder: Path, **changes: Any) -> Experiment:
     return load_experiment(write_experiment(folder, **changes))
 
 
+def test_metrics_by_default_must_fit_the_depth(tmp_path: Path) -> None:
+    file = write_experiment(tmp_path, depth={"retrieve": 50})
+    content = yaml.safe_load(file.read_text())
+    del content["metrics"]
+    file.write_text(yaml.safe_dump(content))
+    (fault,) = faults(file)
+    assert "metrics[2]: recall@100 looks deeper than the 50 documents" in fault
+
+
 def test_defaults(tmp_path: Path) -> None:
     file = write_experiment(tmp_path)
     content = {**yaml.safe_load(file.read_text())}
@@ -158,6 +167,13 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
         (
             {"systems": [system(vary={"retriever.salt": 3})]},
             "systems[0].vary.retriever.salt: expected a list of values, not 3",
+        ),
+        *(
+            (
+                {"systems": [system(vary=vary)]},
+                "systems[0].vary: expected keys such as `reranker.dim` with lists of values",
+            )
+            for vary in (None, 5, True)
         ),
         (
             {"systems": [system(vary=["retriever.salt"])]},

@@ -25,7 +25,7 @@ def free(device: str) -> float:
 
 
 def count_together(trials: Sequence[Trial], device: str, room: float) -> int:
-    """How many models to hold in memory before anything is measured: all if they fit into `room` bytes."""
+    """How many models lie in memory together at first: all if they fit into `room` bytes."""
     stages = (placed(stage.component, device) for trial in trials for stage in trial.stages)
     parts = {part for component in stages for part in with_models(component)}
     fit = sum(_published(parts, device).values()) <= room

@@ -2,7 +2,7 @@
 
 One call is in flight at a time, from the query's text to ranked ids, tokenisation and transfers
 included. All arms are resident and called in random order on the same queries, so that what the
-machine does meanwhile falls on all of them; one system runs twice (A/A), and shows how much of a
+machine does meanwhile falls on all of them; one arm runs twice (A/A), and shows how much of a
 difference is noise. Warm-up and the choice of batch sizes happen on other queries than are timed.
 """
 
@@ -266,7 +266,7 @@ def same_order(ids: Sequence[str], scores: Mapping[str, float]) -> bool:
 def _spending(
     progress: Progress, name: str, budgets: Sequence[ArmBudget]
 ) -> Callable[[float], None]:
-    """What gets the seconds of each call, and shows how far it is; by them the time left is estimated."""
+    """What gets the seconds of each call, and shows by them how far it is."""
     planned = (calls * c.cost[size] for c in budgets for size, calls in c.calls.items())
     total, spent = max(1, round(sum(planned))), 0.0
 
