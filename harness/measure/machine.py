@@ -92,7 +92,7 @@ def gpu_peak_bytes(device: str) -> float:
     return float(torch.cuda.max_memory_allocated())
 
 
-class Timed(NamedTuple):
+class TimedCall(NamedTuple):
     """What a call gave, and what it took."""
 
     found: Any
@@ -101,14 +101,14 @@ class Timed(NamedTuple):
     """Seconds of all processors."""
 
 
-def timed(call: Callable[[], Any], wait: Callable[[], None]) -> Timed:
+def timed(call: Callable[[], Any], wait: Callable[[], None]) -> TimedCall:
     """A call from an idle device until `wait` returns, when the device has done all of it."""
     wait()
     used, start = processor_seconds(), time.perf_counter()
     found = call()
     wait()
     seconds = time.perf_counter() - start
-    return Timed(found, seconds, processor_seconds() - used)
+    return TimedCall(found, seconds, processor_seconds() - used)
 
 
 def processor_seconds() -> float:

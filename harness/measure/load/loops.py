@@ -31,7 +31,7 @@ PROGRESS_SECONDS = 0.2
 Outcome = Literal["answered", "refused", "failed", "unsent"]
 """As `columns.REQUESTS` has them."""
 
-Progress = Callable[[float], None]
+Elapsed = Callable[[float], None]
 """Gets how many seconds of a step are over."""
 
 
@@ -99,7 +99,7 @@ def closed(
     tasks: Iterator[Task],
     clients: int,
     span: Span,
-    progress: Progress = lambda _: None,
+    progress: Elapsed = lambda _: None,
 ) -> Step:
     """What `clients` that ask one request after the other had for answers."""
     requests = _Requests(ask, ((math.nan, task) for task in tasks))
@@ -119,7 +119,7 @@ def opened(
     due: Sequence[float],
     window: float,
     clients: int,
-    progress: Progress,
+    progress: Elapsed,
 ) -> Step:
     """What was answered of requests that were due at these seconds, `clients` of them at most under way.
 
@@ -187,7 +187,7 @@ class _Requests:
             self.sent.append(Sent(task, due, math.nan, math.nan, Reply("unsent")))
 
     def worked(
-        self, client: Callable[[], None], clients: int, window: float, progress: Progress
+        self, client: Callable[[], None], clients: int, window: float, progress: Elapsed
     ) -> Step:
         """All `clients` at work until there is none; without a `window` it ends with the last begun."""
         used = time.process_time()
