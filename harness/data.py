@@ -21,6 +21,16 @@ class Doc(NamedTuple):
     text: str
 
 
+def doc_ids(docs: Sequence[Doc]) -> Sequence[str]:
+    """The ids of `docs`, parallel to them."""
+    return [doc.doc_id for doc in docs]
+
+
+def doc_texts(docs: Sequence[Doc]) -> Sequence[str]:
+    """The texts of `docs`, parallel to them."""
+    return [doc.text for doc in docs]
+
+
 class Query(NamedTuple):
     """What is searched for."""
 

@@ -15,7 +15,7 @@ from harness.components.abilities import HasNotes, LimitsLength
 from harness.components.models import trained
 from harness.components.protocols import ENCODERS, JointEncoder, Progress, Served
 from harness.components.timing import TRAFFIC, recording, span
-from harness.data import Dataset, Run
+from harness.data import Dataset, Run, doc_texts
 from harness.errors import TextError
 from harness.experiment.keys import component_key, data_facts, packages_of
 from harness.experiment.plan import Stage, Trial
@@ -77,7 +77,7 @@ class StageRunner:
         }
         for stage in wanted.values():
             registry.replaced(stage.component, self.cached_encoder)
-        texts = [doc.text for doc in self.dataset.docs]
+        texts = doc_texts(self.dataset.docs)
         embedding_cache.encode_together(list(self._encoders.values()), texts)
         parts = (part for stage in wanted.values() for part in registry.parts(stage.component))
         for encoder, uses in Counter(p for p in parts if isinstance(p, JointEncoder)).items():

@@ -12,7 +12,7 @@ import numpy as np
 from harness.components import footprints
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher
-from harness.data import Doc, Hit, Query
+from harness.data import Doc, Hit, Query, doc_ids, doc_texts
 from harness.errors import DataError
 from harness.ranking import best
 
@@ -76,7 +76,7 @@ class Bm25:
         import bm25s
 
         index = bm25s.BM25(k1=self.k1, b=self.b)
-        words = self.words([doc.text for doc in docs])
+        words = self.words(doc_texts(docs))
         if not any(words):
             why = (
                 f"they have nothing but stop words of {self.language}, single letters and signs"
@@ -89,7 +89,7 @@ class Bm25:
             )
         index.index(words, show_progress=False)
         unsegmented = sum(RUN.search(doc.text) is not None for doc in docs) / len(docs)
-        return _Index(self, [doc.doc_id for doc in docs], index, unsegmented)
+        return _Index(self, doc_ids(docs), index, unsegmented)
 
     def words(self, texts: Sequence[str]) -> list[list[str]]:
         """The stems of each text."""

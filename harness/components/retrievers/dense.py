@@ -13,7 +13,7 @@ from harness.components.abilities import Footprint
 from harness.components.protocols import DenseEncoder, Searcher, encode_part
 from harness.components.timing import span
 from harness.components.vectors.compression import sliced
-from harness.data import Doc, Hit, Query
+from harness.data import Doc, Hit, Query, doc_ids, doc_texts
 from harness.errors import ComponentError
 from harness.ranking import ranked
 
@@ -36,8 +36,8 @@ class Dense:
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher over the vectors of `docs`."""
-        vectors = encode_part(self.encoder, "dense", [doc.text for doc in docs], "doc")
-        return _Index(self, [doc.doc_id for doc in docs], sliced(vectors, self.dim))
+        vectors = encode_part(self.encoder, "dense", doc_texts(docs), "doc")
+        return _Index(self, doc_ids(docs), sliced(vectors, self.dim))
 
 
 @dataclass(frozen=True)

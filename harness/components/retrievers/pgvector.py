@@ -17,7 +17,7 @@ from harness.components.databases.postgres import Table
 from harness.components.protocols import PLACE, DenseEncoder, Searcher, encode_part
 from harness.components.retrievers._empty import Nothing
 from harness.components.timing import span
-from harness.data import Doc, Hit, Query
+from harness.data import Doc, Hit, Query, doc_ids, doc_texts
 from harness.errors import ComponentError
 from harness.ranking import ranked
 
@@ -95,9 +95,9 @@ class Pgvector:
         docs = sorted(docs, key=lambda doc: doc.doc_id)  # ties go to the greater id
         if not docs:
             return Nothing()
-        vectors = encode_part(self.encoder, "dense", [doc.text for doc in docs], "doc")
+        vectors = encode_part(self.encoder, "dense", doc_texts(docs), "doc")
         table = self._table(vectors)
-        return _Index(self, [doc.doc_id for doc in docs], vectors.shape[1], table)
+        return _Index(self, doc_ids(docs), vectors.shape[1], table)
 
     def _table(self, vectors: NDArray[np.float32]) -> Table:
         dim = vectors.shape[1]

@@ -14,7 +14,7 @@ from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher, SparseEncoder, encode_part
 from harness.components.timing import span
 from harness.components.vectors import sparse_index
-from harness.data import Doc, Hit, Query
+from harness.data import Doc, Hit, Query, doc_ids, doc_texts
 from harness.ranking import best
 
 
@@ -26,8 +26,8 @@ class Sparse:
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher over the terms of `docs`."""
-        found = encode_part(self.encoder, "terms", [doc.text for doc in docs], "doc")
-        return _Index(self, [doc.doc_id for doc in docs], _postings(sparse_index.build(found)))
+        found = encode_part(self.encoder, "terms", doc_texts(docs), "doc")
+        return _Index(self, doc_ids(docs), _postings(sparse_index.build(found)))
 
 
 class _Postings(NamedTuple):

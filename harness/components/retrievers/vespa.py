@@ -27,7 +27,7 @@ from harness.components.servers.joined import AnswerError
 from harness.components.servers.served import Server, check_url
 from harness.components.timing import span
 from harness.components.vectors.compression import sliced
-from harness.data import Doc, Hit, Query, digest
+from harness.data import Doc, Hit, Query, digest, doc_texts
 from harness.errors import ComponentError
 from harness.files import disk
 
@@ -191,7 +191,7 @@ class _Made(NamedTuple):
 
 
 def _made(system: Vespa, docs: Sequence[Doc]) -> _Made:
-    texts = [doc.text for doc in docs]
+    texts = doc_texts(docs)
     encoded = encode_part(system.encoder, "tokens", texts, "doc")
     matrices = {
         place: np.ascontiguousarray(sliced(matrix, system.dim), dtype=np.float32)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.components.protocols import TokenEncoder, encode_part
 from harness.components.vectors.token_index import finite
-from harness.data import Doc, digest
+from harness.data import Doc, digest, doc_texts
 from harness.errors import ComponentError
 from harness.files import temporary
 
@@ -46,7 +46,7 @@ class Encoded(NamedTuple):
 def encoded(encoder: TokenEncoder, docs: Sequence[Doc]) -> Encoded:
     """The token vectors of `docs`; raises ComponentError for one that is not finite."""
     docs = sorted(docs, key=lambda doc: doc.doc_id)
-    matrices = encode_part(encoder, "tokens", [doc.text for doc in docs], "doc")
+    matrices = encode_part(encoder, "tokens", doc_texts(docs), "doc")
     filled = [(d.doc_id, finite(m)) for d, m in zip(docs, matrices, strict=True) if len(m)]
     return Encoded([doc_id for doc_id, _ in filled], [matrix for _, matrix in filled])
 

@@ -18,7 +18,7 @@ from harness.components.hardware.threads import pinned
 from harness.components.models import inference
 from harness.components.protocols import Served
 from harness.components.timing import TRAFFIC, recording
-from harness.data import Doc, Query, Run
+from harness.data import Doc, Query, Run, doc_texts
 from harness.errors import reason
 from harness.experiment.keys import timing_key
 from harness.experiment.plan import CostStage, Stage, Trial, bm25_fallback, has_random_weights
@@ -215,7 +215,7 @@ def _on_device(
                 work.progress,
                 Settling(inquiry, settings, chosen.tuning[0], found, work.progress),
             )
-        texts = [doc.text for doc in work.dataset.docs]
+        texts = doc_texts(work.dataset.docs)
         found.rows["throughput"] += throughput.measure(
             fitting, chosen.timed, texts, settings.budget_s, device, work.progress, timed.failed
         )
