@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow test-hostile test-servers gate lint types benchmark clean
+.PHONY: run test test-slow test-hostile test-servers gate lint types docs benchmark clean
 
 run: .venv/run
 	$(BIN)/python -m harness run experiments/quickstart.yaml
@@ -43,6 +43,9 @@ lint: .venv/test
 types: .venv/test
 	$(BIN)/mypy
 
+docs: .venv/docs
+	$(BIN)/zensical build --strict
+
 benchmark: .venv/test
 	for file in tests/benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
@@ -54,6 +57,10 @@ benchmark: .venv/test
 .venv/test: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[quickstart,dev]'
 	touch $@ .venv/run
+
+.venv/docs: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	touch $@
 
 .venv/servers: .venv/test
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lancedb]'

@@ -51,7 +51,7 @@ def known() -> tuple[DeployableSystem, ...]:
 
 
 def markdown() -> str:
-    """A table for a README."""
+    """A table for the documentation."""
     rows = [("system", "in an experiment file", "tested against", "beside"), ("---",) * 4]
     rows += [
         (s.name, "<br>".join(f"`{line}`" for line in s.use()), s.against, s.note) for s in known()
