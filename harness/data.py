@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, get_args
 
-Mode = Literal["retrieve", "rerank", "on the fly", "precomputed"]
+Mode = Literal["retrieve", "rerank", "precomputed", "on the fly"]
 """What a system is timed at: the last two are late interaction, whose documents may be encoded before."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
+"""In the order in which they are shown."""
 
 
 class Doc(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.costs.measured import CostAnalysis, common_k
+from harness.analysis.costs.modes import LOOKS, in_modes
 from harness.analysis.costs.vector_bytes import of_system, trained_here
 from harness.analysis.decision.gains import Gains
 from harness.analysis.decision.reasons import not_shown
@@ -120,7 +121,7 @@ def _cost(costs: CostAnalysis, system: str, baseline: str) -> Iterator[str]:
         row, other = _preferred(mine), _preferred(theirs)
         name = "p50" if math.isnan(row["p95"] + other["p95"]) else "p95"
         yield (
-            f"{HOW[row['mode']].format(k=row['k'])}, its whole query takes "
+            f"{LOOKS[row['mode']].does.format(k=row['k'])}, its whole query takes "
             f"{milliseconds(row[name])} ms on {device} ({STATISTIC[name]}), that of {baseline} "
             f"{milliseconds(other[name])} ms."
         )
@@ -128,18 +129,11 @@ def _cost(costs: CostAnalysis, system: str, baseline: str) -> Iterator[str]:
 
 STATISTIC = {"p50": "median", "p95": "95th percentile"}
 
-HOW = {
-    "retrieve": "Retrieving {k} documents",
-    "rerank": "Reranking {k} candidates",
-    "on the fly": "Encoding and reranking {k} candidates on the fly",
-    "precomputed": "Reranking {k} candidates by precomputed vectors",
-}
-
 
 def _preferred(rows: pd.DataFrame) -> Any:
     """The row with most candidates; precomputed before on the fly, as one would serve it."""
     most = rows[rows["k"] == rows["k"].max()]
-    return most.sort_values("mode", ascending=False, kind="stable").iloc[0]
+    return in_modes(most).iloc[0]
 
 
 def _fastest(costs: CostAnalysis) -> Iterator[str]:

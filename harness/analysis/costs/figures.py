@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from harness.analysis.costs.modes import LOOKS
 from harness.page.blocks import Figure
 from harness.page.drawing import (
-    CYCLE,
     FAINT,
-    INK,
     MOST,
     ROW,
     Key,
@@ -29,24 +27,6 @@ from harness.page.text import milliseconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-COLOURS: Mapping[str, str] = {
-    "retrieve": INK,
-    "precomputed": CYCLE[0],
-    "on the fly": CYCLE[1],
-    "rerank": CYCLE[2],
-}
-"""By mode."""
-
-KINDS: Mapping[str, str] = {"retrieve": "s", "precomputed": "o", "on the fly": "^", "rerank": "D"}
-"""Marks by mode."""
-
-NAMES: Mapping[str, str] = {
-    "retrieve": "retrieval alone",
-    "precomputed": "late interaction, precomputed",
-    "on the fly": "late interaction, on the fly",
-    "rerank": "cross-encoder",
-}
 
 BOX = (5, 25, 50, 75, 95)
 """Percentiles of a box and its whiskers."""
@@ -81,8 +61,7 @@ def distributions(
         logarithmic(axes.xaxis)
         axes.set_xlabel(f"milliseconds a call with {k} candidates (log scale)")
 
-    modes = [mode for mode in COLOURS if (arms["mode"] == mode).any()]
-    keys = [Key(NAMES[mode], COLOURS[mode], KINDS[mode]) for mode in modes]
+    keys = [look.key for mode, look in LOOKS.items() if (arms["mode"] == mode).any()]
     keys += [PREDICTED] * bool((arms["status"] == "predicted").any())
     alt = f"Distribution of the calls of each system and mode at {k} candidates on {device}, the fastest first"
     alt += of_all(len(known), "drawn are the fastest of each mode")
@@ -91,19 +70,19 @@ def distributions(
 
 def _box(axes: Axes, place: int, row: Any, seconds: pd.Series | None) -> None:
     """Milliseconds at the percentiles BOX, of a predicted arm the median alone."""
-    colour = COLOURS[row.mode]
+    look = LOOKS[row.mode].key
     if seconds is None or row.status == "predicted":
         said = f"{row.system}: predicted {milliseconds(row.p50)} ms"
-        point(axes, 1000 * row.p50, place, colour, KINDS[row.mode], hollow=True, said=said)
+        point(axes, 1000 * row.p50, place, look.colour, look.kind, hollow=True, said=said)
         return
     low, first, median, third, high = 1000 * np.percentile(seconds, BOX)
     said = f"{row.system}, percentiles 5 25 50 75 95: " + " ".join(
         milliseconds(value / 1000) for value in (low, first, median, third, high)
     )
-    (whisker,) = axes.plot([low, high], [place, place], color=colour, linewidth=1.2)
-    (box,) = axes.barh(place, third - first, 0.55, first, color=colour, alpha=0.4)
+    (whisker,) = axes.plot([low, high], [place, place], color=look.colour, linewidth=1.2)
+    (box,) = axes.barh(place, third - first, 0.55, first, color=look.colour, alpha=0.4)
     (middle,) = axes.plot(
-        [median, median], [place - 0.36, place + 0.36], color=colour, linewidth=2.4
+        [median, median], [place - 0.36, place + 0.36], color=look.colour, linewidth=2.4
     )
     for artist in (whisker, box, middle):
         say(artist, said)
@@ -127,7 +106,8 @@ def against_k(latencies: pd.DataFrame, device: str, name: str) -> Figure:
         axes.set_xlabel("candidates (log scale)")
 
     keys = [
-        Key(f"{system}, {mode}", colour, KINDS[mode]) for (system, mode), colour in colours.items()
+        Key(f"{system}, {mode}", colour, LOOKS[mode].key.kind)
+        for (system, mode), colour in colours.items()
     ][:MOST]
     keys += [PREDICTED] * bool((arms["status"] == "predicted").any())
     alt = f"Median latency against the number of candidates on {device}"
@@ -145,4 +125,5 @@ def _arm(axes: Axes, group: pd.DataFrame, colour: str) -> None:
     for row in points:
         hollow = row.status == "predicted"
         said = f"{row.system}, k = {row.k}: {'predicted ' * hollow}{milliseconds(row.p50)} ms"
-        point(axes, row.k, 1000 * row.p50, colour, KINDS[row.mode], hollow=hollow, said=said)
+        kind = LOOKS[row.mode].key.kind
+        point(axes, row.k, 1000 * row.p50, colour, kind, hollow=hollow, said=said)

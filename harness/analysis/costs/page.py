@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness.analysis.costs import figures, sentences, tables
 from harness.analysis.costs.measured import CostAnalysis, common_k, prices, workload
-from harness.analysis.costs.tables import MODES
+from harness.analysis.costs.modes import LOOKS
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
 from harness.experiment.result_folders import slug
@@ -71,8 +71,8 @@ def _on_device(results: Results, costs: CostAnalysis, dataset: str, device: str)
     calls = _of(results.costs["calls"], dataset)
     calls = calls[(calls["device"] == device) & (calls["copy"] == 0)]
     shown = [
-        _timed(here[here["mode"] == mode], said)
-        for mode, said in MODES.items()
+        _timed(here[here["mode"] == mode], look.title)
+        for mode, look in LOOKS.items()
         if (here["mode"] == mode).any()
     ]
     whole = costs.end_to_end[costs.end_to_end["device"] == device]
@@ -92,11 +92,11 @@ def _on_device(results: Results, costs: CostAnalysis, dataset: str, device: str)
     yield Block(f"Latency on {device}", [PERCENTILES], (), shown, drawn, method="latency")
 
 
-def _timed(rows: pd.DataFrame, said: str) -> CaptionedTable:
+def _timed(rows: pd.DataFrame, title: str) -> CaptionedTable:
     """The table of one mode; what is long the reader opens."""
     table = tables.latency_table(rows)
     shared = tables.sharing_words(rows)
-    return CaptionedTable(f"{said.capitalize()}. {shared}".strip(), table, len(table.rows) > LONG)
+    return CaptionedTable(f"{title}. {shared}".strip(), table, len(table.rows) > LONG)
 
 
 def _latency_figures(

@@ -9,18 +9,11 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.costs.latency import STAGES
+from harness.analysis.costs.modes import in_modes
 from harness.experiment.schema import Prices
 from harness.page.tables import Table
 from harness.page.text import NONE, bracketed, milliseconds, number, significant, times
 from harness.results.costs import timed_itself
-
-MODES: Mapping[str, str] = {
-    "retrieve": "first-stage retrieval",
-    "rerank": "cross-encoders",
-    "precomputed": "late interaction, documents encoded beforehand",
-    "on the fly": "late interaction, documents encoded with every query",
-}
-"""What is never compared in one table, in the order in which it is shown."""
 
 NAMED = 3
 """Systems that a caption names; of more it gives the number."""
@@ -51,11 +44,6 @@ def latency_table(rows: pd.DataFrame) -> Table:
         )
     apart = [i for i, row in enumerate(arms) if predicted(row)]
     return Table(columns, cells, apart, [-1] if said else ())
-
-
-def in_modes(rows: pd.DataFrame) -> pd.DataFrame:
-    """`rows` with each mode together, in the order of MODES."""
-    return rows.sort_values("mode", key=lambda modes: modes.map(list(MODES).index), kind="stable")
 
 
 def sharing_words(rows: pd.DataFrame) -> str:
