@@ -18,7 +18,7 @@ from harness.analysis.claims.evidence import (
     exact,
     original,
 )
-from harness.analysis.quality.reranking import wide
+from harness.analysis.quality.leaderboard import wide
 from harness.analysis.statistics import intervals
 from harness.experiment.claims import Published, Quality
 from harness.page.text import counted

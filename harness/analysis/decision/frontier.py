@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from harness.analysis.costs.measured import CostAnalysis
 from harness.analysis.decision.amounts import gigabytes
-from harness.analysis.decision.gains import per_query
 from harness.analysis.decision.measurements import FLY, Measurements, Option
+from harness.analysis.quality.leaderboard import per_query
 from harness.analysis.statistics import intervals
 from harness.results.store import Results
 from harness.results.terms import objective, terms

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.analysis.quality.leaderboard import per_query
 from harness.analysis.statistics import intervals
 from harness.analysis.statistics.intervals import Columns
 from harness.results.store import Results
@@ -128,13 +129,6 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
         for name, test, more in zip(others, tests.tolist(), needed, strict=True)
     ]
     return replace(found, table=pd.DataFrame(rows, columns=list(GAINS)))
-
-
-def per_query(results: Results, dataset: str, metric: str) -> pd.DataFrame:
-    """A row a query and a column a system that was measured on the dataset."""
-    table = results.measurements
-    table = table[(table["metric"] == metric) & (table["dataset"] == dataset)]
-    return table.pivot_table(index="query_id", columns="system", values="value")
 
 
 def changes(results: Results, dataset: str, metric: str) -> pd.DataFrame:

@@ -26,8 +26,7 @@ CHANGED = ["query", "text", "before", "after", "first document before", "first d
 def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
     """The queries whose value changed most, for the systems that changed most."""
     metric, baseline = objective(results), results.plan["baseline"]
-    table = leaderboard.changed_most(results, metric, QUERIES_SHOWN)
-    table = table[table["dataset"] == dataset]
+    table = leaderboard.changed_most(results, dataset, metric, QUERIES_SHOWN)
     distance = table.groupby("system", sort=False)["change"].agg(lambda c: c.abs().sum())
     chosen = distance.sort_values(ascending=False, kind="stable").head(SYSTEMS_WITH_QUERIES).index
     if not len(chosen):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from harness.analysis.quality.reranking import wide
 from harness.analysis.statistics import intervals
 from harness.components.subset import LABEL
 from harness.experiment.rules import measures_quality
@@ -24,8 +23,21 @@ DIFFERENCES = (
 said of the objective alone, once, over all datasets: `gains.GAINS`."""
 
 
-CHANGES = ("dataset", "system", "query_id", "baseline", "value", "change")
+CHANGES = ("system", "query_id", "baseline", "value", "change")
 """One row a query whose value the system changed most."""
+
+
+def wide(values: pd.DataFrame, columns: Sequence[str] = ("system", "metric")) -> pd.DataFrame:
+    """A row a query in the order of their ids, a column for each of what `columns` have as they stand."""
+    table = values.pivot_table(index="query_id", columns=list(columns), values="value", sort=False)
+    return table.sort_index()
+
+
+def per_query(results: Results, dataset: str, metric: str) -> pd.DataFrame:
+    """A row a query and a column a system that was measured on the dataset."""
+    table = results.measurements
+    table = table[(table["dataset"] == dataset) & (table["metric"] == metric)]
+    return wide(table, ["system"])
 
 
 def _wide(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -68,22 +80,16 @@ def differences(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(DIFFERENCES))
 
 
-def changed_most(results: Results, metric: str, count: int) -> pd.DataFrame:
-    """Columns CHANGES: for each trial the `count` queries that won and lost most, if any did."""
-    baseline = results.plan["baseline"]
+def changed_most(results: Results, dataset: str, metric: str, count: int) -> pd.DataFrame:
+    """Columns CHANGES: for each system the `count` queries that won and lost most, if any did."""
+    values, baseline = per_query(results, dataset, metric), results.plan["baseline"]
     parts = []
-    for dataset, values in _wide(results):
-        if (baseline, metric) not in values:
-            continue
-        for system in values.columns.unique("system").drop(baseline):
-            pair = pd.DataFrame(
-                {"baseline": values[baseline, metric], "value": values[system, metric]}
-            ).reset_index()
-            pair["change"] = pair["value"] - pair["baseline"]
-            pair = pair.sort_values(["change", "query_id"], ascending=[False, True])
-            won, lost = pair[pair["change"] > 0], pair[pair["change"] < 0]
-            ends = pd.concat([won.head(count), lost.tail(count)])
-            parts.append(ends.assign(dataset=dataset, system=system))
+    for system in values.columns.drop(baseline) if baseline in values else ():
+        pair = pd.DataFrame({"baseline": values[baseline], "value": values[system]}).reset_index()
+        pair["change"] = pair["value"] - pair["baseline"]
+        pair = pair.sort_values(["change", "query_id"], ascending=[False, True])
+        won, lost = pair[pair["change"] > 0], pair[pair["change"] < 0]
+        parts.append(pd.concat([won.head(count), lost.tail(count)]).assign(system=system))
     parts = [part for part in parts if len(part)] or [pd.DataFrame(columns=list(CHANGES))]
     return pd.concat(parts, ignore_index=True)[list(CHANGES)]
 

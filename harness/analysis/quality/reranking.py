@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
+from harness.analysis.quality.leaderboard import per_query, wide
 from harness.analysis.statistics import intervals
 from harness.results.derived_rankings import CEILING, CONDENSED, DEPTH
 from harness.results.store import Results
@@ -34,18 +33,6 @@ both, and the gain over the baseline when unjudged documents are left out of bot
 JUDGED = "judged@10"
 
 
-def wide(values: pd.DataFrame, columns: Sequence[str] = ("system", "metric")) -> pd.DataFrame:
-    """A row a query, a column for each of what `columns` have, in the order in which they stand."""
-    return values.pivot_table(index="query_id", columns=list(columns), values="value", sort=False)
-
-
-def measured(results: Results, dataset: str, metric: str) -> pd.DataFrame:
-    """A row a query, a column a system, in the order in which they stand."""
-    table = results.measurements
-    table = table[(table["dataset"] == dataset) & (table["metric"] == metric)]
-    return wide(table, ["system"])
-
-
 def _read(results: Results, dataset: str, reading: str) -> pd.DataFrame:
     """The rows of this reading by the objective."""
     table = results.readings
@@ -59,7 +46,7 @@ def ceilings(results: Results, dataset: str) -> pd.DataFrame:
     if best.empty:
         return pd.DataFrame(columns=list(CEILINGS))
     ceiling, none = (wide(x, ["system"]) for x in (best, smaller[smaller["depth"] == 0]))
-    parts = none, measured(results, dataset, objective(results)), ceiling
+    parts = none, per_query(results, dataset, objective(results)), ceiling
     columns = np.stack([part[ceiling.columns].to_numpy() for part in parts], axis=2)
     means = columns.mean(axis=0).T
     before, behind = 1 - means[2], means[2] - means[1]
@@ -98,7 +85,7 @@ def sweep(results: Results, dataset: str) -> pd.DataFrame:
     depths = _read(results, dataset, CEILING).groupby("system")["depth"].first()
     if depths.empty:
         return pd.DataFrame(columns=list(SWEEP))
-    values = measured(results, dataset, objective(results))
+    values = per_query(results, dataset, objective(results))
     full = pd.DataFrame({(system, depth): values[system] for system, depth in depths.items()})
     smaller = wide(_read(results, dataset, DEPTH), SWEEP[:2])
     columns = pd.concat([smaller, full], axis=1)
@@ -114,7 +101,7 @@ def unjudged(results: Results, dataset: str) -> pd.DataFrame:
     """
     baseline, rows = results.plan["baseline"], _read(results, dataset, CONDENSED)
     others = [str(name) for name in rows["system"].unique() if name != baseline]
-    values = measured(results, dataset, objective(results))
+    values = per_query(results, dataset, objective(results))
     known = baseline in values and (rows["system"] == baseline).any() and others
     if not known or not some_judged_not_relevant(results, dataset):
         return pd.DataFrame(columns=list(UNJUDGED))
@@ -123,7 +110,7 @@ def unjudged(results: Results, dataset: str) -> pd.DataFrame:
         for part in (values, wide(rows, ["system"]))
     )
     found = intervals.mean_intervals(condensed, results.plan["seed"])
-    judged = measured(results, dataset, JUDGED).mean()
+    judged = per_query(results, dataset, JUDGED).mean()
     each = (others, judged[others].to_numpy(), judged[baseline], gain.mean(axis=0), *found)
     return pd.DataFrame(dict(zip(UNJUDGED, each, strict=True)))
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.analysis.quality.reranking import measured
+from harness.analysis.quality.leaderboard import per_query
 from harness.analysis.statistics import intervals, paired_ratios
 from harness.data import MODES, Hit
 from harness.results.derived_rankings import kendall
@@ -51,7 +51,7 @@ Scored = Mapping[str, Sequence[Hit]]
 
 def parity(results: Results, dataset: str) -> pd.DataFrame:
     """Columns PARITY of a dataset; empty where no systems are to be the same."""
-    rows, values = [], measured(results, dataset, objective(results))
+    rows, values = [], per_query(results, dataset, objective(results))
     for model, first, others in _groups(results, dataset):
         expected = _scored(results, dataset, first)
         for system in others:

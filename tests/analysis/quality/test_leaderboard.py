@@ -95,7 +95,7 @@ def test_nothing_to_compare(systems: dict[str, list[float]]) -> None:
 
 def test_changed_most_names_both_ends() -> None:
     mixed = [0.25, 0.0, 1.0, 1.0, 0.0, 0.5, 0.0, 0.25]
-    table = leaderboard.changed_most(results({"base": BASE, "mixed": mixed}), "m@1", 1)
+    table = leaderboard.changed_most(results({"base": BASE, "mixed": mixed}), "x", "m@1", 1)
     assert tuple(table.columns) == leaderboard.CHANGES
     assert table[["query_id", "change"]].to_numpy().tolist() == [["q3", 0.5], ["q1", -0.5]]
 
@@ -104,7 +104,7 @@ def test_changed_most_names_both_ends() -> None:
     "systems", [{"base": BASE}, {"better": BETTER}, {"base": BASE, "same": BASE}]
 )
 def test_changed_most_may_be_nothing(systems: dict[str, list[float]]) -> None:
-    table = leaderboard.changed_most(results(systems), "m@1", 3)
+    table = leaderboard.changed_most(results(systems), "x", "m@1", 3)
     assert table.empty
     assert set(table.columns) == set(leaderboard.CHANGES)
 
