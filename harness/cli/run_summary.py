@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.costs.tables import whole_cells
+from harness.analysis.quality.alarms import INFO, OTHER_PACKAGES, cautions, sentences
 from harness.components.timing import Kind
 from harness.page.terminal import columns, paragraph
-from harness.page.text import counted, milliseconds
+from harness.page.text import counted
 
 if TYPE_CHECKING:
     from harness.execution.execute import Execution
@@ -40,7 +42,7 @@ def as_text(
     ]
     for text in (
         *analysis.loads.capacities["said"],
-        *_other_packages(analysis),
+        *cautions(analysis.alarms[analysis.alarms["alarm"] == OTHER_PACKAGES]),
         f"Decision: {decision.headline} {first_reason}",
     ):
         lines += ["", *paragraph(text)]
@@ -72,20 +74,7 @@ def as_json(
     return json.dumps(content, indent=1)
 
 
-def _other_packages(analysis: Analysis) -> list[str]:
-    """That systems were not made alike: to be known before the decision is."""
-    from harness.analysis.quality.alarms import OTHER_PACKAGES
-
-    table = analysis.alarms[analysis.alarms["alarm"] == OTHER_PACKAGES]
-    return [
-        f"Caution, {row.alarm} ({row.system} on {row.dataset}): {row.evidence}"
-        for row in table.itertuples()
-    ]
-
-
 def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
-    from harness.analysis.quality.alarms import INFO, sentences
-
     lines: list[str] = []
     for dataset, group in analysis.leaderboard.groupby("dataset", sort=False):
         values = group.pivot_table(index="system", columns="metric", values="value", sort=False)
@@ -103,23 +92,11 @@ def _cost_lines(analysis: Analysis) -> list[str]:
     """The whole query's latency: a row a system and mode, a column for each k."""
     lines: list[str] = []
     table = analysis.costs.end_to_end
-    table = table[
-        table["p50"].notna()
-        & ((table["timed_by"] == table["system"]) | (table["mode"] == "retrieve"))
-    ]
-    for (dataset, device), group in table.groupby(["dataset", "device"], sort=False):
-        sizes = sorted(set(group.loc[group["mode"] != "retrieve", "k"])) or ["any"]
+    known = table[table["p50"].notna()]
+    for (dataset, device), group in known.groupby(["dataset", "device"], sort=False):
+        sizes, arms = whole_cells(group, "~", "-")
         rows = [["", *(f"k={size}" for size in sizes)]]
-        for (system, mode), arm in group.groupby(["system", "mode"], sort=False):
-            cells = {
-                row.k: f"~{milliseconds(row.p50)}"
-                if row.status == "predicted"
-                else f"{milliseconds(row.p50)} / {milliseconds(row.p95)}"
-                for row in arm.itertuples()
-            }
-            if mode == "retrieve":
-                cells = dict.fromkeys(sizes, next(iter(cells.values())))
-            rows.append([f"{system}, {mode}", *(cells.get(size, "-") for size in sizes)])
+        rows += [[f"{system}, {mode}", *cells] for system, mode, cells in arms]
         title = f"{dataset} on {device}: ms of a whole query, median / p95 (~ predicted)"
         lines += [*paragraph(title), *columns(rows), ""]
     return lines

@@ -9,20 +9,8 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.costs.modes import LOOKS
+from harness.page import drawing
 from harness.page.blocks import Figure
-from harness.page.drawing import (
-    FAINT,
-    MOST,
-    ROW,
-    Key,
-    coloured,
-    drawn,
-    logarithmic,
-    name_rows,
-    of_all,
-    point,
-    say,
-)
 from harness.page.text import milliseconds
 
 if TYPE_CHECKING:
@@ -31,14 +19,14 @@ if TYPE_CHECKING:
 BOX = (5, 25, 50, 75, 95)
 """Percentiles of a box and its whiskers."""
 
-PREDICTED = Key("predicted", FAINT, hollow=True)
+PREDICTED = drawing.Key("predicted", drawing.FAINT, hollow=True)
 
 
 def _of_every_mode(arms: pd.DataFrame) -> pd.DataFrame:
     """MOST arms, the fastest on top: of each mode the fastest first, so that none is left out."""
     ordered = arms.sort_values("p50", kind="stable")
     turns = ordered.assign(turn=ordered.groupby("mode").cumcount())
-    return turns.sort_values(["turn", "p50"], kind="stable").head(MOST).sort_values("p50")
+    return turns.sort_values(["turn", "p50"], kind="stable").head(drawing.MOST).sort_values("p50")
 
 
 def distributions(
@@ -57,15 +45,15 @@ def distributions(
     def draw(axes: Axes) -> None:
         for i, row in enumerate(arms.itertuples()):
             _box(axes, i, row, timed.get((row.system, row.mode, row.k)))
-        name_rows(axes, arms["system"])
-        logarithmic(axes.xaxis)
+        drawing.name_rows(axes, arms["system"])
+        drawing.logarithmic(axes.xaxis)
         axes.set_xlabel(f"milliseconds a call with {k} candidates (log scale)")
 
     keys = [look.key for mode, look in LOOKS.items() if (arms["mode"] == mode).any()]
     keys += [PREDICTED] * bool((arms["status"] == "predicted").any())
     alt = f"Distribution of the calls of each system and mode at {k} candidates on {device}, the fastest first"
-    alt += of_all(len(known), "drawn are the fastest of each mode")
-    return Figure(name, alt, drawn(draw, alt, keys, ROW * len(arms) + 50))
+    alt += drawing.of_all(len(known), "drawn are the fastest of each mode")
+    return Figure(name, alt, drawing.drawn(draw, alt, keys, drawing.ROW * len(arms) + 50))
 
 
 def _box(axes: Axes, place: int, row: Any, seconds: pd.Series | None) -> None:
@@ -73,7 +61,7 @@ def _box(axes: Axes, place: int, row: Any, seconds: pd.Series | None) -> None:
     look = LOOKS[row.mode].key
     if seconds is None or row.status == "predicted":
         said = f"{row.system}: predicted {milliseconds(row.p50)} ms"
-        point(axes, 1000 * row.p50, place, look.colour, look.kind, hollow=True, said=said)
+        drawing.point(axes, 1000 * row.p50, place, look.colour, look.kind, hollow=True, said=said)
         return
     low, first, median, third, high = 1000 * np.percentile(seconds, BOX)
     said = f"{row.system}, percentiles 5 25 50 75 95: " + " ".join(
@@ -85,7 +73,7 @@ def _box(axes: Axes, place: int, row: Any, seconds: pd.Series | None) -> None:
         [median, median], [place - 0.36, place + 0.36], color=look.colour, linewidth=2.4
     )
     for artist in (whisker, box, middle):
-        say(artist, said)
+        drawing.say(artist, said)
 
 
 def against_k(latencies: pd.DataFrame, device: str, name: str) -> Figure:
@@ -95,24 +83,24 @@ def against_k(latencies: pd.DataFrame, device: str, name: str) -> Figure:
     groups = dict(list(arms.groupby(["system", "mode"], sort=False)))
     last = arms.drop_duplicates(["system", "mode"], keep="last")
     named = _of_every_mode(last)[["system", "mode"]].itertuples(index=False, name=None)
-    colours = coloured([*named, *groups])
+    colours = drawing.coloured([*named, *groups])
 
     def draw(axes: Axes) -> None:
         for key in reversed(colours):
             _arm(axes, groups[key], colours[key])
-        logarithmic(axes.xaxis, sorted(set(arms["k"])))
-        logarithmic(axes.yaxis)
+        drawing.logarithmic(axes.xaxis, sorted(set(arms["k"])))
+        drawing.logarithmic(axes.yaxis)
         axes.set_title("median milliseconds (log scale)")
         axes.set_xlabel("candidates (log scale)")
 
     keys = [
-        Key(f"{system}, {mode}", colour, LOOKS[mode].key.kind)
+        drawing.Key(f"{system}, {mode}", colour, LOOKS[mode].key.kind)
         for (system, mode), colour in colours.items()
-    ][:MOST]
+    ][: drawing.MOST]
     keys += [PREDICTED] * bool((arms["status"] == "predicted").any())
     alt = f"Median latency against the number of candidates on {device}"
-    alt += of_all(len(groups), "named are the fastest of each mode")
-    return Figure(name, alt, drawn(draw, alt, keys))
+    alt += drawing.of_all(len(groups), "named are the fastest of each mode")
+    return Figure(name, alt, drawing.drawn(draw, alt, keys))
 
 
 def _arm(axes: Axes, group: pd.DataFrame, colour: str) -> None:
@@ -126,4 +114,4 @@ def _arm(axes: Axes, group: pd.DataFrame, colour: str) -> None:
         hollow = row.status == "predicted"
         said = f"{row.system}, k = {row.k}: {'predicted ' * hollow}{milliseconds(row.p50)} ms"
         kind = LOOKS[row.mode].key.kind
-        point(axes, row.k, 1000 * row.p50, colour, kind, hollow=hollow, said=said)
+        drawing.point(axes, row.k, 1000 * row.p50, colour, kind, hollow=hollow, said=said)

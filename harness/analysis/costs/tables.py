@@ -76,29 +76,35 @@ def _remark(row: Mapping[str, Any]) -> str:
 
 
 def whole_table(rows: pd.DataFrame) -> Table:
-    """Median and p95 of the whole query, a column for each k; retrieval alone has its own depth.
+    """The table of `whole_cells`, each mode together."""
+    sizes, arms = whole_cells(in_modes(rows), "predicted ", "not measured")
+    cells = [
+        [system, "retrieval only" if mode == "retrieve" else mode, *cells]
+        for system, mode, cells in arms
+    ]
+    return Table(["system", "how", *(f"k = {size}" for size in sizes)], cells)
 
-    Systems that share another's arm on the fly are left out.
+
+def whole_cells(
+    rows: pd.DataFrame, predicted: str, missing: str
+) -> tuple[list[Any], list[tuple[str, str, list[str]]]]:
+    """Numbers of candidates; and by system and mode median and p95 of the whole query with each.
+
+    Retrieval alone, which has its own depth, is the same with all; systems that share another's arm
+    on the fly are left out. `predicted` stands before a prediction, `missing` for what is not known.
     """
-    sizes = sorted(set(rows[rows["mode"] != "retrieve"]["k"]))
-    own = rows[(rows["timed_by"] == rows["system"]) | (rows["mode"] == "retrieve")]
-    cells = []
-    for (system, mode), group in in_modes(own).groupby(["system", "mode"], sort=False):
-        by_k = {row["k"]: row for row in group.to_dict("records")}
-        if mode == "retrieve":
-            (row,) = by_k.values()
-            cells.append([str(system), "retrieval only", *[_p50_p95(row)] * max(len(sizes), 1)])
-        else:
-            cells.append([str(system), str(mode), *(_p50_p95(by_k.get(size)) for size in sizes)])
-    return Table(["system", "how", *(f"k = {size}" for size in sizes or ["any"])], cells)
-
-
-def _p50_p95(row: Mapping[str, Any] | None) -> str:
-    if row is None or math.isnan(row["p50"]):
-        return "not measured"
-    if row["status"] == "predicted":
-        return f"predicted {milliseconds(row['p50'])}"
-    return f"{milliseconds(row['p50'])} / {milliseconds(row['p95'])}"
+    sizes = sorted(set(rows[rows["mode"] != "retrieve"]["k"])) or ["any"]
+    own, found = rows[(rows["timed_by"] == rows["system"]) | (rows["mode"] == "retrieve")], []
+    for (system, mode), group in own.groupby(["system", "mode"], sort=False):
+        by_k = {
+            row.k: f"{predicted}{milliseconds(row.p50)}"
+            if row.status == "predicted"
+            else f"{milliseconds(row.p50)} / {milliseconds(row.p95)}"
+            for row in group[group["p50"].notna()].itertuples()
+        }
+        other = next(iter(by_k.values()), missing) if mode == "retrieve" else missing
+        found.append((str(system), str(mode), [by_k.get(size, other) for size in sizes]))
+    return sizes, found
 
 
 def ratio_table(rows: pd.DataFrame) -> Table:

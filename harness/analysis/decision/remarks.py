@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from harness.analysis.decision.amounts import WORDS, Quantity
 from harness.analysis.decision.choose import Choice, DecisionInput, choose
 from harness.analysis.decision.measurements import Option
 from harness.analysis.decision.reasons import NAMED, headline, unknowns
+from harness.analysis.quality.alarms import CAUTION, cautions
 from harness.analysis.quality.leaderboard import subsets
 from harness.analysis.statistics.paired_ratios import noise_text
 from harness.components.subset import LABEL
@@ -43,7 +44,8 @@ def remarks(
     yield from _noisy(case, noise)
     if choice.answer != "assess" and case.limits:
         yield from _not_required(asked)
-    yield from _cautions(alarms, (choice.option.system, case.baseline.system))
+    decided = alarms["system"].isin((choice.option.system, case.baseline.system))
+    yield from cautions(alarms[decided & (alarms["severity"] == CAUTION)])
     for name in sorted(subsets(results)):
         yield f"{name}: {LABEL}."
 
@@ -125,12 +127,6 @@ def _at_other_candidates(results: Results, load: Workload | None, option: Option
             f"Its quality was measured on {depth} reranked candidates, what it needs is that of "
             f"{load.candidates}: run it with `depth: {{rerank: {load.candidates}}}` to be sure."
         )
-
-
-def _cautions(alarms: pd.DataFrame, systems: Sequence[str]) -> Iterator[str]:
-    rows = alarms[(alarms["severity"] == "CAUTION") & alarms["system"].isin(systems)]
-    for row in rows.itertuples():
-        yield f"Caution, {row.alarm} ({row.system} on {row.dataset}): {str(row.evidence).rstrip('.')}."
 
 
 def flips(case: DecisionInput, choice: Choice) -> Iterator[str]:

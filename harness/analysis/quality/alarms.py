@@ -188,6 +188,12 @@ def _first_stages(results: Results) -> Iterator[Row]:
             yield dataset, system, "finds itself", CAUTION, said
 
 
+def cautions(alarmed: pd.DataFrame) -> Iterator[str]:
+    """A sentence for each row of ALARMS, which says of what it is."""
+    for row in alarmed.itertuples():
+        yield f"Caution, {row.alarm} ({row.system} on {row.dataset}): {str(row.evidence).rstrip('.')}."
+
+
 def _packages(results: Results) -> Iterator[Row]:
     """Where a system's stages were made with other versions than those that stand before it.
 

@@ -8,29 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.analysis.statistics.intervals import mean_text
+from harness.page import drawing
 from harness.page.blocks import Figure
-from harness.page.drawing import (
-    FAINT,
-    INK,
-    MARKS,
-    MOST,
-    ROW,
-    Key,
-    coloured,
-    drawn,
-    logarithmic,
-    name_rows,
-    of_all,
-    point,
-    say,
-    short,
-)
 from harness.page.text import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PRECISIONS = dict(zip(("float32", "float16", "int8", "binary"), MARKS, strict=False))
+PRECISIONS = dict(zip(("float32", "float16", "int8", "binary"), drawing.MARKS, strict=False))
 """The mark of each."""
 
 
@@ -39,20 +24,20 @@ def forest(table: pd.DataFrame, metric: str, baseline: str, name: str) -> Figure
 
     `table` has the columns system, gain, low, high.
     """
-    rows = table.sort_values("gain", ascending=False, kind="stable").head(MOST)
+    rows = table.sort_values("gain", ascending=False, kind="stable").head(drawing.MOST)
 
     def draw(axes: Axes) -> None:
-        axes.axvline(0, color=FAINT, linewidth=1.2)
+        axes.axvline(0, color=drawing.FAINT, linewidth=1.2)
         for i, row in enumerate(rows.itertuples()):
-            axes.plot([row.low, row.high], [i, i], color=INK, linewidth=1.2)
-            (mark,) = axes.plot([row.gain], [i], "o", color=INK)
-            say(mark, f"{row.system}: {row.gain:+.3f} {interval(row.low, row.high)}")
-        name_rows(axes, rows["system"])
-        axes.set_xlabel(f"{metric}: gain over {short([baseline])[0]}, with 95 % interval")
+            axes.plot([row.low, row.high], [i, i], color=drawing.INK, linewidth=1.2)
+            (mark,) = axes.plot([row.gain], [i], "o", color=drawing.INK)
+            drawing.say(mark, f"{row.system}: {row.gain:+.3f} {interval(row.low, row.high)}")
+        drawing.name_rows(axes, rows["system"])
+        axes.set_xlabel(f"{metric}: gain over {drawing.short([baseline])[0]}, with 95 % interval")
 
     alt = f"Gain of each system over {baseline} in {metric}, with intervals"
-    alt += of_all(len(table), "drawn are the highest gains")
-    return Figure(name, alt, drawn(draw, alt, height=ROW * len(rows) + 50))
+    alt += drawing.of_all(len(table), "drawn are the highest gains")
+    return Figure(name, alt, drawing.drawn(draw, alt, height=drawing.ROW * len(rows) + 50))
 
 
 def quality_against_storage(
@@ -71,28 +56,30 @@ def quality_against_storage(
     for (model, precision), group in late.groupby(["line", "precision"], sort=False):
         curve = ("token vectors" if one_model else model, precision)
         key = curve if len(group) > 1 else (group["system"].iloc[0],)
-        curves[key], marks[key] = group, PRECISIONS.get(precision, MARKS[0])
+        curves[key], marks[key] = group, PRECISIONS.get(precision, drawing.MARKS[0])
     marks.update(((system,), "*") for system in stars["system"])
     marks.update(((system,), "_") for system, _ in flat)
-    colours = coloured(marks)
+    colours = drawing.coloured(marks)
 
     def draw(axes: Axes) -> None:
         for system, value in flat:
             line = axes.axhline(value, color=colours[system,], linestyle="--")
-            say(line, f"{system}: {value:.4f}")
+            drawing.say(line, f"{system}: {value:.4f}")
         for place, (key, group) in enumerate(curves.items()):
             _curve(axes, group, colours[key], marks[key], 1 if place % 2 else -1)
         for row in stars.itertuples():
             _point(axes, row, colours[row.system,], "*")
-        logarithmic(axes.xaxis)
+        drawing.logarithmic(axes.xaxis)
         axes.set_title(metric)
         axes.set_xlabel("index of the system, GB per million documents (log scale)")
 
-    keys = [Key(", ".join(key), colours[key], kind) for key, kind in marks.items()][:MOST]
+    keys = [drawing.Key(", ".join(key), colours[key], kind) for key, kind in marks.items()][
+        : drawing.MOST
+    ]
     alt = f"{metric} with its interval against gigabytes of the index per million documents"
     alt += ", dimensions of token vectors at their points" * (len(set(late["dim"])) > 1)
-    alt += of_all(len(marks), "named are token vectors first")
-    return Figure(name, alt, drawn(draw, alt, keys))
+    alt += drawing.of_all(len(marks), "named are token vectors first")
+    return Figure(name, alt, drawing.drawn(draw, alt, keys))
 
 
 def _curve(axes: Axes, group: pd.DataFrame, colour: str, kind: str, side: int) -> None:
@@ -112,4 +99,4 @@ def _point(axes: Axes, row: Any, colour: str, kind: str) -> None:
     said = f"{row.system}: {mean_text(row._asdict())}"
     ends = (row.low, row.high)
     place = (row.gb_per_million_documents, row.value)
-    point(axes, *place, colour, kind, ends=ends, said=said, size=size)
+    drawing.point(axes, *place, colour, kind, ends=ends, said=said, size=size)
