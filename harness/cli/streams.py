@@ -8,7 +8,6 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from typing import TextIO
 
 from harness.errors import StoreError
 
@@ -73,14 +72,14 @@ def heard() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        _mute(sys.stdout)
+        _mute()
     except OSError as error:
-        _mute(sys.stdout)
+        _mute()
         raise StoreError(f"Standard output cannot be written: {error.strerror}.") from error
 
 
-def _mute(stream: TextIO) -> None:
-    """What is still to be written to `stream`, and all that comes, goes nowhere."""
+def _mute() -> None:
+    """What is still to be written to standard output, and all that comes, goes nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
+    os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -46,6 +46,15 @@ def _cut(name: str, start: int, width: int) -> str:
     return name if len(name) <= width else f"{name[:start]}…{name[len(name) - width + 1 + start :]}"
 
 
+BEGINNING = 240
+"""Characters of a text that a reader is shown."""
+
+
+def beginning(text: str) -> str:
+    """The first BEGINNING characters of `text`, and whether that is not all."""
+    return text[:BEGINNING] + "…" * (len(text) > BEGINNING)
+
+
 def listed(words: Sequence[str], last: str = ", ", most: float = math.inf) -> str:
     """`a, b, c`, or with `last` before the last; of more than `most` how many systems they are."""
     if len(words) > most:
@@ -97,12 +106,12 @@ def bracketed(seconds: float, low: float, high: float) -> str:
     return f"{milliseconds(seconds)} [{', '.join(bounds)}]"
 
 
-def times(value: float, low: float, high: float) -> str:
-    """A factor with its interval, of which both bounds may be unknown."""
-    if math.isnan(value):
+def times_as_fast(ratio: float, low: float, high: float) -> str:
+    """By a ratio of seconds with its interval, of which both bounds may be unknown."""
+    if math.isnan(ratio):
         return NONE
-    bounds = f"{significant(low)}, {significant(high)}"
-    return f"{significant(value)} [{'no interval' if math.isnan(low + high) else bounds}]"
+    bounds = f"{significant(1 / high)}, {significant(1 / low)}"
+    return f"{significant(1 / ratio)} [{'no interval' if math.isnan(low + high) else bounds}]"
 
 
 def unique(name: str, taken: set[str]) -> str:

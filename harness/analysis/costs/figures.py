@@ -1,8 +1,9 @@
-"""Figures of latency: hollow marks and dashes tell a prediction."""
+"""Figures of latency, where hollow marks and dashes tell a prediction; and of load."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from harness.analysis.costs.modes import LOOKS
 from harness.page import drawing
 from harness.page.blocks import Figure
-from harness.page.text import milliseconds
+from harness.page.text import milliseconds, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,3 +116,51 @@ def _arm(axes: Axes, group: pd.DataFrame, colour: str) -> None:
         said = f"{row.system}, k = {row.k}: {'predicted ' * hollow}{milliseconds(row.p50)} ms"
         kind = LOOKS[row.mode].key.kind
         drawing.point(axes, row.k, 1000 * row.p50, colour, kind, hollow=hollow, said=said)
+
+
+def rates_figure(table: pd.DataFrame, limit: float, name: str) -> Figure:
+    """The 95th percentile against the offered rate, a line a system.
+
+    `table` has the columns `load.LOADS` of open steps; `limit` in seconds is a line across, NaN for
+    none. Where requests do not carry the percentile, or too many had no answer, the median stands as a
+    hollow mark; a triangle is a rate at which answers fall behind.
+    """
+    carried = table["p95"].map(math.isfinite)
+    rows = table.assign(carried=carried, seconds=table["p95"].where(carried, table["p50"]))
+    colours = drawing.coloured(rows["system"])
+
+    def draw(axes: Axes) -> None:
+        for system, group in rows.sort_values("offered").groupby("system", sort=False):
+            colour = colours[system]
+            axes.plot(group["offered"], 1000 * group["seconds"], color=colour, linewidth=1.2)
+            for row in group.itertuples():
+                _rate(axes, row, colour)
+        if not math.isnan(limit):
+            line = axes.axhline(1000 * limit, color=drawing.FAINT, linestyle="--")
+            drawing.say(line, f"{REQUIRED}: {milliseconds(limit)} ms")
+        drawing.logarithmic(axes.xaxis)
+        drawing.logarithmic(axes.yaxis)
+        axes.set_title("milliseconds at the 95th percentile, from when they were due (log scale)")
+        axes.set_xlabel("requests offered a second (log scale)")
+
+    keys = [drawing.Key(system, colour) for system, colour in colours.items()][: drawing.MOST]
+    keys += [drawing.Key(REQUIRED, drawing.FAINT, "_")] * (not math.isnan(limit))
+    keys += [drawing.Key("answers fall behind", drawing.FAINT, "^")] * bool(rows["saturated"].any())
+    keys += [drawing.Key("median, where that is all there is", drawing.FAINT, hollow=True)] * (
+        not carried.all()
+    )
+    alt = "95th percentile of latency from when requests were due, against the rate offered"
+    alt += drawing.of_all(len(colours), "named are the first")
+    return Figure(name, alt, drawing.drawn(draw, alt, keys))
+
+
+REQUIRED = "required"
+
+
+def _rate(axes: Axes, row: Any, colour: str) -> None:
+    statistic = "p95" if row.carried else "median"
+    said = f"{row.system}, {significant(row.offered)} a second: {statistic} {milliseconds(row.seconds)} ms"
+    ends = (1000 * row.p95_low, 1000 * row.p95_high) if row.carried else (math.nan, math.nan)
+    kind = "^" if row.saturated else "o"
+    place = (row.offered, 1000 * row.seconds)
+    drawing.point(axes, *place, colour, kind, ends=ends, hollow=not row.carried, said=said)

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.costs.capacity import warnings
+from harness.analysis.costs.figures import rates_figure
 from harness.analysis.costs.load import Loads, required
-from harness.analysis.costs.load_figure import rates_figure
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, CaptionedTable, Figure
 from harness.page.tables import NEVER, Table

@@ -10,7 +10,6 @@ import pandas as pd
 from harness.analysis.costs import latency, projection, vector_bytes
 from harness.analysis.costs.latency import ARM, STATISTICS
 from harness.analysis.statistics import paired_ratios
-from harness.experiment.schema import Prices, Workload
 from harness.results.store import Results
 from harness.results.terms import terms
 
@@ -80,10 +79,10 @@ def _of_dataset(dataset: str, results: Results, storage: pd.DataFrame) -> CostAn
     dense = vector_bytes.dense_bytes(counted, results.plan["baseline"], configs)
     choices = projection.storage_choices(tables["grid"], dense)
     vectors = vector_bytes.vector_bytes(counted, choices, configs).assign(dataset=dataset)
-    load, needs = workload(results), pd.DataFrame(columns=list(projection.PROJECTION))
+    load, needs = terms(results).workload, pd.DataFrame(columns=list(projection.PROJECTION))
     if load:
         measured = (_timed_devices(latencies), vectors, throughput, memory)
-        needs = projection.projection(*measured, load, prices(results))
+        needs = projection.projection(*measured, load, terms(results).prices)
     return CostAnalysis(
         latencies=latencies,
         end_to_end=_ordered(_end_to_end(every_call, latencies), systems),
@@ -162,16 +161,6 @@ def _ratios(
             found = paired_ratios.ratio_to(here, name, mode, seed, doubts)
             parts.append(found.assign(reference=name, reference_mode=mode))
     return _joined(parts)
-
-
-def workload(results: Results) -> Workload | None:
-    """What the systems would serve, if the experiment says so."""
-    return terms(results).workload
-
-
-def prices(results: Results) -> Prices | None:
-    """What things cost, if the experiment says so."""
-    return terms(results).prices
 
 
 def arm_needs(costs: CostAnalysis, dataset: str) -> list[projection.ArmNeeds]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from harness.analysis.costs import figures, sentences, tables
-from harness.analysis.costs.measured import CostAnalysis, common_k, prices, workload
+from harness.analysis.costs.measured import CostAnalysis, common_k
 from harness.analysis.costs.modes import LOOKS
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
@@ -16,6 +16,7 @@ from harness.page.blocks import Block, CaptionedTable, Figure
 from harness.page.text import counted
 from harness.results.costs import timed_itself
 from harness.results.store import Results
+from harness.results.terms import terms
 
 LONG = 15
 """Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""
@@ -149,7 +150,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
 
 
 def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
-    load, price = workload(results), prices(results)
+    load, price = terms(results).workload, terms(results).prices
     for device in _devices(costs):
         memory, throughput, pays, needs = (
             table[table["device"] == device]

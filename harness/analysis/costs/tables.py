@@ -12,7 +12,7 @@ from harness.analysis.costs.latency import STAGES
 from harness.analysis.costs.modes import in_modes
 from harness.experiment.schema import Prices
 from harness.page.tables import Table
-from harness.page.text import NONE, bracketed, milliseconds, number, significant, times
+from harness.page.text import NONE, bracketed, milliseconds, number, significant, times_as_fast
 from harness.results.costs import timed_itself
 
 NAMED = 3
@@ -112,9 +112,7 @@ def ratio_table(rows: pd.DataFrame) -> Table:
     sizes = sorted(set(rows["k"]))
     cells = []
     for (system, mode), group in in_modes(rows).groupby(["system", "mode"], sort=False):
-        by_k = {
-            row.k: times(1 / row.ratio, 1 / row.high, 1 / row.low) for row in group.itertuples()
-        }
+        by_k = {row.k: times_as_fast(row.ratio, row.low, row.high) for row in group.itertuples()}
         cells.append([str(system), str(mode), *(by_k.get(k, "not measured") for k in sizes)])
     return Table(["system", "how", *(f"k = {size}" for size in sizes)], cells)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -103,7 +103,7 @@ def decide(
         requirements=pd.DataFrame(_requirements(case), columns=list(REQUIREMENTS)),
         sensitivity=pd.DataFrame(
             [
-                _sensitivity(_under(measured, case, load), load, said)
+                _sensitivity(decision_input(measured, gained, alarms, load), load, said)
                 for said, load in _workloads(measured, case)
             ],
             columns=list(SENSITIVITY),
@@ -143,15 +143,6 @@ def decision_input(
         pace=partial(of.pace, load=load),
         settle_s=max((of.setting(x, "settle_s", 0.0) for x in of.datasets), default=0.0),
     )
-
-
-def _under(of: Measurements, case: DecisionInput, load: Workload) -> DecisionInput:
-    """The same for another workload, which changes what options need and how fast they are."""
-    asked = terms(of.results)
-    if load == asked.workload:
-        return case
-    needed = amounts(of, case.options, case.devices, load, asked.prices)
-    return replace(case, amounts=needed, pace=partial(of.pace, load=load))
 
 
 def decisions(

@@ -167,7 +167,7 @@ def _looser(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterator
         if value > limit and (other := _under(case, choice, quantity, value)):
             more = value / limit
             by = f"{more:.1f} times as much" if more >= 2 else f"{more - 1:.1%} more"
-            needed = quantity.text(significant(rounded_up(value)))
+            needed = quantity.text(significant(_rounded_up(value)))
             yield f"{other} if {needed} were allowed instead of {limit:,g} ({by})."
             return
 
@@ -183,9 +183,9 @@ def _tighter(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterato
             return
 
 
-def rounded_up(value: float, digits: int = 3) -> float:
-    """The least number of so many digits that is not below `value`."""
-    step = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+def _rounded_up(value: float) -> float:
+    """The least number of three digits that is not below `value`."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 2)
     return math.ceil(value / step - 1e-9) * step
 
 

@@ -17,7 +17,7 @@ NAMED = 3
 DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 """A digest or a commit, of which a reader needs the beginning."""
 
-OTHER_COSTS = "what the file asks for now is not what was timed, by its settings or systems"
+OTHER_TIMINGS = "what the file asks for now is not what was timed, by its settings or systems"
 
 
 class Incomparable(NamedTuple):
@@ -54,17 +54,19 @@ def unanswered(results: Results, plan: Plan) -> dict[tuple[str, str], Incomparab
     return found
 
 
-def other_costs(results: Results, plan: Plan, kind: str) -> set[str]:
-    """The datasets whose costs of a kind were measured with other settings or of other systems.
+def other_timings(results: Results, plan: Plan) -> set[str]:
+    """The datasets whose latency was measured with other settings or of other systems.
 
-    On whichever machine: the costs themselves say on which.
+    On whichever machine: the timings themselves say on which.
     """
     measured = {
         (entry["dataset"], key)
         for entry in results.plan["costs"]
         for key in entry["folder"].split("--")[1:]
     }
-    wanted = {(one.dataset.name, one.key[:12]) for one in plan.cost_stages() if one.kind == kind}
+    wanted = {
+        (one.dataset.name, one.key[:12]) for one in plan.cost_stages() if one.kind == "latency"
+    }
     return {dataset for dataset, _ in wanted - measured}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.gate.asked_for import OTHER_COSTS, other_costs, unanswered
+from harness.analysis.gate.asked_for import OTHER_TIMINGS, other_timings, unanswered
 from harness.analysis.gate.baseline_files import KEYS, VALUES, Baseline
 from harness.analysis.gate.changed_settings import placeless
 from harness.analysis.gate.relative_latency import (
@@ -55,7 +55,7 @@ def accept(results: Results, plan: Plan, reason: str, date: str) -> Baseline:
 def _without_values(results: Results, plan: Plan, found: Baseline) -> Iterator[str]:
     """What each rule judges of which there is no value at all, or none as the file asks for it."""
     known = set(found.table["metric"])
-    other = other_costs(results, plan, "latency")
+    other = other_timings(results, plan)
     for rule in plan.experiment.gate:
         if isinstance(rule, QualityRule):
             if rule.metric not in known:
@@ -63,7 +63,7 @@ def _without_values(results: Results, plan: Plan, found: Baseline) -> Iterator[s
         elif not any(is_of(rule, name) for name in known):
             yield f"{latency_metric(rule, '')} (not measured)"
         elif datasets := sorted(name for name in other if rule.on(name)):
-            yield f"{latency_metric(rule, '')} on {', '.join(datasets)} ({OTHER_COSTS})"
+            yield f"{latency_metric(rule, '')} on {', '.join(datasets)} ({OTHER_TIMINGS})"
 
 
 def baseline_of(results: Results, experiment: Experiment) -> Baseline:

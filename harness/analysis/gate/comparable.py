@@ -25,7 +25,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.gate.asked_for import OTHER_COSTS, Incomparable, other_costs, unanswered
+from harness.analysis.gate.asked_for import OTHER_TIMINGS, Incomparable, other_timings, unanswered
 from harness.analysis.gate.baseline_files import KEYS, Baseline
 from harness.analysis.gate.relative_latency import arms, is_of, latency_metric, pair
 from harness.experiment.plan import Plan
@@ -82,7 +82,7 @@ class _Pairing:
             for entry in results.plan["costs"]
             if entry["kind"] == "latency"
         }
-        self._other_costs = other_costs(results, plan, "latency")
+        self._other_timings = other_timings(results, plan)
         self._trials = [(trial.dataset.name, trial.system.name) for trial in plan.trials]
 
     def comparisons(self, rule: Rule) -> Iterator[Comparison]:
@@ -167,8 +167,8 @@ class _Pairing:
 
     def _against_latency(self, name: Name, rule: LatencyRule, arm: Any) -> Iterator[Incomparable]:
         dataset = name[0]
-        if dataset in self._other_costs:
-            yield Incomparable("not comparable", f"{OTHER_COSTS}: run again", run_again=True)
+        if dataset in self._other_timings:
+            yield Incomparable("not comparable", f"{OTHER_TIMINGS}: run again", run_again=True)
         if arm is not None and arm.status != "measured":
             yield Incomparable("not measured", f"{arm.status}: {arm.reason}", run_again=True)
         yield from self._absent(name)

@@ -9,7 +9,7 @@ from typing import Any
 from harness.analysis.gate.changed_settings import Changed
 from harness.analysis.gate.judge import Gate, Judgement
 from harness.page.tables import markdown
-from harness.page.text import counted, number
+from harness.page.text import beginning, counted, number
 from harness.results.store import Results
 
 QUERIES_SHOWN = 5
@@ -17,9 +17,6 @@ QUERIES_SHOWN = 5
 
 SHOWN = 3
 """Judgements whose queries are shown: first those that failed, then those that moved most."""
-
-TEXT = 240
-"""Characters of a query that are shown."""
 
 ROWS = 100
 """Rows of a table at most: where comments are shown, long ones are cut off."""
@@ -84,8 +81,7 @@ def _most_moved_first(one: Judgement) -> tuple[Any, ...]:
 
 
 def _query(row: Any, texts: Mapping[str, str]) -> list[str]:
-    text = texts.get(f"query {row.query_id}", "")
-    cut = text[:TEXT] + "…" * (len(text) > TEXT)
+    cut = beginning(texts.get(f"query {row.query_id}", ""))
     found = (f"{row.accepted:.4f}", f"{row.value:.4f}", f"{row.change:+.4f}")
     return [_text(row.query_id), _text(cut), *found]
 

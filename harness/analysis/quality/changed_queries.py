@@ -8,6 +8,7 @@ from harness.analysis.quality import leaderboard
 from harness.files import trec
 from harness.page.blocks import Block, CaptionedTable
 from harness.page.tables import Table
+from harness.page.text import beginning
 from harness.results.store import Results
 from harness.results.terms import objective
 
@@ -16,9 +17,6 @@ QUERIES_SHOWN = 3
 
 SYSTEMS_WITH_QUERIES = 3
 """Systems whose changed queries are shown: those that changed most."""
-
-SNIPPET = 240
-"""Characters of a document that a reader is shown."""
 
 CHANGED = ["query", "text", "before", "after", "first document before", "first document after"]
 
@@ -57,5 +55,4 @@ def _first(doc_id: str | None, texts: Mapping[str, str]) -> str:
     """The id and the beginning of a document."""
     if doc_id is None:
         return "no hit"
-    text = texts.get(f"doc {doc_id}", "")
-    return f"{doc_id}: {text[:SNIPPET]}{'…' * (len(text) > SNIPPET)}"
+    return f"{doc_id}: {beginning(texts.get(f'doc {doc_id}', ''))}"

@@ -11,7 +11,7 @@ import pandas as pd
 from harness.analysis.statistics.intervals import NO_INTERVAL
 from harness.page.blocks import Block, CaptionedTable
 from harness.page.tables import Table
-from harness.page.text import NONE, counted, interval, number, times
+from harness.page.text import NONE, counted, interval, number, times_as_fast
 from harness.results.store import Results
 from harness.results.terms import objective
 
@@ -79,7 +79,7 @@ def _speeds(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
         k = group["k"].max()
         head = f"times as fast, {mode} k = {k} on {device}"
         found[head] = {
-            row.system: times(1 / row.ratio, 1 / row.high, 1 / row.low)
+            row.system: times_as_fast(row.ratio, row.low, row.high)
             for row in group[group["k"] == k].itertuples()
         }
     return found or {"times as fast": {}}

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import pytest
 
-from harness.analysis.costs.load_figure import rates_figure
+from harness.analysis.costs.figures import rates_figure
 from harness.analysis.costs.load_page import load_blocks
 from harness.page.blocks import Block
 from harness.report.analyse import analyse
