@@ -78,7 +78,7 @@ def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
     lines: list[str] = []
     for dataset, group in analysis.leaderboard.groupby("dataset", sort=False):
         values = group.pivot_table(index="system", columns="metric", values="value", sort=False)
-        queries = counted(int(group["queries"].max()), "query", "queries")
+        queries = counted(int(group["queries"].max()), "query")
         rows = [[str(name), *(f"{row[m]:.4f}" for m in metrics)] for name, row in values.iterrows()]
         lines += ["", *paragraph(f"{dataset}, {queries}"), *columns([["", *metrics], *rows])]
         alarmed = analysis.alarms[analysis.alarms["dataset"] == dataset]

@@ -43,6 +43,11 @@ class Block(NamedTuple):
     """Under which name links lead here; empty: made from the title."""
 
 
+def tabled(title: str, caption: str, table: Table, method: str, lines: Sequence[str] = ()) -> Block:
+    """A block of one table."""
+    return Block(title, lines, tables=[CaptionedTable(caption, table)], method=method)
+
+
 class Section(NamedTuple):
     """A chapter of the report."""
 

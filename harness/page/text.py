@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 NONE = "n/a"
@@ -10,8 +11,9 @@ NONE = "n/a"
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """`1 hit`, `2,000 hits`: the number with what it counts; `many` where that is more than an s."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    """`1 hit`, `2,000 queries`: the number with what it counts; `many` where no rule makes it."""
+    many = many or re.sub("(?<![aeiou])y$", "ie", one) + "s"
+    return f"{count:,} {one if count == 1 else many}"
 
 
 TIMES = 10
@@ -23,7 +25,7 @@ def more_queries(needed: float, there: int) -> str:
     if not needed <= TIMES * there:
         return f"more than {TIMES} times as many queries"
     missing = round(float(f"{max(needed - there, 1):.2g}"))
-    return f"about {counted(missing, 'more query', 'more queries')}"
+    return f"about {counted(missing, 'more query')}"
 
 
 def shortened(names: Sequence[str], width: int) -> Mapping[str, str]:

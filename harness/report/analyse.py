@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.analysis.costs import measured
 from harness.analysis.costs.load import Loads, analyse_load
-from harness.analysis.costs.measured import CostAnalysis
+from harness.analysis.costs.measured import CostAnalysis, analyse_costs
 from harness.analysis.costs.vector_bytes import storage_per_document
 from harness.analysis.decision.frontier import frontier
 from harness.analysis.decision.recommend import Recommendation, decide
@@ -40,7 +39,7 @@ class Analysis:
 def analyse(results: Results) -> Analysis:
     """Everything that a report shows of `results`."""
     changes = differences(results)
-    cost = measured.analyse_costs(results, storage_per_document(results))
+    cost = analyse_costs(results, storage_per_document(results))
     board, alarmed = leaderboard(results), alarms(results)
     decision = decide(results, cost, alarmed)
     return Analysis(

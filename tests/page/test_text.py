@@ -20,6 +20,8 @@ def test_counted(count: int, said: str) -> None:
 
 def test_counted_with_another_plural() -> None:
     assert counted(2, "query has", "queries have") == "2 queries have"
+    assert counted(2, "query") == "2 queries"
+    assert counted(2, "way") == "2 ways"
 
 
 def test_names_that_fit_stay() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.analysis.claims.evidence import Stored
-from harness.analysis.claims.judge import Judged, counts, judge
+from harness.analysis.claims.judge import counts, judge
 from harness.experiment.claims_reading import load_claims
-from harness.page.blocks import Block, CaptionedTable
+from harness.page.blocks import Block, tabled
 from harness.page.tables import Table
 from harness.results.store import Results
 
@@ -30,12 +30,9 @@ def claim_blocks(results: Results) -> Iterator[Block]:
     name = results.plan["experiment"].removesuffix(f"-{weights}")
     stored = Stored({(name, weights): results}, claims.datasets, Path(file.parent.name))
     mine = [one for one in claims.claims if getattr(one.evidence, "experiment", None) == name]
-    if mine:
-        yield claims_block([judge(one, stored) for one in mine])
-
-
-def claims_block(judged: list[Judged]) -> Block:
-    """What is claimed, the verdict, and what it rests on."""
+    if not mine:
+        return
+    judged = [judge(one, stored) for one in mine]
     rows = [
         [one.claim.id, one.ruling, f"{one.claim.says} ({one.claim.source})", one.evidence]
         for one in judged
@@ -43,4 +40,4 @@ def claims_block(judged: list[Judged]) -> Block:
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)
     caption = f"Each claim is judged alone: {found}."
     table = Table(["claim", "verdict", "what is said", "what was found"], rows, prose=(2, 3))
-    return Block(TITLE, tables=[CaptionedTable(caption, table)], method="claims")
+    yield tabled(TITLE, caption, table, "claims")

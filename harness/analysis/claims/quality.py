@@ -94,7 +94,7 @@ def _reached(asked: Quality, results: Results, dataset: str, stored: Stored) -> 
     is_here = (table["dataset"] == dataset) & (table["system"] == asked.system)
     values = table[is_here & (table["metric"] == asked.metric)]["value"]
     mean = float(values.mean())
-    said = f"{asked.system} reaches {mean:.4f} {asked.metric} on {dataset} ({counted(len(values), 'query', 'queries')})"
+    said = f"{asked.system} reaches {mean:.4f} {asked.metric} on {dataset} ({counted(len(values), 'query')})"
     facts = results.facts[dataset, asked.system]["dataset"]
     published = stored.datasets[str(asked.dataset)]
     differing = [*_other_dataset(facts, published), *_other_setting(asked, results, dataset)]
@@ -158,7 +158,7 @@ def _changed(
     where = datasets[0] if len(datasets) == 1 else f"{len(datasets)} datasets, equally weighted"
     said = (
         f"{value:{form}} {asked.metric} [{low:{form}}, {high:{form}}] by {asked.system} over "
-        f"{asked.against} on {where} ({counted(queries, 'query', 'queries')})"
+        f"{asked.against} on {where} ({counted(queries, 'query')})"
     )
     return bounded(value, low, high, said)
 

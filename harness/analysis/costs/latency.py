@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.statistics.percentiles import MINIMUM, effective_size, percentiles
+from harness.analysis.statistics.percentiles import COLUMNS, effective_size, percentile_columns
 from harness.results.costs import timed_itself
 
 ARM = ["dataset", "device", "system", "mode"]
@@ -17,11 +17,7 @@ CALL = ["dataset", "device", "round", "query_id"]
 
 STAGES = ("encode_query", "encode_docs", "fetch", "score", "server")
 
-STATISTICS = (
-    *("calls", "queries", "effective", "mean"),
-    *(f"p{percent}{end}" for percent in MINIMUM for end in ("", "_low", "_high")),
-    "max",
-)
+STATISTICS = ("calls", "queries", "effective", "mean", *COLUMNS, "max")
 """Of the seconds of calls; `effective` is how many independent calls would tell as much."""
 
 LATENCIES = (
@@ -88,16 +84,14 @@ def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame
 def _statistics(calls: pd.DataFrame) -> dict[str, float]:
     """STATISTICS of `calls`."""
     seconds, queries = calls["seconds"].to_numpy(dtype=np.float64), calls["query_id"].to_numpy()
-    found = {
+    return {
         "calls": len(calls),
         "queries": calls["query_id"].nunique(),
         "effective": effective_size(seconds, queries),
         "mean": seconds.mean(),
         "max": seconds.max(),
+        **percentile_columns(seconds, queries),
     }
-    for percent, (value, low, high) in percentiles(seconds, queries).items():
-        found |= {f"p{percent}": value, f"p{percent}_low": low, f"p{percent}_high": high}
-    return found
 
 
 def _medians(calls: pd.DataFrame) -> dict[str, float]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness.analysis.costs.capacity import capacities
 from harness.analysis.statistics.intervals import mean_intervals
-from harness.analysis.statistics.percentiles import MINIMUM, percentiles
+from harness.analysis.statistics.percentiles import COLUMNS, MINIMUM, percentile_columns
 from harness.page.text import counted, milliseconds, significant
 from harness.results.store import Results
 from harness.results.terms import terms
@@ -35,12 +35,10 @@ GRACE = "p50"
 
 OUTCOMES = ("answered", "refused", "failed", "unsent")
 
-STATISTICS = tuple(f"p{percent}{end}" for percent in MINIMUM for end in ("", "_low", "_high"))
-
 LOADS = (
     *("dataset", "system", "loop", "level", "share", "k", "status", "reason", "remark", "requests"),
     *(*OUTCOMES, "queries", "offered", "achieved", "achieved_low", "achieved_high", "first_stage"),
-    *(*STATISTICS, "max", "cores", "saturated", "verdict", "why"),
+    *(*COLUMNS, "max", "cores", "saturated", "verdict", "why"),
 )
 """One row a step. `offered` and `achieved` are requests due, and answered before the step's end, a
 second. Percentiles are of seconds from when a request was due, over all requests, with those of
@@ -153,11 +151,9 @@ def _times(here: pd.DataFrame, added: NDArray[np.float64]) -> dict[str, float]:
     never = 10 * max(most, 1.0)  # finite, since how much queries share follows from logarithms
     stretches = np.arange(len(seconds)) * STRETCHES // len(seconds)
     known = np.where(np.isnan(seconds), never, seconds)
-    found = {"max": most or math.nan, "first_stage": float(np.median(added))}
-    for percent, bounds in percentiles(known, here["query_id"], stretches).items():
-        for end, value in zip(("", "_low", "_high"), bounds, strict=True):
-            found[f"p{percent}{end}"] = math.inf if value > most else value
-    return found
+    found = percentile_columns(known, here["query_id"], stretches)
+    found = {name: math.inf if value > most else value for name, value in found.items()}
+    return found | {"max": most or math.nan, "first_stage": float(np.median(added))}
 
 
 def _throughput(here: pd.DataFrame, window: float, seed: int) -> dict[str, float]:

@@ -84,7 +84,7 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
                 f"{server['queries']} queries was asked once."
             )
         else:
-            yield f"{name}: {counted(server['queries'], 'query', 'queries')}, asked again when all of them were."
+            yield f"{name}: {counted(server['queries'], 'query')}, asked again when all of them were."
     for one in facts["ceiling"]:
         clients = counted(one["clients"], "client")
         yield (

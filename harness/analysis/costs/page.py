@@ -12,7 +12,7 @@ from harness.analysis.costs.modes import LOOKS
 from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
 from harness.experiment.result_folders import slug
-from harness.page.blocks import Block, CaptionedTable, Figure
+from harness.page.blocks import Block, CaptionedTable, Figure, tabled
 from harness.page.text import counted
 from harness.results.costs import timed_itself
 from harness.results.store import Results
@@ -86,9 +86,8 @@ def _on_device(results: Results, costs: CostAnalysis, dataset: str, device: str)
             f"Geometric means over calls of the same query and round, with 95 % intervals: 2 is "
             f"twice as fast as {name} ({mode}), 0.5 half as fast."
         )
-        table = CaptionedTable(caption, tables.ratio_table(ratios))
         title = f"How many times as fast as {name} on {device}"
-        yield Block(title, tables=[table], method="ratios")
+        yield tabled(title, caption, tables.ratio_table(ratios), "ratios")
     drawn = list(_latency_figures(here, calls, dataset, device))
     yield Block(f"Latency on {device}", [PERCENTILES], (), shown, drawn, method="latency")
 
@@ -120,9 +119,7 @@ def _whole(whole: pd.DataFrame, device: str) -> Block:
     )
     shared = tables.sharing_words(whole[whole["mode"] == "on the fly"])
     caption += f" On the fly, {shared}" if shared else ""
-    table = CaptionedTable(caption, tables.whole_table(whole))
-    title = f"The whole query on {device}"
-    return Block(title, tables=[table], method="latency")
+    return tabled(f"The whole query on {device}", caption, tables.whole_table(whole), "latency")
 
 
 def _ways(costs: CostAnalysis) -> Iterator[Block]:
@@ -160,28 +157,26 @@ def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
             said = (
                 "Medians over fresh processes; the model is what loading added to the resident set."
             )
-            table = CaptionedTable(said, tables.memory_table(memory))
             title = f"Memory and cold start on {device}"
-            yield Block(title, tables=[table], method="memory")
+            yield tabled(title, said, tables.memory_table(memory), "memory")
         if len(throughput):
             said = "Many documents or pairs, as fast as they go through."
-            table = CaptionedTable(said, tables.throughput_table(throughput))
-            yield Block(f"Offline throughput on {device}", tables=[table], method="throughput")
+            title = f"Offline throughput on {device}"
+            yield tabled(title, said, tables.throughput_table(throughput), "throughput")
         if len(pays):
             documents = load.documents if load else None
             said = (
                 f"Queries until the time to encode {documents or 1000:,} documents beforehand is "
                 "saved, by the medians of k candidates. Keeping the vectors is not counted."
             )
-            table = CaptionedTable(said, tables.break_even_table(pays, documents))
             title = f"When encoding beforehand pays on {device}"
-            yield Block(title, tables=[table], method="break-even")
+            yield tabled(title, said, tables.break_even_table(pays, documents), "break-even")
         if len(needs) and load:
             lines = sentences.workload_words(load, price)
             here = costs.latencies[costs.latencies["device"] == device]
             said = (
                 f"What each system adds in each of its modes. {tables.sharing_words(here)}".strip()
             )
-            table = CaptionedTable(said, tables.projection_table(timed_itself(needs), price))
             title = f"What the workload would need on {device}"
-            yield Block(title, lines, tables=[table], method="projection")
+            table = tables.projection_table(timed_itself(needs), price)
+            yield tabled(title, said, table, "projection", lines)

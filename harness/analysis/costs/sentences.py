@@ -22,7 +22,7 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
     threads = facts.get("threads")
     yield f"{machine}; {threads or 'not known how many'} threads for every library."
     yield (
-        f"{counted(facts['queries'], 'query', 'queries')}, each timed up to {settings['rounds']} times by every system "
+        f"{counted(facts['queries'], 'query')}, each timed up to {settings['rounds']} times by every system "
         f"in each of its modes, in an order drawn anew in each round; {facts['tuning_queries']} other queries for warm-up and "
         f"the choice of batches; {settings['budget_s']:g} s for each system and mode."
     )
@@ -119,19 +119,23 @@ def ranking_lines(arms: pd.DataFrame) -> tuple[list[str], list[str]]:
     return lines, warnings
 
 
+def load_words(load: Workload) -> str:
+    """What is to be served."""
+    return (
+        f"{counted(load.documents, 'document')}, {counted(load.queries_per_day, 'query')} a day, "
+        f"{counted(load.candidates, 'candidate')}"
+    )
+
+
 def workload_words(workload: Workload, prices: Prices | None) -> Sequence[str]:
     """What a projection assumes."""
-    served = (
-        f"{counted(workload.documents, 'document')}, {counted(workload.queries_per_day, 'query', 'queries')} a day, "
-        f"{counted(workload.candidates, 'candidate')} reranked."
-    )
     bound = (
         "Processors are paid for the time that they work for a call, a GPU and the machine of a server "
         "for the seconds that it takes, as if none were ever idle; the index is held once in memory and "
         "once on disk; texts and the models' files are not counted. What serves needs more. A "
         "reranker's row comes on top of its retriever's."
     )
-    return [served, bound, _prices(prices)]
+    return [f"{load_words(workload)} reranked.", bound, _prices(prices)]
 
 
 def _prices(prices: Prices | None) -> str:

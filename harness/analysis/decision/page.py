@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis.costs.sentences import load_words
 from harness.analysis.decision.amounts import WORDS
 from harness.analysis.decision.frontier import RESAMPLES
 from harness.analysis.decision.frontier_figure import frontier_figure
@@ -19,9 +20,9 @@ from harness.analysis.statistics.intervals import mean_text
 from harness.analysis.statistics.tail import Seen
 from harness.experiment.result_folders import slug
 from harness.experiment.schema import Decision
-from harness.page.blocks import Block, CaptionedTable
+from harness.page.blocks import Block, CaptionedTable, tabled
 from harness.page.tables import Table
-from harness.page.text import NONE, chance, change, counted, milliseconds, number, significant
+from harness.page.text import NONE, chance, change, milliseconds, number, significant
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 
@@ -60,8 +61,8 @@ def decision_blocks(
         caption = "With the quality that was measured; the figures are needs of the named system."
         alike = len(decided.sensitivity[["answer", "system", "mode"]].drop_duplicates()) == 1
         lines = ["The decision is the same for all of these."] * alike
-        tables = [CaptionedTable(caption, _sensitivity(decided.sensitivity))]
-        yield Block("For other workloads", lines, tables=tables, method="decision")
+        table = _sensitivity(decided.sensitivity)
+        yield tabled("For other workloads", caption, table, "decision", lines)
     for (dataset, device), rows in frontiers.groupby(["dataset", "device"], sort=False):
         yield _frontier(rows, objective(results), str(dataset), str(device))
 
@@ -82,8 +83,7 @@ def _gains(results: Results, decided: Recommendation) -> Block:
         f"{gained.family}. No other table tests a gain."
     )
     table = Table(["system", "gain", *tests, "shown"], cells)
-    title = f"Who beats {results.plan['baseline']}"
-    return Block(title, tables=[CaptionedTable(caption, table)], method="tests")
+    return tabled(f"Who beats {results.plan['baseline']}", caption, table, "tests")
 
 
 def _p(p: float) -> str:
@@ -250,12 +250,7 @@ def _context(results: Results, asked: Decision) -> Iterator[str]:
     ]
     yield f"Required: {', '.join(required) or 'nothing'}."
     if asked.workload is not None:
-        load = asked.workload
-        yield (
-            f"The workload: {counted(load.documents, 'document')}, "
-            f"{counted(load.queries_per_day, 'query', 'queries')} a day, "
-            f"{counted(load.candidates, 'candidate')}."
-        )
+        yield f"The workload: {load_words(asked.workload)}."
     if asked.prices is not None:
         prices = asked.prices.model_dump(exclude_none=True).items()
         yield f"Prices: {', '.join(f'{name} {value:g}' for name, value in prices)}."

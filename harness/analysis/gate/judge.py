@@ -196,7 +196,7 @@ def _unsettled(count: int, verdict: ChangeVerdict, seen: str, margin: str, size:
     """The margin that could have been seen, and what the one that was asked for takes."""
     if count < 2:
         return "a single query can see no margin at all."
-    queries = counted(count, "query", "queries")
+    queries = counted(count, "query")
     if count < (fewest := fewest_queries(size)):
         return (
             f"{queries} can see no margin below {seen} at best; to decide anything a gate "

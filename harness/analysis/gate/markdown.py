@@ -70,7 +70,7 @@ def _moved(gate: Gate, results: Results) -> Iterator[str]:
         yield "### Queries that moved most"
     for one in moved[:SHOWN]:
         texts = results.texts(one.dataset, one.system)
-        yield f"**{_text(one.name)}**, {counted(len(one.moved), 'query', 'queries')} moved"
+        yield f"**{_text(one.name)}**, {counted(len(one.moved), 'query')} moved"
         shown = one.moved.head(QUERIES_SHOWN).itertuples()
         yield _table(MOVED, [_query(row, texts) for row in shown])
 

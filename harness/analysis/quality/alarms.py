@@ -79,6 +79,12 @@ def sentences(alarmed: pd.DataFrame) -> Iterator[tuple[str, str]]:
         yield severity, f"{severity}: {names}, {alarm}. {evidence}"
 
 
+def cautions(alarmed: pd.DataFrame) -> Iterator[str]:
+    """A sentence for each row of ALARMS, which says of what it is."""
+    for row in alarmed.itertuples():
+        yield f"Caution, {row.alarm} ({row.system} on {row.dataset}): {str(row.evidence).rstrip('.')}."
+
+
 def alarms(results: Results) -> pd.DataFrame:
     """Columns ALARMS, from stored readings, measurements, facts and timed rankings."""
     facts, baseline = _facts(results), results.plan["baseline"]
@@ -174,7 +180,7 @@ def _first_stages(results: Results) -> Iterator[Row]:
             how = "runs against the scores" if against else "is not the order of the scores"
             severity = INVALID if against >= AGAINST_INVALID * queries else CAUTION
             said = (
-                f"For {against or ranks['unsorted']} of {counted(queries, 'query', 'queries')} the "
+                f"For {against or ranks['unsorted']} of {counted(queries, 'query')} the "
                 f"rank column of the saved run {how}, by which it is read, the highest first. If "
                 "less is better, as of distances, write the scores with a minus."
             )
@@ -186,12 +192,6 @@ def _first_stages(results: Results) -> Iterator[Row]:
                 "not relevant: if it is the query itself, say `drop_self_hits: true`."
             )
             yield dataset, system, "finds itself", CAUTION, said
-
-
-def cautions(alarmed: pd.DataFrame) -> Iterator[str]:
-    """A sentence for each row of ALARMS, which says of what it is."""
-    for row in alarmed.itertuples():
-        yield f"Caution, {row.alarm} ({row.system} on {row.dataset}): {str(row.evidence).rstrip('.')}."
 
 
 def _packages(results: Results) -> Iterator[Row]:

@@ -13,7 +13,7 @@ from harness.analysis.costs.vector_bytes import Configs, configurations
 from harness.analysis.quality import figures
 from harness.analysis.statistics.intervals import mean_text
 from harness.experiment.result_folders import slug
-from harness.page.blocks import Block, CaptionedTable
+from harness.page.blocks import Block, CaptionedTable, tabled
 from harness.page.tables import Table
 from harness.page.text import NONE, change, counted, number
 from harness.results.metrics import DIAGNOSTICS
@@ -35,9 +35,9 @@ def quality_blocks(
     storage = _storage(sizes, main, configurations(results))
     label = "".join(f" {label.capitalize()}." for label in board["label"].unique() if label)
     caption = f"Means over all judged queries, with 95 % intervals.{label}"
-    table = CaptionedTable(caption, leaderboard_table(board, results.plan["metrics"]))
+    table = leaderboard_table(board, results.plan["metrics"])
     return [
-        Block("Leaderboard", tables=[table], method="metrics"),
+        tabled("Leaderboard", caption, table, "metrics"),
         *_differences(changes, metric, baseline, dataset, label),
         *_bytes(storage, main, metric, baseline, dataset, label),
     ]
@@ -57,7 +57,7 @@ def counts(dataset: Mapping[str, Any]) -> str:
     """How many documents, queries and judgements a dataset has, by its facts."""
     return (
         f"{counted(dataset['documents'], 'document')}, "
-        f"{counted(dataset['queries'], 'query', 'queries')}, "
+        f"{counted(dataset['queries'], 'query')}, "
         f"{counted(dataset['judgements'], 'judgement')}"
     )
 

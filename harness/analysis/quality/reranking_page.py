@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.analysis.quality.alarms import INFO, sentences
 from harness.analysis.statistics.intervals import mean_text
-from harness.page.blocks import Block, CaptionedTable
+from harness.page.blocks import Block, tabled
 from harness.page.tables import Table
 from harness.page.text import NONE, change, interval
 from harness.results.store import Results
@@ -68,7 +68,7 @@ def _block(
 ) -> Iterator[Block]:
     """A table that has rows."""
     if table.rows:
-        yield Block(title, lines, tables=[CaptionedTable(caption, table)], method=method)
+        yield tabled(title, caption, table, method, lines)
 
 
 def _ceilings(rows: pd.DataFrame) -> Table:

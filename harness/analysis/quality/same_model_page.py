@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.statistics.intervals import NO_INTERVAL
-from harness.page.blocks import Block, CaptionedTable
+from harness.page.blocks import Block, tabled
 from harness.page.tables import Table
 from harness.page.text import NONE, counted, interval, number, times_as_fast
 from harness.results.store import Results
@@ -25,22 +25,18 @@ def parity_blocks(results: Results, parity: pd.DataFrame, speeds: pd.DataFrame) 
     for model, rows in parity.groupby("model", sort=False):
         first, queries = rows[["reference", "queries"]].iloc[0]
         caption = (
-            f"Against {first}, over {counted(queries, 'query', 'queries')}. Scores and order are "
+            f"Against {first}, over {counted(queries, 'query')}. Scores and order are "
             "compared on the documents that both systems scored."
         )
         table = _table(rows, metric, _speeds(speeds[speeds["model"] == model]))
-        yield Block(
-            f"{model}, the same model in several ways",
-            [_said(row, metric) for row in rows.to_dict("records")],
-            tables=[CaptionedTable(caption, table)],
-            method="parity",
-        )
+        said = [_said(row, metric) for row in rows.to_dict("records")]
+        yield tabled(f"{model}, the same model in several ways", caption, table, "parity", said)
 
 
 def _said(row: Mapping[str, Any], metric: str) -> str:
     same = f"{metric} is the same on every query"
     if row["changed"]:
-        same = f"{metric} differs on {row['changed']} of {counted(row['queries'], 'query', 'queries')}, by {_gain(row)}"
+        same = f"{metric} differs on {row['changed']} of {counted(row['queries'], 'query')}, by {_gain(row)}"
     return f"{row['system']}: scores within {_difference(row['score_difference'])}; {same}."
 
 

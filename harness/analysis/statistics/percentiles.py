@@ -11,6 +11,7 @@ sample.
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import lru_cache
 from typing import NamedTuple
@@ -25,6 +26,9 @@ So many put 5 to 10 calls above the percentile; with fewer it is little more tha
 median is always given, for it may be all there is of a slow arm: its interval says how far to trust
 it, is absent below 6 calls, and spans the middle two fifths of 20.
 """
+
+COLUMNS = tuple(f"p{percent}{end}" for percent in MINIMUM for end in ("", "_low", "_high"))
+"""Each percentile with its bounds, as a table has them."""
 
 TAIL = 0.025
 """Probability that the true percentile lies beyond either end of an interval."""
@@ -140,6 +144,14 @@ def percentiles(
             effect = max(design_effect(below, codes) for codes in shared)
             found[percent] = Percentile(value, *_bounds(ordered, percent, effect))
     return found
+
+
+def percentile_columns(
+    seconds: ArrayLike, clusters: ArrayLike, blocks: ArrayLike | None = None
+) -> dict[str, float]:
+    """What `percentiles` gives, by COLUMNS."""
+    found = percentiles(seconds, clusters, blocks).values()
+    return dict(zip(COLUMNS, itertools.chain.from_iterable(found), strict=True))
 
 
 def _bounds(ordered: NDArray[np.float64], percent: int, effect: float) -> list[float]:
