@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from harness.cli import claims, exits, gate, listings, models, runs, schema, serve, stored
+from harness.cli import claims, exits, gate, init, listings, models, runs, schema, serve, stored
 from harness.cli.arguments import Command, suggested
 from harness.cli.streams import Formatter, complain, heard
 from harness.components.models import hub
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 COMMANDS: Mapping[str, Command] = {
     command.name: command
     for command in (
-        *(runs.RUN, runs.PLAN, stored.REPORT, stored.WHY, stored.EXPORT, gate.GATE),
+        *(init.INIT, runs.RUN, runs.PLAN, stored.REPORT, stored.WHY, stored.EXPORT, gate.GATE),
         *(models.FETCH, models.ONNX, claims.CLAIMS, serve.SERVE, schema.SCHEMA),
         *(listings.LIST, listings.DOCTOR),
     )

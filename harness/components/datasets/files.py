@@ -75,8 +75,8 @@ class Files:
         read, files = (_tsv if self.format == "tsv" else _jsonl), self._files()
         return assembled(
             self.label(),
-            _unique(read(files["corpus"], Doc)),
-            _unique(read(files["queries"], Query)),
+            unique(read(files["corpus"], Doc)),
+            unique(read(files["queries"], Query)),
             read_judgements(files["qrels"], FORMATS[self.format]),
             str(files["qrels"]),
             self.drop_self_hits,
@@ -205,7 +205,8 @@ def _existing(file: Path, kind: str) -> Path:
     raise DataError(f"The file of the {kind} does not exist: {file} (nor {packed.name}).")
 
 
-def _unique(items: Iterator[tuple[str, Item]]) -> list[Item]:
+def unique(items: Iterator[tuple[str, Item]]) -> list[Item]:
+    """The items, whose ids must be possible and distinct; raises DataError naming the line of one."""
     found: dict[str, Item] = {}
     for place, item in items:
         name = ids.checked(place, item[0])
@@ -215,7 +216,8 @@ def _unique(items: Iterator[tuple[str, Item]]) -> list[Item]:
     return list(found.values())
 
 
-def _objects(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+def objects(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The objects of a JSON Lines file with their places; raises DataError for what is none."""
     for place, line in text_lines(file):
         try:
             value = json.loads(line)
@@ -249,7 +251,7 @@ def _id(place: str, value: Mapping[str, object]) -> str:
 
 
 def _jsonl(file: Path, kind: type[Item]) -> Iterator[tuple[str, Item]]:
-    for place, value in _objects(file):
+    for place, value in objects(file):
         title = _text(place, value, "title", required=False) if kind is Doc else ""
         text = _text(place, value, "text")
         yield place, kind(_id(place, value), f"{title} {text}" if title else text)

@@ -1,0 +1,154 @@
+"""`init`: a first experiment file for a folder of data."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from harness.cli import exits
+from harness.cli.arguments import Command
+from harness.cli.streams import complain, say
+from harness.errors import ConfigError
+from harness.files import disk
+from harness.page.terminal import paragraph
+
+if TYPE_CHECKING:
+    from harness.components.datasets._recognise import UnclearError
+    from harness.data import Dataset
+    from harness.experiment.starter import Models
+
+PARTS = ("documents", "queries", "judgements")
+
+
+def _add_folder(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the data lies")
+    sub.add_argument(
+        "--output", metavar="FILE", type=Path, help="default: FOLDER's name .yaml, here"
+    )
+    for part in PARTS:
+        sub.add_argument(f"--{part}", metavar="FILE", help=f"the table of {part}, inside FOLDER")
+    sub.add_argument(
+        "--column",
+        metavar="SETTING=NAME",
+        action="append",
+        default=[],
+        help="what a column is called, such as doc_text=body; settings: those of `use: table`",
+    )
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from harness.experiment import starter
+    from harness.experiment.starter import models
+
+    folder: Path = arguments.folder
+    output = arguments.output or Path(f"{folder.resolve().name}.yaml")
+    if output.exists():
+        raise ConfigError(f"{output} is there already: name another file with --output.")
+    spec = _recognised(folder, _said(arguments))
+    dataset = _loaded(spec)
+    say("\n".join(_described(spec, dataset)))
+    found = models()
+    spec["path"] = os.path.relpath(folder, output.resolve().parent)
+    question = f"Does reranking beat dense retrieval on {dataset.name} by enough to pay for it?"
+    disk.write(output, starter.text(question, spec, found))
+    say("\n".join(_next(output, found)))
+    return exits.OK
+
+
+def _said(arguments: argparse.Namespace) -> dict[str, str]:
+    """What the command line says of files and columns; raises ConfigError for what it cannot mean."""
+    from harness.components.datasets._recognise import COLUMNS
+
+    said = {part: getattr(arguments, part) for part in PARTS if getattr(arguments, part)}
+    settings = [name for names in COLUMNS.values() for name in names]
+    for text in arguments.column:
+        name, _, column = text.partition("=")
+        if name not in settings or not column:
+            raise ConfigError(
+                f"--column {text}: expected SETTING=NAME, one of {', '.join(settings)}."
+            )
+        said[name] = column
+    return said
+
+
+def _recognised(folder: Path, said: dict[str, str]) -> dict[str, Any]:
+    """The dataset's specification; at a terminal, what the files leave open is asked."""
+    from harness.components.datasets._recognise import UnclearError, recognised
+
+    while True:
+        try:
+            return recognised(folder, said)
+        except UnclearError as unclear:
+            if not sys.stdin.isatty():
+                raise
+            said[unclear.setting] = _answer(unclear)
+
+
+def _answer(unclear: UnclearError) -> str:
+    while True:
+        complain(f"{unclear.question} ({', '.join(unclear.choices)})")
+        if (answer := input("> ").strip()) in unclear.choices:
+            return answer
+
+
+def _loaded(spec: dict[str, Any]) -> Dataset:
+    from harness.components.protocols import DatasetSource
+    from harness.components.registry import build
+
+    def fault(path: str, message: str) -> None:
+        raise ConfigError(f"{path}: {message}")
+
+    source = build((DatasetSource,), spec, "FOLDER", fault)
+    found: Dataset = source.load()
+    return found
+
+
+def _described(spec: dict[str, Any], dataset: Dataset) -> Iterator[str]:
+    """What was found, a line each."""
+    kind = {
+        "beir": "a BEIR folder",
+        "tsv": "MS MARCO's files",
+        "trec": "BEIR's files with TREC qrels",
+    }
+    said = "tables" if spec["use"] == "table" else kind[spec.get("format", "beir")]
+    yield f"{dataset.name}: {said}"
+    if spec["use"] == "table":
+        named = ", ".join(
+            f"{name}={value}" for name, value in spec.items() if name not in ("use", "path")
+        )
+        yield from paragraph(named, "  ", "    ")
+    for name, texts in (("documents", dataset.docs), ("queries", dataset.queries)):
+        words = [len(item.text.split()) for item in texts]
+        empty = f", {words.count(0):,} empty" * (0 in words)
+        yield f"  {len(words):,} {name}: {median(words):g} words at the median, {max(words):,} at most{empty}"
+    grades = [grade for judged in dataset.qrels.values() for grade in judged.values()]
+    a_query = median(map(len, dataset.qrels.values()))
+    yield f"  {len(grades):,} judgements: {a_query:g} a query at the median, grades {min(grades)} to {max(grades)}"
+    for note in dataset.notes:
+        yield from paragraph(note, "  ", "  ")
+
+
+def _next(output: Path, found: Models) -> Iterator[str]:
+    """What was written, and what to do with it."""
+    from harness.experiment.starter import size
+
+    yield f"Wrote {output}. Run it with: python -m harness run {output}"
+    if found.encoder in found.absent:
+        yield from paragraph(
+            f"Its encoder {found.encoder} ({size(found.encoder)}) is not on this machine. Before: python -m harness "
+            f"fetch {output}; or without a download, for time and memory alone: run {output} --weights dummy"
+        )
+    later = [one for one in found.absent if one != found.encoder]
+    if later:
+        named = ", ".join(f"{one} ({size(one)})" for one in later)
+        yield from paragraph(f"In comments, because they are not on this machine: {named}.")
+
+
+INIT = Command(
+    "init", "look at a folder of data and write an experiment file for it", _add_folder, _init
+)
