@@ -14,7 +14,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
     from harness.execution import fetch
     from harness.experiment.plan import make_plan
 
-    for line in fetch.fetch(make_plan(experiment_of(arguments))):
+    for line in fetch.fetch(make_plan(experiment_of(arguments)), arguments.cache):
         say(line)
     return exits.OK
 

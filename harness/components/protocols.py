@@ -7,7 +7,7 @@ absence is reported before any work starts. Beyond that a component has no state
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.data import Dataset, Doc, Hit, Query
+    from harness.components.datasets._streams import Questions
+    from harness.data import Dataset, Doc, Hit, PlacedDoc, Query
 
 
 SPEED = {"decides": "speed"}
@@ -72,6 +73,29 @@ class DatasetSource(Identified, Protocol):
 
     def load(self) -> Dataset:
         """The dataset; raises DataError naming file and line of what is wrong."""
+        ...
+
+
+@runtime_checkable
+class StreamedSource(DatasetSource, Protocol):
+    """A source whose documents come one after the other, so that they need not fit into memory."""
+
+    def questions(self) -> Questions:
+        """The dataset without its documents, and what is to be noted when those go by.
+
+        Raises DataError as `load` does.
+        """
+        ...
+
+    def stream(self) -> Iterator[PlacedDoc]:
+        """The documents, in the same order every time; raises DataError as `load` does.
+
+        Whoever takes them looks at their ids.
+        """
+        ...
+
+    def documents_key(self) -> Hashable:
+        """What is equal for sources of one class whose documents are the same."""
         ...
 
 

@@ -3,37 +3,86 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.data import Dataset
+from harness.data import Dataset, Doc
+from harness.files.stored_docs import Numbers
 from harness.page.text import counted
 
 LABEL = "subset: not comparable with published numbers"
 
 
-def subset(dataset: Dataset, documents: int, queries: int | None, seed: int) -> Dataset:
-    """`queries` random queries (None: all), every document judged for them, others at random.
+class Draw:
+    """A subset that is drawn while the documents go by.
 
-    The order of documents and queries is kept. If more documents are judged than `documents`,
-    all of those are kept. The result is labelled as a subset, since fewer distractors make every
-    system look better.
+    The others are those of the lowest numbers, which a hash makes of id and seed: the order of the
+    documents does not matter, and only documents that are among the lowest so far are of use.
     """
-    rng = np.random.default_rng(seed)
-    chosen = list(dataset.queries)
-    if queries is not None and queries < len(chosen):
-        places = rng.choice(len(chosen), size=queries, replace=False)
-        chosen = [chosen[i] for i in sorted(places)]
-    qrels = {query.query_id: dataset.qrels[query.query_id] for query in chosen}
-    judged = {doc_id for judgements in qrels.values() for doc_id in judgements}
-    others = [i for i, doc in enumerate(dataset.docs) if doc.doc_id not in judged]
-    room = max(documents - (len(dataset.docs) - len(others)), 0)
-    added = set(rng.permutation(others)[:room].tolist())
-    docs = [doc for i, doc in enumerate(dataset.docs) if doc.doc_id in judged or i in added]
-    note = (
-        f"{LABEL} ({len(docs):,} of {counted(len(dataset.docs), 'document')}, {len(chosen):,} of "
-        f"{counted(len(dataset.queries), 'query', 'queries')}, seed {seed})."
-    )
-    return dataclasses.replace(
-        dataset, docs=docs, queries=chosen, qrels=qrels, notes=(*dataset.notes, note)
-    )
+
+    def __init__(self, asked: Dataset, documents: int, queries: int | None, seed: int) -> None:
+        """`queries` random queries of `asked`, which needs no documents (None: all)."""
+        chosen = list(asked.queries)
+        if queries is not None and queries < len(chosen):
+            rng = np.random.default_rng(seed)
+            places = rng.choice(len(chosen), size=queries, replace=False)
+            chosen = [chosen[i] for i in sorted(places)]
+        qrels = {query.query_id: asked.qrels[query.query_id] for query in chosen}
+        self._judged = frozenset(doc_id for judged in qrels.values() for doc_id in judged)
+        self._of_all, self._documents, self._seed = asked, documents, seed
+        self._chosen = dataclasses.replace(asked, queries=chosen, qrels=qrels)
+        self._salt = np.random.default_rng(seed).integers(2**64, size=1, dtype=np.uint64)
+        self._most = np.uint64(2**64 - 1)
+        """Numbers above it are not among the lowest."""
+        self._lowest: list[Numbers] = []
+        self._numbers: list[Numbers] = []
+        self._are_judged: list[NDArray[np.bool_]] = []
+        self._seen = 0
+
+    def taken(self, docs: Sequence[Doc], hashes: Numbers) -> NDArray[np.int64]:
+        """Which of the next documents may be part of the subset; `hashes` are those of their ids."""
+        self._seen += len(docs)
+        numbers = _scrambled(hashes ^ self._salt)
+        judged = np.fromiter((doc.doc_id in self._judged for doc in docs), np.bool_, len(docs))
+        taken = np.flatnonzero(judged | (numbers <= self._most))
+        numbers, judged = numbers[taken], judged[taken]
+        self._numbers.append(numbers)
+        self._are_judged.append(judged)
+        self._lowest.append(numbers[~judged])
+        if sum(map(len, self._lowest)) > 2 * self._documents:
+            lowest = np.concatenate(self._lowest)
+            lowest = np.partition(lowest, self._documents - 1)[: self._documents]
+            self._lowest, self._most = [lowest], lowest.max()
+        return taken
+
+    def kept(self) -> NDArray[np.int64]:
+        """Which of all documents that were taken are the subset, in their order.
+
+        If more documents are judged than asked for, all of those are kept.
+        """
+        numbers, judged = np.concatenate(self._numbers), np.concatenate(self._are_judged)
+        others = np.flatnonzero(~judged)
+        room = max(self._documents - int(judged.sum()), 0)
+        lowest = others[np.argsort(numbers[others], kind="stable")[:room]]
+        return np.sort(np.concatenate([np.flatnonzero(judged), lowest]))
+
+    def over(self, docs: Sequence[Doc], notes: Sequence[str]) -> Dataset:
+        """The dataset of the documents that were kept, with `notes` on the whole and its label.
+
+        It is labelled as a subset, since fewer distractors make every system look better.
+        """
+        queries, every = self._chosen.queries, self._of_all.queries
+        note = (
+            f"{LABEL} ({len(docs):,} of {counted(self._seen, 'document')}, {len(queries):,} of "
+            f"{counted(len(every), 'query', 'queries')}, seed {self._seed})."
+        )
+        return dataclasses.replace(self._chosen, docs=docs, notes=(*notes, note))
+
+
+def _scrambled(numbers: Numbers) -> Numbers:
+    """Other numbers, each as likely: the finalizer of splitmix64 (Steele, Lea and Flood, 2014)."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))

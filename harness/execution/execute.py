@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,15 @@ import pandas as pd
 
 from harness.components.models import references
 from harness.components.protocols import Progress
-from harness.components.subset import subset
 from harness.components.timing import span
-from harness.data import Dataset
-from harness.errors import DataError, StoreError, reason
+from harness.errors import StoreError, reason
 from harness.experiment.plan import CostStage, Plan, TrainStage, Trial
 from harness.experiment.schema import DatasetChoice
-from harness.files import bounds, disk, ids, locks, temporary
+from harness.files import disk, locks, temporary
 from harness.measure.latency.study import measure_latency
 from harness.measure.load.study import measure_load
 from harness.measure.storage.study import measure_storage
+from harness.pipeline.datasets import load_dataset
 from harness.pipeline.stage_runner import StageRunner
 from harness.results.store import Store
 from harness.training.make import make, training_runner
@@ -83,7 +81,7 @@ class Execution:
     def _execute_dataset(self, choice: DatasetChoice, trials: Sequence[Trial]) -> None:
         self.progress(f"load {choice.name}", 0, 1)
         with span("data"):
-            dataset = load_dataset(choice)
+            dataset = load_dataset(choice, self.cache, self.plan.experiment.datasets)
         self.progress(f"load {choice.name}", 1, 1)
         metrics = self.plan.experiment.metrics
         work = StageRunner(dataset, metrics, self.cache, self.progress)
@@ -169,20 +167,3 @@ class Execution:
         except Exception as error:
             self._untrained[stage.key] = error
             raise
-
-
-def load_dataset(choice: DatasetChoice) -> Dataset:
-    """The dataset, or the part of it that the experiment uses."""
-    with bounds.reading(f"The dataset {choice.name!r}"):
-        dataset: Dataset = choice.source.load()
-        _check_ids(dataset)
-        part = choice.subset
-        return subset(dataset, part.documents, part.queries, part.seed) if part else dataset
-
-
-def _check_ids(dataset: Dataset) -> None:
-    """Raise DataError for an id that no run or qrels file can carry, whatever gave the dataset."""
-    judged = (doc_id for judgements in dataset.qrels.values() for doc_id in judgements)
-    for name in chain(dataset.docs_by_id, dataset.qrels, judged):
-        if why := ids.fault(name):
-            raise DataError(f"The dataset {dataset.name!r}: the id {name!r} {why}.")

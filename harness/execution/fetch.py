@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
 
 from harness.components.models import references
 from harness.errors import InputError
-from harness.execution.execute import load_dataset
 from harness.experiment.plan import Plan, TrainStage
 from harness.experiment.schema import DatasetChoice
 from harness.page.text import counted
+from harness.pipeline.datasets import load_dataset, load_questions
 
 
-def fetch(plan: Plan) -> Iterator[str]:
-    """A line for each model and dataset that is here now.
+def fetch(plan: Plan, cache: Path) -> Iterator[str]:
+    """A line for each model and dataset that is here now; datasets are in `cache` then.
 
     Raises InputError at the end, with all that could not be had.
     """
@@ -22,7 +23,7 @@ def fetch(plan: Plan) -> Iterator[str]:
     yield from _each(
         [
             *(partial(_model, *item) for item in plan.models().items()),
-            *(partial(_dataset, choice) for choice in plan.experiment.datasets),
+            *(partial(_dataset, choice, plan, cache) for choice in plan.experiment.datasets),
             *(partial(_training, stage) for stage in trainings.values()),
         ]
     )
@@ -52,10 +53,11 @@ def _model(wanted: references.Wanted, wanted_by: str) -> str:
     return f"{wanted}: {references.fetch(wanted.reference, wanted_by, wanted.file).folder}"
 
 
-def _dataset(choice: DatasetChoice) -> str:
-    return f"{choice.name}: {counted(len(load_dataset(choice).docs), 'document')}"
+def _dataset(choice: DatasetChoice, plan: Plan, cache: Path) -> str:
+    dataset = load_dataset(choice, cache, plan.experiment.datasets)
+    return f"{choice.name}: {counted(len(dataset.docs), 'document')}"
 
 
 def _training(stage: TrainStage) -> str:
-    queries = len(stage.queries.load().queries)
+    queries = len(load_questions(stage.queries).queries)
     return f"{stage.dataset.name}: {counted(queries, 'training query', 'training queries')}"

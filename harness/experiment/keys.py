@@ -29,9 +29,11 @@ def data_facts(choice: DatasetChoice) -> dict[str, Any]:
 
 def dataset_key(choice: DatasetChoice) -> str:
     """A hash of what decides which documents, queries and judgements there are."""
-    subset = choice.subset.model_dump() if choice.subset else None
+    source = component_key(choice.source)
+    if choice.subset is None:
+        return source
     return key(
-        component_key(choice.source), subset, code_versions.versions("harness.components.subset")
+        source, choice.subset.model_dump(), code_versions.versions("harness.components.subset")
     )
 
 

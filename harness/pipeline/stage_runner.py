@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.components import registry
 from harness.components.abilities import HasNotes, LimitsLength
 from harness.components.models import trained
 from harness.components.protocols import ENCODERS, JointEncoder, Progress, Served
 from harness.components.timing import TRAFFIC, recording, span
-from harness.data import Dataset, Run, doc_texts
+from harness.data import Dataset, Run, doc_texts, docs_at
 from harness.errors import TextError
 from harness.experiment.keys import component_key, data_facts, packages_of
 from harness.experiment.plan import Stage, Trial
@@ -31,6 +34,9 @@ from harness.results.trials import SNIPPET, Measured, Record
 
 HOLDERS = {"retrieve": "retriever", "rerank": "reranker"}
 """By stage who stores what it made of the documents."""
+
+COUNTED = 4096
+"""Documents whose tokens are counted together."""
 
 TEXTS_KEPT = 10
 """Documents from the top of a run whose texts are kept for reading."""
@@ -54,8 +60,8 @@ class StageRunner:
         self._encoders: dict[str, embedding_cache.StoredEncoder] = {}
         self._retrieved: dict[str, StageResult] = {}
         """First stages at hand, since several systems rerank the same one."""
-        self._lengths: dict[str, dict[str, int]] = {}
-        """By component and text how many tokens it has."""
+        self._lengths: dict[str, NDArray[np.int32]] = {}
+        """By component how many tokens each document has; -1 where nobody counted yet."""
 
     def encode_together(self, trials: Sequence[Trial]) -> None:
         """Encode all documents at once for encoders that share a transformer's pass.
@@ -162,7 +168,7 @@ class StageRunner:
         component = registry.replaced(stage.component, self.cached_encoder)
         if stage.candidates is None:
             result = stages.retrieve(component, self.dataset, stage.depth)
-            return self._with_lengths(stage, result, self.dataset.docs_by_id, result.run)
+            return self._with_lengths(stage, result, result.run, every=True)
         self.remember_queries(stage.component)
         candidates = self._result(stage.candidates).run
         scored_by = f"{stage.key} {stages.order_digest(candidates, stage.depth)}"
@@ -171,25 +177,33 @@ class StageRunner:
             component, candidates, self.dataset, stage.depth, journal, self.progress
         )
         scored = {name: hits[: stage.depth] for name, hits in candidates.items()}
-        return self._with_lengths(stage, result, stages.doc_ids(scored), scored)
+        return self._with_lengths(stage, result, scored)
 
     def _with_lengths(
-        self, stage: Stage, result: StageResult, doc_ids: Iterable[str], run: Run
+        self, stage: Stage, result: StageResult, run: Run, every: bool = False
     ) -> StageResult:
-        """The result, and how much of the documents and of the hits of `run` its models read."""
+        """The result, and how much of the hits of `run` its models read, or of all documents."""
         readers = [p for p in registry.parts(stage.component) if isinstance(p, LimitsLength)]
         # Sorted: candidates read from a file come in another order than those just retrieved.
-        docs = {doc_id: self.dataset.docs_by_id[doc_id].text for doc_id in sorted(doc_ids)}
+        hits = self.dataset.places_by_id(sorted(stages.doc_ids(run)) if readers else ())
+        places = np.fromiter(hits.values(), np.int64)
+        among = {doc_id: i for i, doc_id in enumerate(hits)}
+        if every:
+            places, among = np.arange(len(self.dataset.docs)), hits
         with span("measure"):
-            found = unread.facts(readers, docs, self.dataset.queries, run, self._count)
+            count = partial(self._count, places=places)
+            found = unread.facts(readers, among, self.dataset.queries, run, count)
         return dataclasses.replace(result, facts={**result.facts, **found})
 
-    def _count(self, reader: LimitsLength, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text; of each distinct one once."""
-        known = self._lengths.setdefault(component_key(reader), {})
-        missing = list({text for text in texts if text not in known})
-        known |= zip(missing, reader.doc_lengths(missing), strict=True)
-        return [known[text] for text in texts]
+    def _count(self, reader: LimitsLength, places: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Tokens of the documents at `places`; each is counted once."""
+        docs, key = self.dataset.docs, component_key(reader)
+        known = self._lengths.setdefault(key, np.full(len(docs), -1, np.int32))
+        new = places[known[places] < 0]
+        for start in range(0, len(new), COUNTED):
+            some = new[start : start + COUNTED]
+            known[some] = reader.doc_lengths(doc_texts(docs_at(docs, some.tolist())))
+        return known[places]
 
     def _folder(self, stage: Stage) -> Path:
         return self.cache / "runs" / stage.key[:32]
@@ -222,10 +236,10 @@ class StageRunner:
             doc_id for judged in dataset.qrels.values() for doc_id, grade in judged.items() if grade
         }
         texts = {f"query {query.query_id}": query.text for query in dataset.queries}
-        for doc in dataset.docs:
-            if doc.doc_id in wanted:
-                texts[f"doc {doc.doc_id}"] = doc.text[:SNIPPET]
-        return texts
+        places = sorted(dataset.places_by_id(wanted).values())  # in the order of the documents
+        return texts | {
+            f"doc {doc_id}": text[:SNIPPET] for doc_id, text in docs_at(dataset.docs, places)
+        }
 
     def _facts(self, trial: Trial, results: Sequence[tuple[str, StageResult]]) -> dict[str, Any]:
         dataset, choice, system = self.dataset, trial.dataset, trial.system

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,10 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int) -> StageResult:
         for query, hits in zip(dataset.queries, found, strict=True)
     }
     seconds = time.perf_counter() - start
+    known = dataset.known(doc_ids(run))
     facts: dict[str, Any] = {
         "queries_without_hits": sum(not hits for hits in run.values()),
-        "hits_not_in_corpus": sum(
-            hit.doc_id not in dataset.docs_by_id for hits in run.values() for hit in hits
-        ),
+        "hits_not_in_corpus": sum(hit.doc_id not in known for hits in run.values() for hit in hits),
         "own_document_first": sum(
             hits[0].doc_id == query_id and dataset.qrels[query_id].get(query_id, 0) < 1
             for query_id, hits in run.items()
@@ -146,19 +145,18 @@ def rerank(
     start = time.perf_counter()
     # A run file has no line for a query without hits.
     candidates = {query.query_id: candidates.get(query.query_id, ()) for query in dataset.queries}
-    docs = {query_id: _docs(dataset, hits[:depth]) for query_id, hits in candidates.items()}
+    docs = _docs(dataset, candidates, depth)
     load(reranker)
     scorer = reranker
     if isinstance(reranker, Preparable):
-        union = {doc.doc_id: doc for found in docs.values() for doc in found}
         with span("search"):
-            scorer = reranker.prepare(list(union.values()))
+            scorer = reranker.prepare(list(docs.values()))
     run: dict[str, list[Hit]] = {}
     for done, query in enumerate(dataset.queries, start=1):
         hits = candidates[query.query_id]
         if query.query_id not in journal.scores:
             with span("model"):
-                found = scores(scorer, query, docs[query.query_id])
+                found = scores(scorer, query, [docs[hit.doc_id] for hit in hits[:depth]])
             journal.add(query.query_id, found)
         run[query.query_id] = _reranked(hits, journal.scores[query.query_id], depth)
         progress("rerank", done, len(dataset.queries))
@@ -170,18 +168,21 @@ def rerank(
 
 def named(error: TextError, dataset: Dataset) -> ComponentError:
     """The error with the ids of the documents and queries whose texts are to blame."""
-    texts = [
-        *((f"document {doc.doc_id!r}", doc.text.strip()) for doc in dataset.docs),
-        *((f"query {query.query_id!r}", query.text.strip()) for query in dataset.queries),
-    ]
     sent = dict.fromkeys(blamed.strip() for blamed in error.texts)
-    found = [name for blamed in sent for name in _owners(blamed, texts)]
+    found = [name for blamed in sent for name in _owners(blamed, _named_texts(dataset))]
     more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
     said = f" It is the text of {', '.join(found[:NAMED])}{more}." if found else ""
     return ComponentError(f"{error}{said}")
 
 
-def _owners(sent: str, texts: Sequence[tuple[str, str]]) -> list[str]:
+def _named_texts(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    for doc in dataset.docs:
+        yield f"document {doc.doc_id!r}", doc.text.strip()
+    for query in dataset.queries:
+        yield f"query {query.query_id!r}", query.text.strip()
+
+
+def _owners(sent: str, texts: Iterable[tuple[str, str]]) -> list[str]:
     """The names of the longest texts that end what was sent: a prompt may stand before them."""
     ends = [(name, text) for name, text in texts if sent.endswith(text)]
     most = max((len(text) for _, text in ends), default=0)
@@ -193,14 +194,17 @@ def doc_ids(run: Run) -> set[str]:
     return {hit.doc_id for hits in run.values() for hit in hits}
 
 
-def _docs(dataset: Dataset, hits: Sequence[Hit]) -> list[Doc]:
-    try:
-        return [dataset.docs_by_id[hit.doc_id] for hit in hits]
-    except KeyError as error:
+def _docs(dataset: Dataset, candidates: Run, depth: int) -> dict[str, Doc]:
+    """The first `depth` documents of every query by id, in the order in which they come."""
+    wanted = dict.fromkeys(hit.doc_id for hits in candidates.values() for hit in hits[:depth])
+    found = dataset.found(wanted)
+    if len(found) < len(wanted):
+        lost = next(doc_id for doc_id in wanted if doc_id not in found)
         raise DataError(
-            f"A candidate is the document {error.args[0]!r}, which {dataset.name!r} does not have, "
+            f"A candidate is the document {lost!r}, which {dataset.name!r} does not have, "
             "so that it cannot be reranked: the run belongs to another version of the dataset."
-        ) from None
+        )
+    return found
 
 
 def scores(reranker: Reranker, query: Query, docs: Sequence[Doc]) -> list[float]:

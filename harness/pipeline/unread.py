@@ -3,70 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.components.abilities import LimitsLength
 from harness.data import Query, Run
 from harness.results.derived_rankings import Lengths
 
-Count = Callable[[LimitsLength, Sequence[str]], Sequence[int]]
-"""Tokens of each text by the tokenizer of a reader."""
+Count = Callable[[LimitsLength], NDArray[np.int32]]
+"""Tokens of each document that a stage reads, by the tokenizer of a reader."""
+
+
+class _Read(NamedTuple):
+    lengths: Lengths
+    documents: int
+    cut: int
+    """How many are longer than what is read of them beside any query."""
 
 
 def facts(
     readers: Sequence[LimitsLength],
-    docs: Mapping[str, str],
+    hits: Mapping[str, int],
     queries: Sequence[Query],
     run: Run,
     count: Count,
 ) -> dict[str, Any]:
     """What is kept with a stage: `lengths` of queries and of the hits of `run`, and how many are cut.
 
-    `docs` are the texts of all that the stage reads, by their ids. Of several readers, as a fusion of
-    retrievers has them, the one that cuts most; nothing where there is none.
+    `hits` has, by id, where each hit that is a document stands among all that `count` counts. Of several
+    readers, as a fusion of retrievers has them, the one that cuts most; nothing where there is none.
     """
-    found = [_lengths(reader, docs, queries, run, count) for reader in readers]
+    found = [_read(reader, hits, queries, run, count(reader)) for reader in readers]
     if not found:
         return {}
-    lengths = max(found, key=lambda one: (len(_cut(one)), len(one.cut_queries())))
-    hits = {hit.doc_id for some in run.values() for hit in some}
-    kept = {doc_id: tokens for doc_id, tokens in lengths.docs.items() if doc_id in hits}
+    most = max(found, key=lambda one: (one.cut, len(one.lengths.cut_queries())))
+    lengths = most.lengths
     counts = {
-        "documents": len(lengths.docs),
-        "documents_cut": len(_cut(lengths)),
+        "documents": most.documents,
+        "documents_cut": most.cut,
         "queries": len(lengths.queries),
         "queries_cut": len(lengths.cut_queries()),
         "room": max(lengths.room.values(), default=0),
         "query_room": min(lengths.query_room.values(), default=0),
     }
-    return {"lengths": asdict(replace(lengths, docs=kept)), "read": counts}
+    return {"lengths": asdict(lengths), "read": counts}
 
 
-def _lengths(
+def _read(
     reader: LimitsLength,
-    docs: Mapping[str, str],
+    hits: Mapping[str, int],
     queries: Sequence[Query],
     run: Run,
-    count: Count,
-) -> Lengths:
-    tokens = dict(zip(docs, count(reader, list(docs.values())), strict=True))
-    asked = count(reader, [query.text for query in queries])
+    counted: NDArray[np.int32],
+) -> _Read:
+    tokens = {doc_id: int(counted[place]) for doc_id, place in hits.items()}
+    asked = reader.doc_lengths([query.text for query in queries])
     longest = {
         query.query_id: max(
             (tokens.get(h.doc_id, 0) for h in run.get(query.query_id, ())), default=0
         )
         for query in queries
     }
-    return Lengths(
+    lengths = Lengths(
         docs=tokens,
         room={query.query_id: reader.room(query.text) for query in queries},
         queries={query.query_id: n for query, n in zip(queries, asked, strict=True)},
         query_room={name: reader.query_room(most) for name, most in longest.items()},
     )
-
-
-def _cut(lengths: Lengths) -> list[str]:
-    """The documents that are longer than what is read of them beside any query."""
     room = max(lengths.room.values(), default=0)
-    return [doc_id for doc_id, tokens in lengths.docs.items() if tokens > room]
+    return _Read(lengths, len(counted), int((counted > room).sum()))

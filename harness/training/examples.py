@@ -50,6 +50,7 @@ def learnable(training: Dataset, measured: Dataset) -> Dataset:
     """
     ids = {query.query_id for query in measured.queries}
     words = {_words(query) for query in measured.queries}
+    there = measured.known(doc_id for judged in training.qrels.values() for doc_id in judged)
     queries, qrels = [], {}
     for query in training.queries:
         if query.query_id in ids or _words(query) in words:
@@ -57,7 +58,7 @@ def learnable(training: Dataset, measured: Dataset) -> Dataset:
         judged = {
             doc_id: grade
             for doc_id, grade in training.qrels[query.query_id].items()
-            if doc_id in measured.docs_by_id
+            if doc_id in there
         }
         if max(judged.values(), default=0) > 0:
             queries.append(query)
@@ -161,10 +162,11 @@ def _groups(drafts: Sequence[_Draft], dataset: Dataset, taught: Run | None) -> l
         query_id: {hit.doc_id: hit.score for hit in hits}
         for query_id, hits in (taught or {}).items()
     }
+    docs = dataset.found(doc_id for draft in drafts for doc_id in draft.doc_ids)
     return [
         Group(
             texts[query_id],
-            tuple(dataset.docs_by_id[doc_id].text for doc_id in doc_ids),
+            tuple(docs[doc_id].text for doc_id in doc_ids),
             tuple(scores[query_id][doc_id] for doc_id in doc_ids) if taught else None,
         )
         for query_id, doc_ids in drafts

@@ -16,6 +16,7 @@ from harness.experiment.plan import TrainStage
 from harness.experiment.provenance import provenance
 from harness.files import digests, disk
 from harness.pipeline import stages
+from harness.pipeline.datasets import load_questions
 from harness.pipeline.rerank_journal import Journal
 from harness.pipeline.stage_runner import StageRunner
 from harness.training.card import card
@@ -33,7 +34,7 @@ def training_runner(stage: TrainStage, measured: StageRunner) -> StageRunner:
     Raises DataError if there are too few.
     """
     with span("data"):
-        dataset = learnable(stage.queries.load(), measured.dataset)
+        dataset = learnable(load_questions(stage.queries), measured.dataset)
     return StageRunner(dataset, (), measured.cache, measured.progress)
 
 

@@ -128,5 +128,5 @@ def test_training_queries_are_fetched(tmp_path: Path) -> None:
     )
     test = tmp_path / "data" / "qrels" / "test.tsv"
     test.with_name("train.tsv").write_text(test.read_text())
-    told = list(fetch.fetch(make_plan(load_experiment(file))))
+    told = list(fetch.fetch(make_plan(load_experiment(file)), tmp_path / "cache"))
     assert told[-2:] == ["data: 5 documents", "data: 4 training queries"]

@@ -18,10 +18,10 @@ from harness.components.datasets.files import Files
 from harness.components.retrievers.saved_run import SavedRun
 from harness.data import Doc, Query
 from harness.errors import DataError
-from harness.execution.execute import load_dataset
 from harness.experiment.claims_reading import load_claims
 from harness.experiment.schema import DatasetChoice
 from harness.files import bounds, trec
+from harness.pipeline.datasets import load_dataset
 
 from mutations import HOSTILE_YAML, as_yaml  # isort: skip
 
@@ -60,7 +60,8 @@ def written(folder: Path, **changes: bytes) -> None:
 
 
 def loaded(folder: Path, **fields: Any) -> Any:
-    return load_dataset(DatasetChoice(name="d", source=Files(str(folder), **fields)))
+    choice = DatasetChoice(name="d", source=Files(str(folder), **fields))
+    return load_dataset(choice, folder / "cache")
 
 
 LISTS = st.lists(mutated([*DOC_LINES, *QUERY_LINES], HOSTILE_JSON), max_size=4)
@@ -244,7 +245,7 @@ class Breaks:
         return {}["nothing"]  # type: ignore[index]
 
 
-def test_code_of_a_dataset_that_breaks_is_told_in_a_sentence() -> None:
+def test_code_of_a_dataset_that_breaks_is_told_in_a_sentence(tmp_path: Path) -> None:
     told = "The dataset 'mine' cannot be read: KeyError: 'nothing'. Mend it"
     with pytest.raises(DataError, match=told):
-        load_dataset(DatasetChoice(name="mine", source=Breaks()))
+        load_dataset(DatasetChoice(name="mine", source=Breaks()), tmp_path)

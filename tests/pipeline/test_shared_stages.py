@@ -9,10 +9,11 @@ from pathlib import Path
 import fakes
 import pytest
 
-from harness.execution.execute import Execution, load_dataset
+from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.files import locks
+from harness.pipeline.datasets import load_dataset
 from harness.pipeline.stage_runner import StageRunner
 from harness.results.store import Store
 
@@ -22,7 +23,7 @@ SYSTEM = {"name": "a", "retriever": {"use": "fakes:WordOverlap"}, "reranker": {"
 def test_a_stage_is_made_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     plan = make_plan(load_experiment(fakes.write_experiment(tmp_path, systems=[SYSTEM])))
     (trial,) = plan.trials
-    dataset = load_dataset(trial.dataset)
+    dataset = load_dataset(trial.dataset, tmp_path / "cache")
     both = [StageRunner(dataset, (), tmp_path / "cache", lambda *_: None) for _ in range(2)]
     fakes.CALLS.clear()
     with ThreadPoolExecutor(2) as threads:

@@ -55,11 +55,15 @@ class Words:
         return self.most - doc_tokens
 
 
+def counts(docs: dict[str, str]) -> unread.Count:
+    return lambda reader: np.array(reader.doc_lengths(list(docs.values())), np.int32)
+
+
 def test_the_counts_by_hand() -> None:
     docs = {"a": "one two three", "b": "one", "c": "one two"}
     queries = [Query("p", "what"), Query("q", "what is it")]
     run = {"p": [Hit("b", 1.0)], "q": [Hit("c", 1.0), Hit("b", 0.5)]}
-    found = unread.facts([Words(4)], docs, queries, run, Words.doc_lengths)
+    found = unread.facts([Words(4)], {"b": 1, "c": 2}, queries, run, counts(docs))
     assert found["read"] == {
         # 4 - 1 words are left beside the query p: nothing is longer.
         "documents": 3,
@@ -78,11 +82,11 @@ def test_the_counts_by_hand() -> None:
 
 
 def test_of_several_readers_the_one_that_cuts_most_and_nothing_without_one() -> None:
-    docs, queries = {"a": "one two three"}, [Query("q", "what")]
-    found = unread.facts([Words(9), Words(2), Words(5)], docs, queries, {}, Words.doc_lengths)
+    count, queries = counts({"a": "one two three"}), [Query("q", "what")]
+    found = unread.facts([Words(9), Words(2), Words(5)], {}, queries, {}, count)
     assert found["read"]["documents_cut"] == 1
     assert found["read"]["room"] == 1
-    assert unread.facts([], docs, queries, {}, Words.doc_lengths) == {}
+    assert unread.facts([], {}, queries, {}, count) == {}
 
 
 def test_lengths_come_back_from_their_file(tmp_path: Path) -> None:

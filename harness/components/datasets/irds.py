@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 from zipfile import BadZipFile
 
 from harness.components.datasets._qrels import Judgement
-from harness.components.datasets.files import assembled
+from harness.components.datasets._streams import Questions, asked, in_memory
 from harness.components.models import hub
-from harness.data import Dataset, Doc, Query
+from harness.data import Dataset, Doc, PlacedDoc, Query
 from harness.errors import DataError
 
 SELF_HITS = ("beir/arguana", "beir/quora")
@@ -61,6 +62,33 @@ class Irds:
         Raises DataError for an unknown id, and within seconds where the data is neither at hand
         nor can be downloaded.
         """
+        return in_memory(self)
+
+    def questions(self) -> Questions:
+        """Queries and judgements."""
+        source = self._source()
+        with self._reading():
+            queries = [Query(one.query_id, one.default_text()) for one in source.queries_iter()]
+            judged = [
+                (self.id, Judgement(qrel.query_id, qrel.doc_id, qrel.relevance))
+                for qrel in source.qrels_iter()
+            ]
+        return asked(self, queries, judged, self.id, self.id.startswith(SELF_HITS))
+
+    def stream(self) -> Iterator[PlacedDoc]:
+        """The documents in the order of their files, which a docstore by id does not keep."""
+        source = self._source()
+        with self._reading():
+            for doc in source.docs_iter():
+                yield f"The dataset {self.id!r}", Doc(doc.doc_id, doc.default_text())
+
+    def documents_key(self) -> Hashable:
+        """The dataset that the documents belong to: parts of it have other queries."""
+        import ir_datasets
+
+        return str(ir_datasets.docs_parent_id(self.id))
+
+    def _source(self) -> Any:
         import ir_datasets
 
         ir_datasets.log.easy().logger().setLevel(logging.ERROR)
@@ -77,8 +105,15 @@ class Irds:
                 raise DataError(
                     f"{self.id!r} has no {part}; name one of its parts, such as {self.id}/test."
                 )
+        return source
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turns what ir_datasets raises while it reads into a DataError."""
+        import ir_datasets
+
         try:
-            return self._read(source)
+            yield
         except (OSError, RuntimeError) as error:
             raise DataError(self._absent(ir_datasets, error)) from error
         except (BadZipFile, KeyError, ValueError) as error:
@@ -87,15 +122,6 @@ class Irds:
                 f"The copy of {self.id!r} under {home} cannot be read: {type(error).__name__} "
                 f"{error}. Delete it, or put a whole one there."
             ) from error
-
-    def _read(self, source: Any) -> Dataset:
-        docs = [Doc(doc.doc_id, doc.default_text()) for doc in source.docs_iter()]
-        queries = [Query(query.query_id, query.default_text()) for query in source.queries_iter()]
-        judged = [
-            (self.id, Judgement(qrel.query_id, qrel.doc_id, qrel.relevance))
-            for qrel in source.qrels_iter()
-        ]
-        return assembled(self.id, docs, queries, judged, self.id, self.id.startswith(SELF_HITS))
 
     def _absent(self, ir_datasets: Any, error: Exception) -> str:
         home = ir_datasets.util.home_path()

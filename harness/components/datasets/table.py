@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.components.datasets._qrels import GRADE, Judgement, Placed
-from harness.components.datasets.files import assembled, objects, unique
+from harness.components.datasets._streams import Questions, asked, in_memory
+from harness.components.datasets.files import objects, unique
 from harness.components.protocols import PLACE
-from harness.data import Dataset, Doc, Query
+from harness.data import Dataset, Doc, PlacedDoc, Query
 from harness.errors import DataError, PackageError
 from harness.files import bounds, ids
 from harness.files.disk import open_text, sha256
@@ -62,17 +63,20 @@ class Table:
 
         Raises DataError naming file and line of what cannot be used.
         """
-        judgements = self._file("judgements")
-        return assembled(
-            self.label(),
-            unique(self._docs()),
-            unique(self._queries()),
-            self._judged(judgements),
-            str(judgements),
-            drop_self_hits=False,
-        )
+        return in_memory(self)
 
-    def _docs(self) -> Iterator[tuple[str, Doc]]:
+    def questions(self) -> Questions:
+        """Queries and judgements."""
+        self._file("documents")
+        queries, judgements = unique(self._queries()), self._file("judgements")
+        return asked(self, queries, self._judged(judgements), str(judgements), drop_self_hits=False)
+
+    def documents_key(self) -> Hashable:
+        """The file, and the columns that are read."""
+        return self._file("documents").resolve(), self.doc_id, self.doc_text, self.doc_title
+
+    def stream(self) -> Iterator[PlacedDoc]:
+        """The documents, a row each."""
         for place, row in rows(self._file("documents")):
             title = _text(place, row, self.doc_title) if self.doc_title else ""
             text = _text(place, row, self.doc_text)

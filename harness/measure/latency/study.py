@@ -225,11 +225,13 @@ def _on_device(
 
 
 def _docs(run: Run, chosen: Chosen, work: StageRunner) -> dict[str, list[Doc]]:
-    known, most = work.dataset.docs_by_id, max(chosen.candidates)
-    return {
-        query.query_id: [known[hit.doc_id] for hit in run[query.query_id][:most]]
+    most = max(chosen.candidates)
+    wanted = {
+        query.query_id: [hit.doc_id for hit in run[query.query_id][:most]]
         for query in (*chosen.timed, *chosen.tuning)
     }
+    docs = work.dataset.found(doc_id for ids in wanted.values() for doc_id in ids)
+    return {query_id: [docs[doc_id] for doc_id in ids] for query_id, ids in wanted.items()}
 
 
 def _expected(trials: Sequence[Trial], runs: Mapping[str, Run], store: Store) -> dict[str, Scores]:

@@ -94,7 +94,9 @@ def under_load(
         return None
 
     def task(query: Query) -> Task:
-        return Task(query, [dataset.docs_by_id[hit.doc_id] for hit in run[query.query_id][:k]])
+        return Task(
+            query, list(dataset.found(hit.doc_id for hit in run[query.query_id][:k]).values())
+        )
 
     return LoadedSystem(
         name=trial.system.name,

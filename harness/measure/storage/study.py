@@ -29,6 +29,7 @@ from harness.components.protocols import Progress, TokenEncoder, encode_part
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import Precision, pooled, sliced
 from harness.components.vectors.token_index import TokenIndex
+from harness.data import doc_texts
 from harness.errors import reason
 from harness.experiment.plan import CostStage, Trial, has_random_weights
 from harness.experiment.provenance import provenance
@@ -81,7 +82,8 @@ def measure_storage(
     del store
     settings = experiment.storage or Storage()
     order = np.random.default_rng(experiment.seed).permutation(len(work.dataset.docs))
-    texts = [work.dataset.docs[i].text for i in order[: settings.documents].tolist()]
+    of_all = doc_texts(work.dataset.docs)
+    texts = [of_all[i] for i in order[: settings.documents].tolist()]
     parts: list[pd.DataFrame] = []
     there = [trial for trial in stage.trials if trial.system.name not in lost]
     left_out = {

@@ -211,7 +211,7 @@ def test_own_doc_is_2_and_related_docs_are_1(test_set: Dataset, train_set: Datas
             assert judged[query_id] == 2
             others = Counter(judged.values()) - Counter([2])
             assert set(others) == {1}
-            assert judged.keys() <= dataset.docs_by_id.keys()
+            assert dataset.known(judged) == judged.keys()
 
 
 def test_well_known_links(test_set: Dataset, train_set: Dataset) -> None:
@@ -232,7 +232,7 @@ def test_docs_and_queries_are_distinct(test_set: Dataset, train_set: Dataset) ->
 def test_queries_are_usable_and_do_not_leak(test_set: Dataset, train_set: Dataset) -> None:
     for dataset in (test_set, train_set):
         for query in dataset.queries:
-            own = normalised(dataset.docs_by_id[query.query_id].text)
+            own = normalised(dataset.found([query.query_id])[query.query_id].text)
             assert len(query.text.split()) >= 4
             assert normalised(query.text) not in own
 
