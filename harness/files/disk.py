@@ -13,6 +13,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
@@ -232,13 +233,25 @@ def read_json(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
+LARGE = 2**24
+"""Bytes of a file whose digest is kept as long as its size and time of change stay."""
+
+
 def sha256(file: Path) -> str:
     """The SHA-256 of a file, 64 hex digits; raises DataError if it cannot be read."""
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        found = file.stat()
+        read = _sha256 if found.st_size > LARGE else _sha256.__wrapped__
+        return read(file, (found.st_ino, found.st_size, found.st_mtime_ns))
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+
+@lru_cache
+def _sha256(file: Path, state: tuple[int, int, int]) -> str:
+    del state  # it is of the key alone
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def disk_bytes(folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,6 +20,10 @@ FEWEST = 20
 
 MOST_HELD_OUT = 200
 """Groups that checkpoints are compared by: more would take longer than what they tell is worth."""
+
+
+SEARCHED = 10_000
+"""Training queries that are searched in any case."""
 
 
 class Group(NamedTuple):
@@ -70,6 +75,24 @@ def learnable(training: Dataset, measured: Dataset) -> Dataset:
             f"document in it. At least {FEWEST} are needed."
         )
     return dataclasses.replace(measured, name=training.name, queries=queries, qrels=qrels, notes=())
+
+
+def searched(dataset: Dataset, training: Training) -> Dataset:
+    """The training queries that are worth a search: twice as many as groups can be drawn of.
+
+    Each of them has a group at least, and few have none for want of negatives. They are drawn by the
+    training's seed; it is the dataset itself where all are wanted.
+    """
+    if training.groups is None:
+        return dataset
+    groups = training.groups * training.epochs / (1 - training.held_out)
+    most = max(math.ceil(2 * groups), SEARCHED)
+    if len(dataset.queries) <= most:
+        return dataset
+    drawn = np.random.default_rng(training.seed).permutation(len(dataset.queries))[:most]
+    queries = [dataset.queries[i] for i in sorted(drawn.tolist())]
+    qrels = {query.query_id: dataset.qrels[query.query_id] for query in queries}
+    return dataclasses.replace(dataset, queries=queries, qrels=qrels)
 
 
 def _words(query: Query) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from harness.components.models import references
 from harness.components.models.trained import FACTS, LateInteractionTraining
 from harness.components.timing import span
 from harness.data import Dataset, Run
+from harness.experiment.keys import key
 from harness.experiment.plan import TrainStage
 from harness.experiment.provenance import provenance
 from harness.files import digests, disk
@@ -21,7 +23,7 @@ from harness.pipeline.rerank_journal import Journal
 from harness.pipeline.stage_runner import StageRunner
 from harness.training.card import card
 from harness.training.cross_encoder import CrossEncoderStudent
-from harness.training.examples import Examples, Teach, examples, learnable
+from harness.training.examples import Examples, Teach, examples, learnable, searched
 from harness.training.late_interaction import LateInteractionStudent, body_of
 from harness.training.loop import State, best_of, fit
 
@@ -43,6 +45,7 @@ def make(stage: TrainStage, work: StageRunner) -> None:
 
     Raises InputError for what the user must mend, ComponentError for a loss that is not finite.
     """
+    stage, work = _as_far_as_needed(stage, work)
     folder, dataset = references.trained_folder(stage.reference), work.dataset
     partial = folder.with_suffix(".partial")
     teach = _teach(stage, work, partial)
@@ -60,6 +63,18 @@ def make(stage: TrainStage, work: StageRunner) -> None:
         (aside / "README.md").write_text(card(facts), encoding="utf-8")
         digests.seal(aside)
     shutil.rmtree(partial)
+
+
+def _as_far_as_needed(stage: TrainStage, work: StageRunner) -> tuple[TrainStage, StageRunner]:
+    """The stage over the queries that its training can use; their search is another stage."""
+    dataset = searched(work.dataset, stage.training)
+    if dataset is work.dataset:
+        return stage, work
+    search = stage.candidates
+    name = key(search.key, [query.query_id for query in dataset.queries])
+    candidates = dataclasses.replace(search, key=name)
+    stage = dataclasses.replace(stage, candidates=candidates)
+    return stage, StageRunner(dataset, (), work.cache, work.progress)
 
 
 def _student(

@@ -12,7 +12,8 @@ from harness.components.models.trained import CrossEncoderTraining, Negatives
 from harness.components.retrievers.bm25 import Bm25
 from harness.data import Dataset, Doc, Hit, Query, Run
 from harness.errors import DataError
-from harness.training.examples import examples, learnable
+from harness.training import examples as examples_module
+from harness.training.examples import examples, learnable, searched
 
 DOCS = [Doc(f"d{i}", f"text {i}") for i in range(40)]
 QUERIES = [Query(f"q{i}", f"query {i}") for i in range(30)]
@@ -112,6 +113,22 @@ def test_queries_need_a_relevant_document_among_those_that_are_measured_on() -> 
     found = learnable(dataclasses.replace(TRAIN, qrels=qrels), measured)
     assert {q.query_id for q in found.queries} == {f"q{i}" for i in range(25)} - {"q1"}
     assert found.qrels["q2"] == {"d2": 1}
+
+
+def test_queries_that_no_group_can_come_from_are_not_searched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(examples_module, "SEARCHED", 5)
+    few = training(groups=4, epochs=2, held_out=0.2)  # 2 x 4 x 2 / 0.8
+    found = searched(TRAIN, few)
+    assert len(found.queries) == len(found.qrels) == 20
+    assert [query for query in QUERIES if query in found.queries] == found.queries
+    assert found == searched(TRAIN, few)
+    assert found.queries != searched(TRAIN, dataclasses.replace(few, seed=2)).queries
+    for every in (training(), training(groups=20), training(groups=4, epochs=2, held_out=0.5)):
+        assert searched(TRAIN, every) is TRAIN
+    monkeypatch.undo()
+    assert searched(TRAIN, few) is TRAIN
 
 
 def test_too_few_queries_are_told() -> None:

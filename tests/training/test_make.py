@@ -21,7 +21,7 @@ from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.results.store import Store, load_results
-from harness.training import loop, make
+from harness.training import examples, loop, make
 
 NEGATIVES = {"retriever": {"use": "bm25"}, "depth": 20, "per_query": 2}
 
@@ -121,6 +121,20 @@ def test_each_model_is_trained_once_and_a_teacher_before_its_student(
         card = (folder / "README.md").read_text(encoding="utf-8")
         assert "31 training queries of data-train in 31 groups" in card
         assert len(re.findall(r"^\| \d+ \| \d\.\d{4} \| \d\.\d{4} \|$", card, re.MULTILINE)) >= 3
+
+
+def test_only_queries_that_are_used_are_searched(
+    base: str, source: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examples, "SEARCHED", 20)
+    reranker = {"use": "cross_encoder", "model": train(base, groups=12), "max_length": 16}
+    few = {"name": "few", "retriever": {"use": "bm25"}, "reranker": reranker}
+    made = execution(tmp_path, source, [few])
+    made.execute()
+    assert not made.failures
+    (facts,) = load_results(tmp_path / "results" / "experiment").facts["data", "few"]["trainings"]
+    assert facts["examples"]["queries"] == 27  # of 40; 2 x 12 / 0.9
+    assert facts["examples"]["groups_learnt"] == 12
 
 
 def test_one_seed_gives_one_ranking(base: str, source: Files, tmp_path: Path) -> None:
