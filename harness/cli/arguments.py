@@ -73,7 +73,7 @@ def add_cache(sub: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=Path,
         default=Path(".cache/harness"),
-        help="vectors, trained models and finished stages; safe to delete (default: "
+        help="datasets, vectors, trained models and finished stages; safe to delete (default: "
         ".cache/harness)",
     )
 
