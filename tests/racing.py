@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 
 from harness.files import disk
-from harness.pipeline.embedding_cache import VectorStore
+from harness.pipeline.vector_store import VectorStore, keyed
 
 
-def add_shards(folder: Path, times: int, barrier: Any) -> None:
-    """Store the same shard, `times` times another one."""
+def add_parts(folder: Path, times: int, barrier: Any) -> None:
+    """Store the same part, `times` times another one."""
     store = VectorStore(folder)
     for number in range(times):
         texts = [f"{number} {place}" for place in range(4)]
         matrices = [np.full((2, 3), number, dtype=np.float32) for _ in texts]
         barrier.wait()
-        store.add(texts, matrices)
-        assert store.missing(texts) == []
-        assert float(np.concatenate(store.get(texts)).mean()) == number
+        keys = keyed(texts).keys
+        with store.appending() as add:
+            add(keys, matrices)
+        assert not store.lacks(keys).any()
+        assert float(np.concatenate(store.get(keys)).mean()) == number
 
 
 def make_folders(folder: Path, times: int, barrier: Any) -> None:

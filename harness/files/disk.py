@@ -31,9 +31,9 @@ def write(file: Path, content: str | bytes | memoryview) -> None:
             # Half a character, as names of files may hold it, is written as its escape.
             content = content.encode(errors="backslashreplace")
         part.write_bytes(content)
-        _sync(part)
+        sync(part)
         part.replace(file)
-        _sync(file.parent)
+        sync(file.parent)
 
 
 @contextmanager
@@ -46,14 +46,14 @@ def new_folder(folder: Path) -> Iterator[Path]:
     with writing(folder), _aside(folder.parent, Path.mkdir) as aside:
         yield aside
         for path in (*aside.rglob("*"), aside):
-            _sync(path)
+            sync(path)
         try:
             if not folder.exists():
                 aside.rename(folder)
         except OSError:
             if not folder.is_dir():
                 raise
-        _sync(folder.parent)
+        sync(folder.parent)
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have the system put a file or the names in a folder on the disk, where they stay."""
     if os.name == "nt" and path.is_dir():  # Windows opens no folder
         return

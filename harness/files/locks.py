@@ -80,7 +80,7 @@ def made(folder: Path, prefix: str, make: Callable[[Path], object]) -> tuple[Pat
     while True:
         path = folder / f"{prefix}{os.urandom(8).hex()}"
         make(path)
-        descriptor = _held(path, wait=True)
+        descriptor = held(path, wait=True)
         if path.exists():  # else it was taken for left behind before it was held
             return path, descriptor
         if descriptor is not None:
@@ -91,7 +91,7 @@ def left_behind(folder: Path, pattern: str) -> Iterator[Path]:
     """What `made` made in `folder` for processes that have ended; each is held until the next."""
     for path in sorted(folder.glob(pattern)):
         try:
-            descriptor = _held(path, wait=False)
+            descriptor = held(path, wait=False)
         except OSError:  # another user's
             continue
         if descriptor is not None:
@@ -101,7 +101,7 @@ def left_behind(folder: Path, pattern: str) -> Iterator[Path]:
                 os.close(descriptor)
 
 
-def _held(path: Path, *, wait: bool) -> int | None:
+def held(path: Path, *, wait: bool) -> int | None:
     """The descriptor of a file or folder that is locked now; None where that is not to be had."""
     if not fcntl:
         return None

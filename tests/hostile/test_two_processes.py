@@ -10,17 +10,18 @@ import pytest
 import racing
 from test_resume import DENSE, LATE, contents, experiment, systems
 
-from harness.pipeline.embedding_cache import VectorStore
+from harness.pipeline.vector_store import VectorStore, keyed
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("times", [100, pytest.param(2_000, marks=pytest.mark.hostile)])
-def test_one_shard_is_stored_by_two(tmp_path: Path, times: int) -> None:
-    assert racing.head_on(racing.add_shards, tmp_path, times) == [0, 0]
+def test_one_part_is_stored_by_two(tmp_path: Path, times: int) -> None:
+    assert racing.head_on(racing.add_parts, tmp_path, times) == [0, 0]
     texts = [f"{number} {place}" for number in range(times) for place in range(4)]
-    assert VectorStore(tmp_path).missing(texts) == []
-    assert len(list(tmp_path.iterdir())) == times
+    assert not VectorStore(tmp_path).lacks(keyed(texts).keys).any()
+    assert len(list(tmp_path.glob("*.parts"))) <= 2
+    assert {path.suffix for path in tmp_path.iterdir()} == {".vectors", ".keys", ".parts"}
 
 
 @pytest.mark.parametrize("times", [100, pytest.param(2_000, marks=pytest.mark.hostile)])

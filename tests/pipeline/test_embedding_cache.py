@@ -1,12 +1,8 @@
-"""Stored vectors: each text is encoded once, and what is damaged is made again."""
+"""Encoded texts: each text is encoded once, in the same batches however often it is interrupted."""
 
 from __future__ import annotations
 
-import logging
-import os
-import resource
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,21 +10,17 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from stored_texts import TEXTS as DISTINCT
+from stored_texts import assert_complete, matrix
 
 from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
 from harness.components.models import inference
-from harness.errors import StoreError
-from harness.pipeline import embedding_cache, shards
-from harness.pipeline.embedding_cache import StoredEncoder, VectorStore
+from harness.pipeline import embedding_cache
+from harness.pipeline.embedding_cache import StoredEncoder
+from harness.pipeline.vector_store import VectorStore, keyed
 
-TEXTS = ["a", "bb", "ccc", "dddd", "eeeee", "bb"]
-LONGEST_FIRST = ["eeeee", "dddd", "ccc", "bb", "a"]
-
-
-def matrix(text: str) -> NDArray[np.float32]:
-    """As many rows as characters, each telling the text."""
-    return np.array([[len(text), i, ord(text[0])] for i in range(len(text))], dtype=np.float32)
+TEXTS = [*DISTINCT, "bb"]
 
 
 @dataclass
@@ -43,6 +35,16 @@ class Encode:
             raise RuntimeError("the power went out")
         self.calls.append(list(texts))
         return [[matrix(text) for text in texts]]
+
+
+class Tokens:
+    """Two vectors a text that float16 cannot hold."""
+
+    gives: ClassVar = "tokens"
+
+    def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
+        del side
+        return [np.full((2, 2), 1 / 3, dtype=np.float32) for _ in texts]
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Counting:
 
 
 @pytest.fixture
-def shards_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_cache, "TEXTS_PER_SHARD", 2)
+def parts_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_cache, "TEXTS_PER_PART", 2)
 
 
 def ignore(*_progress: object) -> None:
@@ -77,210 +79,60 @@ def stored(folder: Path, encoder: Any) -> StoredEncoder:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = (file for file in folder.rglob("*") if file.is_file())
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+    """What each file holds; the names of volumes tell when they were begun."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {f"{file.parent.name}{file.suffix}": file.read_bytes() for file in files}
 
 
-def assert_complete(store: VectorStore) -> None:
-    assert store.missing(TEXTS) == []
-    for text, found in zip(TEXTS, store.get(TEXTS), strict=True):
-        np.testing.assert_array_equal(found, matrix(text))
+def fill(folder: Path, texts: Sequence[str], encode: Encode, *told: list[Any]) -> VectorStore:
+    store = VectorStore(folder)
+    progress = (lambda *progress: told[0].append(progress)) if told else ignore
+    embedding_cache.fill([store], texts, keyed(texts), encode, progress)
+    return store
 
 
-def test_what_is_added_is_found_again(tmp_path: Path) -> None:
-    store = VectorStore(tmp_path / "store")
-    assert store.missing(TEXTS) == LONGEST_FIRST
-    store.add(["a", "ccc"], [matrix("a"), matrix("ccc")])
-    for opened in (store, VectorStore(tmp_path / "store")):
-        assert opened.missing(TEXTS) == ["eeeee", "dddd", "bb"]
-        for text, found in zip(["ccc", "a"], opened.get(["ccc", "a"]), strict=True):
-            np.testing.assert_array_equal(found, matrix(text))
-    with pytest.raises(KeyError):
-        store.get(["bb"])
-
-
-def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
-    store = VectorStore(tmp_path)
-    store.add(["a"], [matrix("a")])
-    store.add(["a", "bb"], [-matrix("a"), matrix("bb")])
-    store.add(["bb", "a"], [-matrix("bb"), -matrix("a")])
-    assert len(list(tmp_path.iterdir())) == 2
-    for opened in (store, VectorStore(tmp_path)):
-        for text, found in zip(["a", "bb"], opened.get(["a", "bb"]), strict=True):
-            np.testing.assert_array_equal(found, matrix(text))
-
-
-@pytest.mark.usefixtures("shards_of_two")
+@pytest.mark.usefixtures("parts_of_two")
 def test_fill_goes_by_length_and_tells_its_progress(tmp_path: Path) -> None:
-    encode, told = Encode(), []
-    store = VectorStore(tmp_path)
-    embedding_cache.fill([store], TEXTS, encode, lambda *progress: told.append(progress))
+    encode, told = Encode(), list[Any]()
+    store = fill(tmp_path, TEXTS, encode, told)
     assert encode.calls == [["eeeee", "dddd"], ["ccc", "bb"], ["a"]]
     assert told == [("encode", 0, 15), ("encode", 9, 15), ("encode", 14, 15), ("encode", 15, 15)]
-    assert_complete(store)
+    assert_complete(store, TEXTS)
 
 
-def shard_of_two(folder: Path) -> Path:
-    return next(file for file in sorted(folder.iterdir()) if len(np.load(file)) == 2)
+@pytest.mark.usefixtures("parts_of_two")
+def test_the_order_of_encoding_is_not_that_of_the_texts(tmp_path: Path) -> None:
+    texts = [f"{number:02d}" for number in range(40)]
+    calls = []
+    for place, given in enumerate((texts, texts[::-1], [*texts, *texts])):
+        encode = Encode()
+        fill(tmp_path / str(place), given, encode)
+        calls.append(encode.calls)
+    assert calls[0] == calls[1] == calls[2]
+    assert sorted(text for call in calls[0] for text in call) == texts
 
 
-def damaged(file: Path) -> list[Path]:
-    """What was set aside for a shard."""
-    return list(file.parent.glob(f".damaged-{file.name}-*"))
-
-
-@pytest.mark.usefixtures("shards_of_two")
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda content: content[:-4],
-        lambda content: content[:200],
-        lambda content: content + b"\0",
-        lambda _: b"",
-        lambda _: b"\x93NUMPY",
-        lambda content: content.replace(b"(2,)", b"(3,)"),
-    ],
-    ids=["truncated", "cut in its keys", "longer", "emptied", "no header", "another count"],
-)
-def test_damaged_shard_is_made_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes]
-) -> None:
-    embedding_cache.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
-    whole = contents(tmp_path)
-    shard = shard_of_two(tmp_path)
-    shard.write_bytes(harm := damage(shard.read_bytes()))
+def test_stores_that_lack_different_texts_are_filled_in_one_pass(tmp_path: Path) -> None:
+    stores = [fill(tmp_path / "a", ["a", "bb"], Encode()), VectorStore(tmp_path / "b")]
     encode = Encode()
-    with caplog.at_level(logging.WARNING):
-        store = VectorStore(tmp_path)
-        embedding_cache.fill([store], TEXTS, encode, ignore)
-    assert [f"{shard} is damaged" in line for line in caplog.messages] == [True]
-    assert [len(call) for call in encode.calls] == [2]  # the damaged shard's texts alone
-    assert_complete(store)
-    (aside,) = damaged(shard)
-    assert aside.read_bytes() == harm
-    assert contents(tmp_path) == {**whole, aside.name: harm}
-    assert_complete(VectorStore(tmp_path))
-
-
-@pytest.mark.usefixtures("shards_of_two")
-def test_no_flipped_bit_is_used(tmp_path: Path) -> None:
-    embedding_cache.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
-    shard = shard_of_two(tmp_path)
-    whole = shard.read_bytes()
-    for at in range(0, len(whole), 3):
-        shard.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
-        assert len(VectorStore(tmp_path).missing(TEXTS)) == 2, at
-        assert not shard.exists()
-        (aside,) = damaged(shard)
-        aside.rename(shard)
-
-
-@pytest.mark.usefixtures("shards_of_two")
-def test_deleted_shard_is_made_again(tmp_path: Path) -> None:
-    store = VectorStore(tmp_path)
-    embedding_cache.fill([store], TEXTS, Encode(), ignore)
-    whole, another = contents(tmp_path), VectorStore(tmp_path)
-    shard_of_two(tmp_path).unlink()
-    for opened in (another, VectorStore(tmp_path)):
-        assert len(opened.missing(TEXTS)) == 2
-        embedding_cache.fill([opened], TEXTS, Encode(), ignore)
-        assert contents(tmp_path) == whole
-    found = store.get(TEXTS)
-    shard_of_two(tmp_path).unlink()
-    with pytest.raises(StoreError, match="Run again: what is damaged or gone is made again"):
-        list(found)
-
-
-@contextmanager
-def no_descriptors() -> Iterator[None]:
-    """As with too low a limit of open files."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    os.close(lowest := os.dup(0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@pytest.mark.usefixtures("shards_of_two")
-@pytest.mark.parametrize("asked", ["open", "missing", "get"])
-def test_what_cannot_be_read_is_left_as_it_is(tmp_path: Path, asked: str) -> None:
-    store = VectorStore(tmp_path)
-    embedding_cache.fill([store], TEXTS, Encode(), ignore)
-    whole, opened = contents(tmp_path), VectorStore(tmp_path)
-    ask: dict[str, Callable[[], object]] = {
-        "open": lambda: VectorStore(tmp_path),
-        "missing": lambda: opened.missing(TEXTS),
-        "get": lambda: list(store.get(TEXTS)),
-    }
-    assert store.missing(TEXTS) == []  # now it is checked
-    with no_descriptors(), pytest.raises(StoreError, match=r"cannot be read: Too many open files"):
-        ask[asked]()
-    assert contents(tmp_path) == whole
-    assert opened.missing(TEXTS) == []
-    assert_complete(VectorStore(tmp_path))
-
-
-@pytest.mark.usefixtures("shards_of_two")
-def test_shards_of_an_earlier_version_are_told_once_and_not_used(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "0123abcd").mkdir()
-    np.save(tmp_path / "0123abcd" / "vectors.npy", matrix("a"))
-    for _ in range(2):
-        store = VectorStore(tmp_path)
-        embedding_cache.fill([store], TEXTS, Encode(), ignore)
-        assert_complete(store)
-    assert [line.partition(" holds ")[2][:32] for line in caplog.messages] == [
-        "1 shard of an earlier version, w"
+    embedding_cache.fill(stores, TEXTS, keyed(TEXTS), lambda texts: encode(texts) * 2, ignore)
+    assert encode.calls == [["eeeee", "dddd", "ccc", "bb", "a"]]
+    for store in stores:
+        assert_complete(store, TEXTS)
+    kept = (file.read_text().splitlines() for file in sorted((tmp_path / "a").glob("*.parts")))
+    assert [line.split()[1:5] for lines in kept for line in lines] == [
+        ["0", "2", "0", "3"],
+        ["2", "3", "3", "12"],
     ]
 
 
-def test_half_of_a_surrogate_pair_is_a_text_like_others(tmp_path: Path) -> None:
-    store = VectorStore(tmp_path)
-    store.add(["\ud83d"], [matrix("a")])
-    assert store.missing(["\ud83d", "\ude00", "?"]) == ["?", "\ude00"]
-    np.testing.assert_array_equal(store.get(["\ud83d"])[0], matrix("a"))
-
-
-def test_stored_matrices_are_a_sequence_read_in_blocks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = VectorStore(tmp_path)
-    texts = sorted(set(TEXTS))
-    for text in texts:
-        store.add([text], [matrix(text)])
-    for size in (1, 50, 10_000):
-        monkeypatch.setattr(shards, "BLOCK_BYTES", size)
-        found = store.get(texts)
-        for some in (list(found), [found[i] for i in range(len(found))], found[1:][0:4], found[:]):
-            assert [len(one) for one in some] == [1, 2, 3, 4, 5][5 - len(some) :]
-        np.testing.assert_array_equal(
-            np.concatenate(found), np.concatenate(list(map(matrix, texts)))
-        )
-        np.testing.assert_array_equal(found[-1], matrix("eeeee"))
-    with pytest.raises(IndexError):
-        found[5]
-    assert list(store.get([])) == []
-
-
-@pytest.mark.usefixtures("shards_of_two")
-def test_what_was_left_half_written_is_ignored(tmp_path: Path) -> None:
-    embedding_cache.fill([VectorStore(tmp_path)], TEXTS, Encode(), ignore)
-    shard = next(tmp_path.iterdir())
-    shard.rename(tmp_path / ".writing-abc")
-    assert len(VectorStore(tmp_path).missing(TEXTS)) in (1, 2)
-
-
-@pytest.mark.usefixtures("shards_of_two")
+@pytest.mark.usefixtures("parts_of_two")
 def test_interrupted_fill_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
-    embedding_cache.fill([VectorStore(tmp_path / "whole")], TEXTS, Encode(), ignore)
-    interrupted = VectorStore(tmp_path / "interrupted")
+    fill(tmp_path / "whole" / "store", TEXTS, Encode())
     with pytest.raises(RuntimeError, match="power"):
-        embedding_cache.fill([interrupted], TEXTS, Encode(breaks_in_call=1), ignore)
+        fill(tmp_path / "interrupted" / "store", TEXTS, Encode(breaks_in_call=1))
     again = Encode()
-    embedding_cache.fill([VectorStore(tmp_path / "interrupted")], TEXTS, again, ignore)
+    fill(tmp_path / "interrupted" / "store", TEXTS, again)
     assert again.calls == [["ccc", "bb"], ["a"]]
     assert contents(tmp_path / "interrupted") == contents(tmp_path / "whole")
 
@@ -289,7 +141,7 @@ def test_interrupted_fill_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
 def test_interrupted_fill_of_a_model_is_the_same_to_the_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding_cache, "TEXTS_PER_SHARD", 8)
+    monkeypatch.setattr(embedding_cache, "TEXTS_PER_PART", 8)
     texts = [f"the {'cat ' * (i % 7)} of tree {i}" for i in range(30)]
     encoder = Pylate("colbert-ir/colbertv2.0", device="cpu")
     stored(tmp_path / "whole", encoder).encode(texts, "doc")
@@ -297,9 +149,9 @@ def test_interrupted_fill_of_a_model_is_the_same_to_the_bit(
     stopping.progress = lambda _name, done, _total: 1 / (done < 200)  # type: ignore[assignment]
     with pytest.raises(ZeroDivisionError):
         stopping.encode(texts, "doc")
-    before = len(contents(tmp_path / "stopped"))
+    before = contents(tmp_path / "stopped")["encode_doc_tokens.parts"]
     stored(tmp_path / "stopped", encoder).encode(texts, "doc")
-    assert 0 < before < len(contents(tmp_path / "stopped"))
+    assert b"" < before < contents(tmp_path / "stopped")["encode_doc_tokens.parts"]
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
 
 
@@ -345,6 +197,21 @@ def test_encoder_that_loses_a_text_is_found_out(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="4 results for 5 texts"):
         stored(tmp_path, Losing()).encode(TEXTS, "doc")
+
+
+def test_token_vectors_alone_are_stored_as_the_file_asks(tmp_path: Path) -> None:
+    tokens = StoredEncoder(tmp_path, Tokens(), ignore, "float16")
+    (found,) = tokens.encode(["third"], "doc")
+    np.testing.assert_array_equal(found, np.full((2, 2), np.float32(np.float16(1 / 3))))
+    (exact,) = stored(tmp_path, Tokens()).encode(["third"], "doc")
+    np.testing.assert_array_equal(exact, np.full((2, 2), np.float32(1 / 3)))
+    dense = StoredEncoder(tmp_path, Counting(), ignore, "float16")
+    dense.encode(["a"], "doc")
+    assert {file.parent.name for file in tmp_path.rglob("*.parts")} == {
+        "encode_doc_tokens",
+        "encode_doc_tokens_float16",
+        "encode_docs",
+    }
 
 
 MINILM = "sentence-transformers/minilm"
