@@ -319,7 +319,7 @@ class HangingLate:
 
     def prepare(self, docs: Sequence[Doc]) -> Hanging:
         matrices = self.encoder.encode([doc.text for doc in docs], "doc")
-        return _HangingOver(self.noted, token_index.mapped(token_index.build(matrices, "int8")))
+        return _HangingOver(self.noted, token_index.mapped(matrices, "int8"))
 
 
 @dataclass(frozen=True)

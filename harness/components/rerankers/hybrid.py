@@ -43,7 +43,7 @@ class Hybrid:
     """How token vectors of documents are kept; queries, dense vectors and terms stay float32."""
     documents: Literal["prepared", "mapped", "on_the_fly"] = "prepared"
     """Encode documents beforehand, and keep their token vectors in memory or in memory-mapped files
-    of a temporary folder; or encode them when a query brings them."""
+    below the cache; or encode them when a query brings them."""
     device: inference.Device = "cpu"
     """Where MaxSim runs."""
 
@@ -57,10 +57,7 @@ class Hybrid:
         """A reranker that has the parts of `docs` at hand, unless they are made on the fly."""
         if self.documents == "on_the_fly":
             return self
-        stored = _stored(self, docs)
-        if self.documents == "mapped":
-            stored = stored._replace(tokens=token_index.mapped(stored.tokens))
-        return _Prepared(self, stored)
+        return _Prepared(self, _stored(self, docs, mapped=self.documents == "mapped"))
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """Scores with the documents encoded now."""
@@ -121,10 +118,11 @@ class _Prepared:
         return [Footprint("token vectors", *counts, tokens.precision, size)]
 
 
-def _stored(system: Hybrid, docs: Sequence[Doc]) -> _Stored:
+def _stored(system: Hybrid, docs: Sequence[Doc], *, mapped: bool = False) -> _Stored:
     places = token_index.places(docs)
     joint: Joint = system.encoder.encode(list(places), "doc")
-    tokens = token_index.build(joint.tokens, system.precision)
+    make = token_index.mapped if mapped else token_index.build
+    tokens = make(joint.tokens, system.precision)
     return _Stored(places, joint.dense, sparse_index.build(joint.terms), tokens)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness.components.abilities import CountsDocTokens, Footprint
 from harness.components.models import inference
@@ -15,6 +15,10 @@ from harness.components.vectors.compression import Precision, pooled, sliced
 from harness.components.vectors.maxsim import maxsim, maxsim_on_device
 from harness.components.vectors.token_index import TokenIndex, Tokens
 from harness.data import Doc
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class LateInteraction:
     pool_factor: int = 1
     """Keep about one vector for this many tokens of a document."""
     documents: Literal["prepared", "mapped", "on_the_fly"] = "prepared"
-    """Encode documents beforehand, and keep them in memory or in memory-mapped files of a
-    temporary folder; or encode them when a query brings them."""
+    """Encode documents beforehand, and keep them in memory or in memory-mapped files below the
+    cache; or encode them when a query brings them."""
     device: inference.Device = "cpu"
     """Where MaxSim runs."""
 
@@ -44,10 +48,8 @@ class LateInteraction:
         if self.documents == "on_the_fly":
             return self
         texts = token_index.places(docs)
-        index = self._index(list(texts))
-        return _Prepared(
-            self, texts, token_index.mapped(index) if self.documents == "mapped" else index
-        )
+        make = token_index.mapped if self.documents == "mapped" else token_index.build
+        return _Prepared(self, texts, make(self._kept(list(texts)), self.precision))
 
     def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
         """Scores with the documents encoded now."""
@@ -60,7 +62,7 @@ class LateInteraction:
         """Scores with the documents of all queries encoded now, together."""
         texts = token_index.places(doc for _, docs in asked for doc in docs)
         with span("encode_docs"):
-            index = self._index(list(texts))
+            index = token_index.build(self._kept(list(texts)), self.precision)
             fetched = [_fetched(self, index, texts, docs) for _, docs in asked]
         return _scores(self, [query for query, _ in asked], fetched)
 
@@ -71,10 +73,9 @@ class LateInteraction:
             return 0
         return sum(self.encoder.count_doc_tokens(list(token_index.places(docs))))
 
-    def _index(self, texts: Sequence[str]) -> TokenIndex:
-        matrices = encode_part(self.encoder, "tokens", texts, "doc")
-        kept = (pooled(sliced(matrix, self.dim), self.pool_factor) for matrix in matrices)
-        return token_index.build(kept, self.precision)
+    def _kept(self, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+        for matrix in encode_part(self.encoder, "tokens", texts, "doc"):
+            yield pooled(sliced(matrix, self.dim), self.pool_factor)
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,10 @@ class Maxsim:
         found = indexing.encoded(self.encoder, docs)
         if not found.doc_ids:
             return Nothing()
-        starts = range(0, len(found.doc_ids), DOCS_PER_BLOCK)
-        parts = [found.matrices[start : start + DOCS_PER_BLOCK] for start in starts]
-        blocks = [(np.concatenate(part), np.array(list(map(len, part)))) for part in parts]
+        blocks = []
+        for start in range(0, len(found.doc_ids), DOCS_PER_BLOCK):
+            part = slice(start, start + DOCS_PER_BLOCK)
+            blocks.append((np.concatenate(found.matrices[part]), found.lengths[part]))
         return _Index(self, found, blocks)
 
 

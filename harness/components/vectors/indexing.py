@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.components.protocols import TokenEncoder, encode_part
 from harness.components.vectors.token_index import finite
-from harness.data import Doc, digest, doc_texts
+from harness.data import Doc, digest, doc_ids, doc_texts
 from harness.errors import ComponentError
 from harness.files import temporary
 
@@ -23,23 +24,25 @@ class Encoded(NamedTuple):
     doc_ids: Sequence[str]
     """Sorted, so that an index does not depend on the order of the documents."""
     matrices: Sequence[NDArray[np.float32]]
-    """Each of shape (tokens, dim)."""
+    """Each of shape (tokens, dim); those of a cache are read as they are used."""
+    lengths: NDArray[np.int64]
+    """Vectors of each document."""
 
     @property
     def vectors(self) -> int:
         """The number of vectors."""
-        return sum(map(len, self.matrices))
+        return int(self.lengths.sum())
 
     @property
     def dim(self) -> int:
         """The size of a vector; 0 where there is none."""
-        return self.matrices[0].shape[1] if self.matrices else 0
+        return self.matrices[0].shape[1] if len(self.matrices) else 0
 
     def key(self, *settings: object) -> str:
         """A digest of the vectors and of what is made of them."""
-        state = hashlib.sha256(repr([len(matrix) for matrix in self.matrices]).encode())
+        state = hashlib.sha256(repr(self.lengths.tolist()).encode())
         for matrix in self.matrices:
-            state.update(np.ascontiguousarray(matrix).tobytes())
+            state.update(np.ascontiguousarray(matrix).data)
         return digest([state.digest(), repr((self.dim, settings))])
 
 
@@ -47,8 +50,12 @@ def encoded(encoder: TokenEncoder, docs: Sequence[Doc]) -> Encoded:
     """The token vectors of `docs`; raises ComponentError for one that is not finite."""
     docs = sorted(docs, key=lambda doc: doc.doc_id)
     matrices = encode_part(encoder, "tokens", doc_texts(docs), "doc")
-    filled = [(d.doc_id, finite(m)) for d, m in zip(docs, matrices, strict=True) if len(m)]
-    return Encoded([doc_id for doc_id, _ in filled], [matrix for _, matrix in filled])
+    lengths = np.array([len(finite(matrix)) for matrix in matrices], dtype=np.int64)
+    names = doc_ids(docs)
+    if not lengths.all():
+        names = list(itertools.compress(names, lengths))
+        matrices = list(itertools.compress(matrices, lengths))
+    return Encoded(names, matrices, lengths[lengths > 0])
 
 
 def queries(encoder: TokenEncoder, texts: Sequence[str]) -> list[NDArray[np.float32]]:

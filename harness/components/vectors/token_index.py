@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import weakref
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.components.vectors import growing
 from harness.components.vectors.compression import Packed, Precision, pack, unpack
 from harness.data import Doc
 from harness.errors import ComponentError, StoreError
-from harness.files import temporary
+from harness.files import disk, temporary
 
 CODES, SCALES, OFFSETS, ABOUT = "codes.npy", "scales.npy", "offsets.npy", "about.json"
 
@@ -86,9 +88,7 @@ class TokenIndex:
         np.save(folder / CODES, self.packed.codes)
         if self.packed.scales.size:
             np.save(folder / SCALES, self.packed.scales)
-        np.save(folder / OFFSETS, self.offsets)
-        about = {"precision": self.precision, "dim": self.packed.dim}
-        (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        _save_rest(folder, self.offsets, self.precision, self.packed.dim)
 
 
 def places(docs: Iterable[Doc]) -> dict[str, int]:
@@ -98,16 +98,32 @@ def places(docs: Iterable[Doc]) -> dict[str, int]:
 
 
 def build(matrices: Iterable[NDArray[np.float32]], precision: Precision) -> TokenIndex:
-    """An index of documents, each given by its matrix of shape (tokens, dim).
+    """An index in memory of documents, each given by its matrix of shape (tokens, dim).
 
-    Raises ComponentError for a vector that is not finite.
+    The matrices are gone through once. Raises ComponentError for a vector that is not finite.
     """
-    packed = [pack(finite(matrix), precision) for matrix in matrices]
-    offsets = np.cumsum([0, *(len(each.codes) for each in packed)], dtype=np.int64)
-    packed = packed or [pack(np.empty((0, 0), dtype=np.float32), precision)]
-    codes = np.concatenate([each.codes for each in packed])
-    scales = np.concatenate([each.scales for each in packed])
-    return TokenIndex(Packed(codes, scales, packed[0].dim), precision, offsets)
+    codes, scales = growing.InMemory(), growing.InMemory()
+    offsets, dim = _packed_into(codes, scales, matrices, precision)
+    return TokenIndex(Packed(codes.whole(), scales.whole(), dim), precision, offsets)
+
+
+def _packed_into(
+    codes: growing.Rows,
+    scales: growing.Rows,
+    matrices: Iterable[NDArray[np.float32]],
+    precision: Precision,
+) -> tuple[NDArray[np.int64], int]:
+    """The offsets of the documents whose vectors were appended, and the vectors' size."""
+    packed = pack(np.empty((0, 0), dtype=np.float32), precision)
+    ends = array("q", [0])
+    for matrix in matrices:
+        packed = pack(finite(matrix), precision)
+        codes.append(packed.codes)
+        scales.append(packed.scales)
+        ends.append(ends[-1] + len(packed.codes))
+    codes.append(packed.codes[:0])
+    scales.append(packed.scales[:0])
+    return np.array(ends, dtype=np.int64), packed.dim
 
 
 def open_index(folder: Path) -> TokenIndex:
@@ -125,13 +141,27 @@ def open_index(folder: Path) -> TokenIndex:
         raise StoreError(f"No token index can be read from {folder}: {error}") from error
 
 
-def mapped(index: TokenIndex) -> TokenIndex:
-    """The same index in the files of a temporary folder that goes when the index does."""
+def mapped(matrices: Iterable[NDArray[np.float32]], precision: Precision) -> TokenIndex:
+    """As `build`, in the files of a temporary folder that goes when the index does.
+
+    Raises StoreError where they cannot be written.
+    """
     folder = temporary.folder()
-    index.save(folder / "index")
-    found = open_index(folder / "index")
+    with (
+        disk.writing(folder),
+        growing.InFile(folder / CODES) as codes,
+        growing.InFile(folder / SCALES) as scales,
+    ):
+        offsets, dim = _packed_into(codes, scales, matrices, precision)
+    _save_rest(folder, offsets, precision, dim)
+    found = open_index(folder)
     weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
     return found
+
+
+def _save_rest(folder: Path, offsets: NDArray[np.int64], precision: Precision, dim: int) -> None:
+    np.save(folder / OFFSETS, offsets)
+    (folder / ABOUT).write_text(json.dumps({"precision": precision, "dim": dim}), encoding="utf-8")
 
 
 def _mapped(file: Path) -> NDArray[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +16,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from harness.components.vectors.compression import Precision, pack, unit, unpack
-from harness.components.vectors.token_index import TokenIndex, build, open_index
+from harness.components.vectors.token_index import TokenIndex, build, mapped, open_index
 from harness.errors import ComponentError, StoreError
 
+ROOT = Path(__file__).parents[3]
 Matrix = NDArray[np.float32]
 PRECISIONS = get_args(Precision)
 
@@ -51,6 +54,7 @@ def test_fetches_what_was_packed(
         index.save(Path(folder) / "index")
         opened = open_index(Path(folder) / "index")
         assert_fetches(opened, docs, places)
+    assert_fetches(mapped(iter(docs), precision), docs, places)
     assert (len(opened), opened.vectors) == (len(docs), sum(map(len, docs)))
     assert (opened.nbytes, opened.payload_bytes) == (index.nbytes, index.payload_bytes)
 
@@ -71,6 +75,28 @@ def test_bytes_and_files(precision: Precision, size: int, names: set[str], tmp_p
     assert index.nbytes == size + 4 * 8  # where three documents begin, and the end
     index.save(tmp_path / "index")
     assert {file.name for file in (tmp_path / "index").iterdir()} == names
+
+
+PROGRAM = """
+import resource, sys
+import numpy as np
+from harness.components.vectors import token_index
+matrices = (np.full((100, 128), i, np.float32) for i in range(4_000))
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before = peak()
+index = getattr(token_index, sys.argv[1])(matrices, "float32")
+assert index.vectors == 400_000
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize(("made", "most"), [("build", 280), ("mapped", 60)])
+def test_an_index_is_not_held_twice_while_it_is_built(made: str, most: int) -> None:
+    """Of 195 MiB of vectors, all in memory or none."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, made], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    assert float(done.stdout) < most
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
