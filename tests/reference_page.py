@@ -36,6 +36,7 @@ BLOCKS = {
     "Latency": "Latency",
     "Load": "Load",
     "Storage": "Storage",
+    "Cache": "The cache",
     "Decision": "Decision",
     "Requirements": "Requirements of a decision",
     "Workload": "Workload of a decision",

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.pipeline.vector_store import Precision, VectorStore, keyed
+from harness.components.vectors.compression import CachePrecision
+from harness.pipeline.vector_store import VectorStore, keyed
 
 TEXTS = ["a", "bb", "ccc", "dddd", "eeeee"]
 PARTS = [["eeeee", "dddd"], ["ccc", "bb"], ["a"]]
@@ -25,7 +26,7 @@ def add(store: VectorStore, *parts: Sequence[str]) -> None:
             append(keyed(texts).keys, list(map(matrix, texts)))
 
 
-def filled(folder: Path, precision: Precision | None = None) -> VectorStore:
+def filled(folder: Path, precision: CachePrecision | None = None) -> VectorStore:
     store = VectorStore(folder, precision)
     add(store, *PARTS)
     return store

@@ -83,8 +83,8 @@ class Execution:
         with span("data"):
             dataset = load_dataset(choice, self.cache, self.plan.experiment.datasets)
         self.progress(f"load {choice.name}", 1, 1)
-        metrics = self.plan.experiment.metrics
-        work = StageRunner(dataset, metrics, self.cache, self.progress)
+        asked = self.plan.experiment
+        work = StageRunner(dataset, asked.metrics, self.cache, self.progress, asked.cache.precision)
         try:
             new = [trial for trial in trials if self.store.run(trial) is None]
             work.encode_together([trial for trial in new if not trial.trainings])

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.components import registry
-from harness.components.protocols import PLACE, SPEED, Identified
+from harness.components.protocols import PLACE, SPEED, Identified, TokenEncoder
+from harness.components.vectors.compression import CachePrecision
 from harness.data import digest
 from harness.experiment import code_versions
 from harness.experiment.schema import DatasetChoice
@@ -37,11 +38,22 @@ def dataset_key(choice: DatasetChoice) -> str:
     )
 
 
-def stage_key(before: str, component: Any, depth: int) -> str:
-    """Of a stage over the dataset or the stage with the key `before`."""
-    return key(
-        before, component_key(component), depth, code_versions.versions("harness.pipeline.stages")
-    )
+def stage_key(
+    before: str, component: Any, depth: int, precision: CachePrecision = "float32"
+) -> str:
+    """Of a stage over the dataset or the stage with the key `before`.
+
+    `precision` is that of stored token vectors.
+    """
+    made_by = code_versions.versions("harness.pipeline.stages")
+    rounded = any(isinstance(part, TokenEncoder) for part in registry.parts(component))
+    stored = stored_as(precision) if rounded else []
+    return key(before, component_key(component), depth, made_by, *stored)
+
+
+def stored_as(precision: CachePrecision) -> list[str]:
+    """What a key says of how token vectors are stored: nothing where they are as they were given."""
+    return [] if precision == "float32" else [precision]
 
 
 def component_key(component: Any) -> str:

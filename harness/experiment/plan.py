@@ -19,9 +19,17 @@ from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED, Wanted
 from harness.components.models.trained import Trained, Training
 from harness.components.protocols import HasTraining, Served
+from harness.components.vectors.compression import CachePrecision
 from harness.errors import ConfigError, DataError
 from harness.experiment import code_versions
-from harness.experiment.keys import component_key, dataset_key, identities, stage_key, timing_key
+from harness.experiment.keys import (
+    component_key,
+    dataset_key,
+    identities,
+    stage_key,
+    stored_as,
+    timing_key,
+)
 from harness.experiment.keys import key as key_of
 from harness.experiment.provenance import measured_on
 from harness.experiment.result_folders import folders
@@ -218,11 +226,13 @@ def make_plan(experiment: Experiment) -> Plan:
         for system in experiment.systems:
             with bounds.reading(f"{experiment.file}: the system {system.name!r}", ConfigError):
                 place = f"{choice.folder}/{places[system.name]}"
-                trials.append(_trial(choice, system, data, place))
+                trials.append(_trial(choice, system, data, place, experiment.cache.precision))
     return Plan(experiment, tuple(trials))
 
 
-def _trial(choice: DatasetChoice, asked: System, data: str, place: str) -> Trial:
+def _trial(
+    choice: DatasetChoice, asked: System, data: str, place: str, precision: CachePrecision
+) -> Trial:
     trainings: dict[str, TrainStage] = {}  # those that others need before these
 
     def change(part: Any) -> Any:
@@ -230,7 +240,7 @@ def _trial(choice: DatasetChoice, asked: System, data: str, place: str) -> Trial
         model = getattr(part, "model", None)
         if not isinstance(model, Trained):
             return part
-        stage = _train_stage(choice, model.train)
+        stage = _train_stage(choice, model.train, precision)
         trainings[stage.key] = stage
         return dataclasses.replace(part, model=stage.reference)
 
@@ -240,21 +250,23 @@ def _trial(choice: DatasetChoice, asked: System, data: str, place: str) -> Trial
         if (part := getattr(asked, name)) is not None
     }
     system = asked.model_copy(update=made)
-    retrieve = _retrieve(data, system.retriever, system.depth.retrieve)
+    retrieve = _retrieve(data, system.retriever, system.depth.retrieve, precision)
     stages: tuple[Stage, ...] = (retrieve,)
     if (reranker := system.reranker) is not None:
         depth = system.depth.rerank
-        key = stage_key(retrieve.key, reranker, depth)
+        key = stage_key(retrieve.key, reranker, depth, precision)
         stages = (retrieve, Stage("rerank", key, reranker, depth, retrieve))
     folder = f"{place}--{stages[-1].key[:12]}"
     return Trial(choice, asked, system, stages, folder, tuple(trainings.values()))
 
 
-def _retrieve(data: str, retriever: Any, depth: int) -> Stage:
-    return Stage("retrieve", stage_key(data, retriever, depth), retriever, depth)
+def _retrieve(data: str, retriever: Any, depth: int, precision: CachePrecision) -> Stage:
+    return Stage("retrieve", stage_key(data, retriever, depth, precision), retriever, depth)
 
 
-def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
+def _train_stage(
+    choice: DatasetChoice, training: Training, precision: CachePrecision
+) -> TrainStage:
     if not isinstance(choice.source, HasTraining):
         use = registry.config_of(choice.source)["use"]
         raise DataError(
@@ -263,9 +275,10 @@ def _train_stage(choice: DatasetChoice, training: Training) -> TrainStage:
         )
     queries = choice.source.training()
     data = key_of(dataset_key(choice), component_key(queries))
-    candidates = _retrieve(data, training.negatives.retriever, training.negatives.depth)
+    negatives = training.negatives
+    candidates = _retrieve(data, negatives.retriever, negatives.depth, precision)
     made_by = code_versions.versions(*(f"harness.training.{name}" for name in TRAINING))
-    key = key_of(made_by, candidates.key, component_key(training))
+    key = key_of(made_by, candidates.key, component_key(training), *stored_as(precision))
     return TrainStage(key, choice, queries, training, candidates)
 
 

@@ -19,7 +19,7 @@ from pydantic import (
 
 from harness.components import registry
 from harness.components.protocols import DatasetSource, Reranker, Retriever
-from harness.components.vectors.compression import Precision
+from harness.components.vectors.compression import CachePrecision, Precision
 from harness.experiment import rules
 from harness.experiment.metric_names import Named
 from harness.experiment.part import Block, Count, Device, Paid, Part, Ranks, Seconds, Seed
@@ -244,6 +244,14 @@ class Decision(Part):
         return self
 
 
+class Cache(Part):
+    """What is kept between runs."""
+
+    precision: CachePrecision = "float32"
+    """Of stored token vectors: float16 takes half the room and changes scores a little. Dense vectors
+    and weighted terms stay float32."""
+
+
 class ExperimentKeys(Part):
     """What an experiment file says."""
 
@@ -273,6 +281,8 @@ class ExperimentKeys(Part):
     """How servers are measured under load; left out: not at all."""
     storage: Block[Storage] = None
     """Which ways of keeping token vectors are compared; left out: none."""
+    cache: Cache = Cache()
+    """How encoded texts are kept."""
     decision: Annotated[Decision, AfterValidator(rules.objective)] = Decision()
     """What the decision depends on beside the measurements."""
     gate: rules.Gate = ()

@@ -22,7 +22,8 @@ from harness.components.abilities import Loadable
 from harness.components.models import inference
 from harness.components.protocols import Joint, Part, Progress, Side
 from harness.components.timing import span
-from harness.pipeline.vector_store import Keyed, Precision, VectorStore, keyed
+from harness.components.vectors.compression import CachePrecision
+from harness.pipeline.vector_store import Keyed, VectorStore, keyed
 
 TEXTS_PER_PART = 256
 """A multiple of every batch size, so that an interruption loses seconds and changes no batch."""
@@ -89,7 +90,7 @@ class StoredEncoder:
         folder: Path,
         encoder: Any,
         progress: Progress,
-        precision: Precision = "float32",
+        precision: CachePrecision = "float32",
     ) -> None:
         """The memory lies below `folder`; the encoder is loaded when it is needed.
 
@@ -132,7 +133,7 @@ class StoredEncoder:
                 self.encoder.load()
 
 
-def _store(folder: Path, part: Part, precision: Precision) -> VectorStore:
+def _store(folder: Path, part: Part, precision: CachePrecision) -> VectorStore:
     """The store of a part below `folder`; float16 token vectors have one of their own."""
     if part != "tokens" or precision == "float32":
         return VectorStore(folder)

@@ -18,6 +18,7 @@ from harness.components.abilities import HasNotes, LimitsLength
 from harness.components.models import trained
 from harness.components.protocols import ENCODERS, JointEncoder, Progress, Served
 from harness.components.timing import TRAFFIC, recording, span
+from harness.components.vectors.compression import CachePrecision
 from harness.data import Dataset, Run, doc_texts, docs_at
 from harness.errors import TextError
 from harness.experiment.keys import component_key, data_facts, packages_of
@@ -51,12 +52,14 @@ class StageRunner:
         metrics: Sequence[str],
         cache: Path,
         progress: Progress,
+        precision: CachePrecision = "float32",
     ) -> None:
-        """`metrics` are those of the experiment."""
+        """`metrics` are those of the experiment; `precision` is that of stored token vectors."""
         self.dataset = dataset
         self._metrics = metrics
         self.cache = cache
         self.progress = progress
+        self.precision = precision
         self._encoders: dict[str, embedding_cache.StoredEncoder] = {}
         self._retrieved: dict[str, StageResult] = {}
         """First stages at hand, since several systems rerank the same one."""
@@ -218,7 +221,7 @@ class StageRunner:
         key = component_key(component)[:32]
         if key not in self._encoders:
             self._encoders[key] = embedding_cache.StoredEncoder(
-                self.cache / "vectors" / key, component, self.progress
+                self.cache / "vectors" / key, component, self.progress, self.precision
             )
         return self._encoders[key]
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.components.vectors.compression import CachePrecision
 from harness.files import disk
 from harness.pipeline import volumes
 from harness.pipeline.volume_writer import Writer
@@ -25,8 +26,6 @@ from harness.pipeline.volumes import Keys, Volume
 log = logging.getLogger(__name__)
 
 Matrices = Sequence[NDArray[np.float32]]
-
-Precision = Literal["float32", "float16"]
 
 BLOCK_BYTES = 32 << 20
 """How much is read at once when all matrices are gone through."""
@@ -84,7 +83,7 @@ class VectorStore:
     """The matrices of texts of one part and side of an encoder, each of shape (rows, dim)."""
 
     folder: Path
-    precision: Precision | None = None
+    precision: CachePrecision | None = None
     """In which matrices are stored, where not in their own; float16 is read as float32."""
     _volumes: list[Volume] = field(default_factory=list)
 

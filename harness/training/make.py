@@ -37,7 +37,7 @@ def training_runner(stage: TrainStage, measured: StageRunner) -> StageRunner:
     """
     with span("data"):
         dataset = learnable(load_questions(stage.queries), measured.dataset)
-    return StageRunner(dataset, (), measured.cache, measured.progress)
+    return StageRunner(dataset, (), measured.cache, measured.progress, measured.precision)
 
 
 def make(stage: TrainStage, work: StageRunner) -> None:

@@ -104,6 +104,16 @@ def test_key_changes_with_the_system(tmp_path: Path, changes: dict[str, Any]) ->
     assert key(tmp_path, **changes) != key(tmp_path)
 
 
+def test_key_changes_with_how_token_vectors_are_stored_where_there_are_any(tmp_path: Path) -> None:
+    late = {"use": "late_interaction", "encoder": {"use": "fakes:HashingTokenEncoder"}}
+    without, half = key(tmp_path), {"cache": {"precision": "float16"}}
+    (before,) = keys(tmp_path, systems=systems(reranker=late))
+    (same,) = keys(tmp_path, systems=systems(reranker=late), cache={"precision": "float32"})
+    (after,) = keys(tmp_path, systems=systems(reranker=late), **half)
+    assert before == same != after
+    assert keys(tmp_path, systems=systems(), **half) == [without]
+
+
 def test_key_does_not_change_with_the_name(tmp_path: Path) -> None:
     assert key(tmp_path, name="b") == key(tmp_path)
 

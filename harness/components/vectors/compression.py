@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Precision = Literal["float32", "float16", "int8", "binary"]
 
+CachePrecision = Literal["float32", "float16"]
+"""How token vectors are stored between runs."""
+
 INT8_MOST = 127
 
 
