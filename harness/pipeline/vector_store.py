@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from harness.components.vectors.compression import CachePrecision
 from harness.files import disk
 from harness.pipeline import volumes
+from harness.pipeline.volume_parts import Keys
 from harness.pipeline.volume_writer import Writer
-from harness.pipeline.volumes import Keys, Volume
+from harness.pipeline.volumes import Volume
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.files import disk, locks
-from harness.pipeline.volumes import RECORD, Keys, Part, Volume, content_digest
+from harness.pipeline.volume_parts import RECORD, Keys, Part, content_digest
+from harness.pipeline.volumes import Volume
 
 TEXTS_PER_VOLUME = 1_000_000
 
@@ -69,7 +70,8 @@ class Writer:
                 continue
             volume.refresh()
             fits = volume.layout in (None, layout) and volume.texts < TEXTS_PER_VOLUME
-            if fits and volume.can_grow():
+            ours = os.access(volume.file(".vectors"), os.W_OK)  # and not another user's
+            if fits and ours and volume.can_grow():
                 self._hold(volume, lock, layout)
                 return volume
             os.close(lock)

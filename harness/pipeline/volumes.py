@@ -13,71 +13,27 @@ appended to its volume any more. A file is open only while it is read.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import StoreError
 from harness.files import digests, disk
+from harness.pipeline.volume_parts import RECORD, Keys, Part, content_digest
 
 log = logging.getLogger(__name__)
-
-Keys = NDArray[np.uint64]
-"""A row of two numbers a text: 128 bits of BLAKE2b."""
-
-RECORD = np.dtype([("key", "<u8", (2,)), ("end", "<i8")])
-
-DIGITS = 16
-"""Of the digest before each line."""
 
 READ_BYTES = 4 << 20
 """How much is read at once."""
 
 GAP_BYTES = 64 << 10
 """So far apart rows are read sooner with what lies between them than one by one."""
-
-
-class Part(NamedTuple):
-    """The texts that were appended at one time."""
-
-    first: int
-    """The place of its first text in the volume."""
-    texts: int
-    row: int
-    """Its first row in the volume."""
-    rows: int
-    layout: np.dtype[Any]
-    """Type and shape of a row."""
-    digest: str
-    """Of its records and rows."""
-
-    def line(self) -> bytes:
-        """As it stands in the volume's file of parts."""
-        shape = "".join(f"{size}," for size in self.layout.shape)
-        numbers = f"{self.first} {self.texts} {self.row} {self.rows}"
-        said = f"{numbers} ({shape}){self.layout.base.str} {self.digest}".encode()
-        return b"%s %s\n" % (_line_digest(said), said)
-
-    @classmethod
-    def of_line(cls, line: bytes) -> Part | None:
-        """What `line` gave, without its end; None for a line that is damaged."""
-        own, _, said = line.partition(b" ")
-        if own != _line_digest(said):
-            return None
-        *numbers, layout, digest = said.decode().split(" ")
-        first, texts, row, rows = map(int, numbers)
-        return cls(first, texts, row, rows, np.dtype(layout), digest)
-
-
-def _line_digest(said: bytes) -> bytes:
-    return digests.digest(said)[:DIGITS].encode()
 
 
 class Volume:
@@ -149,15 +105,18 @@ class Volume:
         self._sort()
 
     def _read_records(self) -> NDArray[Any]:
-        """The records of all parts."""
+        """The records of all parts, of which those that are known stay as they were checked."""
+        known = len(self._records)
         records = np.zeros(self.texts, RECORD)
+        records[:known] = self._records
         self._note_beyond_ends()
         with (
             suppress(FileNotFoundError),
             disk.reading(self.path),
             self.file(".keys").open("rb") as stream,
         ):
-            stream.readinto(records.view(np.uint8).data)
+            stream.seek(known * RECORD.itemsize)
+            stream.readinto(records[known:].view(np.uint8).data)
         return records
 
     def _note_beyond_ends(self) -> None:
@@ -301,14 +260,6 @@ class Volume:
                 f"{self.path} is not what it was when it was checked: something else changed it. "
                 "Run again: what is damaged or gone is made again."
             ) from error
-
-
-def content_digest(records: NDArray[Any], rows: Iterator[Any]) -> str:
-    """Of a part: its records, then its rows."""
-    state = hashlib.blake2b(records.tobytes(), digest_size=digests.BITS // 8)
-    for block in rows:
-        state.update(block)
-    return state.hexdigest()
 
 
 def _size(file: Path) -> int:

@@ -1,93 +1,122 @@
-"""What reading stored vectors from files that are opened and closed costs, beside maps that stay open.
+"""What the store of encoded texts costs beside the encoder, and how long it takes to open.
 
-    python tests/benchmarks/stored_vectors.py [TEXTS]
+    python tests/benchmarks/stored_vectors.py [TEXTS [KEYS]]
 
-TEXTS (default: 51,200) texts are stored once by `harness.pipeline.shards`, and once more as files
-of which a memory map each stays open, a descriptor each. All are then read in the order of a
-dataset, not of the shards, and each is looked at; and again a hundred of them at a time, as a
-reranker's candidates. Both ways come in turns. Printed are the seconds, as ratio how many times the
-maps' the harness takes, and what checking all digests took before. The first line has vectors of
-384 numbers, one a text; the second 40 a text of 128 numbers.
+TEXTS (default: 1,000,000) texts of 60 words go through a `StoredEncoder` whose encoder gives the same
+384 numbers for every text, once to be stored and once, in another process, to be read. Then a store of
+KEYS (default: 10,000,000) random keys without vectors is opened and asked for 1,000 of them. Processes
+may open 256 files each. Printed are seconds on the clock and of the processor, the encoder's apart, peak
+memory and the number of files.
 """
 
 from __future__ import annotations
 
-import statistics
+import multiprocessing
+import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from harness.pipeline.embedding_cache import TEXTS_PER_SHARD, VectorStore, text_key
+from harness.pipeline.embedding_cache import StoredEncoder
+from harness.pipeline.vector_store import VectorStore
 
-PAIRS = 5
-TOGETHER = 100
-"""Texts of a small part, and how many such parts are read."""
+DIM = 384
+FILES = 256
+KEYS_PER_PART = 10_000
+
+
+class Fixed:
+    """An encoder that takes no time, and notes what it took."""
+
+    gives = "dense"
+
+    def __init__(self) -> None:
+        """Nothing is encoded."""
+        self.seconds = 0.0
+        self.texts = 0
+
+    def encode(self, texts: Sequence[str], side: str) -> Any:
+        """The same vector for every text."""
+        del side
+        begun = time.perf_counter()
+        found = np.full((len(texts), DIM), DIM**-0.5, dtype=np.float32)
+        self.seconds += time.perf_counter() - begun
+        self.texts += len(texts)
+        return found
 
 
 def main() -> None:
-    """Print a line for each shape of vectors, and for all texts and few at a time."""
-    count = int(sys.argv[1]) if sys.argv[1:] else 51_200
-    for rows, dim, texts in ((1, 384, count), (40, 128, count // 16)):
-        with tempfile.TemporaryDirectory() as folder:
-            _compare(Path(folder), rows, dim, texts)
+    """Print a line for each thing that was done."""
+    count, keys = (*map(int, sys.argv[1:]), 1_000_000, 10_000_000)[:2]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for what in ("stored", "read"):
+            _apart(_encoded, folder / "encoded", count, what)
+        print(f"{len(list((folder / 'encoded').rglob('*.*')))} files")
+        _apart(_fill, folder / "keys", keys)
+        _apart(_opened, folder / "keys", keys)
 
 
-class Mapped:
-    """Views of memory maps, one map a shard."""
-
-    def __init__(self) -> None:
-        """Nothing is stored."""
-        self.places: dict[str, tuple[Any, int]] = {}
-
-    def add(self, file: Path, texts: Sequence[str], matrices: Sequence[Any]) -> None:
-        """Write a shard and map it."""
-        np.save(file, np.array(matrices))
-        mapped = np.load(file, mmap_mode="r")
-        self.places |= {text_key(text): (mapped, i) for i, text in enumerate(texts)}
-
-    def get(self, texts: Sequence[str]) -> list[Any]:
-        """Their matrices."""
-        places = (self.places[text_key(text)] for text in texts)
-        return [mapped[i] for mapped, i in places]
+def _apart(work: Callable[..., None], *arguments: object) -> None:
+    """Do it in a process of its own, whose peak of memory is its own."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
 
 
-def _compare(folder: Path, rows: int, dim: int, count: int) -> None:
+def _encoded(folder: Path, count: int, what: str) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    words = [f"word{number}" for number in range(1000)]
+    texts = [f"{n} " + " ".join(words[(n + i) % 1000] for i in range(59)) for n in range(count)]
+    encoder, before = Fixed(), _peak()
+    with _Timed(f"{count:,} texts of {sum(map(len, texts)) // count} characters {what}") as timed:
+        found = StoredEncoder(folder, encoder, lambda *_: None).encode(texts, "doc")
+        timed.without = encoder.seconds
+    assert found.shape == (count, DIM)
+    print(f"    {encoder.texts:,} encoded; memory before {before:,.0f}, at most {_peak():,.0f} MiB")
+
+
+def _fill(folder: Path, count: int) -> None:
     rng = np.random.default_rng(0)
-    texts = [f"text {number}" for number in range(count)]
-    store, mapped = VectorStore(folder / "store"), Mapped()
-    for start in range(0, count, TEXTS_PER_SHARD):
-        part = texts[start : start + TEXTS_PER_SHARD]
-        matrices = list(rng.random((len(part), rows, dim), dtype=np.float32))
-        store.add(part, matrices)
-        mapped.add(folder / f"{start}.npy", part, matrices)
-    order = [texts[i] for i in rng.permutation(count)]
-    few = [order[start : start + TOGETHER] for start in range(0, count, TOGETHER)]
-    shape = f"{count:,} texts of {rows} x {dim}"
-    begun = time.perf_counter()
-    assert store.missing(texts) == []
-    checked = time.perf_counter() - begun
-    for name, parts in ((f"{shape}, all", [order]), (f"{shape}, {TOGETHER} at a time", few)):
-        ways: dict[str, Callable[[Sequence[str]], Any]] = {"open": store.get, "maps": mapped.get}
-        found: dict[str, list[float]] = {way: [] for way in ways}
-        for _ in range(PAIRS):
-            for way, get in ways.items():
-                found[way].append(_seconds(get, parts))
-        ours, theirs = (statistics.median(seconds) for seconds in found.values())
-        seconds = f"{ours:.3f} s, by maps {theirs:.3f} s: ratio {ours / theirs:.2f}"
-        print(f"{name:44} {seconds}; checked in {checked:.3f} s")
+    rows = np.empty((KEYS_PER_PART, 1, 1), np.float16)
+    with VectorStore(folder).appending() as add:
+        for _ in range(count // KEYS_PER_PART):
+            add(rng.integers(0, 2**64, (KEYS_PER_PART, 2), np.uint64), rows)
 
 
-def _seconds(get: Callable[[Sequence[str]], Any], parts: Sequence[Sequence[str]]) -> float:
-    begun = time.perf_counter()
-    for part in parts:
-        for matrix in get(part):
-            matrix.sum()
-    return time.perf_counter() - begun
+def _opened(folder: Path, count: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    with _Timed(f"{count:,} texts opened"):
+        store = VectorStore(folder)
+    keys = np.random.default_rng(0).integers(0, 2**64, (1_000, 2), np.uint64)
+    with _Timed("1,000 of them found"):
+        assert not store.lacks(keys).any()
+    print(f"    memory at most {_peak():,.0f} MiB")
+
+
+class _Timed:
+    """Prints how long a block took."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.without = what, 0.0
+
+    def __enter__(self) -> Self:
+        self.clock, self.cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        clock, cpu = time.perf_counter() - self.clock, time.process_time() - self.cpu
+        print(f"{self.what}: {clock - self.without:.2f} s, {cpu - self.without:.2f} s of processor")
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

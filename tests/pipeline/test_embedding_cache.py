@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,6 +214,41 @@ def test_token_vectors_alone_are_stored_as_the_file_asks(tmp_path: Path) -> None
         "encode_doc_tokens_float16",
         "encode_docs",
     }
+
+
+PROGRAM = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from harness.components.retrievers.maxsim import Maxsim
+from harness.data import Doc, Query
+from harness.pipeline.embedding_cache import StoredEncoder
+
+class Tokens:
+    gives = "tokens"
+    def encode(self, texts, side):
+        return [np.full((100 if side == "doc" else 2, 128), int(text), np.float32) for text in texts]
+
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before = peak()
+encoder = StoredEncoder(Path(sys.argv[1]), Tokens(), lambda *_: None)
+searcher = Maxsim(encoder).index([Doc(str(i), str(i)) for i in range(4_000)])
+(hits,) = searcher.search([Query("q", "1")], 1)
+assert hits[0].doc_id == "3999"
+print(peak() - before)
+"""
+
+
+def test_a_search_by_maxsim_holds_stored_vectors_once(tmp_path: Path) -> None:
+    """Of 195 MiB of vectors, read 32 MiB at a time; it was 4 times as much."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert float(done.stdout) < 340
 
 
 MINILM = "sentence-transformers/minilm"
