@@ -83,8 +83,8 @@ def _arrow(found: Encoded) -> Any:
     """Places and vectors; an Arrow array of arrays is made without a Python object a number."""
     import pyarrow as pa
 
-    flat = pa.array(np.concatenate(found.matrices).ravel())
-    offsets = np.cumsum([0, *map(len, found.matrices)]).astype(np.int32)
+    flat = pa.array(found.joined(slice(None)).ravel())
+    offsets = np.cumsum([0, *found.lengths]).astype(np.int32)
     vectors = pa.FixedSizeListArray.from_arrays(flat, found.dim)
     column = pa.ListArray.from_arrays(pa.array(offsets), vectors)
     places = pa.array(range(len(found.doc_ids)), pa.int32())

@@ -34,7 +34,7 @@ class Maxsim:
         blocks = []
         for start in range(0, len(found.doc_ids), DOCS_PER_BLOCK):
             part = slice(start, start + DOCS_PER_BLOCK)
-            blocks.append((np.concatenate(found.matrices[part]), found.lengths[part]))
+            blocks.append((found.joined(part), found.lengths[part]))
         return _Index(self, found, blocks)
 
 

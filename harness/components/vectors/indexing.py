@@ -38,6 +38,14 @@ class Encoded(NamedTuple):
         """The size of a vector; 0 where there is none."""
         return self.matrices[0].shape[1] if len(self.matrices) else 0
 
+    def joined(self, part: slice) -> NDArray[np.float32]:
+        """The vectors of some documents, one document after the other; they are held once."""
+        joined, row = np.empty((int(self.lengths[part].sum()), self.dim), np.float32), 0
+        for matrix in self.matrices[part]:
+            joined[row : row + len(matrix)] = matrix
+            row += len(matrix)
+        return joined
+
     def key(self, *settings: object) -> str:
         """A digest of the vectors and of what is made of them."""
         state = hashlib.sha256(repr(self.lengths.tolist()).encode())
