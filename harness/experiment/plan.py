@@ -45,6 +45,9 @@ TRAINING = ("examples", "loop", "cross_encoder", "late_interaction")
 CostKind = Literal["latency", "load", "storage"]
 """`harness.measure.KIND.study` measures each."""
 
+UNKEYED = {"memory_gb"}
+"""Settings of a measurement of cost that change how it is come by and not what is measured."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -144,7 +147,7 @@ class Plan:
                 for trial in trials
             ]
             for kind, settings in asked.items():
-                asked_for = settings.model_dump(mode="json")
+                asked_for = settings.model_dump(mode="json", exclude=UNKEYED)
                 made_by = code_versions.versions(f"harness.measure.{kind}.study")
                 made_by |= code_versions.packages(["fast_plaid"] if kind == "storage" else [])
                 key = key_of(kind, asked_for, named, self.experiment.seed, made_by)

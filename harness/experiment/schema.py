@@ -123,6 +123,9 @@ class Latency(Part):
     """Threads of every library; None: one for each core that this process may use."""
     starts: int = Field(default=1, ge=0, le=bounds.ENTRIES)
     """Fresh processes in which a system's cold start and memory are measured."""
+    memory_gb: float | None = Field(default=None, gt=0, le=bounds.MANY)
+    """GB (10^9 bytes) that the measurement may hold in memory, on a GPU of its own; systems that do not
+    fit together take turns. None: what it holds when it begins, and half of what is free then."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -7,6 +7,7 @@ import gc
 import importlib.util
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ from harness.components.timing import nothing
 SPIN_SIZE = 512
 SPINS = 20
 """A fixed computation of some hundredths of a second: 20 products of 512 x 512 matrices."""
+
+LOOK_S = 0.02
+"""Seconds between two looks at the memory of this process: a look takes some 20 µs."""
 
 UNKNOWN = (float("nan"),) * 4
 """What stands where a GPU's state cannot be read."""
@@ -52,6 +56,40 @@ def synchroniser(device: str) -> Callable[[], None]:
 def resident_bytes() -> float:
     """Memory that this process holds now."""
     return float(psutil.Process().memory_info().rss)
+
+
+def held_bytes(device: str) -> float:
+    """Memory in use now: what torch gave out of a CUDA device's own, else what this process holds."""
+    if device != "cuda":
+        return resident_bytes()
+    import torch
+
+    return float(torch.cuda.memory_allocated())
+
+
+@contextlib.contextmanager
+def peak(device: str) -> Iterator[Callable[[], float]]:
+    """What it gives says the most of `held_bytes` since; of this process as seen now and then."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        yield lambda: gpu_peak_bytes(device)
+        return
+    own, done, most = psutil.Process(), threading.Event(), resident_bytes()
+
+    def look() -> None:
+        nonlocal most
+        while not done.wait(LOOK_S):
+            most = max(most, float(own.memory_info().rss))
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield lambda: max(most, resident_bytes())
+    finally:
+        done.set()
+        looking.join()
 
 
 def peak_bytes() -> float:

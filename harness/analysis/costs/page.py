@@ -55,6 +55,7 @@ def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
     rankings, different = sentences.ranking_lines(arms)
     lines = [
         *sentences.setting_lines(facts, arms),
+        *sentences.memory_lines(facts),
         *sentences.settled_lines(facts),
         *sentences.machine_lines(rounds),
     ]

@@ -55,6 +55,20 @@ def settled_lines(facts: Mapping[str, Any]) -> Iterator[str]:
                 )
 
 
+def memory_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Which systems took turns in memory, and which took more of it than they should."""
+    for device, seen in facts.get("memory", {}).items():
+        limit = f"the {seen['limit_bytes'] / 1e9:,.1f} GB of memory that the measurement may hold"
+        if seen["groups"] > 1:
+            yield (
+                f"On {device} systems took turns in {seen['groups']} groups in every round, since not "
+                f"all fit into {limit}."
+            )
+        if seen["too_large"]:
+            said = [f"{name} ({size / 1e9:,.1f} GB)" for name, size in seen["too_large"].items()]
+            yield f"Alone on {device}, more than {limit} was in use for {listed(said)}."
+
+
 def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:
     """What two equal arms say of each device: lines, and warnings."""
     lines, warnings = [], []

@@ -7,10 +7,8 @@ of the last hidden states, so one pass serves both (half the work of encoding tw
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -39,54 +37,6 @@ BATCH_SIZES = (8, 32, ONE_BATCH)
 
 TEXTS_COUNTED = 64
 """Texts tokenised at once where tokens are only counted."""
-
-MODELS_KEPT = 2
-"""How many models stay in memory when nobody asks for more: a retriever's and a reranker's."""
-
-
-@dataclass
-class _Shelf:
-    """The models in memory, the one used last at the end."""
-
-    capacity: int = MODELS_KEPT
-    models: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
-
-    def shrink(self, count: int) -> None:
-        while len(self.models) > count:
-            self.models.popitem(last=False)
-
-
-_SHELF = _Shelf()
-
-
-def loaded(key: Hashable, make: Callable[[], Any]) -> Any:
-    """The model under `key`, made if it is not in memory; the one unused for longest gives way.
-
-    A key holds all that the model depends on, and nothing else, so that components that differ
-    in other settings share it.
-    """
-    if key not in _SHELF.models:
-        _SHELF.shrink(_SHELF.capacity - 1)
-        _SHELF.models[key] = make()
-    _SHELF.models.move_to_end(key)
-    return _SHELF.models[key]
-
-
-@contextmanager
-def keep(count: int) -> Iterator[None]:
-    """Keep up to `count` models in memory within this block; never fewer than before it."""
-    before = _SHELF.capacity
-    _SHELF.capacity = max(before, count)
-    try:
-        yield
-    finally:
-        _SHELF.capacity = before
-        _SHELF.shrink(before)
-
-
-def forget() -> None:
-    """Let go of every model in memory."""
-    _SHELF.shrink(0)
 
 
 def policy(size: int | None, device: str) -> str:

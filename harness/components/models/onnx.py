@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from harness.components.hardware import threads
-from harness.components.models import hub, inference, padding, positions, references
+from harness.components.models import hub, inference, padding, positions, references, shelf
 from harness.components.protocols import SPEED
 from harness.errors import ModelError
 from harness.files import temporary
@@ -117,7 +117,7 @@ class OnnxModel(ABC):
         """The model in memory, made if it is not there."""
         bare = replace(self, **self.BESIDE)
         key = (replace(bare, batch_size=None), self.threads or threads.threads_now())
-        found: Loaded = inference.loaded(key, lambda: _made(bare))
+        found: Loaded = shelf.loaded(key, lambda: _made(bare))
         return found
 
     def doc_lengths(self, texts: Sequence[str]) -> Sequence[int]:

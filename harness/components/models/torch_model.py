@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from harness.components.models import inference, positions, references
+from harness.components.models import inference, positions, references, shelf
 from harness.components.protocols import SPEED
 
 
@@ -53,7 +53,7 @@ class TorchModel(ABC):
     def loaded(self) -> Any:
         """The model in memory, made if it is not there."""
         key = replace(self, batch_size=None, **self.BESIDE)
-        return inference.loaded(key, self._checked)
+        return shelf.loaded(key, self._checked)
 
     def _checked(self) -> Any:
         self.identity()

@@ -15,13 +15,16 @@ from harness.components.abilities import (
     CountsDocTokens,
     CountsTokens,
     HasAttention,
+    Loadable,
     Tunable,
 )
+from harness.components.models import shelf
 from harness.components.protocols import ENCODERS, Preparable, Reranker, Served
 from harness.data import Doc, Hit, Query, Run
 from harness.experiment.keys import timing_key
 from harness.experiment.plan import Stage, Trial, has_random_weights
 from harness.measure.latency.budget import Arm, Call
+from harness.measure.latency.memory import Room
 from harness.measure.latency.prebuilt_vectors import LiveQueries, RandomVectors
 from harness.pipeline import stages
 from harness.pipeline.stage_runner import StageRunner
@@ -51,6 +54,8 @@ class Setting:
     """By stage's key the scores that quality was measured on; none with random weights."""
     shares: dict[str, dict[str, str]]
     """By mode: the system whose arm stands for another system's, where both would be the same."""
+    room: Room
+    """The memory that there is for them."""
 
 
 def retrieving(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
@@ -65,7 +70,7 @@ def retrieving(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
         if shared[trial.system.name] != trial.system.name:
             continue
         arm = _bare(trial, "retrieve", retriever, (first.depth,), setting)
-        yield from _ready(arm, partial(_retrieving, arm, first, setting))
+        yield from _ready(arm, partial(_retrieving, arm, first, setting), setting.room)
 
 
 def _retrieving(arm: Arm, first: Stage, setting: Setting) -> Arm:
@@ -74,7 +79,7 @@ def _retrieving(arm: Arm, first: Stage, setting: Setting) -> Arm:
     call = _searching(searcher, first.depth, dataset.drop_self_hits)
     expected = setting.expected.get(first.key)
     return dataclasses.replace(
-        arm, policies={"": call}, expected=expected, **_loaded(arm.component)
+        arm, policies={"": call}, expected=expected, **_loaded(arm.component, searcher)
     )
 
 
@@ -92,23 +97,50 @@ def reranking(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
         sizes = tuple(k for k in setting.candidates if k <= trial.system.depth.rerank)
         arm = _bare(trial, "rerank", reranker, sizes, setting)
         if not isinstance(reranker, Preparable):
-            yield from _ready(arm, partial(_reranking, arm, reranker, trial, setting))
+            make = partial(_reranking, arm, reranker, trial, setting)
+            yield from _ready(arm, make, setting.room)
             continue
         prepared = dataclasses.replace(arm, mode="precomputed")
-        yield from _ready(prepared, partial(_precomputed, prepared, trial, setting))
+        make_prepared = partial(_precomputed, prepared, trial, setting)
+        yield from _ready(prepared, make_prepared, setting.room)
         shared = setting.shares.setdefault("on the fly", {})
         work = [type(reranker).__name__, *map(timing_key, encoders_of(reranker))]
         shared[trial.system.name] = seen.setdefault(str(work), trial.system.name)
         if shared[trial.system.name] == trial.system.name:
             live = dataclasses.replace(arm, mode="on the fly")
-            yield from _ready(live, partial(_reranking, live, reranker, trial, setting))
+            make_live = partial(_reranking, live, reranker, trial, setting)
+            yield from _ready(live, make_live, setting.room)
 
 
 def _precomputed(arm: Arm, trial: Trial, setting: Setting) -> Arm | None:
     """None where there is nothing to do beforehand."""
     live = _live(trial.system.reranker, setting)
-    held = live.prepare(_all_docs(arm.docs))
-    return None if held is live else _reranking(arm, held, trial, setting)
+    docs = _all_docs(arm.docs)
+    called = live.prepare(docs) if arm.served else _Prepared(live, docs)
+    held = called if arm.served else called.held()
+    if held is live:
+        return None
+    made = _reranking(arm, called, trial, setting)
+    return made if isinstance(held, CountsTokens) else dataclasses.replace(made, tokens=None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A reranker with documents prepared, which are made again when they had to give way."""
+
+    live: Any
+    docs: Sequence[Doc]
+
+    def held(self) -> Any:
+        return shelf.loaded(self, lambda: self.live.prepare(self.docs))
+
+    def score(self, query: str, docs: Sequence[Doc]) -> Sequence[float]:
+        found: Sequence[float] = self.held().score(query, docs)
+        return found
+
+    def count_tokens(self, query: str, docs: Sequence[Doc]) -> int:
+        found: int = self.held().count_tokens(query, docs)
+        return found
 
 
 def _reranking(arm: Arm, called: Any, trial: Trial, setting: Setting) -> Arm:
@@ -118,7 +150,7 @@ def _reranking(arm: Arm, called: Any, trial: Trial, setting: Setting) -> Arm:
         policies={name: _scoring(variant) for name, variant in variants.items()},
         tokens=_tokens(called, arm.mode),
         expected=setting.expected.get(trial.key),
-        **_loaded(arm.component),
+        **_loaded(arm.component, called),
     )
 
 
@@ -138,18 +170,19 @@ def _bare(
     )
 
 
-def _ready(bare: Arm, make: Callable[[], Arm | None]) -> Iterator[Arm]:
+def _ready(bare: Arm, make: Callable[[], Arm | None], room: Room) -> Iterator[Arm]:
     """The arm that `make` gives, if any; one that cannot be made ready fails when it is called.
 
     So it alone is not measured.
     """
+    room.prepare_for(bare.models)
     try:
         made = make()
     except Exception as error:
         log.debug("%s was not made ready", bare.system, exc_info=True)
         made = dataclasses.replace(bare, policies={"": _failing(error.with_traceback(None))})
     if made is not None:
-        yield made
+        yield dataclasses.replace(made, held=frozenset(room.watch.asked))
 
 
 def _failing(error: Exception) -> Call:
@@ -254,9 +287,18 @@ def _all_docs(docs: Mapping[str, Sequence[Doc]]) -> list[Doc]:
     return list({doc.doc_id: doc for found in docs.values() for doc in found}.values())
 
 
-def _loaded(component: Any) -> dict[str, Any]:
-    """What decides the speed of the component beside its settings; loads its models."""
+def _loaded(component: Any, called: Any) -> dict[str, Any]:
+    """What decides the speed of the component beside its settings; loads what `called` needs."""
     parts = list(registry.parts(component))
+
+    def load() -> None:
+        for part in parts:
+            if isinstance(part, Loadable):
+                part.load()
+        if isinstance(called, _Prepared):
+            called.held()
+
+    load()
     dtypes = dict.fromkeys(part.dtype for part in parts if hasattr(part, "dtype"))
     attention = dict.fromkeys(p.attention() for p in parts if isinstance(p, HasAttention))
-    return {"dtype": ", ".join(dtypes), "attention": ", ".join(attention)}
+    return {"dtype": ", ".join(dtypes), "attention": ", ".join(attention), "load": load}

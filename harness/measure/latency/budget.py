@@ -8,12 +8,13 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from harness.components.timing import nothing
 from harness.data import Doc, Hit, Query
 from harness.errors import reason
 from harness.experiment.schema import Latency
@@ -65,6 +66,10 @@ class Arm:
     """What is called, as the experiment has it, but on the device."""
     models: tuple[str, ...] = ()
     """The models that must be in memory for a call."""
+    load: Callable[[], object] = nothing
+    """Has all of that in memory, so that no call has to."""
+    held: frozenset[Hashable] = frozenset()
+    """The keys of what it has in memory and can make again (`shelf`)."""
     dtype: str = ""
     attention: str = ""
     served: bool = False

@@ -1,90 +1,122 @@
-"""Which models can be in memory together."""
+"""Which arms are in memory together: as many as a budget of bytes holds, by what was seen in use.
+
+Looked at is the resident set of this process, and on a GPU what torch holds of the GPU's own memory:
+so libraries, vectors, indexes and the work of a call count as much as models do.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from harness.components.models import catalogue, inference
-from harness.experiment.plan import Trial
+from harness.components.models import shelf
 from harness.measure import machine
-from harness.measure.latency.arms import placed, with_models
-from harness.measure.latency.budget import Arm
+from harness.measure.latency.budget import Arm, ArmBudget
 
-SHARE = 0.8
-"""How much of the free memory models may fill; the rest is for vectors and the work itself."""
+SHARE = 0.5
+"""How much of what is free a measurement fills where nobody says how much it may."""
 
-BYTES_PER_PARAMETER = {"float32": 4, "bfloat16": 2, "float16": 2}
-"""By number format; a part that does not say has float32."""
+Keys = frozenset[Hashable]
 
 
-def free(device: str) -> float:
-    """Bytes that models may fill on a device: most of what can be had there without swapping."""
-    return SHARE * machine.free_device_bytes(device)
+@dataclass
+class Room:
+    """The memory that a measurement may fill, and what was seen of its use."""
+
+    device: str
+    limit: float
+    """Bytes in use at most, what was there before the measurement included."""
+    watch: shelf.Watch
+    work: float = 0.0
+    """Bytes that the calls of an arm took for a time; the most of the arms so far."""
+    too_large: dict[str, float] = field(default_factory=dict)
+    """By system the bytes that were in use for an arm alone, where that is more than the limit."""
+    groups: int = 0
+    _models: tuple[str, ...] = ()
+
+    def prepare_for(self, models: tuple[str, ...]) -> None:
+        """Begin to watch an arm that is made ready; other models than its own give way first."""
+        self.watch.asked.clear()
+        if models != self._models:
+            shelf.forget()
+        self._models = models
+
+    def in_groups(
+        self, arms: Sequence[Arm], warm_up: Callable[[Arm], ArmBudget]
+    ) -> list[list[ArmBudget]]:
+        """The arms in their order, warmed up, in groups that are in memory together.
+
+        A group ends before an arm that would not fit, or did not when it was tried. One that does not
+        fit alone is a group of its own.
+        """
+        groups: list[list[ArmBudget]] = []
+        there: Keys = frozenset()
+        for arm in arms:
+            if not groups or not self._fits(there, arm.held):
+                groups.append([])
+                there = frozenset()
+                shelf.only(arm.held)
+            budget, peak = self._warmed_up(arm, warm_up)
+            held = budget.arm.held
+            if peak > self.limit and _is_less(held, there):
+                groups.append([])
+                there = frozenset()
+                shelf.only(held)
+            groups[-1].append(budget)
+            there |= held
+        self.groups = len(groups)
+        return groups
+
+    def facts(self) -> dict[str, Any]:
+        """What the report tells of it."""
+        return {"limit_bytes": self.limit, "groups": self.groups, "too_large": self.too_large}
+
+    def _fits(self, there: Keys, held: Keys) -> bool:
+        """Whether an arm can join a group; what belongs to neither gives way for it."""
+        if not _is_less(held, there) or self._has_room(held):
+            return True
+        shelf.only(there | held)
+        return self._has_room(held)
+
+    def _has_room(self, held: Collection[Hashable]) -> bool:
+        more = sum(self.watch.sizes.get(key, 0.0) for key in shelf.missing(held))
+        return machine.held_bytes(self.device) + more + self.work <= self.limit
+
+    def _warmed_up(self, arm: Arm, warm_up: Callable[[Arm], ArmBudget]) -> tuple[ArmBudget, float]:
+        """The arm with what it asked for, and the most bytes that were in use meanwhile."""
+        self.watch.asked.clear()
+        with machine.peak(self.device) as peak:
+            with suppress(Exception):  # a call will say it
+                arm.load()
+            budget = warm_up(arm)
+            most = peak()
+        stays = machine.held_bytes(self.device)
+        self.work = max(self.work, most - stays)
+        held = frozenset(self.watch.asked)
+        others = self.watch.sizes.keys() - held - set(shelf.missing(self.watch.sizes))
+        alone = most - sum(self.watch.sizes[key] for key in others)
+        if alone > self.limit:
+            self.too_large[arm.system] = max(alone, self.too_large.get(arm.system, 0.0))
+        budget.arm = replace(arm, held=held)
+        return budget, most
 
 
-def count_together(trials: Sequence[Trial], device: str, room: float) -> int:
-    """How many models lie in memory together at first: all if they fit into `room` bytes."""
-    stages = (placed(stage.component, device) for trial in trials for stage in trial.stages)
-    parts = {part for component in stages for part in with_models(component)}
-    fit = sum(_published(parts, device).values()) <= room
-    return len(parts) if fit else inference.MODELS_KEPT
+def _is_less(held: Keys, there: Keys) -> bool:
+    """Whether a new group for an arm would hold less than the group does with it."""
+    return bool(held) and not there <= held
 
 
-def sizes(
-    everyone: Sequence[Arm], device: str, started: Mapping[str, Mapping[str, float]]
-) -> dict[str, float]:
-    """Bytes that the arms' models take on the device, where they are known.
-
-    `started` has by model a row of `columns.STARTS`. In the host's memory what loading added counts
-    before what the number of parameters gives. On another device it does not count at all: there
-    the parameters do, and for a model of which they are not known the peak, its work included.
-    """
-    parts = {part for arm in everyone for part in with_models(arm.component)}
-    published = _published(parts, device)
-    if device == "cpu":
-        loaded = {m: row["loaded_bytes"] - row["libraries_bytes"] for m, row in started.items()}
-        return published | loaded
-    peaks = {model: row["gpu_peak_bytes"] for model, row in started.items()}
-    return {model: peak for model, peak in peaks.items() if not math.isnan(peak)} | published
-
-
-def _published(parts: Iterable[Any], device: str) -> dict[str, float]:
-    """By model; one in two number formats is there twice, and a part without a device is not on it."""
-    found: dict[str, float] = {}
-    formats = {(p.model, getattr(p, "dtype", "float32"), _is_on(p, device)) for p in parts}
-    for model, dtype, is_there in sorted(formats):
-        known = catalogue.known(model)
-        if known and known.parameters:
-            size = float(BYTES_PER_PARAMETER.get(dtype, 4) * known.parameters * is_there)
-            found[model] = found.get(model, 0.0) + size
-    return found
-
-
-def _is_on(part: Any, device: str) -> bool:
-    """Whether a part has its model on the device; one that cannot choose has it in the host's memory."""
-    return device == "cpu" or hasattr(part, "device")
-
-
-def in_groups(
-    everyone: Sequence[Arm], bytes_of: Mapping[str, float], room: float
-) -> list[list[Arm]]:
-    """The arms in their order, in groups whose models fit into `room` bytes together."""
-    groups: list[list[Arm]] = []
-    held: dict[str, float] = {}
-    for arm in everyone:
-        wanted = {model: bytes_of.get(model, 0.0) for model in arm.models}
-        if groups and sum((held | wanted).values()) <= room:
-            groups[-1].append(arm)
-            held |= wanted
-        else:
-            groups.append([arm])
-            held = wanted
-    return groups
-
-
-def most_at_once(groups: Sequence[Sequence[Arm]]) -> int:
-    """Models of the group that has most, one in two number formats being two."""
-    parts = [{part for arm in group for part in with_models(arm.component)} for group in groups]
-    return max(map(len, parts), default=0)
+@contextmanager
+def room(device: str, memory_gb: float | None) -> Iterator[Room]:
+    """Room for a measurement: so many GB (10^9 bytes) in use, or SHARE of what is free on top."""
+    shelf.forget()
+    held, free = machine.held_bytes(device), machine.free_device_bytes(device)
+    limit = held + SHARE * free if memory_gb is None else memory_gb * 1e9
+    with shelf.watched(partial(machine.held_bytes, device)) as watch:
+        try:
+            yield Room(device, limit, watch)
+        finally:
+            shelf.forget()

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.components.models import shelf
 from harness.components.protocols import Progress
 from harness.components.timing import STAGES, TRAFFIC, recording
 from harness.data import Query
@@ -58,7 +59,7 @@ Afterwards = Callable[[Sequence[Sequence[ArmBudget]], Timed, np.random.Generator
 
 
 def measure(
-    groups: Sequence[Sequence[Arm]],
+    budgets: list[list[ArmBudget]],
     queries: Sequence[Query],
     tuning: Sequence[Query],
     settings: Latency,
@@ -67,12 +68,11 @@ def measure(
     progress: Progress,
     afterwards: Afterwards | None = None,
 ) -> Timed:
-    """Time every arm on `queries`; `tuning` are others, for warm-up and the choice of policies.
+    """Time every arm on `queries`; the first of `tuning`, which are others, wakes it.
 
     The arms of a group are in memory together; where there are several groups they take turns in
     every round. An arm that fails is noted, and the others go on. `afterwards` may add rounds.
     """
-    budgets = _budgets(groups, tuning, settings, device, len(queries), progress)
     _double(budgets)
     timed = Timed(queries=queries, device=device, rounds_planned=settings.rounds)
     everyone = [budget for together in budgets for budget in together]
@@ -101,24 +101,26 @@ def _takes(number: int, timed: Timed) -> Takes:
     )
 
 
-def _budgets(
-    groups: Sequence[Sequence[Arm]],
+def warming_up(
+    arms: int,
+    queries: int,
     tuning: Sequence[Query],
     settings: Latency,
     device: str,
-    queries: int,
     progress: Progress,
-) -> list[list[ArmBudget]]:
-    wait = machine.synchroniser(device)
-    wanted = queries * settings.rounds
-    count, done = sum(map(len, groups)), itertools.count(1)
+) -> Callable[[Arm], ArmBudget]:
+    """What warms up one of so many arms, that are timed on so many queries, after the other.
 
-    def warmed_up(arm: Arm) -> ArmBudget:
-        budget = prepared(arm, tuning, wanted, settings, wait)
-        progress(f"warm up on {device}", next(done), count)
+    `tuning` are other queries, for warm-up and the choice of policies.
+    """
+    wait, done = machine.synchroniser(device), itertools.count(1)
+
+    def warm_up(arm: Arm) -> ArmBudget:
+        budget = prepared(arm, tuning, queries * settings.rounds, settings, wait)
+        progress(f"warm up on {device}", next(done), arms)
         return budget
 
-    return [[warmed_up(arm) for arm in group] for group in groups]
+    return warm_up
 
 
 def _double(budgets: list[list[ArmBudget]]) -> None:
@@ -134,6 +136,7 @@ def _double(budgets: list[list[ArmBudget]]) -> None:
 
 def wake(budgets: Sequence[ArmBudget], query: Query) -> None:
     """One call of each arm that is not timed, after another group had the memory."""
+    shelf.only({key for budget in budgets for key in budget.arm.held})
     for budget in budgets:
         if budget.calls and not budget.failure:
             size = budget.arm.candidates[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from harness.components import registry
 from harness.components.abilities import Loadable
 from harness.components.hardware import devices
 from harness.components.hardware.threads import pinned
-from harness.components.models import inference
+from harness.components.models import shelf
 from harness.components.protocols import Served
 from harness.components.timing import TRAFFIC, recording
 from harness.data import Doc, Query, Run, doc_texts
@@ -184,29 +185,32 @@ def _on_device(
     found: Tables,
 ) -> None:
     settings = experiment.latency or Latency()
-    inquiry = Inquiry(store.folder, trials[0].dataset.name)
-    setting = Setting(
-        work=work,
-        device=device,
-        candidates=chosen.candidates,
-        docs={key: _docs(run, chosen, work) for key, run in runs.items()},
-        expected=_expected(trials, runs, store),
-        shares=found.facts.setdefault("shares", {}),
-    )
-    room = memory.free(device)
-    with inference.keep(memory.count_together(trials, device, room)):
+    with memory.room(device, settings.memory_gb) as room:
+        setting = Setting(
+            work=work,
+            device=device,
+            candidates=chosen.candidates,
+            docs={key: _docs(run, chosen, work) for key, run in runs.items()},
+            expected=_expected(trials, runs, store),
+            shares=found.facts.setdefault("shares", {}),
+            room=room,
+        )
         everyone = [*arms.retrieving(trials, setting), *arms.reranking(trials, setting)]
-        started, killed = _starts(everyone, chosen, settings, device, work, found)
+        shelf.forget()  # processes of their own need the memory next
+        killed = _starts(everyone, chosen, settings, device, work, found)
         fitting = [arm for arm in everyone if not killed.keys() & set(arm.models)]
         for arm in everyone:
             for model in killed.keys() & set(arm.models):
                 found.left_out[arm.system] = killed[model]
                 rows = _not_measured(arm.system, arm.mode, arm.candidates, device, killed[model])
                 found.rows["arms"] += rows
-        groups = memory.in_groups(fitting, memory.sizes(fitting, device, started), room)
-        with inference.keep(memory.most_at_once(groups)):
+        inquiry = Inquiry(store.folder, trials[0].dataset.name)
+        with shelf.keep(math.inf):
+            warm_up = rounds.warming_up(
+                len(fitting), len(chosen.timed), chosen.tuning, settings, device, work.progress
+            )
             timed = rounds.measure(
-                groups,
+                room.in_groups(fitting, warm_up),
                 chosen.timed,
                 chosen.tuning,
                 settings,
@@ -219,6 +223,7 @@ def _on_device(
         found.rows["throughput"] += throughput.measure(
             fitting, chosen.timed, texts, settings.budget_s, device, work.progress, timed.failed
         )
+        found.facts.setdefault("memory", {})[device] = room.facts()
     found.rows = found.joined(timed)
     found.left_out |= timed.failed
     found.rankings[device] = timed.rankings
@@ -253,15 +258,14 @@ def _starts(
     device: str,
     work: StageRunner,
     found: Tables,
-) -> tuple[dict[str, Mapping[str, float]], dict[str, str]]:
-    """Start each system with models alone; its last row by model, and why a model cannot be had."""
+) -> dict[str, str]:
+    """Start each system with models alone; by model why one cannot be had."""
     alike: dict[Any, list[Arm]] = {}
     for arm in everyone:
         # It would put a few documents with random vectors where a server has all of them.
         feeds = arm.mode == "retrieve" and isinstance(arm.component, Served)
         if not feeds and any(isinstance(part, Loadable) for part in registry.parts(arm.component)):
             alike.setdefault(_loading(arm), []).append(arm)
-    started: dict[str, Mapping[str, float]] = {}
     killed: dict[str, str] = {}
     for done, loading in enumerate(alike.values()):
         work.progress(f"cold starts on {device}", done, len(alike))
@@ -273,8 +277,7 @@ def _starts(
                 killed |= dict.fromkeys(loading[0].models, reason(error))
                 break
             found.rows["starts"] += rows
-            started[loading[0].models[0]] = rows[0]
-    return started, killed
+    return killed
 
 
 def _start(

@@ -46,6 +46,24 @@ def test_what_was_measured_on(make_results: Make) -> None:
     assert warning.startswith("cross (rerank, cpu) ranked only 50.0 % of the timed queries as in")
 
 
+def test_who_took_turns_in_memory_is_told(make_results: Make) -> None:
+    results = make_results()
+    alone = {"limit_bytes": 4e9, "groups": 1, "too_large": {}}
+    for device, seen in {
+        "cpu": alone,
+        "cuda": {**alone, "groups": 3, "too_large": {"cross": 5.26e9, "late": 4.1e9}},
+    }.items():
+        results.cost_facts["x", "latency"].setdefault("memory", {})[device] = seen
+    text = " ".join(blocks(results)["What the numbers of cost were measured on"].lines)
+    limit = "the 4.0 GB of memory that the measurement may hold"
+    assert (
+        f"On cuda systems took turns in 3 groups in every round, since not all fit into {limit}."
+        in text
+    )
+    assert f"Alone on cuda, more than {limit} was in use for cross (5.3 GB), late (4.1 GB)." in text
+    assert "On cpu" not in text
+
+
 def test_a_noisy_machine_is_a_warning(make_results: Make) -> None:
     calls = make_results().costs["calls"]
     slower = calls["seconds"].where(calls["copy"] == 0, 2 * calls["seconds"])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness.components.abilities import CountsDocTokens, LimitsLength, ListsTerms, Tunable
 from harness.components.encoders.bge_m3 import BgeM3
 from harness.components.encoders.sentence_transformers import SentenceTransformers
-from harness.components.models import inference, random_weights, references
+from harness.components.models import random_weights, references, shelf
 from harness.components.protocols import JointEncoder
 from harness.errors import ModelError
 
@@ -184,7 +184,7 @@ def test_random_weights_only_where_the_catalogue_knows_the_heads(
     monkeypatch.setattr(random_weights, "facts", lambda _reference: small)
     encoder = BgeM3("dummy:BAAI/bge-small-en-v1.5", device="cpu")
     first = encoder.encode(TEXTS[:3], "doc")
-    inference.forget()
+    shelf.forget()
     for part, again in zip(first, encoder.encode(TEXTS[:3], "doc"), strict=True):
         for one, other in zip(part, again, strict=True):
             np.testing.assert_array_equal(one, other)

@@ -11,7 +11,7 @@ import tiny
 
 from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
-from harness.components.models import inference, references
+from harness.components.models import references, shelf
 from harness.errors import ModelError
 
 TEXTS = ["the cat is blue", "", "a list, of stone!", "dog river tree " * 30, "Sort (the) list?"]
@@ -136,7 +136,7 @@ def test_untrained_projection_is_the_same_in_every_load(reference: str) -> None:
 
     encoder = Pylate(reference, projection="untrained", device="cpu")
     first = encoder.encode(TEXTS, "doc"), encoder.encode(TEXTS, "query")
-    inference.forget()
+    shelf.forget()
     torch.rand(1)  # the generator of the process stands elsewhere at the second load
     second = encoder.encode(TEXTS, "doc"), encoder.encode(TEXTS, "query")
     assert first[0][0].shape[1] == 128  # pylate's default dimension

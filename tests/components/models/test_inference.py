@@ -89,57 +89,6 @@ def test_batches_are_of_the_size_asked(size: int | None, batches: int) -> None:
     assert (len(ran), sum(ran)) == (batches, len(TEXTS))
 
 
-@pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """An empty memory for models; what is made is noted here."""
-    monkeypatch.setattr(inference, "_SHELF", inference._Shelf())
-    return []
-
-
-def use(made: list[str], names: str) -> None:
-    for name in names:
-
-        def make(name: str = name) -> str:
-            made.append(name)
-            return name.upper()
-
-        assert inference.loaded(name, make) == name.upper()
-
-
-def test_two_models_are_kept_and_the_unused_one_gives_way(shelf: list[str]) -> None:
-    use(shelf, "abab")
-    assert shelf == ["a", "b"]
-    use(shelf, "acab")  # b was unused for longest when c came
-    assert shelf == ["a", "b", "c", "b"]
-
-
-def test_more_are_kept_for_a_time(shelf: list[str]) -> None:
-    with inference.keep(3), inference.keep(1):  # 1 inside 3 takes nothing away
-        use(shelf, "abcabc")
-        assert shelf == ["a", "b", "c"]
-    use(shelf, "bc")
-    assert shelf == ["a", "b", "c"]
-    use(shelf, "a")
-    assert shelf == ["a", "b", "c", "a"]
-
-
-def test_forgotten_models_are_made_again(shelf: list[str]) -> None:
-    use(shelf, "a")
-    inference.forget()
-    use(shelf, "a")
-    assert shelf == ["a", "a"]
-
-
-def test_model_that_cannot_be_made_leaves_no_trace(shelf: list[str]) -> None:
-    def fail() -> None:
-        raise ModelError("no weights")
-
-    with pytest.raises(ModelError, match="no weights"):
-        inference.loaded("a", fail)
-    use(shelf, "a")
-    assert shelf == ["a"]
-
-
 def test_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

@@ -16,7 +16,7 @@ from harness.components.encoders.bge_m3 import BgeM3
 from harness.components.encoders.fastembed import Fastembed as FastembedEncoder
 from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
-from harness.components.models import inference, labels, positions, references
+from harness.components.models import labels, positions, references, shelf
 from harness.components.protocols import encode_part
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.fastembed import Fastembed
@@ -216,7 +216,7 @@ def test_a_reranker_without_a_limit_reads_what_has_a_position(tmp_path: Path) ->
     """XLM-RoBERTa of 66 rows: 64 tokens, and never an index beyond the table."""
     made = tiny.bge_reranker(tmp_path / "model")
     limited = CrossEncoder(str(made), device="cpu").score("cat", DOCS)  # its tokenizer says 64
-    inference.forget()
+    shelf.forget()
     changed(made, "tokenizer_config.json", {"model_max_length": HUGE})
     reranker = CrossEncoder(str(made), device="cpu")
     assert reranker.score("cat", DOCS) == pytest.approx(limited, abs=1e-6)

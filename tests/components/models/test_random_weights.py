@@ -11,7 +11,7 @@ import pytest
 from harness.components.abilities import CountsDocTokens, CountsTokens, HasAttention, Tunable
 from harness.components.encoders.pylate import Pylate
 from harness.components.encoders.sentence_transformers import SentenceTransformers
-from harness.components.models import inference, random_weights, references
+from harness.components.models import inference, random_weights, references, shelf
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.data import Doc
 from harness.errors import ModelError, PackageError
@@ -37,7 +37,7 @@ DENSE = SentenceTransformers(BGE, device="cpu")
 @pytest.fixture(autouse=True, scope="module")
 def resident() -> Any:
     """Every model of this file is built once."""
-    with inference.keep(8):
+    with shelf.keep(8):
         yield
 
 
@@ -52,7 +52,7 @@ def test_weights_are_the_same_in_every_load_and_others_in_other_models() -> None
     import torch
 
     first = CROSS.score("cat", DOCS)
-    inference.forget()
+    shelf.forget()
     torch.rand(1)  # the generator of the process stands elsewhere at the second load
     assert CROSS.score("cat", DOCS) == first
     assert random_weights.seed(MINILM) != random_weights.seed(TINY)
@@ -61,7 +61,7 @@ def test_weights_are_the_same_in_every_load_and_others_in_other_models() -> None
 @pytest.mark.parametrize("encoder", [TOKENS, DENSE], ids=["tokens", "dense"])
 def test_vectors_are_the_same_in_every_load(encoder: Any) -> None:
     first = encoder.encode(TEXTS, "doc")
-    inference.forget()
+    shelf.forget()
     for one, other in zip(first, encoder.encode(TEXTS, "doc"), strict=True):
         np.testing.assert_array_equal(one, other)
 

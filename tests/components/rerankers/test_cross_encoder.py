@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny
 
-from harness.components.models import inference, references
+from harness.components.models import references, shelf
 from harness.components.rerankers import cross_encoder
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.data import Doc
@@ -132,7 +132,7 @@ def test_untrained_head_is_the_same_in_every_load(reference: str) -> None:
 
     reranker = CrossEncoder(reference, head="untrained", device="cpu")
     first = reranker.score("cat", DOCS)
-    inference.forget()
+    shelf.forget()
     torch.rand(1)  # the generator of the process stands elsewhere at the second load
     assert reranker.score("cat", DOCS) == first
 

@@ -160,6 +160,18 @@ def test_the_machine_says_where_a_measurement_lies(
     assert here.folder != there.folder
 
 
+def test_how_much_memory_there_is_measures_nothing_anew(tmp_path: Path) -> None:
+    latency = dict(CHANGES["latency"])
+    keys = {
+        stage.key
+        for more in ({}, {"memory_gb": 4}, {"memory_gb": 8})
+        for stage in execution(tmp_path, latency=latency | more).plan.cost_stages()
+    }
+    (stage,) = execution(tmp_path, latency=latency | {"settle_s": 1}).plan.cost_stages()
+    assert len(keys) == 1
+    assert stage.key not in keys
+
+
 def test_measurements_of_two_machines_stand_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from harness.components import timing
 from harness.data import Doc, Hit, Query
 from harness.experiment.schema import Latency
 from harness.measure.latency.budget import Arm, Call
-from harness.measure.latency.rounds import Timed, measure, same_order
+from harness.measure.latency.rounds import Timed, measure, same_order, warming_up
 
 pytestmark = pytest.mark.usefixtures("simulated_clock")
 
@@ -45,7 +45,8 @@ def arm(system: str, call: Call, **changes: object) -> Arm:
 
 
 def timed(*arms: Arm, seed: int = 0, groups: int = 1, settings: Latency = SETTINGS) -> Timed:
-    parts = [list(arms[i::groups]) for i in range(groups)]
+    warm_up = warming_up(len(arms), len(QUERIES), TUNING, settings, "cpu", no_progress)
+    parts = [[warm_up(arm) for arm in arms[i::groups]] for i in range(groups)]
     return measure(parts, QUERIES, TUNING, settings, "cpu", seed, no_progress)
 
 

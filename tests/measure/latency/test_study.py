@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +14,6 @@ from hypothesis import strategies as st
 from patience import patient
 
 from harness import load_results
-from harness.components.encoders.sentence_transformers import SentenceTransformers
-from harness.components.retrievers.dense import Dense
 from harness.data import Hit, Query
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
@@ -26,8 +21,6 @@ from harness.experiment.reading import load_experiment
 from harness.experiment.result_folders import Weights
 from harness.experiment.schema import Latency
 from harness.files import digests
-from harness.measure.latency.budget import Arm
-from harness.measure.latency.memory import in_groups, most_at_once
 from harness.measure.latency.study import choose
 from harness.results.store import Results, Store
 
@@ -225,27 +218,3 @@ def test_no_query_is_both_tuned_on_and_timed(count: int, wanted: int) -> None:
     assert not timed & tuning
     assert len(timed) == min(wanted, count - len(tuning))
     assert bool(tuning) == (count > 1)
-
-
-def arm(system: str, *models: str) -> Arm:
-    return Arm(system, "rerank", (1,), {}, {}, models=models)
-
-
-def test_one_model_in_two_number_formats_is_two_in_memory() -> None:
-    formats: Sequence[Any] = ("float32", "bfloat16", "float32")
-    arms = [
-        dataclasses.replace(
-            arm(f"{i}", "x/y"), component=Dense(SentenceTransformers("x/y", dtype=d))
-        )
-        for i, d in enumerate(formats)
-    ]
-    assert most_at_once([arms]) == 2
-    assert most_at_once([[arms[0]], arms[1:]]) == 2
-    assert most_at_once([]) == 0
-
-
-def test_arms_whose_models_do_not_fit_together_take_turns() -> None:
-    arms = [arm("a", "x"), arm("b", "x", "y"), arm("c", "z"), arm("d")]
-    groups = in_groups(arms, {"x": 4.0, "y": 3.0, "z": 4.0}, room=8.0)
-    assert [[a.system for a in group] for group in groups] == [["a", "b"], ["c", "d"]]
-    assert len(in_groups(arms, {"x": 4.0, "y": 3.0, "z": 4.0}, room=math.inf)) == 1
