@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import itertools
 import re
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,8 +16,9 @@ import numpy as np
 from harness.components import footprints
 from harness.components.abilities import Footprint
 from harness.components.protocols import Searcher
-from harness.data import Doc, Hit, Query, doc_ids, doc_texts
+from harness.data import Doc, Hit, Query, digest, doc_ids, doc_texts
 from harness.errors import DataError
+from harness.files import kept
 from harness.ranking import best
 
 Language = Literal[
@@ -72,24 +77,42 @@ class Bm25:
             raise ValueError(f"k1 must be from 0 to {MOST:,}, and b from 0 to 1")
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
-        """A searcher over the words of `docs`; raises DataError if none of them has any."""
-        import bm25s
+        """A searcher over the words of `docs`; raises DataError if none of them has any.
 
-        index = bm25s.BM25(k1=self.k1, b=self.b)
-        words = self.words(doc_texts(docs))
-        if not any(words):
+        Its index lies below the cache, so that the next one over the same texts is there at once.
+        """
+        texts = doc_texts(docs)
+        releases = [importlib.metadata.version(name) for name in ("bm25s", "PyStemmer")]
+        settings = repr((self.k1, self.b, self.language, TOKEN, RUN.pattern, releases))
+        key = f"bm25-{digest(itertools.chain([settings], texts))[:32]}"
+        place = kept.folder("indexes", key, lambda folder: self._write(texts, folder))
+        unsegmented = sum(map(_has_run, texts)) / len(texts)
+        return _Index(self, doc_ids(docs), _opened(place), unsegmented)
+
+    def _write(self, texts: Sequence[str], folder: Path) -> None:
+        import bm25s
+        import Stemmer
+
+        stemmer = Stemmer.Stemmer(self.language)
+        tokenizer = bm25s.tokenization.Tokenizer(
+            splitter=TOKEN, stopwords=self.language, stemmer=stemmer
+        )
+        stream = tokenizer.streaming_tokenize(map(_apart, texts), allow_empty=False)
+        ids = [array("i", of_text) for of_text in stream]
+        if not any(ids):
             why = (
                 f"they have nothing but stop words of {self.language}, single letters and signs"
-                if any(doc.text.strip() for doc in docs)
+                if any(text.strip() for text in texts)
                 else "all texts are empty"
             )
             raise DataError(
-                f"None of the {len(docs):,} documents holds a word that BM25 can index: {why}. "
+                f"None of the {len(texts):,} documents holds a word that BM25 can index: {why}. "
                 "Look at the file of documents, or leave BM25 out."
             )
-        index.index(words, show_progress=False)
-        unsegmented = sum(RUN.search(doc.text) is not None for doc in docs) / len(docs)
-        return _Index(self, doc_ids(docs), index, unsegmented)
+        index = bm25s.BM25(k1=self.k1, b=self.b)
+        tokenized = bm25s.tokenization.Tokenized(ids, tokenizer.get_vocab_dict())
+        index.index(tokenized, show_progress=False)
+        index.save(folder, show_progress=False)
 
     def words(self, texts: Sequence[str]) -> list[list[str]]:
         """The stems of each text."""
@@ -97,7 +120,7 @@ class Bm25:
         import Stemmer
 
         stems: list[list[str]] = bm25s.tokenize(
-            [RUN.sub(_pairs, text) for text in texts],
+            list(map(_apart, texts)),
             token_pattern=TOKEN,
             stopwords=self.language,
             stemmer=Stemmer.Stemmer(self.language),
@@ -105,6 +128,26 @@ class Bm25:
             show_progress=False,
         )
         return stems
+
+
+def _opened(place: Path) -> Any:
+    """The index in a folder, its arrays mapped; plain ones, whose slices are made faster."""
+    import bm25s
+
+    index = bm25s.BM25.load(place, mmap=True, show_progress=False)
+    for name in ("data", "indices", "indptr"):
+        index.scores[name] = np.asarray(index.scores[name])
+    return index
+
+
+def _has_run(text: str) -> bool:
+    """Whether a script in a text puts no blanks between words."""
+    return not text.isascii() and RUN.search(text) is not None
+
+
+def _apart(text: str) -> str:
+    """A text whose words have blanks between them."""
+    return text if text.isascii() else RUN.sub(_pairs, text)
 
 
 def _pairs(run: re.Match[str]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from harness.ranking import ranked
 QUERIES_PER_BLOCK = 256
 DOCS_PER_BLOCK = 32_768
 """A block of scores is at most 32 MiB, whatever the size of the dataset."""
+
+MOST_HELD = 4_000_000
+"""Documents of all queries of a block, from which on ties at the cut are broken at once: 80 MB."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +69,80 @@ class _Index:
         """
         import torch
 
-        best: list[list[Hit]] = [[] for _ in queries]
         on_device = torch.from_numpy(queries).to(self.system.device)
-        for start in range(0, len(self.doc_ids), DOCS_PER_BLOCK):
-            block = torch.from_numpy(self.vectors[start : start + DOCS_PER_BLOCK])
-            scores = on_device @ block.to(self.system.device).T
+        held = NOTHING
+        cut = np.full(len(queries), -np.inf, dtype=np.float32)
+        for start in range(0, len(self.vectors), DOCS_PER_BLOCK):
+            block = self.vectors[start : start + DOCS_PER_BLOCK]
+            block = block if block.flags.writeable else block.copy()  # torch refuses a mapped one
+            scores = on_device @ torch.from_numpy(block).to(self.system.device).T
             if not torch.isfinite(scores).all():
                 raise ComponentError("The encoder gave a vector that is not finite.")
-            cut = torch.topk(scores, min(depth, len(block))).values[:, -1:]
-            rows, columns = torch.nonzero(scores >= cut, as_tuple=True)
-            values = scores[rows, columns].tolist()
-            for row, column, score in zip(rows.tolist(), columns.tolist(), values, strict=True):
-                best[row].append(Hit(self.doc_ids[start + column], score))
-            best = [ranked(hits)[:depth] for hits in best]
-        return best
+            least = torch.from_numpy(cut).to(self.system.device)[:, None]
+            if np.isinf(cut).any():
+                in_block = torch.topk(scores, min(depth, len(block))).values[:, -1:]
+                least = torch.maximum(least, in_block)
+            rows, columns = torch.nonzero(scores >= least, as_tuple=True)
+            values = scores[rows, columns].cpu().numpy()
+            found = _Held(rows.cpu().numpy(), columns.cpu().numpy() + start, values)
+            held, cut = _cut(held, found, depth, len(queries))
+            if len(held.rows) > max(MOST_HELD, depth * len(queries)):
+                held = self._without_ties(held, depth)
+        return [self._ranked(part, depth) for part in held.by_row(len(queries))]
+
+    def _ranked(self, held: _Held, depth: int) -> list[Hit]:
+        pairs = zip(held.places.tolist(), held.scores.tolist(), strict=True)
+        return ranked(Hit(self.doc_ids[place], score) for place, score in pairs)[:depth]
+
+    def _without_ties(self, held: _Held, depth: int) -> _Held:
+        """What is held, of ties at the cut only those that `ranked` puts first."""
+        kept: list[NDArray[np.bool_]] = []
+        for part in held.by_row(int(held.rows[-1]) + 1):
+            first = {hit.doc_id for hit in self._ranked(part, depth)}
+            chosen = (self.doc_ids[place] in first for place in part.places.tolist())
+            kept.append(np.fromiter(chosen, np.bool_, len(part.places)))
+        return held.where(np.concatenate(kept))
 
     def footprints(self) -> list[Footprint]:
         count, dim = self.vectors.shape
         return [Footprint("vectors", count, count, dim, "float32", self.vectors.nbytes)]
+
+
+class _Held(NamedTuple):
+    """The best documents so far, one query after the other, each from the best on."""
+
+    rows: NDArray[np.int64]
+    """Of the queries."""
+    places: NDArray[np.int64]
+    """Of the documents."""
+    scores: NDArray[np.float32]
+
+    def where(self, chosen: Any) -> _Held:
+        """Those that a mask or places choose."""
+        return _Held(*(part[chosen] for part in self))
+
+    def by_row(self, count: int) -> list[_Held]:
+        """One for each of so many queries."""
+        ends = np.searchsorted(self.rows, np.arange(count + 1)).tolist()
+        return [self.where(np.s_[a:b]) for a, b in itertools.pairwise(ends)]
+
+
+NOTHING = _Held(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+def _cut(held: _Held, found: _Held, depth: int, count: int) -> tuple[_Held, NDArray[np.float32]]:
+    """The two together without what scores below the one at `depth` of its query, and that score.
+
+    It is minus infinity where a query has fewer.
+    """
+    both = _Held(
+        np.concatenate([held.rows, found.rows]),
+        np.concatenate([held.places, found.places]),
+        np.concatenate([held.scores, found.scores]),
+    )
+    both = both.where(np.lexsort((-both.scores, both.rows)))
+    ends = np.searchsorted(both.rows, np.arange(count + 1))
+    full = np.diff(ends) >= depth
+    cut = np.full(count, -np.inf, dtype=np.float32)
+    cut[full] = both.scores[ends[:-1][full] + depth - 1]
+    return both.where(both.scores >= cut[both.rows]), cut

@@ -4,15 +4,19 @@ import math
 import typing
 from pathlib import Path
 
+import bm25s
 import pytest
 from fruit import BM25, lines, refused, run, write
 from fruit import DOCS as FRUIT
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.components.abilities import Stores
 from harness.components.retrievers.bm25 import Bm25, Language
 from harness.data import Doc, Query
 from harness.errors import ConfigError
 from harness.experiment.reading import load_experiment
+from harness.files import temporary
 
 DOCS = [Doc("a", "apple apple pear"), Doc("b", "apple plum"), Doc("c", "kiwi")]
 
@@ -57,8 +61,8 @@ def test_words_are_stemmed_and_stop_words_left_out() -> None:
 
 def test_ties_at_the_cut_go_to_the_greater_id_whatever_the_order() -> None:
     docs = [Doc(f"d{i}", "apple") for i in range(9)]
-    for given in (docs, docs[::-1]):
-        assert [doc_id for doc_id, _ in search("apple", given, depth=3)] == ["d8", "d7", "d6"]
+    for ordered in (docs, docs[::-1]):
+        assert [doc_id for doc_id, _ in search("apple", ordered, depth=3)] == ["d8", "d7", "d6"]
 
 
 def test_empty_documents_are_indexed() -> None:
@@ -74,6 +78,37 @@ def test_footprint_is_of_each_term_of_a_document(tmp_path: Path) -> None:
     assert found[:6] == ("terms", 3, 5, 1, "float32", 5 * 8)
     searcher.index.save(tmp_path, show_progress=False)  # type: ignore[attr-defined]
     assert found.disk_bytes == sum(file.stat().st_size for file in tmp_path.iterdir())
+
+
+@given(
+    st.lists(st.text("ab cd苹果é .", max_size=30) | st.sampled_from(["the running apples", "of"])),
+    st.lists(st.text("ab cd苹果é .", max_size=10), min_size=1, max_size=3),
+)
+def test_scores_are_those_of_an_index_of_words(texts: list[str], queries: list[str]) -> None:
+    system, texts = Bm25(), [*texts, "one word"]
+    expected = bm25s.BM25(k1=system.k1, b=system.b)
+    expected.index(system.words(texts), show_progress=False)
+    docs = [Doc(f"d{i}", text) for i, text in enumerate(texts)]
+    found = system.index(docs).search([Query("q", text) for text in queries], len(texts))
+    for hits, words in zip(found, system.words(queries), strict=True):
+        scores = expected.get_scores(words) if words else [0.0] * len(texts)
+        known = {f"d{i}": score for i, score in enumerate(scores) if score > 0}
+        assert {hit.doc_id: hit.score for hit in hits} == known  # to the last bit
+
+
+def test_the_same_texts_are_indexed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(temporary.CACHE, str(tmp_path))
+    first = search("apple pear", DOCS)
+    (made,) = (tmp_path / "indexes").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Bm25, "_write", None)  # none is made again, whatever the ids
+        renamed = [Doc(doc.doc_id.upper(), doc.text) for doc in DOCS]
+        assert search("apple pear", renamed) == [(name.upper(), score) for name, score in first]
+    assert search("apple pear", DOCS, b=0.0) != first
+    (made / "data.csc.index.npy").write_bytes(b"damaged")
+    assert search("apple pear", DOCS) == first
+    assert len(list((tmp_path / "indexes").glob("bm25-*"))) == 2
+    assert len(list((tmp_path / "indexes").glob(".damaged-*"))) == 1
 
 
 CHINESE = {

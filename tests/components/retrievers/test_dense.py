@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import ClassVar
 
 import fakes
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
@@ -28,7 +31,9 @@ class Given:
 
     def encode(self, texts: Sequence[str], side: str) -> NDArray[np.float32]:
         rows = self.queries if side == "query" else self.docs
-        return rows[[int(text) for text in texts]]
+        found = rows[[int(text) for text in texts]]
+        found.flags.writeable = side == "query"  # documents may lie in a mapped file
+        return found
 
 
 def search(encoder: Given, depth: int, dim: int | None = None) -> list[list[Hit]]:
@@ -58,6 +63,29 @@ def test_equals_a_full_sort_whatever_the_blocks(
     monkeypatch.setattr(dense, "QUERIES_PER_BLOCK", query_block)
     encoder = whole_numbers(depth)
     assert search(encoder, depth) == expected(encoder, depth)
+
+
+@given(
+    st.integers(1, 12),
+    st.integers(1, 9),
+    st.integers(1, 40),
+    st.sampled_from([1, 20, 10_000]),
+    st.randoms(use_true_random=False),
+)
+def test_ties_are_broken_alike_whatever_the_order_and_the_blocks(
+    depth: int, block: int, count: int, most: int, random: Random
+) -> None:
+    rows = [[random.choice([-1.0, 0.0, 1.0]) for _ in range(2)] for _ in range(count)]
+    docs = np.array(rows, dtype=np.float32)
+    queries = np.array([[1, 0], [0, 0], [1, 1]], dtype=np.float32)
+    order = random.sample(range(count), count)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dense, "DOCS_PER_BLOCK", block)
+        patch.setattr(dense, "MOST_HELD", most)
+        given_docs = [Doc(f"d{i}", str(i)) for i in order]
+        searcher = Dense(Given(docs, queries)).index(given_docs)
+        found = list(searcher.search([Query(f"q{i}", str(i)) for i in range(3)], depth))
+    assert found == expected(Given(docs, queries), depth)
 
 
 def test_cut_runs_through_ties() -> None:
