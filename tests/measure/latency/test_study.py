@@ -12,6 +12,7 @@ from fakes import write_experiment
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import patient
+from tiny import colbert, ms_marco
 
 from harness import load_results
 from harness.data import Hit, Query
@@ -218,3 +219,30 @@ def test_no_query_is_both_tuned_on_and_timed(count: int, wanted: int) -> None:
     assert not timed & tuning
     assert len(timed) == min(wanted, count - len(tuning))
     assert bool(tuning) == (count > 1)
+
+
+@pytest.mark.parametrize(("memory_gb", "groups"), [(1e-9, 3), (1e6, 1)])
+def test_models_that_do_not_fit_together_take_turns(
+    tmp_path: Path, memory_gb: float, groups: int
+) -> None:
+    late = {
+        "use": "late_interaction",
+        "encoder": {"use": "pylate", "model": str(colbert(tmp_path / "colbert"))},
+    }
+    cross = {"use": "cross_encoder", "model": str(ms_marco(tmp_path / "cross"))}
+    found = run(
+        tmp_path,
+        systems=[
+            {"name": "overlap", "retriever": OVERLAP},
+            {"name": "late", "retriever": OVERLAP, "reranker": late},
+            {"name": "cross", "retriever": OVERLAP, "reranker": cross},
+        ],
+        latency={"candidates": [1], "budget_s": 2, "starts": 0, "memory_gb": memory_gb},
+    )
+    arms = found.costs["arms"]
+    assert set(arms["status"]) == {"measured"}
+    seen = found.cost_facts["data", "latency"]["memory"]["cpu"]
+    assert seen["groups"] == groups
+    # without models, overlap needs no group of its own, and the late ones are two: on the fly the
+    # vectors of documents give way
+    assert set(seen["too_large"]) == ({"overlap", "late", "cross"} if groups > 1 else set())
