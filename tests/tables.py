@@ -33,9 +33,9 @@ def tables(folder: Path) -> dict[str, str]:
     lines = [json.dumps({"qid": q, "pid": d, "rating": grade}) for q, d, grade in PAIRS]
     (folder / "ratings.jsonl").write_text("\n".join(lines))
     return {
-        "documents": "articles.parquet",
+        "corpus": "articles.parquet",
         "queries": "searches.csv",
-        "judgements": "ratings.jsonl",
+        "qrels": "ratings.jsonl",
         "doc_id": "pid",
         "doc_text": "body",
         "doc_title": "name",

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 from harness.cli import exits
 from harness.cli.arguments import Command
 from harness.cli.streams import complain, say
-from harness.errors import ConfigError
+from harness.errors import ConfigError, DataError
 from harness.files import disk
 from harness.page.terminal import paragraph
 
 if TYPE_CHECKING:
     from harness.components.datasets._recognise import UnclearError
+    from harness.components.protocols import StreamedSource
     from harness.data import Dataset
     from harness.experiment.starter import Models
 
-PARTS = ("documents", "queries", "judgements")
+
+PARTS = ("corpus", "queries", "qrels")
+"""What tables can be named."""
 
 
 def _add_folder(sub: argparse.ArgumentParser) -> None:
@@ -31,7 +34,7 @@ def _add_folder(sub: argparse.ArgumentParser) -> None:
         "--output", metavar="FILE", type=Path, help="default: FOLDER's name .yaml, here"
     )
     for part in PARTS:
-        sub.add_argument(f"--{part}", metavar="FILE", help=f"the table of {part}, inside FOLDER")
+        sub.add_argument(f"--{part}", metavar="FILE", help="a table inside FOLDER")
     sub.add_argument(
         "--column",
         metavar="SETTING=NAME",
@@ -104,8 +107,22 @@ def _loaded(spec: dict[str, Any]) -> Dataset:
         raise ConfigError(f"{path}: {message}")
 
     source = build((DatasetSource,), spec, "FOLDER", fault)
-    found: Dataset = source.load()
+    try:
+        found: Dataset = source.load()
+    except DataError as error:
+        raise DataError(" ".join(dict.fromkeys(_faults(source))) or str(error)) from error
     return found
+
+
+def _faults(source: StreamedSource) -> Iterator[str]:
+    """The first fault of the queries and judgements, and that of the documents."""
+    from harness.components.datasets._streams import blocks
+
+    for read in (source.questions, lambda: list(blocks(source.stream, source.label()))):
+        try:
+            read()
+        except DataError as error:
+            yield str(error)
 
 
 def _described(spec: dict[str, Any], dataset: Dataset) -> Iterator[str]:

@@ -78,8 +78,12 @@ def test_faulty_files_are_named_by_line(here: Path, capsys: pytest.CaptureFixtur
     write_beir(here / "mine")
     with (here / "mine/corpus.jsonl").open("a") as stream:
         stream.write("{broken\n")
+    with (here / "mine/queries.jsonl").open("a") as stream:
+        stream.write('{"_id": "q9"}\n')
     assert commands.main(["init", "mine"]) == 2
-    assert "corpus.jsonl:6: not a JSON object" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "corpus.jsonl:6: not a JSON object" in said
+    assert "queries.jsonl:5: expected text under 'text'" in said
     assert not (here / "mine.yaml").exists()
 
 

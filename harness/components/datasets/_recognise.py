@@ -21,16 +21,19 @@ USUAL = {"beir": ("corpus.jsonl", "queries.jsonl"), "tsv": ("collection.tsv", "q
 TABLES = (*table.DELIMITERS, ".jsonl", ".parquet")
 
 FILES: Mapping[str, Sequence[str]] = {
-    "judgements": ("qrel", "judg", "label", "relev", "rating", "grade", "click", "truth"),
+    "qrels": ("qrel", "judg", "label", "relev", "rating", "grade", "click", "truth"),
     "queries": ("quer", "topic", "question", "search"),
-    "documents": ("doc", "corpus", "collection", "passage", "article", "product", "page", "text"),
+    "corpus": ("doc", "corpus", "collection", "passage", "article", "product", "page", "text"),
 }
 """By part of a dataset what the name of its file may hold; the first part that fits is taken."""
+
+HELD = {"corpus": "documents", "queries": "queries", "qrels": "judgements"}
+"""By part what it has, as it is said."""
 
 DOC_IDS = ("docid", "documentid", "passageid", "productid", "corpusid", "docno", "pid")
 
 COLUMNS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "documents": {
+    "corpus": {
         "doc_id": (*DOC_IDS, "id"),
         "doc_text": ("text", "body", "content", "contents", "passage", "document", "description"),
         "doc_title": ("title", "name", "headline"),
@@ -39,7 +42,7 @@ COLUMNS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "query_id": ("queryid", "qid", "topicid", "id"),
         "query_text": ("query", "querytext", "text", "question", "title", "search"),
     },
-    "judgements": {
+    "qrels": {
         "judged_query": ("queryid", "qid", "topicid", "query", "topic"),
         "judged_doc": (*DOC_IDS, "doc", "document"),
         "relevance": ("relevance", "rel", "score", "grade", "label", "rating", "judgement"),
@@ -117,7 +120,7 @@ def _table(folder: Path, there: Sequence[str], said: Mapping[str, str]) -> dict[
             f"queries.tsv, or tables that end with {listed(TABLES, ' or ')}."
         )
     spec: dict[str, Any] = {"use": "table", "path": str(folder)}
-    for part in ("documents", "queries", "judgements"):
+    for part in ("corpus", "queries", "qrels"):
         spec[part] = said.get(part) or _file(part, there)
         spec |= _columns(folder, part, spec[part], said)
     return spec
@@ -131,7 +134,9 @@ def _file(part: str, there: Sequence[str]) -> str:
     fit = [name for name in there if role(name) == part]
     if len(fit) != 1:
         found = f"{len(fit)} could be it" if fit else "no name of a file says so"
-        raise UnclearError(part, f"Which file has the {part}? {found.capitalize()}.", fit or there)
+        raise UnclearError(
+            part, f"Which file has the {HELD[part]}? {found.capitalize()}.", fit or there
+        )
     return fit[0]
 
 

@@ -31,11 +31,11 @@ class Table:
 
     path: str = field(metadata=PLACE)
     """The folder; the files below are inside it unless their paths are absolute."""
-    documents: str = field(metadata=PLACE)
+    corpus: str = field(metadata=PLACE)
     """The file of documents: `.csv`, `.tsv`, `.jsonl` or `.parquet`; all but the last may be `.gz`."""
     queries: str = field(metadata=PLACE)
     """The file of queries."""
-    judgements: str = field(metadata=PLACE)
+    qrels: str = field(metadata=PLACE)
     """The file that says which documents answer which query, a row a pair."""
     doc_id: str = "doc_id"
     """The column of the documents' ids."""
@@ -56,7 +56,7 @@ class Table:
 
     def identity(self) -> Mapping[str, str]:
         """The digests of the three files."""
-        return {kind: sha256(self._file(kind)) for kind in ("documents", "queries", "judgements")}
+        return {kind: sha256(self._file(kind)) for kind in ("corpus", "queries", "qrels")}
 
     def load(self) -> Dataset:
         """The dataset; queries without judgements are left out and counted.
@@ -67,20 +67,21 @@ class Table:
 
     def questions(self) -> Questions:
         """Queries and judgements."""
-        self._file("documents")
-        queries, judgements = unique(self._queries()), self._file("judgements")
+        judgements = self._file("qrels")
+        queries = unique(self._queries())
         return asked(self, queries, self._judged(judgements), str(judgements), drop_self_hits=False)
-
-    def documents_key(self) -> Hashable:
-        """The file, and the columns that are read."""
-        return self._file("documents").resolve(), self.doc_id, self.doc_text, self.doc_title
 
     def stream(self) -> Iterator[PlacedDoc]:
         """The documents, a row each."""
-        for place, row in rows(self._file("documents")):
+        for place, row in rows(self._file("corpus")):
             title = _text(place, row, self.doc_title) if self.doc_title else ""
             text = _text(place, row, self.doc_text)
             yield place, Doc(_id(place, row, self.doc_id), f"{title} {text}" if title else text)
+
+    def documents_key(self) -> Hashable:
+        """The file, and how it is read."""
+        file = self._file("corpus").resolve()
+        return file, self.doc_id, self.doc_text, self.doc_title
 
     def _queries(self) -> Iterator[tuple[str, Query]]:
         for place, row in rows(self._file("queries")):

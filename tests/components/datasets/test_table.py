@@ -29,14 +29,14 @@ def test_three_kinds_of_files_make_one_dataset(tmp_path: Path) -> None:
 
 
 def test_without_grades_each_pair_is_relevant(tmp_path: Path) -> None:
-    spec = tables(tmp_path) | {"judgements": "clicks.tsv"}
+    spec = tables(tmp_path) | {"qrels": "clicks.tsv"}
     write_csv(tmp_path / "clicks.tsv", ["qid", "pid"], [("q1", "d2")])
     dataset = Table(path=str(tmp_path), **{**spec, "relevance": None}).load()
     assert dataset.qrels == {"q1": {"d2": 1}}
 
 
 def test_numbers_are_ids(tmp_path: Path) -> None:
-    spec = tables(tmp_path) | {"judgements": "clicks.csv", "relevance": "rating"}
+    spec = tables(tmp_path) | {"qrels": "clicks.csv", "relevance": "rating"}
     pq.write_table(
         pa.table({"pid": [7], "body": ["red apple"], "name": [None]}), tmp_path / "articles.parquet"
     )
@@ -76,7 +76,7 @@ def test_numbers_are_ids(tmp_path: Path) -> None:
     ],
 )
 def test_a_fault_is_named_with_its_line(tmp_path: Path, name: str, content: str, said: str) -> None:
-    spec: dict[str, Any] = tables(tmp_path) | {"documents": name, "doc_title": None}
+    spec: dict[str, Any] = tables(tmp_path) | {"corpus": name, "doc_title": None}
     (tmp_path / name).write_text(content)
     with pytest.raises(DataError) as error:
         Table(path=str(tmp_path), **spec).load()
@@ -87,7 +87,7 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path, name: str, content: str,
     ("grade", "fits"), [("1", True), ("0", True), ("x", False), ("1.5", False), ("", False)]
 )
 def test_a_grade_is_a_whole_number(tmp_path: Path, grade: str, fits: bool) -> None:
-    spec = tables(tmp_path) | {"judgements": "j.csv"}
+    spec = tables(tmp_path) | {"qrels": "j.csv"}
     write_csv(tmp_path / "j.csv", ["qid", "pid", "rating"], [("q1", "d1", grade)])
     source = Table(path=str(tmp_path), **spec)
     if fits:
