@@ -111,11 +111,11 @@ class StoredEncoder:
         parts: Sequence[Any] = Joint._fields if whole else part or (self.gives,)
         stores = [self.stores[name, side] for name in parts]
 
-        def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
+        def encode(batch: Sequence[str]) -> list[list[NDArray[np.float32]]]:
             self.load()
             with span("model"):
-                given = self.encoder.encode(shard, side, *part)
-                return [_matrices(one, len(shard)) for one in (given if whole else [given])]
+                given = self.encoder.encode(batch, side, *part)
+                return [_matrices(one, len(batch)) for one in (given if whole else [given])]
 
         asked = keyed(texts)
         fill(stores, texts, asked, encode, self.progress)
@@ -147,9 +147,9 @@ def encode_together(encoders: Sequence[StoredEncoder], texts: Sequence[str]) -> 
     other encoder has are not even loaded.
     """
     by_model: dict[str, list[StoredEncoder]] = defaultdict(list)
-    sharing_one = [one for one in encoders if isinstance(one.encoder, inference.HasPass)]
-    asked = keyed(texts if sharing_one else ())
-    for encoder in sharing_one:
+    able = [one for one in encoders if isinstance(one.encoder, inference.HasPass)]
+    asked = keyed(texts if able else ())
+    for encoder in able:
         if encoder.stores[encoder.gives, "doc"].lacks(asked.keys).any():
             by_model[str(encoder.encoder.identity())].append(encoder)
     for sharing in by_model.values():
@@ -168,9 +168,9 @@ def _encode_group(
 ) -> None:
     sharing, passes = zip(*group, strict=True)
 
-    def encode(shard: Sequence[str]) -> list[list[NDArray[np.float32]]]:
+    def encode(batch: Sequence[str]) -> list[list[NDArray[np.float32]]]:
         with span("model"):
-            return inference.run(passes, shard)
+            return inference.run(passes, batch)
 
     stores = [encoder.stores[encoder.gives, "doc"] for encoder in sharing]
     fill(stores, texts, asked, encode, sharing[0].progress)

@@ -1,4 +1,4 @@
-"""More shards than a process may open files: nothing is encoded twice, and nothing is lost."""
+"""Many texts and a low limit of open files: nothing is encoded twice, and nothing is lost."""
 
 from __future__ import annotations
 
