@@ -1,7 +1,7 @@
 """Appends to volumes of stored vectors: each process to one of its own, whose lock it holds.
 
 A volume that nobody holds is taken up again before a new one is begun. Where the system has no
-locks, none is taken up. What was appended is on the disk at the latest a second later, and when the
+locks, none of another process is taken up. What was appended is on the disk at the latest a second later, and when the
 writer closes: a process that is killed loses what was not finished, a power cut that second, of
 which a damaged part is found by its digest.
 """
@@ -66,7 +66,7 @@ class Writer:
         """Hold a volume for such rows; what an interruption left of a part in it is cut off."""
         for volume in self._volumes:
             lock = locks.held(volume.file(".parts"), wait=False)
-            if lock is None:
+            if lock is None and not volume.unlocked:
                 continue
             volume.refresh()
             fits = volume.layout in (None, layout) and volume.texts < TEXTS_PER_VOLUME
@@ -74,8 +74,10 @@ class Writer:
             if fits and ours and volume.can_grow():
                 self._hold(volume, lock, layout)
                 return volume
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
         volume, lock = _begun(self._folder)
+        volume.unlocked = lock is None
         self._volumes.append(volume)
         self._hold(volume, lock, layout)
         return volume

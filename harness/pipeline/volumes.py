@@ -45,6 +45,8 @@ class Volume:
         Raises FileNotFoundError if it is gone, StoreError if it cannot be read.
         """
         self.path = path
+        self.unlocked = False
+        """Whether it was begun here and the system has no locks: no other process takes it up."""
         self.parts: list[Part] = []
         self.parts_bytes = 0
         """Bytes of whole lines in the file of parts."""

@@ -240,7 +240,7 @@ print(peak() - before)
 
 
 def test_a_search_by_maxsim_holds_stored_vectors_once(tmp_path: Path) -> None:
-    """Of 195 MiB of vectors, read 32 MiB at a time; it was 4 times as much."""
+    """Of 195 MiB of vectors: held twice it takes 395."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
         check=True,

@@ -80,7 +80,8 @@ def test_without_locks_nothing_of_others_is_taken_up(
 ) -> None:
     monkeypatch.setattr(locks, "fcntl", None)
     for text in TEXTS:
-        add(VectorStore(tmp_path), [text])
+        add(store := VectorStore(tmp_path), [text])
+        add(store, [f"{text} again"])
     assert len(volumes(tmp_path)) == len(TEXTS)
     assert_complete(VectorStore(tmp_path))
 
