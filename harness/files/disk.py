@@ -26,7 +26,7 @@ _swept: set[Path] = set()
 
 def write(file: Path, content: str | bytes | memoryview) -> None:
     """Put `content` into `file`, replacing it at once; raises StoreError if it cannot."""
-    with writing(file), _aside(file.parent, Path.touch) as part:
+    with writing(file), passing(file.parent, Path.touch) as part:
         if isinstance(content, str):
             # Half a character, as names of files may hold it, is written as its escape.
             content = content.encode(errors="backslashreplace")
@@ -43,7 +43,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     If `folder` is there already by then, as from another process, it stays as it is. Raises
     StoreError if it cannot be written.
     """
-    with writing(folder), _aside(folder.parent, Path.mkdir) as aside:
+    with writing(folder), passing(folder.parent, Path.mkdir) as aside:
         yield aside
         for path in (*aside.rglob("*"), aside):
             sync(path)
@@ -57,8 +57,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _aside(parent: Path, make: Callable[[Path], object]) -> Iterator[Path]:
-    """What `make` makes in `parent`, to be renamed; it goes if it was not."""
+def passing(parent: Path, make: Callable[[Path], object]) -> Iterator[Path]:
+    """What `make` makes in `parent`, to be renamed; it goes if it was not, even after a kill."""
     parent.mkdir(parents=True, exist_ok=True)
     if parent not in _swept:
         _swept.add(parent)

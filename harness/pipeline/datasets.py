@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -28,7 +27,7 @@ from harness.data import Dataset, Doc, Fingerprint, PlacedDoc, Query
 from harness.errors import InputError
 from harness.experiment.keys import dataset_key, key
 from harness.experiment.schema import DatasetChoice
-from harness.files import bounds, digests, disk, ids, locks, temporary
+from harness.files import bounds, digests, disk, ids, locks
 from harness.files.digests import DamagedError
 from harness.files.stored_docs import BLOCK, StoredDocs, Writer, hashes
 from harness.results.tables import stored_json
@@ -163,7 +162,7 @@ class _Making:
             ids.checked(f"The dataset {asked.name!r}", name)
         self._draw = Draw(asked, part.documents, part.queries, part.seed) if part else None
         self._fingerprint = Fingerprint()
-        self._passing = stack.enter_context(temporary.passing())
+        self._passing = stack.enter_context(disk.passing(self.folder.parent, Path.mkdir))
         self._writer = Writer(self._passing)
 
     def add(self, block: Block) -> None:
@@ -186,7 +185,7 @@ class _Making:
             if self._draw is None:
                 self._writer.finish()
                 for file in self._passing.iterdir():
-                    shutil.move(file, aside)
+                    file.rename(aside / file.name)
             else:
                 self._write_drawn(self._draw.kept(), aside)
                 dataset = self._draw.over(StoredDocs(aside), dataset.notes)

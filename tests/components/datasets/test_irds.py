@@ -105,6 +105,12 @@ def test_identity_pins_the_version() -> None:
     assert Irds("vaswani").label() == "vaswani"
 
 
+def test_parts_of_a_dataset_have_the_same_documents() -> None:
+    both = [Irds(f"msmarco-passage/trec-dl-{year}/judged").documents_key() for year in (2019, 2020)]
+    assert both == ["msmarco-passage"] * 2
+    assert Irds("beir/scifact/test").documents_key() != Irds("beir/fiqa/test").documents_key()
+
+
 @pytest.mark.parametrize(
     ("id_", "train"),
     [
