@@ -95,7 +95,7 @@ def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path, number: signal.Sig
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - this one may ignore it
     ) as process:
         (tmp_path / "noted").read_text()  # until it hangs
-        assert len(list((tmp_path / "cache" / "tmp").glob("*/*/index/codes.npy"))) == 1
+        assert len(list((tmp_path / "cache" / "tmp").glob("*/*/codes.npy"))) == 1
         process.send_signal(number)
         assert process.wait(timeout=60) == 128 + number
     assert list((tmp_path / "cache" / "tmp").iterdir()) == []
