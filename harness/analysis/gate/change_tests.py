@@ -94,8 +94,9 @@ def verdicts(compared: Sequence[Changes], seed: int) -> list[ChangeVerdict]:
         changes = np.column_stack([compared[i].changes for i in group])
         means[group] = np.column_stack(intervals.mean_intervals(changes, seed))
         allowed = np.array([compared[i].margin - compared[i].noise for i in group])
-        each = np.hstack([changes + allowed, -changes, changes])
-        p[:, group] = intervals.randomisation_p(each, one_sided=True).reshape(3, -1)
+        no_such_loss, _ = intervals.one_sided_p(changes + allowed)
+        gain, loss = intervals.one_sided_p(changes)
+        p[:, group] = no_such_loss, loss, gain
     corrected = [intervals.holm({str(i): row[i] for i in changed}) for row in p.tolist()]
     for i in changed:
         chances = _P(*(family[str(i)] for family in corrected))

@@ -172,10 +172,29 @@ def test_one_sided_p_is_that_of_full_enumeration() -> None:
     change = np.random.default_rng(7).normal(0.4, 1, 10).round(2)
     signs = np.array(list(itertools.product([1, -1], repeat=len(change))))
     p = float((signs @ change >= change.sum() - 1e-12).mean())
-    (found,) = intervals.randomisation_p(change[:, None], one_sided=True).tolist()
+    (found,), (below,) = intervals.one_sided_p(change[:, None])
     assert found == pytest.approx(p)
-    (opposite,) = intervals.randomisation_p(-change[:, None], one_sided=True).tolist()
+    (opposite,), _ = intervals.one_sided_p(-change[:, None])
+    assert below == opposite
     assert opposite == pytest.approx(1 - p + 2**-10, abs=0.003)  # the flip that was seen is in both
+
+
+@pytest.mark.parametrize("count", [5, 100, 2000])
+@pytest.mark.parametrize("shift", [-0.2, -0.01, 0.0, 0.03])
+def test_what_is_left_uncounted_changes_no_bit(
+    count: int, shift: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(count)
+    graded = rng.choice([0, 0, 0.5, -0.63, 1], (count, 3)) * rng.random((count, 3))
+    once = np.full((count, 1), 0.01)
+    once[0] = -1
+    changes = np.hstack([graded, rng.pareto(1.0, (count, 2)) - 0.5, once]) + shift
+    found = intervals.one_sided_p(changes)
+    monkeypatch.setattr(
+        intervals, "_reached", lambda s, most: (0 * s, np.minimum(s.cumsum(), most))
+    )
+    whole = intervals.one_sided_p(changes)
+    assert np.array(found).tobytes() == np.array(whole).tobytes()
 
 
 def test_p_is_that_of_scipy() -> None:
