@@ -17,7 +17,7 @@ from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment
 from harness.results import columns
 from harness.results.store import Results, Store, load_results
-from harness.results.trials import Measured, Record
+from harness.results.trials import Measured, Ranked, Record
 
 METRIC = "ndcg@3"
 RULE = {"metric": METRIC, "margin": 0.01}
@@ -60,21 +60,17 @@ def store(
             kept.save_failure(trial, (failed or {})[name])
         if name not in values:
             continue
-        rows = [
-            (trial.dataset.name, name, f"q{i}", METRIC, value)
-            for i, value in enumerate(values[name])
-        ]
+        queries = [f"q{i}" for i in range(len(values[name]))]
+        measured = pd.DataFrame({METRIC: values[name]}, pd.Index(queries, name="query_id"))
         kept.save(
             trial,
             Record(
-                run={f"q{i}": [Hit("d1", 1.0)] for i in range(len(rows))},
-                candidates=None,
-                measured=Measured(frame("measurements", rows), qrels={}),
-                lengths=None,
+                Ranked({query: [Hit("d1", 1.0)] for query in queries}, None, None),
+                Measured(measured, frame("readings"), qrels={}),
                 timings=frame("timings"),
                 storage=frame("storage"),
-                texts={f"query q{i}": f"text of q{i}" for i in range(len(rows))},
-                facts=_facts(trial, facts, len(rows)),
+                texts={f"query {query}": f"text of {query}" for query in queries},
+                facts=_facts(trial, facts, len(queries)),
             ),
         )
     if calls is not None:

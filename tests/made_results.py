@@ -101,5 +101,6 @@ def results(
         cost_facts=dict(cost_facts or {}),
     )
     if readings:  # else they are those of the runs in `folder`
-        vars(found)["readings"] = frame("readings", readings)
+        read = frame("readings", readings)
+        vars(found)["readings"] = lambda *metrics: read[read["metric"].isin(metrics)]
     return found

@@ -16,7 +16,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 CHOSEN = (
     ("run.trec.gz", "emptied"),
     ("qrels.trec.gz", "gone"),
-    ("measurements.csv", "cut at a line"),
+    ("measurements.parquet", "cut in the middle"),
     ("trial.json", "exchanged with another"),
     ("failed.json", "gone"),
     ("plan.json", "flipped at 30%"),

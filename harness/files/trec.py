@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 from harness.data import Hit, Qrels, Run
 from harness.errors import DataError
 from harness.files import ids
-from harness.files.disk import open_text, text_lines
+from harness.files.disk import text_lines
 from harness.files.wrong_values import shown
 from harness.ranking import score_fault
 
@@ -66,11 +66,44 @@ def read_run(file: Path) -> dict[str, list[Hit]]:
     return run
 
 
-def first_hits(file: Path) -> dict[str, str]:
-    """The doc id of the hit with rank 1 of every query, from a file that `run_text` made."""
-    with open_text(file) as lines:
-        likely = (line.split(" ", 4) for line in lines if " 1 " in line)
-        return {query_id: doc_id for query_id, _, doc_id, rank, _ in likely if rank == "1"}
+def stored_run(file: Path) -> dict[str, list[Hit]]:
+    """What `run_bytes` put into `file`, whose digest is known to be right.
+
+    As `read_run`, in a third of the time, since nothing needs to be checked.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    content = gzip.decompress(file.read_bytes())
+    if not content:
+        return {}
+    kinds = {"query_id": pa.string(), "doc_id": pa.string(), "score": pa.float64()}
+    table = csv.read_csv(
+        pa.BufferReader(content),
+        csv.ReadOptions(column_names=["query_id", "Q0", "doc_id", "rank", "score", "tag"]),
+        csv.ParseOptions(delimiter=" ", quote_char=False),
+        csv.ConvertOptions(column_types=kinds, include_columns=list(kinds)),
+    )
+    queries, docs, scores = (column.to_numpy() for column in table.columns)
+    hits = list(map(Hit, docs.tolist(), scores.tolist()))
+    starts = [0, *(np.flatnonzero(queries[1:] != queries[:-1]) + 1).tolist()]
+    ends = [*starts[1:], len(hits)]
+    return {queries[a]: hits[a:b] for a, b in zip(starts, ends, strict=True)}
+
+
+def first_hits(file: Path, query_ids: Iterable[str]) -> dict[str, str]:
+    """The doc id of the first hit of these queries, from a file that `run_bytes` made.
+
+    The other lines are not even told apart: the queries stand in the order of their ids.
+    """
+    content, place, found = b"\n" + gzip.decompress(file.read_bytes()), 0, {}
+    for query_id in sorted(query_ids):
+        start = f"\n{query_id} Q0 ".encode()
+        there = content.find(start, place)
+        if there >= 0:
+            place = there + len(start)
+            found[query_id] = content[place : content.find(b" ", place)].decode()
+    return found
 
 
 def run_bytes(run: Run, tag: str) -> bytes:

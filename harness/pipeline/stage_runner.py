@@ -29,9 +29,9 @@ from harness.files.digests import DamagedError
 from harness.pipeline import embedding_cache, stages, unread
 from harness.pipeline.rerank_journal import Journal
 from harness.pipeline.stages import StageResult
-from harness.results import columns, metrics
+from harness.results import columns, derived_rankings, metrics
 from harness.results.derived_rankings import Lengths
-from harness.results.trials import SNIPPET, Measured, Record
+from harness.results.trials import SNIPPET, Measured, Ranked, Record
 
 HOLDERS = {"retrieve": "retriever", "rerank": "reranker"}
 """By stage who stores what it made of the documents."""
@@ -109,23 +109,26 @@ class StageRunner:
         ]
         lengths = results[-1][1].facts.get("lengths")
         candidates = results[0][1].run if len(results) > 1 else None
+        ranked = Ranked(run, candidates, lengths and Lengths(**lengths))
         return Record(
-            run=run,
-            candidates=candidates,
-            measured=self.measured(trial, run),
-            lengths=lengths and Lengths(**lengths),
+            ranked=ranked,
+            measured=self.measured(trial, ranked),
             timings=pd.DataFrame(timings, columns=list(columns.TIMINGS)),
             storage=pd.DataFrame(storage, columns=list(columns.STORAGE)),
             texts=self._texts(run),
             facts=self._facts(trial, results),
         )
 
-    def measured(self, trial: Trial, run: Run) -> Measured:
-        """The experiment's metrics of a trial's run."""
+    def measured(self, trial: Trial, ranked: Ranked) -> Measured:
+        """The experiment's metrics of a trial's run, and of other rankings made of it."""
+        run, candidates, lengths = ranked
+        qrels, depth = self.dataset.qrels, trial.system.depth.rerank
         with span("measure"):
-            values = metrics.measurements(run, self.dataset.qrels, self._metrics)
-        values = values.assign(dataset=trial.dataset.name, system=trial.system.name)
-        return Measured(values[list(columns.MEASUREMENTS)], self.dataset.qrels)
+            values = metrics.measurements(run, qrels, self._metrics)
+            readings = derived_rankings.readings(
+                run, candidates, qrels, self._metrics, depth, lengths
+            )
+        return Measured(values, readings, qrels)
 
     def run(self, stage: Stage) -> Run:
         """The run that a stage gives."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,18 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from harness.analysis.quality.page import leaderboard_table
-from harness.components import requirements
 from harness.experiment.result_folders import slug
 from harness.files import disk, spreadsheet, trec
 from harness.page.tables import Table, markdown
 from harness.page.text import unique
+from harness.results.derived_rankings import OF_ORDER
 from harness.results.store import Results
 
-TABLES = ("trials", "measurements", "readings", "timings", "storage")
-"""Of results; those of cost come beside them."""
-
-ENGINES = ("pyarrow", "fastparquet")
-"""Packages of which pandas needs one to write Parquet."""
+TABLES = ("trials", "measurements", "timings", "storage")
+"""Of results; readings and those of cost come beside them."""
 
 LATEX: Mapping[str, str] = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -40,10 +36,10 @@ LATEX: Mapping[str, str] = {
 """How characters that LaTeX acts on, or joins to others, are written."""
 
 
-def export(results: Results, board: pd.DataFrame, folder: Path) -> tuple[list[Path], str]:
-    """Write everything below `folder`; returns the files, and what is missing as a sentence.
+def export(results: Results, board: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write everything below `folder`; returns the files.
 
-    `board` is the leaderboard. Raises DataError if a stored run cannot be read.
+    `board` is the leaderboard. Raises StoreError for a stored run that is damaged.
     """
     written: list[Path] = []
 
@@ -55,19 +51,15 @@ def export(results: Results, board: pd.DataFrame, folder: Path) -> tuple[list[Pa
         write(name, text)
     for name, text in _trec(results):
         write(name, text)
-    if not any(map(importlib.util.find_spec, ENGINES)):
-        return written, (
-            f"Tables were not written as Parquet, which needs {ENGINES[0]}. "
-            f"{requirements.install_line(ENGINES[:1])}"
-        )
     for name, table in {
         **{name: getattr(results, name) for name in TABLES},
+        "readings": results.readings(*results.plan["metrics"], *OF_ORDER),
         **results.costs,
     }.items():
         packed = io.BytesIO()
         table.to_parquet(packed, index=False)
         write(f"tables/{name}.parquet", packed.getvalue())
-    return written, ""
+    return written
 
 
 def _trec(results: Results) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,14 +23,15 @@ from typing import TYPE_CHECKING, Any
 from harness.data import Hit, Run
 from harness.errors import StoreError
 from harness.files import digests, disk, trec
-from harness.results import columns, costs, derived_rankings, tables, trials
+from harness.results import columns, costs, tables, trials, values
 from harness.results.derived_rankings import Lengths
 from harness.results.tables import joined, json_text, read_table, stored_json, write_table
-from harness.results.trials import MEASURED, Measured, Record
+from harness.results.trials import MEASURED, Measured, Ranked, Record
 from harness.results.whole_folders import AGAIN, faults, is_there, opened, opened_if_any, written
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from harness.experiment.plan import CostStage, Plan, Trial
 
@@ -39,8 +40,8 @@ log = logging.getLogger(__name__)
 COSTS = ("calls", "arms", "starts", "throughput", "rounds", "requests", "steps", "grid")
 """The tables of cost; those of one dataset and kind lie together."""
 
-TABLES = ("measurements", "timings", "storage")
-"""The tables of a trial."""
+TABLES = ("timings", "storage")
+"""The small tables of a trial."""
 
 
 class Store:
@@ -84,7 +85,7 @@ class Store:
 
     def ready(self, trial: Trial) -> bool:
         """Whether what a trial costs can be measured: it is done, or has no quality to measure."""
-        return trial.random_weights or trials.holds_run(self.folder / trial.folder)
+        return trial.random_weights or self.holds_run(trial)
 
     def set_damage_aside(self, plan: Plan) -> None:
         """Give another name to what is not as it was written, and say so: it is not done then.
@@ -118,7 +119,7 @@ class Store:
         """
         folder = self.folder / trial.folder
         trials.write_measured(folder, measured)
-        digests.renew(folder, MEASURED)
+        digests.renew(folder, MEASURED, without=[trials.OLDER])
 
     def save_costs(
         self, stage: CostStage, tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]
@@ -132,10 +133,18 @@ class Store:
                 write_table(folder / f"{name}.csv", table)
             disk.write(folder / costs.DONE_COSTS, json_text(facts))
 
+    def holds_run(self, trial: Trial) -> bool:
+        """Whether a trial is done, though it may have to be measured again."""
+        return trials.holds_run(self.folder / trial.folder)
+
     def run(self, trial: Trial) -> Run | None:
         """The run of a trial that is done, else None."""
         folder = self.folder / trial.folder
-        return trec.read_run(opened(folder, "run.trec.gz")) if trials.holds_run(folder) else None
+        return trec.stored_run(opened(folder, "run.trec.gz")) if self.holds_run(trial) else None
+
+    def ranked(self, trial: Trial) -> Ranked:
+        """What is measured by the judgements of a trial that is done."""
+        return trials.ranked(self.folder / trial.folder)
 
     def save_failure(self, trial: Trial, reason: str) -> None:
         """Note why a trial failed."""
@@ -164,25 +173,17 @@ class Results:
     """By (dataset, kind) the other machines that the same was measured on."""
 
     @cached_property
-    def readings(self) -> pd.DataFrame:
-        """Columns READINGS: what other rankings made of the stored runs say by the plan's metrics."""
-        read_run, read_qrels = lru_cache(2)(trec.read_run), lru_cache(1)(trec.read_qrels)
-        parts, first = [], dict[str, Path]()
+    def readings(self) -> Callable[..., pd.DataFrame]:
+        """By the names of metrics columns READINGS: what other rankings made of the stored runs say.
 
-        def alike(file: Path) -> Path:
-            """The first file of the same content, since systems share candidates and judgements."""
-            return first.setdefault(digests.of_file(file), file)
+        They are read when they are first asked for.
+        """
+        return lru_cache(lambda *metrics: self._readings(metrics))
 
-        for trial in (one for one in self._folders if one in self.facts):
-            reranked = opened_if_any(self._folders[trial], "candidates.trec.gz")
-            candidates = read_run(alike(reranked)) if reranked else None
-            run, qrels = self.run(*trial), read_qrels(alike(self.file(*trial, "qrels.trec.gz")))
-            depth, lengths = self.facts[trial]["system"]["depth"]["rerank"], self.lengths(*trial)
-            found = derived_rankings.readings(
-                run, candidates, qrels, self.plan["metrics"], depth, lengths
-            )
-            parts.append(found.assign(dataset=trial[0], system=trial[1]))
-        return joined("readings", parts)
+    def _readings(self, metrics: Sequence[str]) -> pd.DataFrame:
+        done = [trial for trial in self._folders if trial in self.facts]
+        parts = {trial: trials.readings(self._folders[trial], metrics) for trial in done}
+        return values.a_row_a_value("readings", parts)
 
     @cached_property
     def calls(self) -> pd.DataFrame:
@@ -196,12 +197,12 @@ class Results:
 
     def run(self, dataset: str, system: str) -> dict[str, list[Hit]]:
         """The stored run of a trial, in ranked order."""
-        return trec.read_run(self.file(dataset, system, "run.trec.gz"))
+        return trec.stored_run(self.file(dataset, system, "run.trec.gz"))
 
     def candidates(self, dataset: str, system: str) -> dict[str, list[Hit]] | None:
         """What a trial reranked, in the order of the first stage; None where nothing was."""
         file = opened_if_any(self._folders[dataset, system], "candidates.trec.gz")
-        return trec.read_run(file) if file else None
+        return trec.stored_run(file) if file else None
 
     def qrels(self, dataset: str, system: str) -> dict[str, dict[str, int]]:
         """The judgements by which a trial was measured."""
@@ -212,11 +213,15 @@ class Results:
         file = opened_if_any(self._folders[dataset, system], "lengths.csv")
         return tables.read_lengths(file) if file else None
 
-    def texts(self, dataset: str, system: str) -> dict[str, str]:
-        """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters."""
-        with disk.open_text(self.file(dataset, system, "texts.jsonl.gz")) as lines:
-            items = [json.loads(line) for line in lines]
-        return {item["id"]: item["text"] for item in items}
+    def texts(
+        self, dataset: str, system: str, names: Iterable[str] | None = None
+    ) -> dict[str, str]:
+        """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters.
+
+        All, or as many of `names` as are there.
+        """
+        file = self.file(dataset, system, "texts.jsonl.gz")
+        return trials.read_texts(file, names)
 
     def file(self, dataset: str, system: str, name: str) -> Path:
         """A file of a trial that is done; raises StoreError where it is not as it was written."""
@@ -241,6 +246,7 @@ def load_results(folder: str | Path) -> Results:
     plan = _plan((folder := Path(folder)) / "plan.json")
     rows: list[tuple[Any, ...]] = []
     facts: dict[tuple[str, str], Any] = {}
+    measured: dict[tuple[str, str], pa.Table] = {}
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for entry in plan["trials"]:
         place, name = folder / entry["folder"], (entry["dataset"], entry["system"])
@@ -250,6 +256,7 @@ def load_results(folder: str | Path) -> Results:
             continue
         facts[name] = stored_json(done)
         rows.append((*name, entry["key"], "done", *_components(facts[name]), ""))
+        measured[name] = trials.measurements(place)
         for table, found in parts.items():
             part = read_table(opened(place, f"{table}.csv"), getattr(columns, table.upper()))
             found.append(part.assign(dataset=name[0], system=name[1]))
@@ -258,6 +265,7 @@ def load_results(folder: str | Path) -> Results:
         folder=folder,
         plan=plan,
         trials=pd.DataFrame(rows, columns=list(columns.TRIALS)),
+        measurements=values.a_row_a_value("measurements", measured),
         facts=facts,
         costs=cost_tables,
         cost_facts=cost_facts,

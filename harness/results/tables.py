@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TEXTS = (
     *("dataset", "system", "query_id", "metric", "stage", "finished", "holder", "precision"),
-    *("reading", "kind", "id"),
+    *("kind", "id"),
     *("device", "mode", "status", "reason", "policy", "dtype", "attention", "unit", "model"),
     *("remark", "loop", "outcome", "unknown"),
 )

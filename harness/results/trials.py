@@ -1,7 +1,8 @@
 """The files of one trial.
 
 run.trec.gz qrels.trec.gz candidates.trec.gz lengths.csv texts.jsonl.gz
-measurements.csv timings.csv storage.csv
+timings.csv storage.csv
+measurements.parquet readings.parquet   a column a metric; what they hold: `columns`
 measured.json   the metrics, and the code that measured them
 trial.json      what it was made with: its presence means that the trial is done
 """
@@ -10,26 +11,41 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.data import Qrels, Run
 from harness.experiment import code_versions
 from harness.files import digests, disk, trec
+from harness.results import columns, derived_rankings, values
 from harness.results.derived_rankings import Lengths
-from harness.results.tables import json_text, lengths_table, stored_json, write_table
-from harness.results.whole_folders import faults, is_there, opened
+from harness.results.tables import (
+    json_text,
+    lengths_table,
+    read_lengths,
+    read_table,
+    stored_json,
+    write_table,
+)
+from harness.results.whole_folders import faults, is_there, opened, opened_if_any
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 SNIPPET = 600
 """Characters of a document that are stored beside the results, for reading."""
 
-MEASURED = ("qrels.trec.gz", "measurements.csv", "measured.json")
+TEXT = b', "text": '
+"""What stands in a line between a name and its text."""
+
+MEASURED = ("qrels.trec.gz", "measurements.parquet", "readings.parquet", "measured.json")
 """The files of a trial that are made of its run and the judgements, and may be replaced."""
+
+OLDER = "measurements.csv"
+"""What an earlier version wrote instead of the two tables."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +53,28 @@ class Measured:
     """What a trial's run says by the judgements."""
 
     measurements: pd.DataFrame
+    """As `metrics.measurements` gives them."""
+    readings: pd.DataFrame
+    """As `derived_rankings.readings` gives them."""
     qrels: Qrels
+
+
+class Ranked(NamedTuple):
+    """What of a trial is measured by the judgements."""
+
+    run: Run
+    candidates: Run | None
+    """What was reranked; None where nothing was."""
+    lengths: Lengths | None
+    """None where no model reads the texts, or it cannot say."""
 
 
 @dataclass(frozen=True)
 class Record:
     """A finished trial, ready to be saved."""
 
-    run: Run
-    candidates: Run | None
-    """What was reranked; None where nothing was."""
+    ranked: Ranked
     measured: Measured
-    lengths: Lengths | None
-    """None where no model reads the texts, or it cannot say."""
     timings: pd.DataFrame
     storage: pd.DataFrame
     texts: Mapping[str, str]
@@ -60,32 +85,83 @@ class Record:
 
 def write(folder: Path, record: Record, system: str) -> None:
     """Write all files of a finished trial."""
-    disk.write(folder / "run.trec.gz", trec.run_bytes(record.run, system))
-    if record.candidates is not None:
-        packed = trec.run_bytes(record.candidates, "candidates")
-        disk.write(folder / "candidates.trec.gz", packed)
-    if record.lengths is not None:
-        write_table(folder / "lengths.csv", lengths_table(record.lengths))
+    run, candidates, lengths = record.ranked
+    disk.write(folder / "run.trec.gz", trec.run_bytes(run, system))
+    if candidates is not None:
+        disk.write(folder / "candidates.trec.gz", trec.run_bytes(candidates, "candidates"))
+    if lengths is not None:
+        write_table(folder / "lengths.csv", lengths_table(lengths))
     for name in ("timings", "storage"):
         write_table(folder / f"{name}.csv", getattr(record, name))
-    lines = [json.dumps({"id": key, "text": text}) for key, text in record.texts.items()]
+    lines = [f"{_start(key)}{json.dumps(text)}}}" for key, text in record.texts.items()]
     disk.write(folder / "texts.jsonl.gz", gzip.compress("\n".join(lines).encode(), mtime=0))
     write_measured(folder, record.measured)
     disk.write(folder / "trial.json", json_text(record.facts))
 
 
+def _start(name: str) -> str:
+    """How the line of a text begins."""
+    return f'{{"id": {json.dumps(name)}{TEXT.decode()}'
+
+
+def read_texts(file: Path, names: Iterable[str] | None) -> dict[str, str]:
+    """What `write` wrote of texts: all, or as many of `names` as are there."""
+    lines = gzip.decompress(file.read_bytes()).split(b"\n")
+    if names is not None:
+        starts = {_start(name).encode() for name in names}
+        lines = [line for line in lines if b"".join(line.partition(TEXT)[:2]) in starts]
+    return {item["id"]: item["text"] for item in map(json.loads, filter(None, lines))}
+
+
 def write_measured(folder: Path, measured: Measured) -> None:
     """Write the files of MEASURED."""
     disk.write(folder / "qrels.trec.gz", trec.qrels_bytes(measured.qrels))
-    write_table(folder / "measurements.csv", measured.measurements)
-    metrics = sorted(set(measured.measurements["metric"]))
+    values.write(folder / "measurements.parquet", measured.measurements.reset_index())
+    values.write(folder / "readings.parquet", measured.readings)
+    metrics = sorted(measured.measurements.columns)
     noted = {"metrics": metrics, "made_by": _measuring()}
     disk.write(folder / "measured.json", json_text(noted))
 
 
+def ranked(folder: Path) -> Ranked:
+    """What was ranked in a trial that is done; raises StoreError where it is damaged."""
+    candidates = opened_if_any(folder, "candidates.trec.gz")
+    lengths = opened_if_any(folder, "lengths.csv")
+    return Ranked(
+        trec.stored_run(opened(folder, "run.trec.gz")),
+        trec.stored_run(candidates) if candidates else None,
+        read_lengths(lengths) if lengths else None,
+    )
+
+
+def measurements(folder: Path) -> pa.Table:
+    """The values of a trial that is done, a row a query; raises StoreError where they are damaged."""
+    if file := opened_if_any(folder, "measurements.parquet"):
+        return values.read(file)
+    table = read_table(opened(folder, OLDER), columns.MEASUREMENTS)
+    metrics = list(table["metric"].unique())
+    wide = table.pivot(index="query_id", columns="metric", values="value")[metrics]  # noqa: PD010 - of one trial
+    return values.bare(wide.reset_index())
+
+
+def readings(folder: Path, metrics: Sequence[str]) -> pa.Table:
+    """What other rankings made of a trial's run say by these metrics, of a trial that is done.
+
+    An earlier version stored none: they are made of its run. Raises StoreError for damage.
+    """
+    if file := opened_if_any(folder, "readings.parquet"):
+        return values.read(file, metrics)
+    run, candidates, lengths = ranked(folder)
+    judged = trec.read_qrels(opened(folder, "qrels.trec.gz"))
+    depth = stored_json(opened(folder, "trial.json"))["system"]["depth"]["rerank"]
+    of_runs = [metric for metric in metrics if metric not in derived_rankings.OF_ORDER]
+    made = derived_rankings.readings(run, candidates, judged, of_runs, depth, lengths)
+    return values.bare(made[[name for name in made if name in (*values.KEYS, *metrics)]])
+
+
 def lost(folder: Path) -> list[digests.DamagedError]:
     """What is not as it was written of a trial, but for what can be measured again."""
-    return [fault for fault in faults(folder) if fault.file.name not in MEASURED]
+    return [fault for fault in faults(folder) if fault.file.name not in (*MEASURED, OLDER)]
 
 
 def holds_run(folder: Path) -> bool:
@@ -104,4 +180,5 @@ def is_measured(folder: Path, metrics: Iterable[str]) -> bool:
 
 def _measuring() -> dict[str, Any]:
     """The code and the package that make metrics of a run."""
-    return code_versions.versions("harness.results.metrics") | code_versions.packages(["ranx"])
+    code = code_versions.versions("harness.results.metrics", "harness.results.derived_rankings")
+    return code | code_versions.packages(["ranx"])

@@ -88,6 +88,8 @@ def test_run_from_file_to_results(tmp_path: Path) -> None:
     assert found.trials["reranker"].tolist() == ["", "fakes:Oracle"]
     assert found.timings["stage"].tolist() == ["retrieve", "retrieve", "rerank"]
     assert found.texts("data", "oracle")["doc d2"] == "red apple pie"
+    some = found.texts("data", "oracle", ["query q1", "doc d2", "doc none"])
+    assert some == {"query q1": "red apple", "doc d2": "red apple pie"}
     facts = found.facts["data", "oracle"]
     assert facts["system"]["reranker"] == {"use": "fakes:Oracle"}
     assert facts["dataset"]["documents"] == 5
@@ -374,8 +376,9 @@ def test_everything_stored_is_plain(tmp_path: Path) -> None:
         "B2SUMS",
         "candidates.trec.gz",
         "measured.json",
-        "measurements.csv",
+        "measurements.parquet",
         "qrels.trec.gz",
+        "readings.parquet",
         "run.trec.gz",
         "storage.csv",
         "texts.jsonl.gz",
@@ -384,17 +387,17 @@ def test_everything_stored_is_plain(tmp_path: Path) -> None:
     ]
     assert re.fullmatch(r"oracle--[0-9a-f]{12}", folder.name)
     assert json.loads((folder / "trial.json").read_text())["provenance"]["harness"]
-    assert pd.read_csv(folder / "measurements.csv")["metric"].nunique() == 3
+    stored = pd.read_parquet(folder / "measurements.parquet")
+    assert list(stored) == ["query_id", "ndcg@3", "judged@10", "ties@10"]
 
 
 def test_other_readings_of_a_rerank_are_made_of_its_stored_runs(tmp_path: Path) -> None:
     systems = [OVERLAP_ONLY, reranking("Identity"), reranking("Constant")]
     executed(tmp_path, systems=systems, metrics=["ndcg@3"])
     found = results(tmp_path)
-    assert set(found.readings["system"]) == {"overlap", "identity", "constant"}
-    assert found.readings[found.readings["system"] == "overlap"]["reading"].unique() == [
-        "condensed"
-    ]
+    read = found.readings("ndcg@3")
+    assert set(read["system"]) == {"overlap", "identity", "constant"}
+    assert read[read["system"] == "overlap"]["reading"].unique() == ["condensed"]
     table = alarms.alarms(found)
     named = {(row.system, row.alarm, row.severity) for row in table.itertuples()}
     assert ("identity", "null reranker", "INVALID") in named

@@ -130,6 +130,12 @@ def test_a_renewed_digest_hides_no_damage_of_other_files(folder: Path) -> None:
     assert [fault.file.name for fault in digests.faults(folder)] == ["b.csv"]
 
 
+def test_what_is_no_longer_part_of_a_folder_goes_with_its_digest(folder: Path) -> None:
+    digests.renew(folder, [], without=["a.csv", "never.csv"])
+    assert not digests.holds(folder, "a.csv")
+    assert digests.is_whole(folder)
+
+
 def test_an_object_has_its_digest_in_itself() -> None:
     content = {"b": [1, 2.5, "é"], "a": None}
     stamped = digests.stamped(content)

@@ -94,7 +94,7 @@ def test_no_table_that_a_run_writes_is_run(
     assert main(["run", "experiment.yaml"]) == 0
     assert main(["export", "experiment.yaml", "out"]) == 0
     tables = sorted(tmp_path.rglob("*.csv"))
-    assert {"leaderboard.csv", "measurements.csv"} <= {file.name for file in tables}
+    assert {"leaderboard.csv", "storage.csv"} <= {file.name for file in tables}
     cells = [
         cell
         for file in tables
@@ -102,7 +102,6 @@ def test_no_table_that_a_run_writes_is_run(
         for cell in row
     ]
     assert f"'{evil}" in cells
-    assert "'=1+1" in cells
     assert not [cell for cell in cells if cell.startswith(RUN) and not cell[1:2].isdigit()]
     assert main(["why", "experiment.yaml", "=1+1"]) == 0  # ids are read back
     assert evil[:5] in capsys.readouterr().out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +73,7 @@ def test_judgements_are_those_of_the_dataset(exported: Path, folder: Path) -> No
 def test_tables_are_read_back(exported: Path, folder: Path) -> None:
     results = load_results(folder)
     names = {path.stem for path in (exported / "tables").iterdir()}
-    assert names == {*export.TABLES, *COSTS}
+    assert names == {*export.TABLES, "readings", *COSTS}
     back = pd.read_parquet(exported / "tables" / "measurements.parquet")
     pd.testing.assert_frame_equal(back, results.measurements)
 
@@ -89,19 +88,6 @@ def test_tables_of_cost_are_written(
         back = pd.read_parquet(tmp_path / "tables" / f"{name}.parquet")
         assert list(back) == list(table)
         assert len(back) == len(table)
-
-
-def test_without_a_package_the_rest_is_written(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    results = load_results(folder)
-    written, missing = export.export(results, leaderboard(results), tmp_path)
-    assert missing == (
-        "Tables were not written as Parquet, which needs pyarrow. Install with: pip install -c "
-        "constraints.txt '.[parquet]'"
-    )
-    assert {path.suffix for path in written} == {".csv", ".tex", ".md", ".trec", ".qrels"}
 
 
 def test_names_that_become_one_file_keep_two(folder: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def written(folder: Path) -> Path:
         entries.append({"dataset": dataset, "system": system, "folder": f"trial{len(entries)}"})
     plan = {**results.plan, "trials": entries}
     results = dataclasses.replace(results, folder=folder, plan=plan)
-    vars(results)["readings"] = frame("readings")  # m@1 is no metric that a ranking could have
+    vars(results)["readings"] = lambda *_: frame("readings")  # no ranking could have a metric m@1
     write_report(results, analyse(results))
     return folder
 
@@ -53,10 +53,8 @@ def written(folder: Path) -> Path:
 def _record(system: str) -> trials.Record:
     none = pd.DataFrame(columns=["metric"])
     return trials.Record(
-        run={query: [Hit(f"best-of-{system}", 1.0)] for query in QUERIES},
-        candidates=None,
-        measured=trials.Measured(none, {}),
-        lengths=None,
+        trials.Ranked({q: [Hit(f"best-of-{system}", 1.0)] for q in QUERIES}, None, None),
+        trials.Measured(none.rename_axis(index="query_id"), none, {}),
         timings=none,
         storage=none,
         texts={f"query {query}": f"text of {query}" for query in QUERIES},

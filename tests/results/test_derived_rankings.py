@@ -6,6 +6,7 @@ import math
 
 import ir_measures
 import numpy as np
+import pandas as pd
 import pytest
 from ir_measures import nDCG
 
@@ -18,10 +19,15 @@ RUN = {"q": [Hit("c", 3.0), Hit("a", 2.0), Hit("b", 1.0), Hit("d", 0.9), Hit("e"
 QRELS = {"q": {"b": 1, "c": 2, "e": 1, "x": 0}}
 
 
+def tall(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a value."""
+    return table.melt(["reading", "depth", "query_id"], var_name="metric").dropna()
+
+
 def found(**changes: object) -> dict[tuple[str, int, str], float]:
     given = {"run": RUN, "candidates": CANDIDATES, "qrels": QRELS, "metrics": ["mrr@5", "ndcg@5"]}
     given |= {"depth": 3, "lengths": None} | changes
-    table = readings(**given)  # type: ignore[arg-type]
+    table = tall(readings(**given))  # type: ignore[arg-type]
     return {
         (row.reading, row.depth, row.metric): row.value for row in table.itertuples(index=False)
     }
@@ -58,10 +64,11 @@ def test_the_order_by_hand() -> None:
 
 def test_kendall_is_that_of_scipy() -> None:
     scipy_stats = pytest.importorskip("scipy.stats")
-    places = np.random.default_rng(0).permutation(40).tolist()
-    assert kendall(places) == pytest.approx(scipy_stats.kendalltau(range(40), places).statistic)
-    assert kendall(range(10)) == 1
-    assert kendall(range(10)[::-1]) == -1
+    rows = np.array([np.random.default_rng(seed).permutation(40) * 1.0 for seed in range(5)])
+    expected = [scipy_stats.kendalltau(range(40), row).statistic for row in rows]
+    assert kendall(rows).tolist() == pytest.approx(expected)
+    few = np.array([[0, 1, 2, np.nan], [5, 4, 3, 2], [0, 9, np.nan, np.nan]])
+    assert kendall(few).tolist() == [1, -1, 1]
 
 
 def test_a_smaller_depth_is_a_rerank_of_fewer_candidates() -> None:
@@ -85,7 +92,7 @@ def test_a_smaller_depth_is_a_rerank_of_fewer_candidates() -> None:
             for q, hits in first.items()
         }
 
-    table = readings(reranked(60), first, qrels, ["ndcg@10"], 60, None)
+    table = tall(readings(reranked(60), first, qrels, ["ndcg@10"], 60, None))
     for depth in (d for d in DEPTHS if 0 < d < 60):
         here = table[(table["reading"] == "depth") & (table["depth"] == depth)]
         expected = {
@@ -110,5 +117,5 @@ def test_a_smaller_depth_is_a_rerank_of_fewer_candidates() -> None:
 def test_queries_without_hits_count_0() -> None:
     values = found(qrels={**QRELS, "none": {"a": 1}}, metrics=["mrr@5"])
     assert values["ceiling", 3, "mrr@5"] in (0.0, 1.0)
-    table = readings(RUN, CANDIDATES, {"none": {"a": 1}}, ["mrr@5"], 3, None)
+    table = tall(readings(RUN, CANDIDATES, {"none": {"a": 1}}, ["mrr@5"], 3, None))
     assert set(table[table["reading"] != "order"]["value"]) == {0.0}

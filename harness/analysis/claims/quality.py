@@ -40,7 +40,7 @@ def quality(asked: Quality, results: Results, stored: Stored) -> Found:
     for dataset in datasets:
         for system in filter(None, (asked.system, asked.against)):
             _check_done(results, dataset, system, stored.command(asked.experiment))
-    if asked.metric not in set(results.measurements["metric"]):
+    if asked.metric not in results.measurements["metric"].unique():
         name = results.plan["experiment"]
         raise NoValueError(f"{name} does not measure {asked.metric}: add it to `metrics`")
     if asked.against is None:

@@ -69,10 +69,11 @@ def _moved(gate: Gate, results: Results) -> Iterator[str]:
     if moved:
         yield "### Queries that moved most"
     for one in moved[:SHOWN]:
-        texts = results.texts(one.dataset, one.system)
+        shown = one.moved.head(QUERIES_SHOWN)
+        names = [f"query {query_id}" for query_id in shown["query_id"]]
+        texts = results.texts(one.dataset, one.system, names)
         yield f"**{_text(one.name)}**, {counted(len(one.moved), 'query')} moved"
-        shown = one.moved.head(QUERIES_SHOWN).itertuples()
-        yield _table(MOVED, [_query(row, texts) for row in shown])
+        yield _table(MOVED, [_query(row, texts) for row in shown.itertuples()])
 
 
 def _most_moved_first(one: Judgement) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.analysis.quality.reranking import some_judged_not_relevant
 from harness.page.text import counted
-from harness.results.derived_rankings import DISTINCT, ORDER, TAU, TRUNCATED
+from harness.results.derived_rankings import DISTINCT, OF_ORDER, TAU, TRUNCATED
 from harness.results.store import Results
 
 ALARMS = ("dataset", "system", "alarm", "severity", "evidence")
@@ -104,14 +104,14 @@ for there it is their precision."""
 
 
 def _facts(results: Results) -> dict[tuple[str, str], dict[str, pd.Series[float]]]:
-    measured, readings = results.measurements, results.readings
+    measured, order = results.measurements, results.readings(*OF_ORDER)
     judged = {
         name for name in measured["dataset"].unique() if some_judged_not_relevant(results, name)
     }
     is_judged = (measured["metric"] == JUDGED) & measured["dataset"].isin(judged)
     measured = measured[is_judged | (measured["metric"] == TIED)]
     found: dict[tuple[str, str], dict[str, pd.Series[float]]] = {}
-    for table in (measured, readings[readings["reading"] == ORDER]):
+    for table in (measured, order):
         for (dataset, system, metric), rows in table.groupby(
             ["dataset", "system", "metric"], sort=False
         ):

@@ -29,12 +29,15 @@ def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
     chosen = distance.sort_values(ascending=False, kind="stable").head(SYSTEMS_WITH_QUERIES).index
     if not len(chosen):
         return
-    before = trec.first_hits(results.file(dataset, baseline, "run.trec.gz"))
-    texts = results.texts(dataset, baseline)
+    queries = table[table["system"].isin(chosen)]["query_id"].unique()
+    runs = {name: results.file(dataset, name, "run.trec.gz") for name in (baseline, *chosen)}
+    first = {name: trec.first_hits(file, queries) for name, file in runs.items()}
+    docs = {doc_id for hits in first.values() for doc_id in hits.values()}
+    names = [*(f"query {query_id}" for query_id in queries), *(f"doc {doc_id}" for doc_id in docs)]
+    texts, before = results.texts(dataset, baseline, names), first[baseline]
     tables = []
     for i, system in enumerate(map(str, chosen)):
-        after = trec.first_hits(results.file(dataset, system, "run.trec.gz"))
-        known = {**texts, **results.texts(dataset, system)}
+        known, after = {**texts, **results.texts(dataset, system, names)}, first[system]
         rows = [
             [
                 row.query_id,

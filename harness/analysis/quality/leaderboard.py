@@ -29,8 +29,18 @@ CHANGES = ("system", "query_id", "baseline", "value", "change")
 
 def wide(values: pd.DataFrame, columns: Sequence[str] = ("system", "metric")) -> pd.DataFrame:
     """A row a query in the order of their ids, a column for each of what `columns` have as they stand."""
-    table = values.pivot_table(index="query_id", columns=list(columns), values="value", sort=False)
-    return table.sort_index()
+    rows, queries = pd.factorize(values["query_id"])
+    parts = [pd.factorize(values[name]) for name in columns]
+    sizes = [len(found) for _, found in parts]
+    places, there = pd.factorize(np.ravel_multi_index([codes for codes, _ in parts], sizes))
+    table = np.full((len(queries), len(there)), np.nan)
+    table[rows, places] = values["value"]
+    each = zip(parts, np.unravel_index(there, sizes), strict=True)
+    levels = [found.take(codes).tolist() for (_, found), codes in each]
+    names = pd.MultiIndex.from_arrays(levels, names=columns)
+    index = pd.Index(queries.tolist(), dtype=str, name="query_id")
+    named = names if len(columns) > 1 else names.get_level_values(0)
+    return pd.DataFrame(table, index, named, copy=False).sort_index()
 
 
 def per_query(results: Results, dataset: str, metric: str) -> pd.DataFrame:

@@ -35,9 +35,8 @@ JUDGED = "judged@10"
 
 def _read(results: Results, dataset: str, reading: str) -> pd.DataFrame:
     """The rows of this reading by the objective."""
-    table = results.readings
-    table = table[(table["dataset"] == dataset) & (table["reading"] == reading)]
-    return table[table["metric"] == objective(results)]
+    table = results.readings(objective(results))
+    return table[(table["dataset"] == dataset) & (table["reading"] == reading)]
 
 
 def ceilings(results: Results, dataset: str) -> pd.DataFrame:

@@ -93,7 +93,7 @@ def agreement(expected: Scored, found: Scored) -> Agreement:
         pairs += len(both)
         difference = max([difference, *(abs(mine - theirs) for _, mine, theirs in both)])
         if len(both) > 1:
-            taus.append(kendall([place for place, _, _ in both]))
+            taus.append(kendall(np.array([[place for place, _, _ in both]], dtype=float)).item())
     total = sum(map(len, expected.values()))
     return Agreement(
         pairs,

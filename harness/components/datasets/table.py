@@ -13,7 +13,7 @@ from harness.components.datasets._streams import Questions, asked, in_memory
 from harness.components.datasets.files import objects, unique
 from harness.components.protocols import PLACE
 from harness.data import Dataset, Doc, PlacedDoc, Query
-from harness.errors import DataError, PackageError
+from harness.errors import DataError
 from harness.files import bounds, ids
 from harness.files.disk import open_text, sha256
 from harness.files.wrong_values import shown
@@ -146,14 +146,9 @@ def _separated(file: Path, delimiter: str) -> Iterator[Row]:
 
 
 def _parquet(file: Path) -> Iterator[Row]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise PackageError(
-            f"{file} is a Parquet file, which pyarrow reads. Install with: "
-            "pip install -c constraints.txt '.[parquet]'"
-        ) from error
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     number = 0
     try:
         with pq.ParquetFile(file) as table:

@@ -173,15 +173,17 @@ def table(name: str) -> Path:
 
 
 def truncated() -> None:
-    """The end of a table is lost in the middle of a line."""
-    file = table("measurements.csv")
+    """The end of a table is lost."""
+    file = table("measurements.parquet")
     file.write_bytes(file.read_bytes()[:-4])
 
 
-def fewer_lines() -> None:
-    """The last line of a table is lost."""
-    file = table("measurements.csv")
-    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]), encoding="utf-8")
+def flipped() -> None:
+    """A bit in the middle of a table is another."""
+    file = table("measurements.parquet")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
 
 
 def damaged() -> None:
@@ -242,13 +244,13 @@ SITUATIONS: Mapping[str, tuple[Callable[[], None], int, str]] = {
         3,
         DAMAGED,
     ),
-    "table without its last line": (
-        fewer_lines,
+    "table with another bit": (
+        flipped,
         3,
         DAMAGED,
     ),
     "missing table": (
-        lambda: table("measurements.csv").unlink(),
+        lambda: table("measurements.parquet").unlink(),
         3,
         "{table} is gone. Nothing was read from it: `python -m harness run e.yaml` makes it again.",
     ),
@@ -285,7 +287,11 @@ def test_exit_code_and_first_line(
     here = tmp_path / "here"
     shutil.copytree(accepted, here)  # a checkout elsewhere
     monkeypatch.chdir(here)
-    places = {"data": here / "data", "run": here / "run.trec", "table": table("measurements.csv")}
+    places = {
+        "data": here / "data",
+        "run": here / "run.trec",
+        "table": table("measurements.parquet"),
+    }
     change, code, line = SITUATIONS[name]
     change()
     capsys.readouterr()
