@@ -348,3 +348,34 @@ class Hanging:
 @dataclass(frozen=True)
 class _HangingOver(Hanging):
     index: TokenIndex
+
+
+@dataclass(frozen=True)
+class SlowEncoder(HashingEncoder):
+    """Takes a moment for a batch."""
+
+    def encode(self, texts: Sequence[str], side: str) -> NDArray[np.float32]:
+        time.sleep(0.3)
+        return super().encode(texts, side)
+
+
+@dataclass(frozen=True)
+class BatchedEncoder(HashingTokenEncoder):
+    """One vector a word, which also depends on what else is in the batch, as of a padded model."""
+
+    def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
+        batch = zlib.crc32("\0".join(texts).encode()) % self.dim
+        found = super().encode(texts, side)
+        for matrix in found:
+            matrix[:, batch] += 0.25
+        return [matrix / np.linalg.norm(matrix, axis=1, keepdims=True) for matrix in found]
+
+
+@dataclass(frozen=True)
+class BatchedDense(BatchedEncoder):
+    """The first of these vectors."""
+
+    gives: ClassVar = "dense"
+
+    def encode(self, texts: Sequence[str], side: str) -> Any:
+        return np.array([matrix[0] for matrix in super().encode(texts, side)])

@@ -37,6 +37,7 @@ BLOCKS = {
     "Load": "Load",
     "Storage": "Storage",
     "Cache": "The cache",
+    "Cluster": "Where the work is done",
     "Decision": "Decision",
     "Requirements": "Requirements of a decision",
     "Workload": "Workload of a decision",

@@ -8,12 +8,14 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 from harness.cli import claims, exits, gate, init, listings, models, runs, schema, serve, stored
 from harness.cli.arguments import Command, suggested
 from harness.cli.streams import Formatter, complain, heard
 from harness.components.models import hub
 from harness.experiment.result_folders import check_here
+from harness.files import temporary
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +84,6 @@ def _prepare(arguments: argparse.Namespace) -> None:
     logging.basicConfig(level=handler.level, handlers=[handler])
     hub.tell_libraries(online=arguments.command is models.FETCH)
     check_here()
-    if "cache" in arguments:  # for every process that loads a model which was trained
-        from harness.components.models.references import TRAINED_IN
-
-        os.environ[TRAINED_IN] = str(arguments.cache.resolve())
     if arguments.command.is_short:
         _save_time()
 
@@ -102,7 +100,8 @@ def _save_time() -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
-        code: int = arguments.command.run(arguments)
+        with temporary.below(arguments.cache) if "cache" in arguments else nullcontext():
+            code: int = arguments.command.run(arguments)
     except SystemExit as error:  # its code could be taken for one of ours
         broken = RuntimeError(f"the process was to exit with {error.code}")
         raise broken.with_traceback(error.__traceback__) from error

@@ -24,6 +24,7 @@ OUTSIDE: dict[Kind, str] = {
     "search": "indexing and searching",
     "measure": "measuring",
     "cost": "measuring latency and storage",
+    "nodes": "waiting for the nodes of the cluster",
     "report": "writing the report",
     "other": "everything else",
 }
@@ -112,5 +113,5 @@ def _time(seconds: Mapping[str, float]) -> str:
     inside = {"training models": seconds.get("train", 0), "model calls": seconds.get("model", 0)}
     named = " and ".join(name for name, spent in inside.items() if spent)
     outside = 1 - sum(inside.values()) / total
-    where = f", {outside:.1%} of it outside {named}" if named else ""
+    where = f", {outside:.1%} of it outside {named}" if named and "nodes" not in seconds else ""
     return f"Time: {total:.1f} s{where}: {', '.join(shares)}."

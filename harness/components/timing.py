@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal, get_args
 
-Kind = Literal["data", "load", "train", "model", "search", "measure", "cost", "report", "other"]
+Kind = Literal[
+    "data", "load", "train", "model", "search", "measure", "cost", "nodes", "report", "other"
+]
 """What a run's time goes into."""
 
 Stage = Literal["encode_query", "encode_docs", "fetch", "score"]

@@ -134,6 +134,13 @@ class Plan:
 
     experiment: Experiment
     trials: tuple[Trial, ...]
+    machines: Mapping[tuple[str, ...], Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """By devices what costs are measured on where that is another machine than this one."""
+
+    def cost_devices(self) -> set[tuple[str, ...]]:
+        """The devices on which costs of each kind are measured."""
+        asked = (getattr(self.experiment, kind) for kind in typing.get_args(CostKind))
+        return {_devices(settings) for settings in asked if settings is not None}
 
     def cost_stages(self) -> Iterator[CostStage]:
         """What is to be measured of cost: on each dataset all systems together."""
@@ -151,7 +158,8 @@ class Plan:
                 made_by = code_versions.versions(f"harness.measure.{kind}.study")
                 made_by |= code_versions.packages(["fast_plaid"] if kind == "storage" else [])
                 key = key_of(kind, asked_for, named, self.experiment.seed, made_by)
-                here = measured_on(tuple(getattr(settings, "devices", ())))
+                devices = _devices(settings)
+                here = self.machines.get(devices) or measured_on(devices)
                 yield CostStage(kind, key, choice, trials, here)
 
     def described(self) -> dict[str, Any]:
@@ -195,6 +203,11 @@ class Plan:
     def models(self) -> Mapping[Wanted, str]:
         """The models that must be on this machine, and which component wants each."""
         return models_of(self.components())
+
+
+def _devices(settings: Any) -> tuple[str, ...]:
+    """What costs are measured on beside the processor, by the settings of their kind."""
+    return tuple(getattr(settings, "devices", ()))
 
 
 def models_of(components: Iterable[Any]) -> Mapping[Wanted, str]:

@@ -14,11 +14,12 @@ from harness.components.registry import Fault
 from harness.errors import ConfigError
 from harness.experiment import rules
 from harness.experiment.claims_reading import load_claims
+from harness.experiment.decision_terms import Decision
 from harness.experiment.dummy_weights import with_random_weights
 from harness.experiment.part import Part, read_keys
 from harness.experiment.paths import rebased
 from harness.experiment.result_folders import Weights
-from harness.experiment.schema import Decision, Experiment, ExperimentKeys
+from harness.experiment.schema import Experiment, ExperimentKeys
 from harness.experiment.vary import varied
 from harness.files import bounds
 from harness.files.wrong_values import shown

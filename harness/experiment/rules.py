@@ -15,7 +15,8 @@ from harness.files import bounds
 from harness.files.wrong_values import Place, did_you_mean, refused, shown
 
 if TYPE_CHECKING:
-    from harness.experiment.schema import DatasetChoice, Decision, System
+    from harness.experiment.decision_terms import Decision
+    from harness.experiment.schema import DatasetChoice, System
 
 RUN_TO_RUN = 1.03
 """By so much ratios of latencies of the same code may differ: a tighter gate would judge noise."""

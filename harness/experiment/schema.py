@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -21,8 +19,8 @@ from harness.components import registry
 from harness.components.protocols import DatasetSource, Reranker, Retriever
 from harness.components.vectors.compression import CachePrecision, Precision
 from harness.experiment import rules
-from harness.experiment.metric_names import Named
-from harness.experiment.part import Block, Count, Device, Paid, Part, Ranks, Seconds, Seed
+from harness.experiment.decision_terms import Decision
+from harness.experiment.part import Block, Count, Device, Part, Ranks, Seconds, Seed
 from harness.experiment.result_folders import Weights, results_name
 from harness.files import bounds
 
@@ -179,80 +177,20 @@ class Storage(Part):
     """Documents of the PLAID indexes, whose clustering takes long on few cores."""
 
 
-class Workload(Part):
-    """What the system would serve."""
-
-    documents: Count
-    queries_per_day: Count
-    candidates: Count
-    """Documents reranked for a query."""
-
-
-class Prices(Part):
-    """What things cost, in any one currency."""
-
-    ram_gb_month: Paid
-    disk_gb_month: Paid
-    cpu_core_hour: Paid
-    gpu_hour: Paid | None = None
-    server_hour: Paid | None = None
-    """The machine of a server or database that is asked, busy while a query waits for it."""
-
-
-Limit = Annotated[float, Field(gt=0)]
-
-
-class Requirements(Part):
-    """What a system must keep to on every dataset; what is left out is not required."""
-
-    p95_ms: Mapping[Device, Limit] = Field(default_factory=dict)
-    """By device, the most milliseconds of the whole query at its 95th percentile; each must hold."""
-    gb_per_million_documents: Limit | None = None
-    """The most bytes of the index, all stages together; 1 GB is 10^9 bytes."""
-    memory_gb: Limit | None = None
-    """The most RAM for the workload."""
-    licence: Literal["commercial"] | None = None
-    """What the licence of every model must allow."""
-    cost_per_month: Limit | None = None
-    """The most that the workload may cost, in the currency of the prices."""
-
-
-class Decision(Part):
-    """What the decision depends on beside the measurements."""
-
-    objective: Named | None = None
-    """The metric that a gain is measured by; None: the first of the experiment."""
-    smallest_gain_that_matters: float = Field(default=0.01, ge=0, le=1)
-    """The gain over the baseline that a system must be shown to have."""
-    requirements: Requirements = Requirements()
-    workload: Workload | None = None
-    prices: Prices | None = None
-    review_by: str | None = None
-    """The date, YYYY-MM-DD, on which the decision is looked at again."""
-
-    @field_validator("review_by")
-    @classmethod
-    def _is_a_date(cls, text: str | None) -> str | None:
-        with contextlib.suppress(ValueError):
-            if text is None or date.fromisoformat(text).isoformat() == text:
-                return text
-        raise ValueError("write a date as YYYY-MM-DD")
-
-    @model_validator(mode="after")
-    def _can_be_told(self) -> Self:
-        if self.requirements.memory_gb is not None and self.workload is None:
-            raise ValueError("requirements.memory_gb needs a workload")
-        if self.requirements.cost_per_month is not None and None in (self.workload, self.prices):
-            raise ValueError("requirements.cost_per_month needs a workload and prices")
-        return self
-
-
 class Cache(Part):
     """What is kept between runs."""
 
     precision: CachePrecision = "float32"
     """Of stored token vectors: float16 takes half the room and changes scores a little. Dense vectors
     and weighted terms stay float32."""
+
+
+class Cluster(Part):
+    """Where tasks are done; an experiment without this block is run in this process."""
+
+    use: Literal["ray"]
+    address: Annotated[str, Field(min_length=1)] = "auto"
+    """Of a node of the cluster, HOST:PORT; `auto`: the one that this machine is part of."""
 
 
 class ExperimentKeys(Part):
@@ -292,6 +230,8 @@ class ExperimentKeys(Part):
     """Rules that new results are held to."""
     claims: Path | None = None
     """The file of claims that the report judges."""
+    executor: Block[Cluster] = None
+    """Where the work is done; left out: in this process."""
     parity: Annotated[
         Mapping[str, Annotated[tuple[str, ...], Field(min_length=2)]],
         AfterValidator(rules.different),

@@ -18,7 +18,28 @@ from pathlib import Path
 from harness.files import disk, locks
 
 CACHE = "HARNESS_CACHE"
-"""The environment variable with the cache, for processes of their own, too."""
+"""The environment variable with the cache, by which processes are told that this one starts."""
+
+_caches: list[Path] = []
+"""The caches of the work that goes on here, that of the innermost last."""
+
+
+@contextmanager
+def below(cache: Path) -> Iterator[None]:
+    """Inside, temporary folders, and models that are trained, lie below `cache`."""
+    _caches.append(cache.resolve())
+    try:
+        yield
+    finally:
+        _caches.pop()
+
+
+def cache() -> Path | None:
+    """The cache of the work at hand; None where none is known."""
+    if _caches:
+        return _caches[-1]
+    named = os.environ.get(CACHE)
+    return Path(named) if named else None
 
 
 def folder() -> Path:
@@ -38,24 +59,24 @@ def sweep(cache: Path) -> None:
     disk.sweep(cache / "tmp", "*")
 
 
-_made: dict[str, Path] = {}
+_made: dict[Path | None, Path] = {}
 """By cache the folder of all that this process makes."""
 
 
 def _own() -> Path:
     """The folder of this process; one in the system's own where no cache is known."""
-    cache = os.environ.get(CACHE, "")
-    if cache not in _made or not _made[cache].exists():  # a cache may be deleted at any time
-        _made[cache] = _new(cache)
-    return _made[cache]
+    here = cache()
+    if here not in _made or not _made[here].exists():  # a cache may be deleted at any time
+        _made[here] = _new(here)
+    return _made[here]
 
 
-def _new(cache: str) -> Path:
-    if not cache:
+def _new(here: Path | None) -> Path:
+    if here is None:
         made = Path(tempfile.mkdtemp(prefix="harness-"))
     else:
-        sweep(Path(cache))
-        place = Path(cache, "tmp")
+        sweep(here)
+        place = here / "tmp"
         place.mkdir(parents=True, exist_ok=True)
         made, _ = locks.made(place, f"{os.getpid()}-", Path.mkdir)  # held until the process ends
     atexit.register(shutil.rmtree, made, ignore_errors=True)

@@ -23,6 +23,7 @@ from harness.components.models import inference
 from harness.components.protocols import Joint, Part, Progress, Side
 from harness.components.timing import span
 from harness.components.vectors.compression import CachePrecision
+from harness.pipeline import text_ranges
 from harness.pipeline.vector_store import Keyed, VectorStore, keyed
 
 TEXTS_PER_PART = 256
@@ -55,8 +56,23 @@ def fill(
     """
     lacks = [store.lacks(asked.keys) for store in stores]
     ahead = _distinct(asked, np.flatnonzero(np.any(lacks, axis=0)))
-    if not len(ahead):
-        return
+    where = " ".join(f"{store.folder.parent.name}/{store.folder.name}" for store in stores)
+    ahead = ahead[text_ranges.to_encode(where, asked.at(ahead), TEXTS_PER_PART)]
+    if len(ahead):
+        _encode(stores, lacks, texts, asked, ahead, encode, progress)
+    text_ranges.encoded(where)
+
+
+def _encode(
+    stores: Sequence[VectorStore],
+    lacks: Sequence[NDArray[np.bool_]],
+    texts: Sequence[str],
+    asked: Keyed,
+    ahead: NDArray[np.int64],
+    encode: Encode,
+    progress: Progress,
+) -> None:
+    """Encode the texts at `ahead`, a part after the other; each store keeps what it lacks."""
     total, done = int(asked.lengths[ahead].sum()), 0
     progress("encode", done, total)
     with ExitStack() as writing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.data import digest
@@ -22,28 +22,36 @@ class Journal:
     of other candidates, the file is set aside, and what stands before that line is used.
     """
 
-    def __init__(self, file: Path, of: str) -> None:
+    def __init__(self, file: Path, of: str, others: Iterable[Path] = ()) -> None:
         """Read what an earlier go left in `file`; `of` is a digest of what is scored.
 
-        Raises StoreError where it cannot be read.
+        What `others` hold, of other parts of the queries, is known, too; they may be written to
+        while they are read. Raises StoreError where one cannot be read.
         """
         self._file = file
         self._of = of
         self.scores: dict[str, list[float]] = {}
         self.seconds_before = 0.0
         """How long the queries took that were already scored."""
+        for other in others:
+            self._take_up(other)
+        whole, cut = self._take_up(file)
+        if cut:
+            disk.write(file, b"".join(line + b"\n" for line in whole))
+        self._since = time.perf_counter()
+
+    def _take_up(self, file: Path) -> tuple[list[bytes], bool]:
+        """Note what a journal says; gives its whole lines, and whether it holds more than these."""
         try:
             with digests.reading(file):
                 *lines, rest = file.read_bytes().split(b"\n")
         except DamagedError:  # it is not there
-            lines, rest = [], b""
+            return [], False
         whole = self._read(lines)
         if len(whole) < len(lines):
             why = "is damaged, or of other candidates than are scored now"
             digests.set_aside(file, f"{file}:{len(whole) + 1} {why}")
-        if rest or len(whole) < len(lines):
-            disk.write(file, b"".join(line + b"\n" for line in whole))
-        self._since = time.perf_counter()
+        return whole, bool(rest) or len(whole) < len(lines)
 
     def _read(self, lines: Sequence[bytes]) -> list[bytes]:
         """Note what whole lines say; returns those before the first that is not whole."""

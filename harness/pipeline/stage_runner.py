@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,10 @@ class StageRunner:
             self._retrieved[stage.key] = result
         return result
 
+    def is_done(self, stage: Stage) -> bool:
+        """Whether the result of a stage is stored, and as it was written."""
+        return self._stored(stage) is not None
+
     def _stored(self, stage: Stage) -> StageResult | None:
         folder = self._folder(stage)
         if not folder.exists():
@@ -154,21 +159,32 @@ class StageRunner:
 
     def _run_stage_alone(self, stage: Stage) -> StageResult:
         """The result of a stage that one process makes; another that needs it waits for it."""
-        lock = self._folder(stage).with_suffix(".lock")
-        with locks.alone(lock, f"Another run is at a stage that this one has, too: {stage.kind}"):
+        with self.alone(stage):
             return self._stored(stage) or self._run_stage(stage)
 
+    def alone(self, stage: Stage, part: str = "") -> AbstractContextManager[None]:
+        """Be the only one in such a block, of this stage or of this part of its queries."""
+        lock = self._folder(stage).with_suffix(f"{part}.lock")
+        busy = f"Another run is at a stage that this one has, too: {stage.kind}"
+        return locks.alone(lock, busy)
+
     def _run_stage(self, stage: Stage) -> StageResult:
-        try:
-            with recording(TRAFFIC) as sent:
-                result = self._run_component(stage)
-        except TextError as error:
-            raise stages.named(error, self.dataset) from error
+        with self.naming(), recording(TRAFFIC) as sent:
+            result = self._run_component(stage)
         facts = {"packages": packages_of(stage.component), **({"traffic": sent} if sent else {})}
         result = dataclasses.replace(result, facts={**result.facts, **facts})
         result.save(self._folder(stage))
-        self._journal(stage).unlink(missing_ok=True)
+        for journal in self._journals(stage):
+            journal.unlink(missing_ok=True)
         return result
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Has an error name the documents and queries whose texts are to blame."""
+        try:
+            yield
+        except TextError as error:
+            raise stages.named(error, self.dataset) from error
 
     def _run_component(self, stage: Stage) -> StageResult:
         component = registry.replaced(stage.component, self.cached_encoder)
@@ -177,13 +193,22 @@ class StageRunner:
             return self._with_lengths(stage, result, result.run, every=True)
         self.remember_queries(stage.component)
         candidates = self._result(stage.candidates).run
-        scored_by = f"{stage.key} {stages.order_digest(candidates, stage.depth)}"
-        journal = Journal(self._journal(stage), scored_by)
         result = stages.rerank(
-            component, candidates, self.dataset, stage.depth, journal, self.progress
+            component,
+            candidates,
+            self.dataset,
+            stage.depth,
+            self.journal(stage, candidates),
+            self.progress,
         )
         scored = {name: hits[: stage.depth] for name, hits in candidates.items()}
         return self._with_lengths(stage, result, scored)
+
+    def asked(self, stage: Stage) -> stages.Asked:
+        """What a second stage is asked; raises ValueError for a first one."""
+        if stage.candidates is None:
+            raise ValueError(f"the stage {stage.key} reranks nothing")
+        return stages.asked(self.run(stage.candidates), self.dataset, stage.depth)
 
     def _with_lengths(
         self, stage: Stage, result: StageResult, run: Run, every: bool = False
@@ -214,8 +239,16 @@ class StageRunner:
     def _folder(self, stage: Stage) -> Path:
         return self.cache / "runs" / stage.key[:32]
 
-    def _journal(self, stage: Stage) -> Path:
-        return self._folder(stage).with_suffix(".partial")
+    def journal(self, stage: Stage, candidates: Run, part: str = "") -> Journal:
+        """The scores of a second stage so far; what is added is of a part of its queries."""
+        scored_by = f"{stage.key} {stages.order_digest(candidates, stage.depth)}"
+        own = self._folder(stage).with_suffix(f"{part}.partial")
+        others = [file for file in self._journals(stage) if file != own]
+        return Journal(own, scored_by, others)
+
+    def _journals(self, stage: Stage) -> list[Path]:
+        folder = self._folder(stage)
+        return sorted(folder.parent.glob(f"{folder.name}*.partial"))
 
     def cached_encoder(self, component: Any) -> Any:
         """An encoder with a memory; everything else stays as it is."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -129,6 +129,55 @@ def cut(query: Query, hits: Sequence[Hit], depth: int, drop_self: bool) -> list[
         raise ComponentError(f"For query {query.query_id!r} {error}.") from error
 
 
+class Asked(NamedTuple):
+    """What a reranker is asked about every query of a dataset."""
+
+    candidates: Run
+    docs: Mapping[str, Doc]
+    """The documents that are scored for any query, by id."""
+    depth: int
+
+    def of(self, query: Query) -> list[Doc]:
+        """The candidates of a query that are scored."""
+        return [self.docs[hit.doc_id] for hit in self.candidates[query.query_id][: self.depth]]
+
+
+def asked(candidates: Run, dataset: Dataset, depth: int) -> Asked:
+    """The first `depth` candidates of every query.
+
+    Raises DataError for a candidate that the dataset lacks.
+    """
+    # A run file has no line for a query without hits.
+    candidates = {query.query_id: candidates.get(query.query_id, ()) for query in dataset.queries}
+    return Asked(candidates, _docs(dataset, candidates, depth), depth)
+
+
+def score(
+    reranker: Reranker,
+    about: Asked,
+    queries: Sequence[Query],
+    journal: Journal,
+    progress: Progress,
+) -> Reranker:
+    """Have the scores of these queries in the journal; gives what scored them.
+
+    Raises ComponentError for a wrong number of scores or one that is not finite.
+    """
+    if any(query.query_id not in journal.scores for query in queries):
+        load(reranker)
+    scorer = reranker
+    if isinstance(reranker, Preparable):
+        with span("search"):
+            scorer = reranker.prepare(list(about.docs.values()))
+    for done, query in enumerate(queries, start=1):
+        if query.query_id not in journal.scores:
+            with span("model"):
+                found = scores(scorer, query, about.of(query))
+            journal.add(query.query_id, found)
+        progress("rerank", done, len(queries))
+    return scorer
+
+
 def rerank(
     reranker: Reranker,
     candidates: Run,
@@ -143,26 +192,15 @@ def rerank(
     scores or one that is not finite.
     """
     start = time.perf_counter()
-    # A run file has no line for a query without hits.
-    candidates = {query.query_id: candidates.get(query.query_id, ()) for query in dataset.queries}
-    docs = _docs(dataset, candidates, depth)
-    load(reranker)
-    scorer = reranker
-    if isinstance(reranker, Preparable):
-        with span("search"):
-            scorer = reranker.prepare(list(docs.values()))
-    run: dict[str, list[Hit]] = {}
-    for done, query in enumerate(dataset.queries, start=1):
-        hits = candidates[query.query_id]
-        if query.query_id not in journal.scores:
-            with span("model"):
-                found = scores(scorer, query, [docs[hit.doc_id] for hit in hits[:depth]])
-            journal.add(query.query_id, found)
-        run[query.query_id] = _reranked(hits, journal.scores[query.query_id], depth)
-        progress("rerank", done, len(dataset.queries))
+    about = asked(candidates, dataset, depth)
+    scorer = score(reranker, about, dataset.queries, journal, progress)
+    run = {
+        query_id: _reranked(hits, journal.scores[query_id], depth)
+        for query_id, hits in about.candidates.items()
+    }
     seconds = time.perf_counter() - start + journal.seconds_before
     stored = [] if scorer is reranker else footprints.stored_by(scorer)
-    facts = {"candidates_sha256": order_digest(candidates, depth)}
+    facts = {"candidates_sha256": order_digest(about.candidates, depth)}
     return StageResult(run, seconds, stored, facts)
 
 

@@ -42,6 +42,10 @@ class Keyed(NamedTuple):
     lengths: NDArray[np.int64]
     """Characters of each."""
 
+    def at(self, index: Any) -> Keyed:
+        """Some of them."""
+        return Keyed(self.keys[index], self.lengths[index])
+
 
 def keyed(texts: Sequence[str]) -> Keyed:
     """The keys and lengths of `texts`, which are gone through once."""

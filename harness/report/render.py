@@ -23,7 +23,7 @@ from harness.analysis.quality.reranking import ceilings, sweep, unjudged
 from harness.analysis.quality.reranking_page import alarm_blocks, reranking_blocks
 from harness.analysis.quality.same_model import parity, speeds
 from harness.analysis.quality.same_model_page import parity_blocks
-from harness.experiment.schema import Decision
+from harness.experiment.decision_terms import Decision
 from harness.files import disk
 from harness.page import blocks, drawing, tables
 from harness.page.blocks import Block, Section

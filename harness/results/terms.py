@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.components import registry
 from harness.errors import ConfigError
+from harness.experiment.decision_terms import Decision
 from harness.experiment.rules import measures_quality
-from harness.experiment.schema import Decision
 from harness.results.store import Results
 
 

@@ -19,7 +19,7 @@ from harness.analysis.decision.amounts import gigabytes
 from harness.analysis.decision.measurements import Measurements, Option
 from harness.analysis.quality import alarms
 from harness.errors import ModelError, StoreError
-from harness.execution import execute
+from harness.execution import worker
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
@@ -285,7 +285,7 @@ def test_a_stored_trial_that_cannot_be_measured_again_fails_alone(
 def test_costs_that_break_as_a_whole_leave_the_quality(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setitem(execute.MEASURES, kind, wrong)  # type: ignore[arg-type]
+    monkeypatch.setitem(worker.MEASURES, kind, wrong)  # type: ignore[arg-type]
     made = executed(tmp_path, **{kind: {}})
     assert made.failures == {("data", f"{kind} of all systems"): "The weights are damaged."}
     assert results(tmp_path).trials["status"].tolist() == ["done", "done"]

@@ -12,10 +12,11 @@ from harness.components import registry
 from harness.components.retrievers.bm25 import Bm25
 from harness.errors import ConfigError
 from harness.experiment.dataset_option import dataset_spec
+from harness.experiment.decision_terms import Decision, Requirements
 from harness.experiment.metric_names import KNOWN
 from harness.experiment.quick import quickened
 from harness.experiment.reading import load_decision, load_experiment
-from harness.experiment.schema import Decision, Experiment, Requirements
+from harness.experiment.schema import Experiment
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 

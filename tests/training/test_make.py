@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -15,21 +14,15 @@ from fakes import CALLS, write_experiment
 
 from harness.cli.commands import main
 from harness.components.datasets.files import Files
-from harness.components.models import references
 from harness.errors import ComponentError, DataError
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
+from harness.files import temporary
 from harness.results.store import Store, load_results
 from harness.training import examples, loop, make
 
 NEGATIVES = {"retriever": {"use": "bm25"}, "depth": 20, "per_query": 2}
-
-
-@pytest.fixture(autouse=True)
-def _cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs say where trained models lie; it is forgotten afterwards."""
-    monkeypatch.setenv(references.TRAINED_IN, "")
 
 
 HASHED = {
@@ -388,11 +381,11 @@ def test_a_trained_reranker_is_served_by_its_experiment(
 
     made = execution(tmp_path, source, systems(base))
     made.execute()
-    chosen = host.chosen(made.plan.experiment, "cross")
+    with temporary.below(tmp_path / "cache"):
+        chosen = host.chosen(made.plan.experiment, "cross")
     assert chosen.reranker.model.startswith("trained:")
     listed = yaml.safe_load(made.plan.experiment.file.read_text())["datasets"]
     twice = [*listed, {**listed[0], "name": "other"}]
     file = write_experiment(tmp_path, systems=systems(base), datasets=twice)
     with pytest.raises(Exception, match="has a model for each of 2 datasets"):
         host.chosen(load_experiment(file), "cross")
-    assert os.environ[references.TRAINED_IN] == str(tmp_path / "cache")

@@ -24,7 +24,7 @@ from harness.components.rerankers.late_interaction import LateInteraction
 from harness.components.retrievers.bm25 import Bm25
 from harness.data import Doc
 from harness.errors import ModelError
-from harness.files import digests
+from harness.files import digests, temporary
 from harness.training.body import encoder_folder
 from harness.training.cross_encoder import CrossEncoderStudent
 from harness.training.examples import Examples, Group
@@ -185,7 +185,7 @@ def test_a_base_that_is_not_here() -> None:
 
 
 def test_where_trained_models_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(references.TRAINED_IN, str(tmp_path))
+    monkeypatch.setenv(temporary.CACHE, str(tmp_path))
     assert references.find("trained:abc") is None
     with pytest.raises(ModelError, match=r"is trained when its experiment is run"):
         references.folder("trained:abc", "x")
@@ -201,7 +201,7 @@ def test_weights_are_checked_by_who_loads_or_trains(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And by nobody else: a report of 170 MB of them takes no longer for it."""
-    monkeypatch.setenv(references.TRAINED_IN, str(tmp_path))
+    monkeypatch.setenv(temporary.CACHE, str(tmp_path))
     place = references.trained_folder("trained:abc")
     place.mkdir(parents=True)
     (place / "config.json").write_text("{}")

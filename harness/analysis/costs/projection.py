@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness.analysis.costs.latency import ARM, document_seconds
-from harness.experiment.schema import Prices, Workload
+from harness.experiment.decision_terms import Prices, Workload
 
 GB = 1e9
 

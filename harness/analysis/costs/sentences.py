@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.statistics.paired_ratios import noise_text
+from harness.experiment.decision_terms import Prices, Workload
 from harness.experiment.provenance import machine_words
-from harness.experiment.schema import Prices, Workload
 from harness.page.text import counted, listed
 
 SAME = 0.99

@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.analysis.costs.latency import STAGES
 from harness.analysis.costs.modes import in_modes
-from harness.experiment.schema import Prices
+from harness.experiment.decision_terms import Prices
 from harness.page.tables import Table
 from harness.page.text import NONE, bracketed, milliseconds, number, significant, times_as_fast
 from harness.results.costs import timed_itself

@@ -11,7 +11,7 @@ from harness.analysis.costs.vector_bytes import INDEX, TOKENS, models_of
 from harness.analysis.decision.measurements import FLY, Measurements, Option
 from harness.analysis.statistics.tail import OUTCOMES, Seen, Tail
 from harness.components.models import catalogue
-from harness.experiment.schema import Prices, Requirements, Workload
+from harness.experiment.decision_terms import Prices, Requirements, Workload
 from harness.page.text import milliseconds
 
 Verdict = Literal["in", "out", "unknown"]

@@ -16,7 +16,7 @@ from harness.analysis.costs.vector_bytes import configurations
 from harness.analysis.statistics import paired_ratios
 from harness.analysis.statistics.paired_ratios import Ratio
 from harness.analysis.statistics.tail import Tail, tail
-from harness.experiment.schema import Workload
+from harness.experiment.decision_terms import Workload
 from harness.results.costs import timed_itself
 from harness.results.store import Results
 

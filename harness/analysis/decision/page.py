@@ -18,8 +18,8 @@ from harness.analysis.decision.recommend import Recommendation
 from harness.analysis.quality.page import counts
 from harness.analysis.statistics.intervals import mean_text
 from harness.analysis.statistics.tail import Seen
+from harness.experiment.decision_terms import Decision
 from harness.experiment.result_folders import slug
-from harness.experiment.schema import Decision
 from harness.page.blocks import Block, CaptionedTable, tabled
 from harness.page.tables import Table
 from harness.page.text import NONE, chance, change, milliseconds, number, significant

@@ -20,7 +20,7 @@ from harness.analysis.decision.remarks import flips, remarks
 from harness.analysis.quality.alarms import INVALID
 from harness.analysis.quality.alarms import alarms as alarms_of
 from harness.analysis.statistics.tail import Seen
-from harness.experiment.schema import Workload
+from harness.experiment.decision_terms import Workload
 from harness.results.store import Results
 from harness.results.terms import objective, terms, with_decision
 

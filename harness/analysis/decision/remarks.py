@@ -17,7 +17,7 @@ from harness.analysis.quality.alarms import CAUTION, cautions
 from harness.analysis.quality.leaderboard import subsets
 from harness.analysis.statistics.paired_ratios import noise_text
 from harness.components.subset import LABEL
-from harness.experiment.schema import Decision, Workload
+from harness.experiment.decision_terms import Decision, Workload
 from harness.page.text import change, counted, listed, more_queries, significant
 from harness.results.store import Results
 from harness.results.terms import terms

@@ -24,7 +24,7 @@ from harness.analysis.decision.gains import Gains, gains
 from harness.analysis.decision.measurements import Measurements, Option, Place
 from harness.analysis.decision.recommend import decision_input
 from harness.analysis.quality.alarms import alarms
-from harness.experiment.schema import Workload
+from harness.experiment.decision_terms import Workload
 from harness.results.store import Results, load_results
 from harness.results.terms import objective, terms
 

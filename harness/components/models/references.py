@@ -14,7 +14,6 @@ import functools
 import hashlib
 import importlib.util
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,10 +35,6 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 TRAINED = "trained:"
 """How the reference of a model that a plan trains begins; the key of its training follows."""
-
-TRAINED_IN = temporary.CACHE
-"""The environment variable with the cache that trained models lie in: processes of their own load
-them, too."""
 
 FOLDER = (".", "/", "~")
 """How a reference begins that is a folder."""
@@ -137,7 +132,7 @@ def two_meanings(reference: str, *folders: Path) -> str:
 
 def trained_folder(reference: str) -> Path:
     """Where a trained model lies, or will."""
-    cache = Path(os.environ.get(TRAINED_IN, ".cache/harness"))
+    cache = temporary.cache() or Path(".cache/harness")
     return cache.resolve() / "models" / reference.removeprefix(TRAINED)
 
 

@@ -22,6 +22,7 @@ from harness.components.hardware import threads
 from harness.components.protocols import Reranker, Retriever
 from harness.data import Doc, Query
 from harness.errors import ComponentError
+from harness.files import temporary
 from harness.measure import machine
 from harness.measure.latency.arms import placed, with_documents
 from harness.measure.latency.prebuilt_vectors import RandomVectors
@@ -59,16 +60,13 @@ def start(
         "allowed": allowed,
         "spawned": _now(),
     }
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    environment = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "harness.measure.latency.cold_start"],
             input=json.dumps(task),
             capture_output=True,
             text=True,
-            env=environment,
+            env=_environment(threads),
             check=False,
             timeout=limit,
         )
@@ -90,6 +88,15 @@ def start(
             "that nothing in it prints when it ends, or start none (`latency.starts: 0`)."
         ) from None
     return found
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """What this process has, so many threads, and where trained models lie."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    cache = temporary.cache()
+    known = {temporary.CACHE: str(cache)} if cache else {}
+    return {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path, **known}
 
 
 def _now() -> float:

@@ -13,7 +13,7 @@ from literal import literal
 
 from harness.analysis.costs import latency, projection, vector_bytes
 from harness.analysis.costs.measured import analyse_costs
-from harness.experiment.schema import Prices, Workload
+from harness.experiment.decision_terms import Prices, Workload
 from harness.results import columns
 
 WHERE = {"dataset": "x", "device": "cpu"}
