@@ -12,6 +12,8 @@ from harness.components.models.references import ModelFolder
 from harness.experiment import starter
 from harness.experiment.reading import load_experiment
 
+pytestmark = pytest.mark.usefixtures("empty_hub")
+
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -56,6 +56,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "qdrant": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
     "saved_run": {"path": "run.trec"},
     "sentence_transformers": {"model": "x/y"},
+    "table": {"path": "shop", "corpus": "d.csv", "queries": "q.csv", "qrels": "j.csv"},
     "sparse": {"encoder": {"use": "bge_m3", "model": "x/y"}},
 }
 """The fields that have no default; with the kind where components of two kinds share a name."""

@@ -40,13 +40,17 @@ class Table:
     doc_id: str = "doc_id"
     """The column of the documents' ids."""
     doc_text: str = "text"
+    """The column of their texts."""
     doc_title: str | None = None
     """The column of a title that is put before the text; None: there is none."""
     query_id: str = "query_id"
+    """The column of the queries' ids."""
     query_text: str = "query"
+    """The column of their texts."""
     judged_query: str = "query_id"
     """The column of the judgements that has the query's id."""
     judged_doc: str = "doc_id"
+    """The column of the judgements that has the document's id."""
     relevance: str | None = "relevance"
     """The column of the grade, a whole number from 0; None: each pair in the file is relevant."""
 

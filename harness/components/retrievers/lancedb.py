@@ -28,7 +28,7 @@ TABLE, COLUMN = "docs", "vectors"
 class Lancedb:
     """MaxSim over a multi-vector column of LanceDB, which knows it for cosines alone."""
 
-    needs: ClassVar[tuple[str, ...]] = ("lancedb", "pyarrow")
+    needs: ClassVar[tuple[str, ...]] = ("lancedb",)
 
     encoder: TokenEncoder
     method: Literal["flat", "ivf_pq"] = "flat"

@@ -466,7 +466,7 @@ def test_no_process_is_started_that_would_feed(server: ContractServer) -> None:
     nothing: Any = SimpleNamespace(starts=1, progress=None)
     arm: Any = SimpleNamespace(mode="retrieve", models=("m",))
     arm.component = system(server, encoder=LoadedTokens())
-    assert study._starts([arm], nothing, nothing, "cpu", nothing, nothing) == ({}, {})
+    assert study._starts([arm], nothing, nothing, "cpu", nothing, nothing) == {}
     arm.mode = "rerank"
     with pytest.raises((AttributeError, TypeError)):
         study._starts([arm], nothing, nothing, "cpu", nothing, nothing)
