@@ -70,6 +70,12 @@ class Room:
         self.groups = len(groups)
         return groups
 
+    def fitting(self, most: float, count: int) -> int:
+        """How many fit at once if `count` took up to `most` bytes in use; no fewer than these."""
+        stays = machine.held_bytes(self.device)
+        each = max(most - stays, 1.0) / count
+        return max(int((self.limit - stays) / each), count)
+
     def facts(self) -> dict[str, Any]:
         """What the report tells of it."""
         return {"limit_bytes": self.limit, "groups": self.groups, "too_large": self.too_large}

@@ -221,7 +221,7 @@ def _on_device(
             )
         texts = doc_texts(work.dataset.docs)
         found.rows["throughput"] += throughput.measure(
-            fitting, chosen.timed, texts, settings.budget_s, device, work.progress, timed.failed
+            fitting, chosen.timed, texts, settings.budget_s, room, work.progress, timed.failed
         )
         found.facts.setdefault("memory", {})[device] = room.facts()
     found.rows = found.joined(timed)

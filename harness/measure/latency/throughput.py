@@ -14,6 +14,7 @@ from harness.errors import reason
 from harness.measure import machine
 from harness.measure.latency.arms import encoders_of
 from harness.measure.latency.budget import Arm
+from harness.measure.latency.memory import Room
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +42,17 @@ def measure(
     queries: Sequence[Query],
     texts: Sequence[str],
     budget: float,
-    device: str,
+    room: Room,
     progress: Progress,
     failed: dict[str, str],
 ) -> list[dict[str, Any]]:
     """Rows of `columns.THROUGHPUT`: documents for every encoder, pairs for every cross-encoder.
 
-    `budget` is an arm's, in seconds. `failed` has by system why it broke, when it was timed or
+    `budget` is an arm's, in seconds; no more goes through at once than `room` has memory for. `failed` has by system why it broke, when it was timed or
     here; nothing more is asked of it.
     """
     rows: list[dict[str, Any]] = []
+    device = room.device
     wait = machine.synchroniser(device)
     todo = list(_todo(everyone, queries, texts))
     for done, work in enumerate(todo):
@@ -59,7 +61,9 @@ def measure(
         if system in failed:
             continue
         try:
-            count, seconds, used = _timed(work, budget * SHARE, wait)
+            room.prepare_for(work.arm.models)
+            work.arm.load()
+            count, seconds, used = _timed(work, budget * SHARE, room, wait)
             tokens = work.tokens(count)
         except Exception as error:  # one that breaks must not stop the others
             log.debug("%s failed while it was timed", system, exc_info=True)
@@ -116,11 +120,16 @@ def _pairs(arm: Arm, queries: Sequence[Query]) -> _Workload:
     return _Workload(arm, "pairs", total, run, policy=policy)
 
 
-def _timed(work: _Workload, budget: float, wait: Callable[[], None]) -> tuple[int, float, float]:
+def _timed(
+    work: _Workload, budget: float, room: Room, wait: Callable[[], None]
+) -> tuple[int, float, float]:
     """How many were done, in how many seconds, and how many of all processors."""
     count = first = min(FIRST, work.most)
-    spent = machine.timed(lambda: work.run(first), wait)
-    wanted = min(work.most, MOST, int(budget / spent.seconds * first))
+    with machine.peak(room.device) as peak:
+        spent = machine.timed(lambda: work.run(first), wait)
+        most = peak()
+    fitting = room.fitting(most, first)
+    wanted = min(work.most, MOST, int(budget / spent.seconds * first), fitting)
     if wanted > first:
         count, spent = wanted, machine.timed(lambda: work.run(wanted), wait)
     return count, spent.seconds, spent.processor
