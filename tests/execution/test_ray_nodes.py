@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from commands import environment, one_line, shell
 from two_nodes import TwoNodes, two_nodes
 
 from harness.cli import exits
+from harness.pipeline.vector_store import VectorStore, keyed
 
 pytest.importorskip("ray")
 
@@ -72,6 +74,20 @@ def contents(folder: Path) -> Mapping[str, bytes]:
     }
 
 
+def vectors(folder: Path) -> Mapping[tuple[str, str], bytes]:
+    """By store and text what is stored of it, wherever in the store it stands."""
+    lines = [(folder.parents[2] / f"data/{name}.jsonl") for name in ("corpus", "queries")]
+    texts = [json.loads(line)["text"] for file in lines for line in file.read_text().splitlines()]
+    found = {}
+    for store in sorted(folder.glob("*/*")):
+        there = VectorStore(store)
+        known = [t for t, no in zip(texts, there.lacks(keyed(texts).keys), strict=True) if not no]
+        matrices = there.get(keyed(known).keys)
+        name = store.relative_to(folder).as_posix()
+        found |= {(name, t): m.tobytes() for t, m in zip(known, matrices, strict=True)}
+    return found
+
+
 def wait_for(seen: Callable[[], Any], running: subprocess.Popen[bytes]) -> None:
     while not seen():
         assert running.poll() is None
@@ -90,8 +106,7 @@ def test_two_nodes_make_what_one_process_makes(folder: Path, nodes: TwoNodes) ->
     assert "FAILED bad on data: RuntimeError: no score for 'w0 v0' of" in done.stdout
     assert "waiting for the nodes of the cluster" in done.stdout
     assert contents(folder / "two" / "results") == contents(folder / "one" / "results")
-    vectors = "cache/vectors"
-    assert contents(folder / "two" / vectors) == contents(folder / "one" / vectors)
+    assert vectors(folder / "two/cache/vectors") == vectors(folder / "one/cache/vectors")
     assert not list(folder.rglob(".probe-*"))
     assert not list((folder / "two" / "cache").rglob("*.partial"))
 
@@ -99,8 +114,8 @@ def test_two_nodes_make_what_one_process_makes(folder: Path, nodes: TwoNodes) ->
 @pytest.mark.slow
 def test_a_node_that_dies_loses_only_what_it_was_at(folder: Path, nodes: TwoNodes) -> None:
     running = process(folder, "three", "--executor", "ray", "--address", nodes.address)
-    runs, vectors = folder / "three/cache/runs", folder / "three/cache/vectors"
-    wait_for(lambda: list(vectors.glob("*/encode_docs/*.npy")), running)
+    runs, stored = folder / "three/cache/runs", folder / "three/cache/vectors"
+    wait_for(lambda: list(stored.glob("*/encode_docs/*.parts")), running)
     nodes.kill_last()
     nodes.add()
     wait_for(lambda: len(list(runs.glob("*-of-2.partial"))) == 2, running)
@@ -108,8 +123,7 @@ def test_a_node_that_dies_loses_only_what_it_was_at(folder: Path, nodes: TwoNode
     nodes.add()
     assert running.wait() == exits.FAILED
     assert contents(folder / "three" / "results") == contents(folder / "one" / "results")
-    whole = contents(folder / "one" / "cache/vectors")
-    assert contents(folder / "three" / "cache/vectors") == whole
+    assert vectors(folder / "three/cache/vectors") == vectors(folder / "one/cache/vectors")
 
 
 @pytest.mark.slow
@@ -118,7 +132,7 @@ def test_a_signal_ends_it_by_its_code_and_the_next_run_goes_on(
 ) -> None:
     options = ("--executor", "ray", "--address", nodes.address)
     running = process(folder, "four", *options)
-    wait_for(lambda: list(folder.glob("four/cache/vectors/*/encode_docs/*.npy")), running)
+    wait_for(lambda: list(folder.glob("four/cache/vectors/*/encode_docs/*.parts")), running)
     running.terminate()
     assert running.wait() == 143
     assert process(folder, "four", *options).wait() == exits.FAILED
