@@ -5,7 +5,6 @@ CACHE/KIND/KEY/
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +17,8 @@ def folder(kind: str, key: str, fill: Callable[[Path], object]) -> Path:
     What is there is checked, and made again where it is damaged. Where no cache is known the folder
     goes with this process. Raises StoreError if it cannot be read or written.
     """
-    cache = os.environ.get(temporary.CACHE, "")
-    place = Path(cache, kind, key) if cache else temporary.folder() / key
+    cache = temporary.cache()
+    place = cache / kind / key if cache else temporary.folder() / key
     if place.exists():
         try:
             digests.check(place)

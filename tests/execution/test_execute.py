@@ -23,7 +23,7 @@ from harness.execution import worker
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
-from harness.files import digests
+from harness.files import digests, temporary
 from harness.pipeline.stages import StageResult
 from harness.report.analyse import analyse
 from harness.results.store import Results, Store, load_results
@@ -144,6 +144,19 @@ def test_damaged_stage_is_set_aside_and_made_again(
     assert f"{stage / name} is " in said
     assert f"is now .damaged-{stage.name}-1" in said
     assert (stage.parent / f".damaged-{stage.name}-1").is_dir()
+
+
+def test_what_a_retriever_makes_of_the_documents_is_there_for_the_next_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing in the environment says where: the run does."""
+    monkeypatch.delenv(temporary.CACHE, raising=False)
+    bm25 = {"name": "bm25", "retriever": {"use": "bm25"}}
+    executed(tmp_path, systems=[bm25])
+    (index,) = (tmp_path / "cache" / "indexes").iterdir()
+    made = index.stat().st_mtime_ns
+    executed(tmp_path, systems=[bm25], depth={"retrieve": 2, "rerank": 2}, metrics=["ndcg@2"])
+    assert [one.stat().st_mtime_ns for one in index.parent.iterdir()] == [made]
 
 
 def test_a_stage_that_cannot_be_read_stays_as_it_is(

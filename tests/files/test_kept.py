@@ -29,6 +29,15 @@ def test_it_is_made_once(cache: Path) -> None:
     assert kept.folder("things", "k", fail).joinpath("a").read_text() == "whole"
 
 
+def test_the_cache_of_the_work_at_hand_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run says where it lies without a word in the environment."""
+    monkeypatch.delenv(temporary.CACHE, raising=False)
+    with temporary.below(tmp_path):
+        assert kept.folder("things", "k", fill) == tmp_path / "things" / "k"
+
+
 def test_what_was_not_finished_is_not_there(cache: Path) -> None:
     with pytest.raises(ValueError, match="stopped"):
         kept.folder("things", "k", fail)
