@@ -145,7 +145,7 @@ class StageRunner:
 
     def is_done(self, stage: Stage) -> bool:
         """Whether the result of a stage is stored, and as it was written."""
-        return self._stored(stage) is not None
+        return digests.is_whole(self._folder(stage))
 
     def _stored(self, stage: Stage) -> StageResult | None:
         folder = self._folder(stage)
