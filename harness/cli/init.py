@@ -19,7 +19,6 @@ from harness.page.terminal import paragraph
 
 if TYPE_CHECKING:
     from harness.components.datasets._recognise import UnclearError
-    from harness.components.protocols import StreamedSource
     from harness.data import Dataset
     from harness.experiment.starter import Models
 
@@ -53,8 +52,8 @@ def _init(arguments: argparse.Namespace) -> int:
     if output.exists():
         raise ConfigError(f"{output} is there already: name another file with --output.")
     spec = _recognised(folder, _said(arguments))
-    dataset = _loaded(spec)
-    say("\n".join(_described(spec, dataset)))
+    dataset, lengths = _looked_through(spec)
+    say("\n".join(_described(spec, dataset, lengths)))
     found = models()
     spec["path"] = os.path.relpath(folder, output.resolve().parent)
     question = f"Does reranking beat dense retrieval on {dataset.name} by enough to pay for it?"
@@ -99,34 +98,38 @@ def _answer(unclear: UnclearError) -> str:
             return answer
 
 
-def _loaded(spec: dict[str, Any]) -> Dataset:
+def _looked_through(spec: dict[str, Any]) -> tuple[Dataset, list[int]]:
+    """The dataset without its documents, and how many words each of those has.
+
+    Raises DataError with the first fault of the documents, and of queries and judgements.
+    """
+    from harness.components.datasets._streams import blocks
     from harness.components.protocols import DatasetSource
     from harness.components.registry import build
 
     def fault(path: str, message: str) -> None:
         raise ConfigError(f"{path}: {message}")
 
-    source = build((DatasetSource,), spec, "FOLDER", fault)
+    source: Any = build((DatasetSource,), spec, "FOLDER", fault)
+    questions, faults, lengths = None, [], list[int]()
     try:
-        found: Dataset = source.load()
+        questions = source.questions()
     except DataError as error:
-        raise DataError(" ".join(dict.fromkeys(_faults(source))) or str(error)) from error
-    return found
+        faults.append(str(error))
+    try:
+        for block in blocks(source.stream, source.label()):
+            lengths += [len(doc.text.split()) for doc in block.docs]
+            if questions:
+                questions.see(block.docs)
+    except DataError as error:
+        faults.append(str(error))
+    if questions is None or faults:
+        raise DataError(" ".join(dict.fromkeys(faults)))
+    return questions.over(()), lengths
 
 
-def _faults(source: StreamedSource) -> Iterator[str]:
-    """The first fault of the queries and judgements, and that of the documents."""
-    from harness.components.datasets._streams import blocks
-
-    for read in (source.questions, lambda: list(blocks(source.stream, source.label()))):
-        try:
-            read()
-        except DataError as error:
-            yield str(error)
-
-
-def _described(spec: dict[str, Any], dataset: Dataset) -> Iterator[str]:
-    """What was found, a line each."""
+def _described(spec: dict[str, Any], dataset: Dataset, lengths: list[int]) -> Iterator[str]:
+    """What was found, a line each; `lengths` are those of the documents in words."""
     kind = {
         "beir": "a BEIR folder",
         "tsv": "MS MARCO's files",
@@ -139,8 +142,8 @@ def _described(spec: dict[str, Any], dataset: Dataset) -> Iterator[str]:
             f"{name}={value}" for name, value in spec.items() if name not in ("use", "path")
         )
         yield from paragraph(named, "  ", "    ")
-    for name, texts in (("documents", dataset.docs), ("queries", dataset.queries)):
-        words = [len(item.text.split()) for item in texts]
+    asked = [len(query.text.split()) for query in dataset.queries]
+    for name, words in (("documents", lengths), ("queries", asked)):
         empty = f", {words.count(0):,} empty" * (0 in words)
         yield f"  {len(words):,} {name}: {median(words):g} words at the median, {max(words):,} at most{empty}"
     grades = [grade for judged in dataset.qrels.values() for grade in judged.values()]
