@@ -76,12 +76,12 @@ def peak(device: str) -> Iterator[Callable[[], float]]:
         torch.cuda.reset_peak_memory_stats()
         yield lambda: gpu_peak_bytes(device)
         return
-    own, done, most = psutil.Process(), threading.Event(), resident_bytes()
+    done, most = threading.Event(), resident_bytes()
 
     def look() -> None:
         nonlocal most
         while not done.wait(LOOK_S):
-            most = max(most, float(own.memory_info().rss))
+            most = max(most, resident_bytes())
 
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
