@@ -96,8 +96,9 @@ def bounds(draws: Columns, confidence: float = CONFIDENCE) -> tuple[Columns, Col
     NaN where a bound is so not known.
     """
     tail, unknown = (1 - confidence) / 2, np.isnan(draws)
-    low = np.sort(np.where(unknown, -np.inf, draws), axis=0)[math.floor(tail * len(draws))]
-    high = np.sort(np.where(unknown, np.inf, draws), axis=0)[math.ceil((1 - tail) * len(draws)) - 1]
+    first, last = math.floor(tail * len(draws)), math.ceil((1 - tail) * len(draws)) - 1
+    low = np.partition(np.where(unknown, -np.inf, draws), first, axis=0)[first]
+    high = np.partition(np.where(unknown, np.inf, draws), last, axis=0)[last]
     return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
 
 
