@@ -121,10 +121,18 @@ class Browser:
         result: dict[str, Any] = answer["result"]
         return result
 
-    def show(self, file: Path, width: int, scheme: str = "light", *, script: bool = True) -> None:
-        """Load a page into a window so wide, as a reader with this colour scheme sees it."""
+    def show(
+        self,
+        file: Path,
+        width: int,
+        scheme: str = "light",
+        *,
+        height: int = 900,
+        script: bool = True,
+    ) -> None:
+        """Load a page into a window of this size, as a reader with this colour scheme sees it."""
         self.do("Emulation.setScriptExecutionDisabled", value=not script)
-        self.do("Emulation.setDeviceMetricsOverride", **_metrics(width, 900))
+        self.do("Emulation.setDeviceMetricsOverride", **_metrics(width, height))
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.do("Emulation.setEmulatedMedia", media="screen", features=features)
         self.do("Page.navigate", url=file.resolve().as_uri())
@@ -147,9 +155,9 @@ class Browser:
         self.do("Input.dispatchKeyEvent", type="keyDown", **code, **text)
         self.do("Input.dispatchKeyEvent", type="keyUp", **code)
 
-    def picture(self) -> bytes:
-        """The whole page as PNG."""
-        answer = self.do("Page.captureScreenshot", captureBeyondViewport=True)
+    def picture(self, *, whole: bool = True) -> bytes:
+        """The page as PNG: all of it, or what the window shows."""
+        answer = self.do("Page.captureScreenshot", captureBeyondViewport=whole)
         return base64.b64decode(answer["data"])
 
     def printed(self) -> bytes:
