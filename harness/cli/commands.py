@@ -10,7 +10,19 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
-from harness.cli import claims, exits, gate, init, listings, models, runs, schema, serve, stored
+from harness.cli import (
+    audit,
+    claims,
+    exits,
+    gate,
+    init,
+    listings,
+    models,
+    runs,
+    schema,
+    serve,
+    stored,
+)
 from harness.cli.arguments import Command, suggested
 from harness.cli.streams import Formatter, complain, heard
 from harness.components.models import hub
@@ -23,7 +35,7 @@ COMMANDS: Mapping[str, Command] = {
     command.name: command
     for command in (
         *(init.INIT, runs.RUN, runs.PLAN, stored.REPORT, stored.WHY, stored.EXPORT, gate.GATE),
-        *(models.FETCH, models.ONNX, claims.CLAIMS, serve.SERVE, schema.SCHEMA),
+        *(models.FETCH, models.ONNX, claims.CLAIMS, audit.AUDIT, serve.SERVE, schema.SCHEMA),
         *(listings.LIST, listings.DOCTOR),
     )
 }

@@ -213,7 +213,7 @@ def detectable(changes: Columns, alpha: float = ALPHA) -> Columns:
     normal approximation (Sakai 2018, Laboratory Experiments in Information Retrieval, chapter 6).
     NaN for a single query.
     """
-    found: Columns = _quantiles(alpha) * _deviations(changes) / math.sqrt(len(changes))
+    found: Columns = quantiles(alpha) * _deviations(changes) / math.sqrt(len(changes))
     return found
 
 
@@ -222,11 +222,12 @@ def queries_needed(changes: Columns, difference: float, alpha: float = ALPHA) ->
 
     The inverse of `detectable`. NaN for a single query.
     """
-    found: Columns = np.ceil((_quantiles(alpha) * _deviations(changes) / difference) ** 2)
+    found: Columns = np.ceil((quantiles(alpha) * _deviations(changes) / difference) ** 2)
     return found
 
 
-def _quantiles(alpha: float) -> float:
+def quantiles(alpha: float) -> float:
+    """How many standard errors a difference has that is found with probability POWER at `alpha`."""
     return NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(POWER)
 
 

@@ -1,0 +1,1 @@
+"""Somebody else's table of results: which of its differences its queries can show."""
