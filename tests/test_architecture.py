@@ -25,7 +25,13 @@ GROUND = ("harness.ranking", "harness.data", "harness.errors")
 """What stands beside the rooms, below all of them, and imports no room."""
 
 INSIDE = {
-    "analysis": (("audit", "claims", "gate"), ("decision",), ("quality",), ("costs",), ("statistics",)),
+    "analysis": (
+        ("audit", "claims", "gate"),
+        ("decision",),
+        ("quality",),
+        ("costs",),
+        ("statistics",),
+    ),
     "components": (
         ("datasets", "encoders", "rerankers", "retrievers"),
         ("servers",),

@@ -30,18 +30,16 @@ from harness.files.digests import DamagedError
 from harness.pipeline import embedding_cache, stages, unread
 from harness.pipeline.rerank_journal import Journal
 from harness.pipeline.stages import StageResult
-from harness.results import columns, derived_rankings, metrics
+from harness.results import columns, derived_rankings, leaks, metrics
 from harness.results.derived_rankings import Lengths
-from harness.results.trials import SNIPPET, Measured, Ranked, Record
+from harness.results.leaks import TOP
+from harness.results.trials import Measured, Ranked, Record, shown_texts
 
 HOLDERS = {"retrieve": "retriever", "rerank": "reranker"}
 """By stage who stores what it made of the documents."""
 
 COUNTED = 4096
 """Documents whose tokens are counted together."""
-
-TEXTS_KEPT = 10
-"""Documents from the top of a run whose texts are kept for reading."""
 
 
 class StageRunner:
@@ -116,7 +114,7 @@ class StageRunner:
             measured=self.measured(trial, ranked),
             timings=pd.DataFrame(timings, columns=list(columns.TIMINGS)),
             storage=pd.DataFrame(storage, columns=list(columns.STORAGE)),
-            texts=self._texts(run),
+            texts=shown_texts(self.dataset.queries, self._texts(run)),
             facts=self._facts(trial, results),
         )
 
@@ -126,10 +124,13 @@ class StageRunner:
         qrels, depth = self.dataset.qrels, trial.system.depth.rerank
         with span("measure"):
             values = metrics.measurements(run, qrels, self._metrics)
-            readings = derived_rankings.readings(
+            others = derived_rankings.readings(
                 run, candidates, qrels, self._metrics, depth, lengths
             )
-        return Measured(values, readings, qrels)
+            queries = {query.query_id: query.text for query in self.dataset.queries}
+            docs = self._texts(run)
+            twice = leaks.readings(run, qrels, queries, docs, self._metrics)
+        return Measured(values, pd.concat([others, twice], ignore_index=True), qrels)
 
     def run(self, stage: Stage) -> Run:
         """The run that a stage gives."""
@@ -269,16 +270,14 @@ class StageRunner:
                 encoder.encode(texts, "query")
 
     def _texts(self, run: Run) -> dict[str, str]:
+        """Of the documents near the top, and of those that are relevant, by their ids."""
         dataset = self.dataset
-        wanted = {hit.doc_id for hits in run.values() for hit in hits[:TEXTS_KEPT]}
+        wanted = {hit.doc_id for hits in run.values() for hit in hits[:TOP]}
         wanted |= {
             doc_id for judged in dataset.qrels.values() for doc_id, grade in judged.items() if grade
         }
-        texts = {f"query {query.query_id}": query.text for query in dataset.queries}
         places = sorted(dataset.places_by_id(wanted).values())  # in the order of the documents
-        return texts | {
-            f"doc {doc_id}": text[:SNIPPET] for doc_id, text in docs_at(dataset.docs, places)
-        }
+        return dict(docs_at(dataset.docs, places))
 
     def _facts(self, trial: Trial, results: Sequence[tuple[str, StageResult]]) -> dict[str, Any]:
         dataset, choice, system = self.dataset, trial.dataset, trial.system

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.data import Qrels, Run
+from harness.data import Qrels, Query, Run
 from harness.experiment import code_versions
 from harness.files import digests, disk, trec
 from harness.results import columns, derived_rankings, values
@@ -81,6 +81,12 @@ class Record:
     """Texts of the queries (`query ID`) and of the documents near the top (`doc ID`)."""
     facts: Mapping[str, Any]
     """Everything else that a reader must know, as JSON."""
+
+
+def shown_texts(queries: Iterable[Query], docs: Mapping[str, str]) -> dict[str, str]:
+    """`Record.texts`, of all queries and of these documents."""
+    texts = {f"query {query.query_id}": query.text for query in queries}
+    return texts | {f"doc {doc_id}": text[:SNIPPET] for doc_id, text in docs.items()}
 
 
 def write(folder: Path, record: Record, system: str) -> None:
@@ -180,5 +186,7 @@ def is_measured(folder: Path, metrics: Iterable[str]) -> bool:
 
 def _measuring() -> dict[str, Any]:
     """The code and the package that make metrics of a run."""
-    code = code_versions.versions("harness.results.metrics", "harness.results.derived_rankings")
+    code = code_versions.versions(
+        "harness.results.metrics", "harness.results.derived_rankings", "harness.results.leaks"
+    )
     return code | code_versions.packages(["ranx"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis.quality.leaks import leaks
 from harness.analysis.quality.reranking import some_judged_not_relevant
 from harness.page.text import counted
 from harness.results.derived_rankings import DISTINCT, OF_ORDER, TAU, TRUNCATED
@@ -94,6 +95,11 @@ def alarms(results: Results) -> pd.DataFrame:
         for alarm in _of_values(mine, facts.get((dataset, baseline), {}))
     ]
     rows += [*_first_stages(results), *_unread(results), *_timed(results), *_packages(results)]
+    rows += [
+        (dataset, system, alarm, CAUTION if matters else INFO, said)
+        for dataset in dict.fromkeys(name for name, _ in facts)
+        for system, alarm, matters, said in leaks(results, dataset)
+    ]
     rows.sort(key=lambda row: SEVERITIES.index(row[3]))
     return pd.DataFrame(rows, columns=list(ALARMS))
 

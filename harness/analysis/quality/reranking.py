@@ -33,7 +33,7 @@ both, and the gain over the baseline when unjudged documents are left out of bot
 JUDGED = "judged@10"
 
 
-def _read(results: Results, dataset: str, reading: str) -> pd.DataFrame:
+def read(results: Results, dataset: str, reading: str) -> pd.DataFrame:
     """The rows of this reading by the objective."""
     table = results.readings(objective(results))
     return table[(table["dataset"] == dataset) & (table["reading"] == reading)]
@@ -41,7 +41,7 @@ def _read(results: Results, dataset: str, reading: str) -> pd.DataFrame:
 
 def ceilings(results: Results, dataset: str) -> pd.DataFrame:
     """Columns CEILINGS of a dataset, by the objective."""
-    best, smaller = (_read(results, dataset, reading) for reading in (CEILING, DEPTH))
+    best, smaller = (read(results, dataset, reading) for reading in (CEILING, DEPTH))
     if best.empty:
         return pd.DataFrame(columns=list(CEILINGS))
     ceiling, none = (wide(x, ["system"]) for x in (best, smaller[smaller["depth"] == 0]))
@@ -81,12 +81,12 @@ def sweep(results: Results, dataset: str) -> pd.DataFrame:
 
     By the objective.
     """
-    depths = _read(results, dataset, CEILING).groupby("system")["depth"].first()
+    depths = read(results, dataset, CEILING).groupby("system")["depth"].first()
     if depths.empty:
         return pd.DataFrame(columns=list(SWEEP))
     values = per_query(results, dataset, objective(results))
     full = pd.DataFrame({(system, depth): values[system] for system, depth in depths.items()})
-    smaller = wide(_read(results, dataset, DEPTH), SWEEP[:2])
+    smaller = wide(read(results, dataset, DEPTH), SWEEP[:2])
     columns = pd.concat([smaller, full], axis=1)
     found = intervals.mean_intervals(columns.to_numpy(), results.plan["seed"])
     return pd.DataFrame(list(columns.columns), columns=list(SWEEP[:2])).assign(**found._asdict())
@@ -98,7 +98,7 @@ def unjudged(results: Results, dataset: str) -> pd.DataFrame:
     Empty for a dataset that has judgements of relevant documents alone: without unjudged documents
     every ranking of it would be all but perfect.
     """
-    baseline, rows = results.plan["baseline"], _read(results, dataset, CONDENSED)
+    baseline, rows = results.plan["baseline"], read(results, dataset, CONDENSED)
     others = [str(name) for name in rows["system"].unique() if name != baseline]
     values = per_query(results, dataset, objective(results))
     known = baseline in values and (rows["system"] == baseline).any() and others

@@ -129,3 +129,18 @@ def test_one_sentence_for_systems_of_the_same_evidence() -> None:
     assert list(sentences(table)) == said
     more = pd.DataFrame([*found, *rows("f", evidence="9%.")], columns=list(ALARMS))
     assert next(sentences(more))[1] == "CAUTION: a and 3 other systems, ties. 9%."
+
+
+def test_texts_that_stand_twice_are_said(tmp_path: Path) -> None:
+    """q1 is asked in the words of d1, and d9 repeats d1; both are found for it, and d9 is not judged."""
+    words = DOCS["d1"]
+    docs = lines(DOCS | {"d9": f"{words.upper()}!"})
+    queries = lines({"q1": words, "q2": "red bicycle", "q3": "week of rain"})
+    ranking = RUN.replace("q2 Q0 d5 1", "q1 Q0 d9 4 1.5 sys\nq2 Q0 d5 1")
+    changed = {"data/corpus.jsonl": docs, "data/queries.jsonl": queries, "run.trec": ranking}
+    found = run(tmp_path, changed)
+    assert "For 1 of 3 queries one of the first 10 documents has the query word" in found.evidence()
+    assert "For 1 of 3 queries one of the first 10 documents repeats a" in found.evidence()
+    # ndcg@3 is 1 for every query; d9 behind d1, d2, d8 with grade 2 would have been second
+    assert found.alarms()["unjudged twins"] == "CAUTION"
+    assert found.alarms()["queries in documents"] == "INFO"
