@@ -80,7 +80,7 @@ class Place:
             "export": (command("export", file, out, *results), str(_bytes(out, ()))),
             "report": (
                 command("report", file, *results),
-                (self.folder / "results" / "experiment" / "report.md").read_text("utf-8"),
+                (self.folder / "results" / "experiment" / "report.html").read_text("utf-8"),
             ),
         }
 

@@ -102,7 +102,7 @@ def _trials(weights: str) -> dict[str, Any]:
         for name, reranker in rerankers.items()
     }
     if weights != "real":
-        reason = "its weights are random"
+        reason = "no weights here"
         return {"trials": [trial("x", n, c, "not measured", reason) for n, c in configs.items()]}
     values = [
         ("x", name, query, metric, (i % 2) / (2 if name == "base" else 1))

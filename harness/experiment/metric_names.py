@@ -40,6 +40,9 @@ FUNCTIONS: Mapping[str, Function] = {
 }
 """By our name; nDCG weighs grades, and the last two say how far the others can be believed."""
 
+WRITTEN = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP"}
+"""By our name what a sentence calls it, where that differs."""
+
 KNOWN = (
     "known: ndcg@10 (nDCG@10), mrr@10 (RR@10), recall@100 (R@100), precision@10 (P@10), hit_rate@5 "
     "(Success@5), map@100 (AP@100), map (MAP), judged@10, ties@10; with `(rel=2)` before the @, as "
@@ -139,3 +142,9 @@ def levels(names: Sequence[str], grades: Mapping[str, int], best: Mapping[str, i
             who = counted(lacking, f"query has {none}s", f"queries have {none}")
             notes.append(f"{who} 0 in {', '.join(by_level[level])}.")
     return notes
+
+
+def written(metric: str) -> str:
+    """A metric as a sentence has it: `nDCG@10`."""
+    name, at, depth = metric.partition("@")
+    return f"{WRITTEN.get(name, name)}{at}{depth}"

@@ -54,6 +54,8 @@ class Section(NamedTuple):
     title: str
     blocks: Sequence[Block]
     anchor: str = ""
+    folded: bool = False
+    """Whether the reader opens each block: such a section stands in the page alone, not in Markdown."""
 
 
 def anchored(sections: Iterable[Section]) -> list[Section]:
@@ -70,7 +72,7 @@ def anchored(sections: Iterable[Section]) -> list[Section]:
             )
             for block in section.blocks
         ]
-        found.append(Section(section.title, blocks, anchor))
+        found.append(section._replace(blocks=blocks, anchor=anchor))
     return found
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 WIDTH = 720
 """Of every figure, in units of which a letter is 12 high."""
 
+NARROW = 400
+"""Of a figure that a phone shows whole."""
+
 HEIGHT = 320
 """Of axes with their words."""
 
@@ -137,7 +140,11 @@ class Key(NamedTuple):
 
 
 def drawn(
-    draw: Callable[[Axes], None], alt: str, keys: Sequence[Key] = (), height: float = HEIGHT
+    draw: Callable[[Axes], None],
+    alt: str,
+    keys: Sequence[Key] = (),
+    height: float = HEIGHT,
+    width: float = WIDTH,
 ) -> str:
     """The SVG of what `draw` puts on axes below `keys`, as one picture with `alt` as its text."""
     import matplotlib.style
@@ -149,7 +156,7 @@ def drawn(
         axes = figure.add_subplot()
         axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
         draw(axes)
-        figure.set_size_inches(WIDTH / 72, (height + KEY_ROW * _legend(figure, keys)) / 72)
+        figure.set_size_inches(width / 72, (height + KEY_ROW * _legend(figure, keys)) / 72)
         file = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(file, format="svg", metadata=nothing)
@@ -253,8 +260,10 @@ def _in_a_page(svg: str, alt: str) -> str:
     """`svg` without what a page has no use for (ids, fonts, definitions), its colours as variables."""
     root = ET.fromstring(svg)  # noqa: S314 - matplotlib wrote it
     shapes = {f"#{node.get('id')}": _rounded(node.get("d", "")) for node in root.iter(f"{SVG}path")}
-    named = f'role="img" aria-label="{html.escape(plain(alt))}" class="drawing"'
-    size = f'xmlns="http://www.w3.org/2000/svg" viewBox="{root.attrib["viewBox"]}"'
+    box = root.attrib["viewBox"]
+    look = "drawing narrow" if float(box.split()[2]) <= NARROW else "drawing"
+    named = f'role="img" aria-label="{html.escape(plain(alt))}" class="{look}"'
+    size = f'xmlns="http://www.w3.org/2000/svg" viewBox="{box}"'
     return f"<svg {size} {named}>\n{_flat(root, shapes)}</svg>"
 
 

@@ -48,6 +48,46 @@ def _cut(name: str, start: int, width: int) -> str:
     return name if len(name) <= width else f"{name[:start]}…{name[len(name) - width + 1 + start :]}"
 
 
+VARIED = re.compile(r"(?P<name>.+?)\[(?P<settings>[\w.]+=[^\[\]]*)\](?P<rest>.*)", re.DOTALL)
+"""The name that `vary` makes: the system's, then its settings in brackets."""
+
+
+def family(name: str) -> str:
+    """What variants of one system have in common: the name without the settings that differ."""
+    found = VARIED.fullmatch(name)
+    return f"{found['name']}{found['rest']}" if found else name
+
+
+def settings(name: str) -> dict[str, str]:
+    """The settings in which a variant differs from others, by their names."""
+    found = VARIED.fullmatch(name)
+    parts = found["settings"].split(",") if found else ()
+    return {key: value for key, _, value in (part.partition("=") for part in parts)}
+
+
+def brief(name: str) -> str:
+    """A variant's name where there is little room: `colbert 64 int8`."""
+    found = VARIED.fullmatch(name)
+    if not found:
+        return name
+    return f"{' '.join([found['name'], *settings(name).values()])}{found['rest']}"
+
+
+def spoken(name: str) -> str:
+    """A variant's name as a sentence has it: `colbert at 64 dimensions, int8`."""
+    found = VARIED.fullmatch(name)
+    if not found:
+        return name
+    words = {"dim": " at {} dimensions", "precision": ", {}"}
+    own = (words.get(key, f", {key} {{}}").format(value) for key, value in settings(name).items())
+    return f"{found['name']}{''.join(own)}{found['rest']}"
+
+
+def sentence_case(text: str) -> str:
+    """`text` with a capital first letter, its others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 BEGINNING = 240
 """Characters of a text that a reader is shown."""
 
@@ -62,6 +102,11 @@ def listed(words: Sequence[str], last: str = ", ", most: float = math.inf) -> st
     if len(words) > most:
         return f"{len(words)} systems"
     return last.join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def percent(share: float, places: int = 0) -> str:
+    """A share as `40 %`."""
+    return f"{100 * share:.{places}f} %"
 
 
 def interval(low: float, high: float, form: str = "+.3f", without: str = "[no interval]") -> str:

@@ -14,7 +14,6 @@ from harness.analysis.decision.frontier import frontier
 from harness.analysis.decision.recommend import Recommendation, decide
 from harness.analysis.quality.alarms import alarms
 from harness.analysis.quality.leaderboard import differences, leaderboard
-from harness.report.answer import answer
 from harness.report.notes import notes
 from harness.results.store import Results
 
@@ -31,6 +30,7 @@ class Analysis:
     """By dataset: what a reader of its numbers must know."""
     alarms: pd.DataFrame
     answer: str
+    """The decision in one sentence."""
     frontier: pd.DataFrame
     """Columns `frontier.FRONTIER`."""
     decision: Recommendation
@@ -49,7 +49,7 @@ def analyse(results: Results) -> Analysis:
         loads=analyse_load(results),
         notes=notes(results),
         alarms=alarmed,
-        answer=answer(results, decision.gains, changes, cost),
+        answer=decision.sentence,
         frontier=frontier(results, board, cost),
         decision=decision,
     )

@@ -20,7 +20,7 @@ def system_anchors(results: Results) -> dict[str, str]:
 def made_with(results: Results) -> Section:
     """The section that says what was run."""
     blocks = [*_machine(results), _systems(results), *_stages(results)]
-    return Section("What was run", blocks, "run")
+    return Section("What was run", blocks, "run", folded=True)
 
 
 def _machine(results: Results) -> Iterator[Block]:
@@ -66,6 +66,6 @@ def _stages(results: Results) -> Iterator[Block]:
         for row in results.timings.itertuples()
     ]
     if rows:
-        table = Table(["system", "dataset", "stage", "seconds", "finished (UTC)"], rows)
+        table = Table(["system", "dataset", "stage", "seconds", "finished (UTC)"], rows, named_by=3)
         caption = "Wall-clock seconds of the stages as they were run; not a latency measurement."
-        yield Block("Time of the run", tables=[CaptionedTable(caption, table, folded=True)])
+        yield Block("Time of the run", tables=[CaptionedTable(caption, table)])

@@ -32,7 +32,7 @@ HEADS: Mapping[str, str] = {
     r"first stage|reranked|ceiling|share of the gap closed|lost before|left behind": "ceilings",
     r"\d+": "depths",
     r"chance to be dominated": "frontier",
-    r"p \(.*Holm\)|shown|wins / ties / losses": "tests",
+    r"p \(.*Holm\)|what the queries show|wins / ties / losses": "tests",
     r"k = .*|calls|p\d\d( ms)?( \[95 %\])?|(query|documents|score) ms": "latency",
     r"(fetch|memory|map|cold map) ms": "fetching",
     r"GB / million docs|times .*|(vectors|vectors or terms|bytes) / doc|stored|on disk|difference|dims?": "storage",
@@ -81,7 +81,7 @@ def methods(results: Results, shown: Sequence[Section]) -> Section:
         for key, one in texts.items()
         if key in used
     ]
-    return Section(TITLE, blocks, "how")
+    return Section(TITLE, blocks, "how", folded=True)
 
 
 def _used(results: Results, shown: Sequence[Section]) -> set[str]:

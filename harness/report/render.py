@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,30 @@ from markupsafe import Markup
 
 from harness.analysis.claims.page import claim_blocks
 from harness.analysis.costs.load_page import load_blocks
-from harness.analysis.costs.page import cost_blocks
+from harness.analysis.costs.page import cost_details, latency_blocks
 from harness.analysis.costs.vector_bytes import configurations
-from harness.analysis.decision.page import decision_blocks, record_context
+from harness.analysis.decision.first_screen import opening_block
+from harness.analysis.decision.gains_page import gain_blocks
+from harness.analysis.decision.page import decision_blocks, decision_details
+from harness.analysis.decision.record import record_context
 from harness.analysis.quality.changed_queries import changed_queries
-from harness.analysis.quality.page import dataset_block, quality_blocks
+from harness.analysis.quality.leaderboard import subsets
+from harness.analysis.quality.page import (
+    dataset_block,
+    quality_details,
+    storage_blocks,
+    storage_details,
+)
 from harness.analysis.quality.reranking import ceilings, sweep, unjudged
 from harness.analysis.quality.reranking_page import alarm_blocks, reranking_blocks
 from harness.analysis.quality.same_model import parity, speeds
 from harness.analysis.quality.same_model_page import parity_blocks
+from harness.components.subset import LABEL
 from harness.experiment.decision_terms import Decision
 from harness.files import disk
 from harness.page import blocks, drawing, tables
 from harness.page.blocks import Block, Section
+from harness.page.text import family
 from harness.report import export, methods
 from harness.report.analyse import Analysis, analyse
 from harness.report.made_with import made_with, settings, system_anchors
@@ -74,35 +85,59 @@ def write_report(results: Results, analysis: Analysis) -> Path:
 
 def report_context(results: Results, analysis: Analysis) -> dict[str, Any]:
     """Everything that the templates show, as text and tables."""
-    reasons, *decision = decision_blocks(results, analysis.decision, analysis.frontier)
-    claims, caveats = list(claim_blocks(results)), list(_caveats(results))
-    random = random_weights(results)
-    know_first = [Block("", caveats, random[:1])] * bool(random or caveats)
-    missing = [Block("Not measured", not_measured(results))]
-    if random[1:]:
-        missing.append(Block("What random weights stand in for", random[1:]))
+    opening = opening_block(results, analysis.decision, analysis.frontier)
     done = {name for name, _ in (*results.facts, *results.cost_facts)}
     datasets = [str(name) for name in dict.fromkeys(results.trials["dataset"]) if name in done]
     shown = [
-        Section("", [reasons, *know_first], "opening"),
-        Section("The decision", decision, "decision"),
-        *(_of_dataset(results, analysis, name) for name in datasets),
-        *[Section("Claims", claims, "claims")] * bool(claims),
-        Section("What was not measured and why", missing, "missing"),
+        Section("", [opening, Block("", list(_caveats(results)))], "opening"),
+        *_in_short(results, analysis, datasets),
+        *_in_detail(results, analysis, datasets),
     ]
     how = methods.methods(results, shown)
-    opening, *sections = blocks.anchored([*shown, how, made_with(results)])
+    first, *sections = blocks.anchored([*shown, how, made_with(results)])
     return {
         "name": results.plan["experiment"],
         "question": results.plan["question"],
-        "decision": analysis.decision.headline,
         "answer": analysis.answer,
-        "opening": opening.blocks,
+        "opening": first.blocks,
         "sections": sections,
-        "figures": {one.name: one.svg for one in blocks.figures([opening, *sections])},
+        "figures": {one.name: one.svg for one in blocks.figures([first, *sections])},
         "systems": system_anchors(results),
         "drawing_style": drawing.STYLE,
     }
+
+
+def _in_short(results: Results, analysis: Analysis, datasets: Sequence[str]) -> Iterator[Section]:
+    """What a reader sees first of the decision, of quality, latency and storage."""
+    decided, costs = analysis.decision, analysis.costs
+    yield Section(
+        "The decision", list(decision_blocks(results, decided, analysis.frontier)), "decision"
+    )
+    quality = [*gain_blocks(results, decided.gains), *alarm_blocks(analysis.alarms)]
+    yield Section("Quality", quality, "quality")
+    latency: list[Block] = []
+    storage: list[Block] = []
+    for name in datasets:
+        latency += latency_blocks(results, costs.of(name), name)
+        latency += load_blocks(results, analysis.loads, name)
+        board = analysis.leaderboard[analysis.leaderboard["dataset"] == name]
+        storage += storage_blocks(results, name, board, costs.of(name).vector_bytes)
+    yield from [Section("Latency", latency, "latency")] * bool(latency)
+    yield from [Section("Storage", storage, "storage")] * bool(storage)
+    random = random_weights(results)
+    missing = [Block("Not measured", not_measured(results))]
+    missing += [Block("What random weights stand in for", random)] * bool(random)
+    yield Section("What was not measured and why", missing, "missing")
+
+
+def _in_detail(results: Results, analysis: Analysis, datasets: Sequence[str]) -> Iterator[Section]:
+    """Every system and figure, which the reader opens."""
+    decision = list(decision_details(results, analysis.decision, analysis.frontier))
+    if decision:
+        yield Section("The decision in detail", decision, "decision-details", folded=True)
+    yield from (_of_dataset(results, analysis, name) for name in datasets)
+    if claims := list(claim_blocks(results)):
+        yield Section("Claims", claims, "claims", folded=True)
 
 
 def _of_dataset(results: Results, analysis: Analysis, dataset: str) -> Section:
@@ -112,28 +147,29 @@ def _of_dataset(results: Results, analysis: Analysis, dataset: str) -> Section:
     board, changes = of(analysis.leaderboard), of(analysis.differences)
     costs = analysis.costs.of(dataset)
     found = [
-        *alarm_blocks(of(analysis.alarms)),
-        *quality_blocks(results, dataset, board, changes, costs.vector_bytes),
+        *quality_details(results, dataset, board, changes),
         *parity_blocks(results, parity(results, dataset), speeds(results, dataset)),
         *reranking_blocks(
             *(results, ceilings(results, dataset), sweep(results, dataset)),
             *(unjudged(results, dataset), changes),
         ),
-        *cost_blocks(results, dataset, costs),
-        *load_blocks(results, analysis.loads, dataset),
+        *storage_details(results, board, costs.vector_bytes),
+        *cost_details(results, dataset, costs),
         *changed_queries(results, dataset),
         dataset_block(results, dataset, analysis.notes.get(dataset, ())),
     ]
-    return Section(dataset, found, f"on-{dataset}")
+    return Section(f"Everything on {dataset}", found, f"on-{dataset}", folded=True)
 
 
 def _caveats(results: Results) -> Iterator[str]:
-    """What settings mean, with the names before `vary` of the systems that have them."""
+    """What limits how far numbers may be believed: subsets, and settings of systems."""
     seen: dict[str, Counter[str]] = {}
     for system, config in configurations(results).items():
         pairs = [(path.rpartition(".")[2], value) for path, value in settings(config)]
         for meaning in dict.fromkeys(CAVEATS[pair] for pair in pairs if pair in CAVEATS):
-            seen.setdefault(meaning, Counter())[system.partition("[")[0] or system] += 1
+            seen.setdefault(meaning, Counter())[family(system)] += 1
+    for name in sorted(subsets(results)):
+        yield f"{name}: {LABEL}."
     for meaning, names in seen.items():
         said = ", ".join(f"{n} ({count} systems)" if count > 1 else n for n, count in names.items())
         yield f"{said}: {meaning}."

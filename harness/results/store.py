@@ -43,6 +43,9 @@ COSTS = ("calls", "arms", "starts", "throughput", "rounds", "requests", "steps",
 TABLES = ("timings", "storage")
 """The small tables of a trial."""
 
+NO_WEIGHTS = "no weights here"
+"""Why nothing says how a system ranks whose model has random weights."""
+
 
 class Store:
     """The results of one experiment."""
@@ -287,7 +290,7 @@ def _plan(file: Path) -> dict[str, Any]:
 def _undone(place: Path, entry: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
     if entry["random_weights"]:
         config = json.dumps(entry["system_config"], sort_keys=True)
-        return "not measured", "", "", config, "its weights are random"
+        return "not measured", "", "", config, NO_WEIGHTS
     if not is_there(place):
         return "pending", "", "", "", "not run yet"
     return "failed", "", "", "", stored_json(opened(place, "failed.json"))["reason"]

@@ -45,7 +45,7 @@ def test_claims_from_a_run(
     assert "A1    contradicted: 1 + 1 = 2.000; claimed: equal to 3.\n" in said
     assert main(["run", str(experiment), "--results", "r", "--json"]) == 0
     assert load_results("r/experiment").plan["claims"] == str(file)
-    assert "Knowing helps." in (tmp_path / "r/experiment/report.md").read_text()
+    assert "Knowing helps." in (tmp_path / "r/experiment/report.html").read_text()
     capsys.readouterr()
     assert main(["claims", str(file), "--results", "r", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

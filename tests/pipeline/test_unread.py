@@ -191,20 +191,18 @@ def test_what_each_stage_cuts_is_an_alarm_once(
         f"model: {COLBERT}, device: cpu}}}}}}\n",
     )
     table = alarms(found)
-    cut = table[table["alarm"].isin(["documents cut", "queries cut"])]
+    cut = table[table["alarm"].isin(["documents truncated", "queries truncated"])]
     said = sorted(zip(cut["system"], cut["alarm"], cut["evidence"], strict=True))
     # Special tokens and markers apart: 32 - 2, 64 - 3 (one is left to the document), 32 - 3.
-    model = "tokens that the first stage's model reads of them."
+    model = "tokens that the first stage's model reads."
     assert said == [
-        ("ce", "queries cut", f"1 of 3 queries are longer than the 60 {RERANKER}"),
-        ("dense", "documents cut", f"1 of 3 documents are longer than the 30 {model}"),
-        ("dense", "queries cut", f"1 of 3 queries are longer than the 30 {model}"),
-        ("li", "queries cut", f"1 of 3 queries are longer than the 29 {RERANKER}"),
+        ("ce", "queries truncated", f"1 of 3 queries are longer than the 60 {RERANKER}"),
+        ("dense", "documents truncated", f"1 of 3 documents are longer than the 30 {model}"),
+        ("dense", "queries truncated", f"1 of 3 queries are longer than the 30 {model}"),
+        ("li", "queries truncated", f"1 of 3 queries are longer than the 29 {RERANKER}"),
     ]
     assert set(cut["severity"]) == {"CAUTION"}  # a third is more than a quarter
-    assert "CAUTION: dense, documents cut. 1 of 3 documents" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert "Documents truncated: 1 of 3 documents" in " ".join(capsys.readouterr().out.split())
     lengths = found.lengths("data", "dense")
     assert lengths is not None
     assert [lengths.truncated("q1", doc_id) for doc_id in ("d1", "d2", "d3")] == [
@@ -216,7 +214,7 @@ def test_what_each_stage_cuts_is_an_alarm_once(
     assert isinstance(analyse(found).alarms, pd.DataFrame)
 
 
-RERANKER = "tokens that the reranker's model reads of them."
+RERANKER = "tokens that the reranker's model reads."
 
 
 def test_lexical_search_has_nothing_to_tell(tmp_path: Path) -> None:

@@ -26,12 +26,12 @@ RERANKED |= {"Unjudged documents"}
 def described(
     folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any
 ) -> tuple[str, set[str]]:
-    """The report, and the titles of its methods."""
+    """The page, and the titles of its methods."""
     monkeypatch.chdir(folder)
     assert main(["run", write_experiment(folder, **changes).name]) == 0
-    text = Path("results/experiment/report.md").read_text()
-    part = text.partition(f"## {methods.TITLE}")[2].partition("\n## ")[0]
-    return text, set(re.findall(r"^### (.*)$", part, re.MULTILINE))
+    text = Path("results/experiment/report.html").read_text()
+    part = text.partition(f">{methods.TITLE}</h2>")[2].partition("<h2")[0]
+    return text, set(re.findall(r"<summary>(.*)</summary>", part))
 
 
 @pytest.mark.parametrize(
@@ -44,15 +44,17 @@ def test_what_was_not_done_is_not_described(
     assert found <= titles
     assert {"Metrics and means", "Intervals"} <= found
     assert ("Candidates" in found) == (systems is TWO)
-    linked = set(re.findall(r"\(#(how-[a-z-]+)\)", text))
-    assert linked <= set(re.findall(r'<a id="(how-[a-z-]+)">', text))
+    linked = set(re.findall(r'href="#(how-[a-z-]+)"', text))
+    assert linked
+    assert linked <= set(re.findall(r'id="(how-[a-z-]+)"', text))
 
 
 def test_no_bullet_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dataset in files has no description."""
-    text, _ = described(tmp_path, monkeypatch, systems=ONE)
+    page, _ = described(tmp_path, monkeypatch, systems=ONE)
+    text = Path("results/experiment/report.md").read_text()
     assert [line for line in text.splitlines() if line.strip() == "-"] == []
-    assert "<li></li>" not in Path("results/experiment/report.html").read_text()
+    assert "<li></li>" not in page
 
 
 def test_every_column_s_method_is_written() -> None:

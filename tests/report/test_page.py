@@ -92,9 +92,29 @@ def test_the_console_stays_empty(window: Browser, page: Path) -> None:
     assert "seen" in "".join(window.said)  # the console is listened to
 
 
-def test_the_first_screen_of_a_phone_has_question_and_answer(window: Browser, folder: Path) -> None:
-    window.show(folder / "report.html", 400)
-    assert window.value("document.querySelector('.answer').getBoundingClientRect().bottom") < 900
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_first_screen_has_answer_figure_and_table(
+    window: Browser, costly_page: Path, width: int
+) -> None:
+    """A phone shows about 400 x 900, a laptop 1400 x 900; the table of this page has four rows."""
+    window.show(costly_page, width)
+    for part in (".answer", ".first svg", ".first table"):
+        assert (
+            window.value(f"document.querySelector('{part}').getBoundingClientRect().bottom") < 900
+        )
+    inside = "document.querySelector('.first .wide:has(table)')"
+    assert window.value(f"{inside}.scrollWidth <= {inside}.clientWidth")
+
+
+def test_variants_open_and_close_without_script(window: Browser, folder: Path) -> None:
+    window.show(folder / "report.html", 1400)
+    shown = (
+        "[...document.querySelectorAll('#quality ~ * tbody.variants tr')]"
+        ".filter((row) => row.getBoundingClientRect().height > 0).length"
+    )
+    assert window.value(shown) == 1
+    window.value("document.querySelector('#quality ~ * tbody.variants label').click()")
+    assert window.value(shown) == 5  # late in two dimensions and precisions
 
 
 def colours(window: Browser, page: Path, scheme: str) -> dict[str, Any]:
@@ -121,7 +141,7 @@ def test_figures_follow_the_colour_scheme(window: Browser, page: Path) -> None:
 
 COLUMN = """(() => {{
     const table = document.querySelectorAll("table")[{table}];
-    return [...table.tBodies[0].rows].map((row) => row.cells[{column}].textContent.trim());
+    return [...table.tBodies].map((group) => group.rows[0].cells[{column}].textContent.trim());
 }})()"""
 
 
@@ -139,18 +159,19 @@ def press_sort(window: Browser, table: int, number: int) -> str:
     return order
 
 
-TABLE = """<table><thead><tr><th>name</th><th>value</th></tr></thead><tbody>
-<tr><th>b</th><td data-key="1100">1,100 [9, 2,000]</td></tr>
-<tr><th>a10</th><td data-key="">n/a</td></tr>
-<tr><th>a2</th><td data-key="-0.5">-0.5</td></tr>
-<tr><th>c</th><td data-key="Infinity">never</td></tr>
-<tr><th>d</th><td data-key="20">20</td></tr></tbody></table>"""
+TABLE = """<table><thead><tr><th>name</th><th>value</th></tr></thead>
+<tbody><tr><th>b</th><td data-key="1100">1,100 [9, 2,000]</td></tr></tbody>
+<tbody><tr><th>a10</th><td data-key="">n/a</td></tr></tbody>
+<tbody><tr><th>a2</th><td data-key="-0.5">-0.5</td></tr>
+<tr><th>z</th><td data-key="999">a variant</td></tr></tbody>
+<tbody><tr><th>c</th><td data-key="Infinity">never</td></tr></tbody>
+<tbody><tr><th>d</th><td data-key="20">20</td></tr></tbody></table>"""
 
 
 def test_tables_are_sorted_from_the_keyboard(window: Browser, folder: Path, tmp_path: Path) -> None:
     text = (folder / "report.html").read_text()
     page = tmp_path / "page.html"
-    page.write_text(text.replace("<main>", f"<main>{TABLE}", 1))
+    page.write_text(text.replace("<header>", f"<header>{TABLE}", 1))
     window.show(page, 1400)
     before = column(window, 0, 1)
     assert press_sort(window, 0, 1) == "ascending"
@@ -218,7 +239,7 @@ def test_the_page_prints_whole(window: Browser, page: Path) -> None:
 def test_a_file_of_a_figure_has_colours_of_its_own(
     window: Browser, folder: Path, tmp_path: Path
 ) -> None:
-    shutil.copy(folder / "figures" / "forest-data.svg", tmp_path / "figure.svg")
+    shutil.copy(folder / "figures" / "gains.svg", tmp_path / "figure.svg")
     found = []
     for scheme in ("light", "dark"):
         window.show(tmp_path / "figure.svg", 800, scheme)

@@ -61,7 +61,7 @@ def test_html_is_self_contained(folder: Path, page: Page) -> None:
     text = (folder / "report.html").read_text()
     assert "url(" not in text
     assert "@import" not in text
-    assert page.tags.count("svg") == 2  # differences, storage
+    assert page.tags.count("svg") == 3  # frontier, gains, storage
 
 
 def test_html_runs_its_own_script_only(folder: Path, page: Page) -> None:
@@ -83,9 +83,8 @@ def test_the_contents_name_every_section(page: Page, folder: Path) -> None:
     results = load_results(folder)
     sections = report_context(results, analyse(results))["sections"]
     assert [section.title for section in sections] == [
-        "The decision",
-        "data",
-        "What was not measured and why",
+        *("The decision", "Quality", "Storage", "What was not measured and why"),
+        *("The decision in detail", "Everything on data"),
         "How it was measured",
         "What was run",
     ]
@@ -109,7 +108,7 @@ def test_numbers_say_how_they_were_measured(folder: Path) -> None:
     sections = report_context(results, analyse(results))["sections"]
     (how,) = (section for section in sections if section.title == methods.TITLE)
     known = {block.anchor for block in how.blocks}
-    for block in sections[1].blocks:
+    for block in (*sections[1].blocks, *sections[5].blocks):
         assert not block.tables or methods.anchor(block.method) in known, block.title
         for shown in block.tables:
             kinds = zip(shown.table.columns, shown.table.kinds(), strict=True)
@@ -117,18 +116,41 @@ def test_numbers_say_how_they_were_measured(folder: Path) -> None:
             assert all(map(methods.method_of, numeric)) or block.method, block.title
 
 
-def test_both_reports_have_the_same_cells(page: Page, folder: Path) -> None:
+def test_markdown_has_no_row_that_the_page_lacks(page: Page, folder: Path) -> None:
     text = (folder / "report.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("|")]
     cells = [
-        re.sub(r"^\[(.*)\]\(#system-\d+\)$", r"\1", cell.strip())
+        html.unescape(re.sub(r"\\(.)", r"\1", cell.strip()))
         for row in rows
         if not re.fullmatch(r"[|: -]+", row)
         for cell in re.split(r"(?<!\\)\|", row)[1:-1]
     ]
-    said = [html.unescape(re.sub(r"\\(.)", r"\1", cell)) for cell in cells]
-    assert len(said) > 100
-    assert [" ".join(cell.split()) for cell in page.cells] == said
+    assert len(cells) > 50
+    seen = iter(" ".join(cell.split()) for cell in page.cells)
+    assert all(cell in seen for cell in cells)  # in the same order
+
+
+def test_variants_are_one_row_that_opens_to_them(page: Page, folder: Path) -> None:
+    results = load_results(folder)
+    quality = report_context(results, analyse(results))["sections"][1].blocks[0].tables[0].table
+    late = [row for row in quality.rows if row[0].startswith("late[")]
+    assert len(late) == 4
+    place = page.cells.index("late (4 variants)")
+    assert [page.cells[place + len(row) * (i + 1)] for i, row in enumerate(late)] == [
+        row[0] for row in late
+    ]
+    text = (folder / "report.md").read_text()
+    assert "| late (4 variants) |" in text
+    assert "checkbox" in (folder / "report.html").read_text()
+
+
+def test_what_is_folded_is_named_in_markdown(folder: Path) -> None:
+    text = (folder / "report.md").read_text()
+    more = text[text.index("## More") :]
+    assert "[report.html](report.html)" in more
+    assert "- Everything on data: Leaderboard, Differences to dense" in more
+    assert "\n### Leaderboard" not in text
+    assert "<summary>Leaderboard</summary>" in (folder / "report.html").read_text()
 
 
 def test_markdown_escapes_texts(folder: Path) -> None:
@@ -141,7 +163,7 @@ def test_markdown_escapes_texts(folder: Path) -> None:
 def test_figures_stand_where_markdown_points(folder: Path) -> None:
     text = (folder / "report.md").read_text()
     names = {path.name for path in (folder / "figures").iterdir()}
-    assert names == {"forest-data.svg", "storage-data.svg"}
+    assert names == {"frontier-storage-data.svg", "gains.svg", "storage-data.svg"}
     assert all(f"(figures/{name})" in text for name in names)
     assert all("<style>" in (folder / "figures" / name).read_text() for name in names)
 
@@ -151,23 +173,24 @@ def test_report_says_what_failed_and_what_was_not_measured(folder: Path) -> None
     missing = text[text.index("## What was not measured") :]
     assert "broken on data: The reranker gave document" in missing
     assert "Latency" in missing
-    assert "1 of 6 judgements is of a document that the corpus lacks" in text
+    page = (folder / "report.html").read_text()
+    assert "1 of 6 judgements is of a document that the corpus lacks" in page
     assert "words: 1 queries have no hit" not in text
 
 
-def test_storage_table_counts_bytes(folder: Path) -> None:
-    rows = [line for line in (folder / "report.md").read_text().splitlines() if "| 8 |" in line]
+def test_storage_table_counts_bytes(page: Page) -> None:
     # 4 documents of 2, 9, 2 and 1 words: 14 vectors; beside them 4 dense vectors of 16 float32.
-    binary = next(row for row in rows if "binary" in row)
     vectors = 14 / 4
-    assert f"| {vectors:.1f} | {vectors * 8 / 8 + 16 * 4:.0f} |" in binary
+    place = page.cells.index(f"{vectors * 8 / 8 + 16 * 4:.0f}")
+    assert page.cells[place - 1] == f"{vectors:.1f}"
+    assert page.cells[place - 3 : place - 1] == ["8", "binary"]
 
 
-def test_answer_names_the_family(folder: Path) -> None:
+def test_the_answer_comes_first(folder: Path) -> None:
     answer = (folder / "report.md").read_text().splitlines()[2]
-    decision, _, rest = answer.partition("** ")
-    assert decision == "**Assess further: measure the quality of broken."
-    assert rest.startswith("On data no system is shown to beat dense")
+    assert answer.startswith(
+        "**Assess further: the quality of broken was not measured (The reranker"
+    )
 
 
 def test_same_results_same_report(folder: Path) -> None:

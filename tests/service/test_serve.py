@@ -254,7 +254,7 @@ def test_a_run_goes_on_when_its_service_is_killed_and_comes_again(
 
 
 def report_lines(folder: Path) -> list[str]:
-    return (folder / "results" / "experiment" / "report.md").read_text().splitlines()
+    return (folder / "results" / "experiment" / "report.html").read_text().splitlines()
 
 
 # Many clients

@@ -123,7 +123,7 @@ def _steps(rows: pd.DataFrame, limit: float, loop: str) -> Table:
         (["offered / s", "of the most"], "verdict") if loop == "open" else (["clients"], "cores")
     )
     columns = ["system", *level, "answered / s [95 %]", *TIMES, *missing, end]
-    return Table(columns, cells, prose=(-1,) if loop == "open" else ())
+    return Table(columns, cells, prose=(-1,) if loop == "open" else (), named_by=2)
 
 
 def _rate(row: Mapping[str, Any]) -> str:

@@ -18,9 +18,6 @@ from harness.results.costs import timed_itself
 from harness.results.store import Results
 from harness.results.terms import terms
 
-LONG = 15
-"""Rows above which a table of latencies is folded: the whole query is shown in a shorter one."""
-
 PERCENTILES = (
     "Milliseconds, from text to ranked ids. A percentile stands where enough independent calls "
     "carry it, else n/a; columns of stages are medians. Rows in italics are predicted from calls "
@@ -28,14 +25,33 @@ PERCENTILES = (
 )
 
 
-def cost_blocks(results: Results, dataset: str, costs: CostAnalysis) -> list[Block]:
-    """What was measured of cost on the dataset, which `costs` are of."""
+def latency_blocks(results: Results, costs: CostAnalysis, dataset: str) -> Iterator[Block]:
+    """How long a whole query takes on each device of the dataset, which `costs` are of."""
+    for device in _devices(costs):
+        here = costs.latencies[costs.latencies["device"] == device]
+        calls = _calls(results, dataset, device)
+        noise = costs.noise[costs.noise["device"] == device]
+        lines, warnings = sentences.noise_lines(noise)
+        unseen = [] if len(noise) else ["Noise unknown: no system was timed twice."]
+        whole = costs.end_to_end[costs.end_to_end["device"] == device]
+        yield Block(
+            f"{dataset} on {device}",
+            [*sentences.fastest(whole), *lines],
+            [*warnings, *unseen],
+            [_whole(whole)] if len(whole) else [],
+            list(_distributions(here, calls, dataset, device)),
+            method="latency",
+        )
+
+
+def cost_details(results: Results, dataset: str, costs: CostAnalysis) -> list[Block]:
+    """Everything else that was measured of cost on the dataset, which `costs` are of."""
     blocks: list[Block] = []
     for device in _devices(costs):
-        blocks += _on_device(results, costs, dataset, device)
+        blocks += _on_device(costs, dataset, device)
     blocks += [*_ways(costs), *_offline(results, costs)]
     if (dataset, "latency") in results.cost_facts:
-        blocks.append(_measured_on(results, costs, dataset))
+        blocks.append(_measured_on(results, dataset))
     return blocks
 
 
@@ -48,10 +64,9 @@ def _of(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     return table[table["dataset"] == dataset]
 
 
-def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
+def _measured_on(results: Results, dataset: str) -> Block:
     facts = results.cost_facts[dataset, "latency"]
     arms, rounds = _of(results.costs["arms"], dataset), _of(results.costs["rounds"], dataset)
-    noise, noisy = sentences.noise_lines(costs.noise)
     rankings, different = sentences.ranking_lines(arms)
     lines = [
         *sentences.setting_lines(facts, arms),
@@ -59,27 +74,21 @@ def _measured_on(results: Results, costs: CostAnalysis, dataset: str) -> Block:
         *sentences.settled_lines(facts),
         *sentences.machine_lines(rounds),
     ]
-    unseen = [] if len(costs.noise) else ["NOISY? No system was timed twice."]
-    return Block(
-        "What the numbers of cost were measured on",
-        [*lines, *noise, *rankings],
-        [*noisy, *different, *unseen],
-        method="latency",
-    )
+    return Block("How cost was measured", [*lines, *rankings], different, method="latency")
 
 
-def _on_device(results: Results, costs: CostAnalysis, dataset: str, device: str) -> Iterator[Block]:
-    here = costs.latencies[costs.latencies["device"] == device]
+def _calls(results: Results, dataset: str, device: str) -> pd.DataFrame:
     calls = _of(results.costs["calls"], dataset)
-    calls = calls[(calls["device"] == device) & (calls["copy"] == 0)]
+    return calls[(calls["device"] == device) & (calls["copy"] == 0)]
+
+
+def _on_device(costs: CostAnalysis, dataset: str, device: str) -> Iterator[Block]:
+    here = costs.latencies[costs.latencies["device"] == device]
     shown = [
         _timed(here[here["mode"] == mode], look.title)
         for mode, look in LOOKS.items()
         if (here["mode"] == mode).any()
     ]
-    whole = costs.end_to_end[costs.end_to_end["device"] == device]
-    if len(whole):
-        yield _whole(whole, device)
     ratios = costs.ratios[costs.ratios["device"] == device]
     if len(ratios):
         name, mode = ratios[["reference", "reference_mode"]].iloc[0]
@@ -89,38 +98,39 @@ def _on_device(results: Results, costs: CostAnalysis, dataset: str, device: str)
         )
         title = f"How many times as fast as {name} on {device}"
         yield tabled(title, caption, tables.ratio_table(ratios), "ratios")
-    drawn = list(_latency_figures(here, calls, dataset, device))
-    yield Block(f"Latency on {device}", [PERCENTILES], (), shown, drawn, method="latency")
+    drawn = list(_against_k(here, dataset, device))
+    yield Block(f"Latency of each stage on {device}", [PERCENTILES], (), shown, drawn, "latency")
 
 
 def _timed(rows: pd.DataFrame, title: str) -> CaptionedTable:
-    """The table of one mode; what is long the reader opens."""
-    table = tables.latency_table(rows)
+    """The table of one mode."""
     shared = tables.sharing_words(rows)
-    return CaptionedTable(f"{title}. {shared}".strip(), table, len(table.rows) > LONG)
+    return CaptionedTable(f"{title}. {shared}".strip(), tables.latency_table(rows))
 
 
-def _latency_figures(
+def _distributions(
     here: pd.DataFrame, calls: pd.DataFrame, dataset: str, device: str
 ) -> Iterator[Figure]:
     k = common_k(here)
-    if k is None:
-        return
+    if k is not None:
+        name = f"latency-{slug(dataset)}-{device}"
+        yield figures.distributions(timed_itself(here), calls, k, device, name)
+
+
+def _against_k(here: pd.DataFrame, dataset: str, device: str) -> Iterator[Figure]:
     own = timed_itself(here)
-    place = f"{slug(dataset)}-{device}"
-    yield figures.distributions(own, calls, k, device, f"latency-{place}")
     if len(set(own[own["mode"] != "retrieve"]["k"])) > 1:
-        yield figures.against_k(own, device, f"candidates-{place}")
+        yield figures.against_k(own, device, f"candidates-{slug(dataset)}-{device}")
 
 
-def _whole(whole: pd.DataFrame, device: str) -> Block:
+def _whole(whole: pd.DataFrame) -> CaptionedTable:
     caption = (
-        "Milliseconds of retrieval and reranking of the same query: median / 95th percentile, n/a "
-        "where the calls do not carry it."
+        "Milliseconds of a whole query, from text to ranked ids: median / 95th percentile, n/a where "
+        "there are too few calls."
     )
     shared = tables.sharing_words(whole[whole["mode"] == "on the fly"])
     caption += f" On the fly, {shared}" if shared else ""
-    return tabled(f"The whole query on {device}", caption, tables.whole_table(whole), "latency")
+    return CaptionedTable(caption, tables.whole_table(whole))
 
 
 def _ways(costs: CostAnalysis) -> Iterator[Block]:
@@ -133,7 +143,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
         name = own if not known or known.startswith(TRAINED) else known
         documents = " and ".join(f"{count:,}" for count in dict.fromkeys(rows["documents"]))
         caption = f"{name}: {counted(len(rows), 'way')}, documents: {documents}."
-        shown.append(CaptionedTable(caption, tables.ways_table(rows), folded=True))
+        shown.append(CaptionedTable(caption, tables.ways_table(rows)))
         lines += [
             f"{name}, {row.precision} with {row.nbits:.0f} bits: {row.remark}."
             for row in rows.itertuples()

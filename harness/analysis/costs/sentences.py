@@ -7,10 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis.costs.measured import common_k
+from harness.analysis.costs.modes import LOOKS, in_modes
 from harness.analysis.statistics.paired_ratios import noise_text
 from harness.experiment.decision_terms import Prices, Workload
 from harness.experiment.provenance import machine_words
-from harness.page.text import counted, listed
+from harness.page.text import counted, listed, milliseconds, spoken
+from harness.results.costs import timed_itself
 
 SAME = 0.99
 """Kendall's tau below which another device ranks otherwise than the first."""
@@ -39,6 +42,22 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
             f"Candidates are those of {source} for {listed(systems, most=1)}: a first stage with random "
             "weights finds arbitrary texts."
         )
+
+
+def fastest(whole: pd.DataFrame) -> Iterator[str]:
+    """The fastest system of each mode by the median of the whole query, at the most common k."""
+    timed = timed_itself(whole)
+    timed = timed[(timed["status"] == "measured") & timed["p50"].notna()]
+    k = common_k(timed)
+    at_k = timed[(timed["k"] == k) | (timed["mode"] == "retrieve")]
+    first = in_modes(at_k.sort_values("p50", kind="stable")).drop_duplicates("mode")
+    said = [
+        f"{LOOKS[row.mode].key.said} {milliseconds(row.p50)} ms ({spoken(row.system)})"
+        for row in first.itertuples()
+    ]
+    if said:
+        depth = f" with {counted(k, 'candidate')}" if k is not None else ""
+        yield f"The fastest of each kind{depth}, at the median: {'; '.join(said)}."
 
 
 def settled_lines(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -70,19 +89,19 @@ def memory_lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def noise_lines(noise: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """What two equal arms say of each device: lines, and warnings."""
+    """How far one system that was timed twice agreed with itself: lines, and warnings."""
     lines, warnings = [], []
     for (device, noisy), rows in noise.groupby(["device", "noisy"], sort=False):
         system, mode = rows[["system", "mode"]].iloc[0]
         seen = ", ".join(f"{noise_text(row._asdict())} at k = {row.k}" for row in rows.itertuples())
-        said = (
-            f"one system timed twice ({system}, {mode}) on {device} differed by a factor of {seen}"
-        )
+        same = f"the same system ({system}, {mode}) timed twice on {device}"
         if noisy:
-            warnings.append(f"NOISY: {said}. Smaller differences there are not to be trusted.")
+            warnings.append(
+                f"Noisy: {same} differed by a factor of {seen}. Do not trust smaller differences."
+            )
         else:
             least = max(100 * rows["half_width"].max(), 0.1)
-            lines.append(f"A/A: {said}: differences below about {least:.2g} % are not seen.")
+            lines.append(f"Timing check: {same} agreed within {least:.2g} % (a factor of {seen}).")
     return lines, warnings
 
 

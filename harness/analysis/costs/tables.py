@@ -43,7 +43,7 @@ def latency_table(rows: pd.DataFrame) -> Table:
             [row["system"], str(row["k"]), *_timed(row), *stages, *[_remark(row) or "-"] * said]
         )
     apart = [i for i, row in enumerate(arms) if predicted(row)]
-    return Table(columns, cells, apart, [-1] if said else ())
+    return Table(columns, cells, apart, [-1] if said else (), named_by=2)
 
 
 def sharing_words(rows: pd.DataFrame) -> str:
@@ -82,7 +82,7 @@ def whole_table(rows: pd.DataFrame) -> Table:
         [system, "retrieval only" if mode == "retrieve" else mode, *cells]
         for system, mode, cells in arms
     ]
-    return Table(["system", "how", *(f"k = {size}" for size in sizes)], cells)
+    return Table(["system", "how", *(f"k = {size}" for size in sizes)], cells, named_by=2)
 
 
 def whole_cells(
@@ -114,7 +114,7 @@ def ratio_table(rows: pd.DataFrame) -> Table:
     for (system, mode), group in in_modes(rows).groupby(["system", "mode"], sort=False):
         by_k = {row.k: times_as_fast(row.ratio, row.low, row.high) for row in group.itertuples()}
         cells.append([str(system), str(mode), *(by_k.get(k, "not measured") for k in sizes)])
-    return Table(["system", "how", *(f"k = {size}" for size in sizes)], cells)
+    return Table(["system", "how", *(f"k = {size}" for size in sizes)], cells, named_by=2)
 
 
 WAYS = [
@@ -165,7 +165,7 @@ def memory_table(rows: pd.DataFrame) -> Table:
         ]
         for row in rows.to_dict("records")
     ]
-    return Table(MEMORY, cells)
+    return Table(MEMORY, cells, named_by=2)
 
 
 def throughput_table(rows: pd.DataFrame) -> Table:
@@ -179,7 +179,7 @@ def throughput_table(rows: pd.DataFrame) -> Table:
         ]
         for row in rows.to_dict("records")
     ]
-    return Table(columns, cells)
+    return Table(columns, cells, named_by=3)
 
 
 def break_even_table(rows: pd.DataFrame, documents: int | None) -> Table:
@@ -235,4 +235,4 @@ def projection_table(rows: pd.DataFrame, prices: Prices | None) -> Table:
         for row, is_known in zip(arms, known, strict=True)
     ]
     apart = [i for i, row in enumerate(arms) if known[i] and row["status"] == "predicted"]
-    return Table(["system", "how", "k", "ms / query", *numbers], cells, apart)
+    return Table(["system", "how", "k", "ms / query", *numbers], cells, apart, named_by=3)

@@ -41,18 +41,18 @@ class Words(NamedTuple):
 
 
 WORDS = {
-    "p50_ms": Words("p50 ms", "ms at the median", "its latency", "latency"),
-    "p95_ms": Words("p95 ms", "ms at the 95th percentile", "its latency", "latency"),
+    "p50_ms": Words("p50 ms", "ms (median)", "its latency", "latency"),
+    "p95_ms": Words("p95 ms", "ms (p95)", "its latency", "latency"),
     "gb_per_million_documents": Words(
         "GB / million docs",
         "GB of index per million documents",
-        "the bytes of its index",
+        "the size of its index",
         "storage",
     ),
     "memory_gb": Words("RAM GB", "GB of RAM", "its memory", "memory"),
     "cost_per_month": Words("cost / month", "a month", "its cost", "cost"),
     "licence": Words(
-        "licence", "models that may not be used commercially", "its licence", "licences"
+        "licence", "models whose licence forbids commercial use", "its licence", "licences"
     ),
 }
 """By the name of a quantity: a field of `schema.Requirements`, or `p50_ms`."""
@@ -237,7 +237,7 @@ def _licence(of: Measurements, option: Option) -> Amount:
     """How many of the models may not be used commercially; of a trained one its base decides."""
     config = of.configs.get(option.system)
     if not config:
-        return Amount(said="its models are not known")
+        return Amount(said="its models are unknown")
     names = dict.fromkeys(of.trained_from.get(name, name) for name in models_of(config))
     known = {name.removeprefix(catalogue.DUMMY): catalogue.known(name) for name in names}
     forbidden = [
@@ -246,7 +246,7 @@ def _licence(of: Measurements, option: Option) -> Amount:
         if model and model.commercial is False
     ]
     unknown = [
-        f"the licence of {name} is not known"
+        f"the licence of {name} is unknown"
         for name, model in known.items()
         if model is None or model.commercial is None
     ]

@@ -13,7 +13,8 @@
    experiment's own word, and what is saved is certain. That no loss is shown would not do: with few
    queries that holds for anything.
 4. Without any that is ready, something worth measuring comes before the baseline: a requirement of a
-   system whose gain is shown, the gain of one that looks large enough, a system that failed.
+   system whose gain is shown, the gain of one that looks large enough, a system that failed. A system
+   with random weights is not: no measurement here would tell how it ranks.
 5. Else the baseline stays. Where it misses a requirement itself, that is the first thing said of it:
    what meets all of them may be no better.
 """
@@ -31,6 +32,7 @@ from harness.analysis.decision.gains import Gains, Loss
 from harness.analysis.decision.measurements import Option
 from harness.analysis.statistics import intervals, paired_ratios
 from harness.analysis.statistics.paired_ratios import Ratio
+from harness.results.store import NO_WEIGHTS
 
 Answer = Literal["adopt", "keep", "assess"]
 
@@ -142,6 +144,27 @@ def choose(case: DecisionInput) -> Choice:
     return _unsettled(case) or Choice("keep", case.baseline, "nothing gains")
 
 
+def able(case: DecisionInput) -> list[Option]:
+    """The options that could be adopted if they gained enough."""
+    return [
+        one
+        for one in case.options
+        if case.standings[one] != "out" and one.system in case.gains.of
+        if one.system not in case.invalid
+    ]
+
+
+def nearest_miss(case: DecisionInput) -> Option | None:
+    """Of those that gain enough and miss a requirement, the one that misses it by least."""
+
+    def furthest(option: Option) -> float:
+        """How many times its limit the option needs of what it misses most."""
+        missed = case.against_limits(option, "out")
+        return max(amount.lower / limit if limit else math.inf for _, amount, limit in missed)
+
+    return min(case.ranked("shown", "out"), key=furthest, default=None)
+
+
 def _unsettled(case: DecisionInput) -> Choice | None:
     """What is worth measuring before the baseline is kept."""
     if hidden := case.ranked("shown", "unknown"):
@@ -149,7 +172,8 @@ def _unsettled(case: DecisionInput) -> Choice | None:
     if undecided := case.ranked("undecided", "in", "unknown"):
         return Choice("assess", undecided[0], "gain undecided")
     for option in case.options:
-        if option.system in case.gains.missing and case.standings[option] != "out":
+        why = case.gains.missing.get(option.system, NO_WEIGHTS)
+        if not why.startswith(NO_WEIGHTS) and case.standings[option] != "out":
             return Choice("assess", option, "system not measured")
     return None
 

@@ -1,74 +1,128 @@
-"""The frontier: quality against latency, bytes by the size of a mark, what is likely beaten faint."""
+"""The frontier: quality against what it costs, where requirements stand, and who is on it."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from harness.analysis.decision.measurements import Option
 from harness.page.blocks import Figure
-from harness.page.drawing import FAINT, MOST, Key, coloured, drawn, logarithmic, of_all, point
-from harness.page.text import milliseconds
+from harness.page.drawing import (
+    CYCLE,
+    FAINT,
+    INK,
+    LINE,
+    MOST,
+    NARROW,
+    drawn,
+    logarithmic,
+    point,
+)
+from harness.page.labels import Label, label
+from harness.page.text import brief, milliseconds, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SIZES = (6.0, 18.0)
-"""Of the marks of the least and the most bytes."""
+HEIGHT = 260
+
+INSIDE = (NARROW - 60.0, HEIGHT - 62.0)
+"""About how large the axes are."""
 
 
-def frontier_figure(table: pd.DataFrame, metric: str, where: str, name: str) -> Figure:
-    """The metric against the latency of the whole query, for one dataset and device.
+class Cost(NamedTuple):
+    """What quality is drawn against: a column of FRONTIER, its unit, and how it is called."""
 
-    `table` has the columns `frontier.FRONTIER`. Circles grow with the logarithm of the bytes; a
-    diamond stands where they were not counted, a hollow mark where latency is a median. The chance
-    of being dominated stands beside each name, and what is likely dominated is faint.
+    column: str
+    factor: float
+    words: str
+
+
+COSTS: Mapping[str, Cost] = {
+    "p95_ms": Cost("seconds", 1000.0, "whole query, ms (p95; hollow: median)"),
+    "gb_per_million_documents": Cost(
+        "gb_per_million_documents", 1.0, "index, GB per million documents"
+    ),
+}
+"""By the name of a requirement."""
+
+
+class Wanted(NamedTuple):
+    """What the axes are compared with, and who is named in any case."""
+
+    limit: float = math.nan
+    """The most that is allowed of the cost; NaN for no limit."""
+    value: float = math.nan
+    """The quality from which on a gain matters."""
+    named: Collection[str] = ()
+    """Names of options; the last is the one that the answer is of."""
+
+
+def frontier_figure(
+    table: pd.DataFrame, metric: str, cost: str, wanted: Wanted, where: str, name: str
+) -> Figure:
+    """The metric against a cost, for one dataset and device.
+
+    `table` has the columns `frontier.FRONTIER`; `cost` is a key of COSTS. Named are the options that
+    no other dominates and those that are `wanted`; the others are grey. What lies beyond a limit, or
+    below the quality that matters, is shaded; a hollow mark is of a median.
     """
-    rows = table[table["seconds"].notna()].sort_values("p_dominated", kind="stable")
+    column, factor, words = COSTS[cost]
+    rows = table[table[column] > 0]
     names = [Option(row.system, row.mode).name for row in rows.itertuples()]
-    sizes = _sizes(rows["gb_per_million_documents"])
-    rows = rows.assign(name=names, size=sizes, hollow=rows["statistic"] != "p95")
-    colours = coloured(names)
+    rows = rows.assign(name=names, x=factor * rows[column].astype(float))
+    rows = rows.assign(asked=rows["name"].isin(wanted.named))
+    first = rows[rows["asked"] | (rows["dominated_by"] == "")]
+    first = first.sort_values(["asked", "value"], ascending=False, kind="stable").head(MOST)
+    is_time = column == "seconds"
 
     def draw(axes: Axes) -> None:
-        for row in rows[::-1].itertuples():
-            said = (
-                f"{row.name}: {row.value:.4f}, {row.statistic} {milliseconds(row.seconds)} ms, "
-                f"dominated with a chance of {row.p_dominated:.0%}"
-            )
-            known = not math.isnan(row.size)
-            point(
-                *(axes, 1000 * row.seconds, row.value, colours[row.name], "o" if known else "D"),
-                size=row.size if known else 7,
-                ends=(row.low, row.high),
-                hollow=row.hollow,
-                said=said,
-                opacity=1 - 0.6 * row.p_dominated,
-            )
+        for row in rows.itertuples():
+            colour = FAINT if row.name not in set(first["name"]) else _colour(row, wanted)
+            _mark(axes, row, colour, hollow=is_time and row.statistic != "p95")
+        axes.margins(x=0.15, y=0.12)
         logarithmic(axes.xaxis)
+        _shade(axes, wanted)
         axes.set_title(metric)
-        axes.set_xlabel("whole query, milliseconds at the 95th percentile (log scale)")
+        axes.set_xlabel(f"{words}, log scale")
+        marks = [Label(r.x, r.value, brief(r.name), _colour(r, wanted)) for r in first.itertuples()]
+        rest = rows[~rows["name"].isin(first["name"])]
+        label(axes, INSIDE, marks, list(zip(rest["x"], rest["value"], strict=True)))
 
-    keys = [
-        Key(f"{row.name} {row.p_dominated:.0%}", colours[row.name])
-        for row in rows[:MOST].itertuples()
-    ]
-    keys += [Key("median only", FAINT, hollow=True)] * bool(rows["hollow"].any())
-    keys += [Key("bytes not counted", FAINT, "D")] * bool(rows["size"].isna().any())
     alt = (
-        f"{metric} against the latency of the whole query, size by bytes, on {where}; beside each "
-        f"name its chance to be dominated{of_all(len(rows), 'named are the least likely dominated')}"
+        f"{metric} against {words.partition(',')[0]} on {where}. Named: no other is better in quality, "
+        "latency and storage at once; shaded: outside the requirements"
     )
-    return Figure(name, alt, drawn(draw, alt, keys))
+    return Figure(name, alt, drawn(draw, alt, (), HEIGHT, NARROW))
 
 
-def _sizes(sizes: pd.Series) -> pd.Series:
-    """By the logarithm of each size, between the ends of SIZES; NaN where it is not known."""
-    logs = np.log10(sizes.astype(float).where(sizes > 0))
-    low, high = logs.min(), logs.max()
-    shares = (logs - low) / (high - low) if high > low else logs * 0
-    least, most = SIZES
-    return least + (most - least) * shares
+def _colour(row: Any, wanted: Wanted) -> str:
+    if row.name in list(wanted.named)[-1:]:
+        return CYCLE[1]
+    return CYCLE[0] if row.dominated_by == "" else INK
+
+
+def _mark(axes: Axes, row: Any, colour: str, *, hollow: bool) -> None:
+    said = f"{row.name}: {row.value:.4f}"
+    if not math.isnan(row.seconds):
+        said += f", {row.statistic} {milliseconds(row.seconds)} ms"
+    if not math.isnan(row.gb_per_million_documents):
+        said += f", {significant(row.gb_per_million_documents)} GB per million documents"
+    opacity = 0.6 if colour == FAINT else 1.0
+    point(axes, row.x, row.value, colour, hollow=hollow, said=said, opacity=opacity)
+
+
+def _shade(axes: Axes, wanted: Wanted) -> None:
+    """What lies beyond the limit and below the quality that matters, as far as the axes reach."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    if left < wanted.limit < right:
+        axes.axvspan(wanted.limit, right, color=LINE, alpha=0.45, linewidth=0)
+        axes.axvline(wanted.limit, color=FAINT, linewidth=1)
+    if low < wanted.value < high:
+        axes.axhspan(low, wanted.value, color=LINE, alpha=0.45, linewidth=0)
+        axes.axhline(wanted.value, color=FAINT, linewidth=1)
+    axes.set_xlim(left, right)
+    axes.set_ylim(low, high)

@@ -7,15 +7,26 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.analysis.decision.amounts import Amount, Quantity
-from harness.analysis.decision.choose import Choice, DecisionInput
+from harness.analysis.decision.choose import Choice, DecisionInput, able, nearest_miss
 from harness.analysis.decision.measurements import Option
+from harness.analysis.statistics.percentiles import MINIMUM
 from harness.analysis.statistics.tail import Seen
-from harness.page.text import chance, change, counted, interval, listed, more_queries, significant
+from harness.page.text import (
+    chance,
+    change,
+    counted,
+    interval,
+    listed,
+    more_queries,
+    percent,
+    sentence_case,
+    significant,
+)
 
 NAMED = 3
 """Systems that a sentence names; of more it gives the number."""
 
-NOISE = ", which is within the noise of the machine"
+NOISE = ", within the noise of the machine"
 
 
 def headline(case: DecisionInput, choice: Choice) -> str:
@@ -42,9 +53,8 @@ def reasons(case: DecisionInput, choice: Choice) -> Iterator[str]:
     if choice.answer == "keep":
         if case.standings[case.baseline] == "out":
             yield (
-                f"{case.baseline.name} itself does not meet the requirements: "
-                f"{misses(case, case.baseline)}. It stays because no system that meets them is shown to "
-                "gain enough."
+                f"{case.baseline.name} itself misses a requirement: {misses(case, case.baseline)}. "
+                "It stays because no system that meets the requirements gains enough."
             )
         yield from _shown_elsewhere(case)
         yield from _nothing(case)
@@ -70,29 +80,29 @@ def _miss(quantity: Quantity, amount: Amount, limit: float) -> str:
     if quantity.name == "licence":
         return amount.said
     if math.isnan(amount.value):
-        said = "; ".join(filter(None, (amount.said, tested(amount.seen(limit), limit))))
-        return f"{said}, where {limit:,g} are allowed"
+        said = tested(amount.seen(limit), limit) or f"{limit:,g} allowed"
+        return "; ".join(filter(None, (amount.said, said)))
     more = amount.value / limit
-    over = f"{more:.1f} times" if more >= 2 else f"{more - 1:.1%} over"
+    over = f"{more:.1f} times" if more >= 2 else f"{percent(more - 1, 1)} over"
     over += NOISE if amount.value / amount.doubt <= limit else ""
     needed = quantity.text(significant(amount.value))
-    return f"{needed}, where {limit:,g} are allowed ({over})"
+    return f"{needed}; {limit:,g} allowed ({over})"
 
 
 def tested(seen: Seen | None, limit: float) -> str:
-    """What the timed calls show of a limit to their 95th percentile; empty where none were timed."""
+    """What the timed calls say of a limit to their 95th percentile; empty where none were timed."""
     if seen is None:
         return ""
-    many = {0: "none", seen.calls: "all"}.get(seen.above, f"{seen.above:,.0f}")
-    calls = f"{seen.calls:,.0f} call{'s' * (seen.calls > 1)}, {many} above {limit:,g} ms"
+    many = {0: "none of", seen.calls: "all"}.get(seen.above, f"{seen.above:,.0f} of")
+    calls = f"{many} {counted(round(seen.calls), 'call')} took more than {limit:,g} ms"
     if seen.outcome == "open":
-        return f"{calls}: whether p95 <= {limit:,g} ms is not settled"
-    sign = "<=" if seen.outcome == "met" else ">"
-    return f"{calls}: p95 {sign} {limit:,g} ms is shown ({chance(seen.p, 3)})"
+        return f"{calls}, too few calls to say whether p95 meets the limit"
+    meets = "meets" if seen.outcome == "met" else "misses"
+    return f"{calls}, enough to say that p95 {meets} the limit ({chance(seen.p, 3)})"
 
 
 def unknowns(case: DecisionInput, option: Option) -> str:
-    """Every requirement of which it is not known whether the option meets it, and the way on."""
+    """Every requirement that the option may or may not meet, and the way on."""
     return "; ".join(
         _not_known(amount, limit, case.settle_s)
         for _, amount, limit in case.against_limits(option, "unknown")
@@ -100,33 +110,36 @@ def unknowns(case: DecisionInput, option: Option) -> str:
 
 
 def _not_known(amount: Amount, limit: float, settle_s: float) -> str:
-    """Three times as many calls leave room for the arms that are called beside it, and for chance."""
+    """Three times as many calls leave room for what is timed beside it, and for chance."""
     seen = amount.seen(limit)
     parts = [amount.said, tested(seen, limit)]
     if seen and seen.outcome == "open" and math.isinf(seen.more):
-        parts.append("it is so near the limit that no number of calls like these would settle it")
+        parts.append("it is so near the limit that more calls would not settle it")
     elif seen and seen.outcome == "open":
         seconds = max(calls.mean for calls in amount.tails) / 1000
         enough = 10 * math.ceil((settle_s + 3 * seen.more * seconds) / 10)
         parts.append(
-            f"about {seen.more:,.0f} more calls like these would: write `settle_s: {enough}` under "
-            "`latency` and run again"
+            f"about {seen.more:,.0f} more would settle it: write `settle_s: {enough}` under `latency` "
+            "and run again"
         )
     return "; ".join(filter(None, parts)) or "it was not measured"
 
 
 def _ready(case: DecisionInput, choice: Choice) -> Iterator[str]:
     row = case.gains.of[choice.option.system]
+    asked = f"; you asked for {case.smallest:g}" if case.smallest else ""
+    family = case.gains.family
     yield (
-        f"{choice.option.name} gains {_gains(case, choice.option.system)} over "
-        f"{case.baseline.name}: the lower bound reaches {case.smallest:g}, the smallest gain that "
-        f"matters ({corrected(row.p_holm, case.gains.family)})."
+        f"{choice.option.name} gains {_gains(case, choice.option.system)} over {case.baseline.name}: at "
+        f"least {row.low:.3f} with 95 % confidence{asked}."
+        + f" This holds after correcting for {family} comparisons."
+        * (family > 1)
     )
     yield _met(case, choice.option)
     ready = case.ranked("shown", "in")
     if choice.option == choice.best and len(ready) > 1:
-        where = "meet the requirements and are" if case.limits else "are"
-        yield f"{len(ready)} systems {where} shown to gain enough; its lower bound is the greatest."
+        meet = "meet the requirements and " * bool(case.limits)
+        yield f"{len(ready)} systems {meet}gain enough; its gain is the surest."
     if choice.best and choice.price:
         yield from _cheaper(case, choice, choice.best, choice.price)
 
@@ -139,11 +152,13 @@ def _met(case: DecisionInput, option: Option) -> str:
         need = case.amount(option, quantity)
         shown = tested(need.seen(limit), limit)
         if quantity.name == "licence":
-            parts.append("its models may be used commercially")
+            parts.append("its licences allow commercial use")
         elif math.isnan(need.value):
-            parts.append(shown)
+            parts.append(f"p95 is unknown (it takes {MINIMUM[95]} calls), but {shown}")
         else:
-            near = "its interval reaches beyond" if need.high > limit and not shown else ""
+            near = (
+                "its interval reaches beyond the limit" if need.high > limit and not shown else ""
+            )
             near = near or (f"more{NOISE}" if need.value * need.doubt > limit else "")
             notes = f" ({'; '.join(filter(None, (near, shown)))})" if near or shown else ""
             parts.append(f"{quantity.text(significant(need.value))}, {limit:,g} allowed{notes}")
@@ -161,23 +176,23 @@ def _cheaper(case: DecisionInput, choice: Choice, best: Option, by: Quantity) ->
         lost = f"{loss.value:.3f} {case.metric} {interval(loss.low, loss.high)}"
         if option == choice.option:
             yield (
-                f"{best.name} gains more, but {option.name} needs only {beside(option)}, and its loss "
-                f"({lost}) is shown to be less than {case.smallest:g}."
+                f"{best.name} gains more, but {option.name} needs only {beside(option)} and loses less "
+                f"than {case.smallest:g} ({lost})."
             )
             return
         if not loss.low > case.smallest and not loss.high <= case.smallest:
             yield (
-                f"{option.name} is cheaper ({beside(option)}). Whether its loss is more than "
-                f"{case.smallest:g} is not settled: it is {lost}."
+                f"{option.name} is cheaper ({beside(option)}), but may lose more than "
+                f"{case.smallest:g}: {lost}."
             )
     for option in choice.maybe_cheaper[:NAMED]:
         why = case.amount(option, by).said or "that is within the noise of its times"
         if not by.device:
             paces = "; ".join(_pace(case, option, best, device) for device in case.devices)
-            why = f"nothing shows that it is no slower ({paces or 'no latency was measured'})"
+            why = f"it may be slower ({paces or 'no latency was measured'})"
         yield (
-            f"{option.name} needs {beside(option)}, and its loss is shown to be less than "
-            f"{case.smallest:g}, but {best.name} is taken: {why}."
+            f"{option.name} needs {beside(option)} and loses less than {case.smallest:g}, but "
+            f"{best.name} stays the choice: {why}."
         )
 
 
@@ -191,34 +206,31 @@ def _pace(case: DecisionInput, option: Option, best: Option, device: str) -> str
 
 def _undecided(case: DecisionInput, choice: Choice) -> Iterator[str]:
     row = case.gains.of[choice.option.system]
-    beats = "That there is a gain is shown. It" if row.verdict == "better" else "That"
+    sure = "Some gain is certain, but" if row.verdict == "better" else "But"
     yield (
-        f"{choice.option.name} gains {_gains(case, choice.option.system)} over "
-        f"{case.baseline.name}. {beats} looks like more than {case.smallest:g}, the "
-        "smallest gain that matters, but "
-        f"{counted(case.gains.queries, 'query does', 'queries do')} not show it "
-        f"({corrected(row.p_holm, case.gains.family)})."
+        f"{choice.option.name} gains {_gains(case, choice.option.system)} over {case.baseline.name}. "
+        f"{sure} {counted(case.gains.queries, 'query')} cannot show that it is at least "
+        f"{case.smallest:g}, as you asked ({corrected(row.p_holm, case.gains.family)})."
     )
     if said := unknowns(case, choice.option):
-        yield f"Nor is it known whether it meets the requirements: {said}."
+        yield f"It may also miss a requirement: {said}."
 
 
 def _hidden(case: DecisionInput, choice: Choice) -> Iterator[str]:
     yield (
-        f"{choice.option.name} is shown to gain {_gains(case, choice.option.system)} "
-        f"over {case.baseline.name}, but it is not known whether it meets the requirements: "
-        f"{unknowns(case, choice.option)}."
+        f"{choice.option.name} gains {_gains(case, choice.option.system)} over {case.baseline.name}, "
+        f"but may miss a requirement: {unknowns(case, choice.option)}."
     )
 
 
 def _invalid(case: DecisionInput, choice: Choice) -> Iterator[str]:
     name = choice.option.name
-    yield f"The measurement of {name} is invalid: {case.invalid[name]}. Nothing can be compared."
+    yield f"The measurement of {name} is invalid: {case.invalid[name]}. Nothing compares with it."
 
 
 def _unmeasured(case: DecisionInput, choice: Choice) -> Iterator[str]:
     why = case.gains.missing.get(choice.option.system, "it was not measured")
-    yield f"The quality of {choice.option.name} is not known: {why}."
+    yield f"The quality of {choice.option.name} is unknown: {why.rstrip('.')}."
 
 
 WHY = {
@@ -234,33 +246,27 @@ WHY = {
 
 def _nothing(case: DecisionInput) -> Iterator[str]:
     """Why the baseline stays."""
-    able = [
-        one
-        for one in case.options
-        if case.standings[one] != "out" and one.system in case.gains.of
-        if one.system not in case.invalid
-    ]
-    yield _greatest(case, able) if able else _nobody(case)
+    possible = able(case)
+    yield _greatest(case, possible) if possible else f"{sentence_case(nobody(case))}."
     if case.standings[case.baseline] == "unknown":
         yield (
-            f"It is not known whether {case.baseline.name} itself meets the requirements: "
-            f"{unknowns(case, case.baseline)}."
+            f"{case.baseline.name} itself may miss a requirement: {unknowns(case, case.baseline)}."
         )
 
 
-def _nobody(case: DecisionInput) -> str:
+def nobody(case: DecisionInput) -> str:
     """Why no other system can be adopted, whatever it gains."""
     base = case.baseline
     others = [one for one in case.options if one.system != base.system]
     if not others:
-        return f"There is no other system than {base.name}."
+        return f"there is no other system than {base.name}"
     if all(case.standings[one] == "out" for one in others):
-        but = f" but {base.name}" * (case.standings[base] != "out")
-        return f"No system{but} meets the requirements."
+        other = "other " * (case.standings[base] != "out")
+        return f"no {other}system meets the requirements"
     invalid = [one.name for one in others if one.system in case.invalid]
     if not invalid:
-        return f"No system but {base.name} was measured and meets the requirements."
-    return f"No other system can be adopted: the measurement of {', '.join(invalid)} is INVALID."
+        return "the quality of no other system that meets the requirements was measured"
+    return f"no other system can be adopted: the measurement of {', '.join(invalid)} is INVALID"
 
 
 def _greatest(case: DecisionInput, able: Sequence[Option]) -> str:
@@ -274,38 +280,28 @@ def _greatest(case: DecisionInput, able: Sequence[Option]) -> str:
         return f"By {case.metric} {who}{most.name} differs from {base} in no query."
     if row.gain <= 0:
         who = only if alone else f"Of {many}, none gains; the nearest, {most.name},"
-        return f"{who} differs by {gain}, {not_shown(row, case.gains.family)}."
+        return f"{who} {fallen(row, case.gains.family, gain)}."
     who = f"{only} gains" if alone else f"Of {many}, {most.name} gains most:"
-    return (
-        f"{who} {gain} over {base}, which is less than {case.smallest:g}, the smallest "
-        "gain that matters."
-    )
+    return f"{who} {gain} over {base}, less than the {case.smallest:g} that you asked for."
 
 
 def _shown_elsewhere(case: DecisionInput) -> Iterator[str]:
     """The systems that gain enough and are out; the nearest with what it misses."""
-    out = case.ranked("shown", "out")
-    if not out:
+    out, nearest = case.ranked("shown", "out"), nearest_miss(case)
+    if nearest is None:
         return
-
-    def furthest(option: Option) -> float:
-        """How many times its limit the option needs of what it misses most."""
-        missed = case.against_limits(option, "out")
-        return max(amount.lower / limit if limit else math.inf for _, amount, limit in missed)
-
-    nearest = min(out, key=furthest)
     names = listed([one.name for one in out], " and ", NAMED)
-    who = f"{names} are shown to gain enough but do not meet the requirements; the nearest is {nearest.name}"
+    who = f"{names} gain enough but miss a requirement; the nearest is {nearest.name}"
     if len(out) == 1:
-        who = f"{nearest.name} is shown to gain enough but does not meet the requirements"
+        who = f"{nearest.name} gains enough but misses a requirement"
     yield f"{who}: {misses(case, nearest)}."
 
 
-def not_shown(row: Any, family: int) -> str:
-    """Of a gain that the queries do not show: that they show a loss, or neither."""
+def fallen(row: Any, family: int, change: str) -> str:
+    """What is said of a change that is no gain: a loss, or one that may be none."""
     if row.verdict == "worse":
-        return "a loss that is shown"
-    return f"which these queries cannot tell from no gain ({corrected(row.p_none_holm, family)})"
+        return f"loses: {change}"
+    return f"differs by {change}, which may be no difference ({corrected(row.p_none_holm, family)})"
 
 
 def corrected(p: float, family: int) -> str:

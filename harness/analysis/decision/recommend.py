@@ -12,11 +12,13 @@ import pandas as pd
 
 from harness.analysis.costs.measured import CostAnalysis
 from harness.analysis.decision.amounts import Quantity, amounts, limits
+from harness.analysis.decision.answer import sentence
 from harness.analysis.decision.choose import Answer, DecisionInput, choose
 from harness.analysis.decision.gains import GAINS, Gains, gains
 from harness.analysis.decision.measurements import Measurements, Option
 from harness.analysis.decision.reasons import headline, reasons
 from harness.analysis.decision.remarks import flips, remarks
+from harness.analysis.decision.shortlist import Short, deciding_costs, shortlist
 from harness.analysis.quality.alarms import INVALID
 from harness.analysis.quality.alarms import alarms as alarms_of
 from harness.analysis.statistics.tail import Seen
@@ -69,6 +71,17 @@ class Recommendation:
     gains: Gains
     """What the decision rests on, and every sentence about who beats the baseline."""
     headline: str
+    """What to do, in a few words."""
+    sentence: str
+    """The same with the figures that matter most."""
+    shortlist: Sequence[Short]
+    """The options that a reader must see."""
+    costs: Sequence[str]
+    """`shortlist.COSTS`, the one that decides most first."""
+    limits: Mapping[str, float]
+    """What is allowed of them, on `device` where it depends on one."""
+    device: str
+    """The first on which it is to be served; empty where no latency was measured."""
     reasons: Sequence[str]
     flips: Sequence[str]
     """What would change it."""
@@ -97,6 +110,11 @@ def decide(
         system=choice.option.name,
         gains=gained,
         headline=headline(case, choice),
+        sentence=sentence(case, choice),
+        shortlist=shortlist(case, choice),
+        costs=deciding_costs(case),
+        limits={one.name: limit for one, limit in reversed(list(case.limits.items()))},
+        device=next(iter(case.devices), ""),
         reasons=[*reasons(case, choice), *remarks(results, case, choice, costs.noise, alarms)],
         flips=list(flips(case, choice)),
         options=pd.DataFrame(_options(case), columns=list(OPTIONS)),

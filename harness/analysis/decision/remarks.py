@@ -18,7 +18,7 @@ from harness.analysis.quality.leaderboard import subsets
 from harness.analysis.statistics.paired_ratios import noise_text
 from harness.components.subset import LABEL
 from harness.experiment.decision_terms import Decision, Workload
-from harness.page.text import change, counted, listed, more_queries, significant
+from harness.page.text import change, counted, listed, more_queries, percent, significant
 from harness.results.store import Results
 from harness.results.terms import terms
 
@@ -75,7 +75,7 @@ def _beside_the_baseline(case: DecisionInput, option: Option) -> Iterator[str]:
                 parts.append(f"{one.text(significant(mine))} instead of {significant(theirs)}")
                 break
     if parts:
-        yield f"Beside {case.baseline.name} it needs {'; '.join(parts)}."
+        yield f"Compared with {case.baseline.name} it needs {'; '.join(parts)}."
 
 
 def _not_required(asked: Decision) -> Iterator[str]:
@@ -103,14 +103,14 @@ def _noisy(case: DecisionInput, noise: pd.DataFrame) -> Iterator[str]:
         if len(noisy):
             worst = noisy.loc[np.log(noisy["ratio"]).abs().idxmax()]
             yield (
-                f"The times on {device} are noisy: one system timed twice ({worst['system']}, {worst['mode']}, "
-                f"k = {worst['k']}) differed by a factor of {noise_text(worst)}. Nothing is decided by "
-                f"smaller differences of time; to see them, {AGAIN}."
+                f"The times on {device} are noisy: the same system timed twice ({worst['system']}, "
+                f"{worst['mode']}, k = {worst['k']}) differed by a factor of {noise_text(worst)}. Smaller "
+                f"differences of time decide nothing; to see them, {AGAIN}."
             )
         elif pairs.empty and Quantity("p50_ms", device) in case.known:
             yield (
-                f"No system was timed twice on {device}, so the noise of its times is not known. "
-                f"Nothing is decided by differences of time; to see them, {AGAIN}."
+                f"No system was timed twice on {device}, so the noise of its times is unknown. "
+                f"Differences of time decide nothing; to see them, {AGAIN}."
             )
 
 
@@ -124,7 +124,7 @@ def _at_other_candidates(results: Results, load: Workload | None, option: Option
     depths = {config.get("depth", {}).get("rerank") for config in configs} - {None, load.candidates}
     for depth in sorted(depths):
         yield (
-            f"Its quality was measured on {depth} reranked candidates, what it needs is that of "
+            f"Its quality is that of {depth} reranked candidates, its cost that of "
             f"{load.candidates}: run it with `depth: {{rerank: {load.candidates}}}` to be sure."
         )
 
@@ -145,8 +145,8 @@ def flips(case: DecisionInput, choice: Choice) -> Iterator[str]:
     if choice.answer == "adopt":
         low = case.gains.of[choice.option.system].low
         yield (
-            f"If only gains above {low:+.3f} mattered (now {case.smallest:g}), the gain of "
-            f"{choice.option.name} would not be shown."
+            f"{choice.option.name} would not gain enough if you asked for more than {low:.3f} (now "
+            f"{case.smallest:g})."
         )
     else:
         yield from _more_queries(case)
@@ -166,9 +166,9 @@ def _looser(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterator
     for value in _bounds(case, quantity):
         if value > limit and (other := _under(case, choice, quantity, value)):
             more = value / limit
-            by = f"{more:.1f} times as much" if more >= 2 else f"{more - 1:.1%} more"
+            by = f"{more:.1f} times as much" if more >= 2 else f"{percent(more - 1, 1)} more"
             needed = quantity.text(significant(_rounded_up(value)))
-            yield f"{other} if {needed} were allowed instead of {limit:,g} ({by})."
+            yield f"{other} if the limit were {needed} (now {limit:,g}; {by})."
             return
 
 
@@ -177,9 +177,9 @@ def _tighter(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterato
     limit = case.limits.get(quantity, math.inf)
     for value in reversed(_bounds(case, quantity)):
         if value <= limit and (other := _under(case, choice, quantity, value * (1 - 1e-9))):
-            now = "nothing limits it" if math.isinf(limit) else f"{limit:,g} are allowed"
+            now = "no limit" if math.isinf(limit) else f"{limit:,g}"
             less = quantity.text(significant(value))
-            yield f"{other} if less than {less} were allowed; now {now}."
+            yield f"{other} if the limit were below {less} (now {now})."
             return
 
 
@@ -211,8 +211,7 @@ def _more_queries(case: DecisionInput) -> Iterator[str]:
         more = more_queries(row.needed, case.gains.queries).capitalize()
         yield (
             f"{more} like these would settle whether {row.system} "
-            f"gains more than {case.smallest:g}, if its true gain is the {row.gain:+.3f} that was "
-            "seen."
+            f"gains more than {case.smallest:g}, if its true gain is the measured {row.gain:+.3f}."
         )
 
 
@@ -220,11 +219,11 @@ def _unmeasured(case: DecisionInput, choice: Choice) -> Iterator[str]:
     """Systems that might be adopted if something of them were known."""
     hidden = [one for one in case.ranked("shown", "unknown") if one != choice.option]
     for one in hidden[:NAMED]:
-        yield f"{one.name} is shown to gain enough; if measured, it might do: {unknowns(case, one)}."
+        yield f"{one.name} gains enough, but may miss a requirement: {unknowns(case, one)}."
     missing = case.gains.missing
     names = [name for name in missing if name != choice.option.system]
     for name in names[:NAMED]:
-        yield f"{name} was not compared: {missing[name]}."
+        yield f"{name} was not compared: {missing[name].rstrip('.')}."
     if (more := len(names) - NAMED) > 0:
         yield f"{counted(more, 'more system was', 'more systems were')} not compared."
     for name, evidence in case.invalid.items():

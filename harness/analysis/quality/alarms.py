@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.analysis.quality.leaks import leaks
 from harness.analysis.quality.reranking import some_judged_not_relevant
-from harness.page.text import counted
+from harness.page.text import counted, listed, percent, sentence_case
 from harness.results.derived_rankings import DISTINCT, OF_ORDER, TAU, TRUNCATED
 from harness.results.store import Results
 
@@ -36,10 +36,10 @@ CUT_CAUTION, CUT_INFO = 0.25, 0.05
 READERS = {"retrieve": "the first stage's model", "rerank": "the reranker's model"}
 """By kind of a stage who reads."""
 
-QUERIES_CUT = ("queries cut", "queries", "query_room")
+QUERIES_CUT = ("queries truncated", "queries", "query_room")
 
 UNREAD = {
-    "retrieve": (("documents cut", "documents", "room"), QUERIES_CUT),
+    "retrieve": (("documents truncated", "documents", "room"), QUERIES_CUT),
     "rerank": (QUERIES_CUT,),
 }
 """By kind of a stage what it may read in part: the alarm, what is counted, and the most that is read of
@@ -63,7 +63,7 @@ OTHER_PACKAGES = "other packages"
 JUDGED, TIED = "judged@10", "ties@10"
 
 NAMED = 3
-"""Systems of the same evidence that are all named."""
+"""Systems that a sentence names; of more it gives the number."""
 
 
 Row = tuple[str, str, str, str, str]
@@ -71,19 +71,18 @@ Row = tuple[str, str, str, str, str]
 
 
 def sentences(alarmed: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Of rows of ALARMS the severity and the words: one sentence for systems of the same evidence."""
-    same = ["severity", "alarm", "evidence"]
-    for (severity, alarm, evidence), rows in alarmed.groupby(same, sort=False):
-        names = ", ".join(dict.fromkeys(rows["system"]))
-        if len(rows) > NAMED:
-            names = f"{rows['system'].iloc[0]} and {len(rows) - 1} other systems"
-        yield severity, f"{severity}: {names}, {alarm}. {evidence}"
+    """Of rows of ALARMS the severity and the words: one sentence for all systems that share it."""
+    same = ["severity", "alarm", "evidence", "dataset"]
+    for (severity, alarm, evidence, dataset), rows in alarmed.groupby(same, sort=False):
+        systems = list(dict.fromkeys(rows["system"]))
+        who = listed(systems, most=NAMED)
+        title = f"INVALID, {alarm}" if severity == INVALID else sentence_case(str(alarm))
+        yield str(severity), f"{title}: {str(evidence).rstrip('.')} ({who} on {dataset})."
 
 
 def cautions(alarmed: pd.DataFrame) -> Iterator[str]:
-    """A sentence for each row of ALARMS, which says of what it is."""
-    for row in alarmed.itertuples():
-        yield f"Caution, {row.alarm} ({row.system} on {row.dataset}): {str(row.evidence).rstrip('.')}."
+    """The words alone."""
+    return (text for _, text in sentences(alarmed))
 
 
 def alarms(results: Results) -> pd.DataFrame:
@@ -92,7 +91,10 @@ def alarms(results: Results) -> pd.DataFrame:
     rows = [
         (dataset, system, *alarm)
         for (dataset, system), mine in facts.items()
-        for alarm in _of_values(mine, facts.get((dataset, baseline), {}))
+        for alarm in (
+            *_of_values(mine, facts.get((dataset, baseline), {})),
+            *_truncated(mine, results.facts.get((dataset, system), {})),
+        )
     ]
     rows += [*_first_stages(results), *_unread(results), *_timed(results), *_packages(results)]
     rows += [
@@ -136,24 +138,36 @@ def _of_values(facts: Facts, baseline: Facts) -> Iterator[tuple[str, str, str]]:
     constant = (facts[DISTINCT] == 1).mean() if DISTINCT in facts else 0.0
     if constant > 0:
         severity = INVALID if constant >= CONSTANT_INVALID else CAUTION
-        said = f"{constant:.0%} of the queries have one score for all candidates."
+        said = f"{percent(constant)} of the queries have one score for all candidates."
         yield "constant scores", severity, said
     tied = facts[TIED].mean() if TIED in facts else 0.0
     if tied > TIES:
-        said = f"{tied:.0%} of the first ten documents share their score with another."
-        yield "tie-heavy", CAUTION, said
-    cut = facts[TRUNCATED].mean() if TRUNCATED in facts else 0.0
-    if cut > CUT_INFO:
-        said = f"{cut:.0%} of the candidates are longer than what the model reads of them."
-        yield "truncation-heavy", CAUTION if cut > CUT_CAUTION else INFO, said
+        said = f"{percent(tied)} of the first ten documents share their score with another."
+        yield "ties", CAUTION, said
     if JUDGED in facts and JUDGED in baseline:
         mine, theirs = facts[JUDGED].mean(), baseline[JUDGED].mean()
         if theirs - mine > FEWER_JUDGED:
             said = (
-                f"{mine:.0%} of its first ten documents have a judgement, {theirs:.0%} of the "
-                "baseline's: what nobody judged counts as not relevant."
+                f"{percent(mine)} of the first ten documents have a judgement, {percent(theirs)} of the "
+                "baseline's; what nobody judged counts as not relevant."
             )
-            yield "unjudged-heavy", CAUTION, said
+            yield "unjudged", CAUTION, said
+
+
+def _truncated(facts: Facts, trial: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """That a reranker reads only a part of many candidates, by its readings and its stages."""
+    cut = facts[TRUNCATED].mean() if TRUNCATED in facts else 0.0
+    if cut > CUT_INFO:
+        rooms = [
+            stage["read"]["room"]
+            for stage in trial.get("stages", ())
+            if stage.get("kind") == "rerank" and "read" in stage
+        ]
+        read = (
+            f"the {max(rooms):,} tokens that the model reads" if rooms else "what the model reads"
+        )
+        said = f"{percent(cut)} of the candidates are longer than {read}."
+        yield "truncated", CAUTION if cut > CUT_CAUTION else INFO, said
 
 
 def _unread(results: Results) -> Iterator[Row]:
@@ -171,7 +185,7 @@ def _unread(results: Results) -> Iterator[Row]:
                     severity = CAUTION if cut > CUT_CAUTION * whole else INFO
                     said = (
                         f"{cut:,} of {whole:,} {part} are longer than the {read[room]:,} tokens that "
-                        f"{READERS[stage['kind']]} reads of them."
+                        f"{READERS[stage['kind']]} reads."
                     )
                     yield dataset, system, alarm, severity, said
 
@@ -186,16 +200,16 @@ def _first_stages(results: Results) -> Iterator[Row]:
             how = "runs against the scores" if against else "is not the order of the scores"
             severity = INVALID if against >= AGAINST_INVALID * queries else CAUTION
             said = (
-                f"For {against or ranks['unsorted']} of {counted(queries, 'query')} the "
-                f"rank column of the saved run {how}, by which it is read, the highest first. If "
-                "less is better, as of distances, write the scores with a minus."
+                f"For {against or ranks['unsorted']} of {counted(queries, 'query')} the rank column of "
+                f"the saved run {how}, which decide here, the highest first. If less is better, as of "
+                "distances, write the scores with a minus."
             )
             yield dataset, system, "ranks against scores", severity, said
         itself = first.get("own_document_first", 0) / facts["dataset"]["queries"]
         if itself >= FOUND_ITSELF:
             said = (
-                f"{itself:.0%} of the queries find first the document that has their own id and is "
-                "not relevant: if it is the query itself, say `drop_self_hits: true`."
+                f"{percent(itself)} of the queries find first the document that has their own id and is "
+                "not relevant: if it is the query itself, write `drop_self_hits: true`."
             )
             yield dataset, system, "finds itself", CAUTION, said
 
@@ -211,9 +225,9 @@ def _packages(results: Results) -> Iterator[Row]:
             before = first.setdefault((dataset, name), found)
             if len(before | found) > 1:
                 said = (
-                    f"Its scores were made with {name} {' and '.join(sorted(found))}, others that "
-                    f"they are compared with by {name} {' and '.join(sorted(before))}: what differs "
-                    "may be the package. Run again with --results and --cache in new folders."
+                    f"These scores come from {name} {' and '.join(sorted(found))}, others from {name} "
+                    f"{' and '.join(sorted(before))}, so a difference may be the package's. Run again "
+                    "with --results and --cache in new folders."
                 )
                 yield dataset, system, OTHER_PACKAGES, CAUTION, said
 
@@ -242,7 +256,7 @@ def _timed(results: Results) -> Iterator[Row]:
     known = arms[(arms["status"] == "measured") & (arms["agreement"] < 1)]
     for (dataset, system), rows in known.groupby(["dataset", "system"], sort=False):
         said = (
-            f"{rows['agreement'].min():.0%} of the timed queries were ranked as in the run that "
-            "quality was measured on: latency and quality are not of the same ranking."
+            f"only {percent(rows['agreement'].min())} of the timed queries rank as in the run that "
+            "quality comes from: latency and quality are of different rankings."
         )
         yield str(dataset), str(system), "timed ranking differs", CAUTION, said

@@ -15,32 +15,91 @@ from harness.analysis.statistics.intervals import mean_text
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, CaptionedTable, tabled
 from harness.page.tables import Table
-from harness.page.text import NONE, change, counted, number
+from harness.page.text import NONE, change, counted, number, significant, spoken
 from harness.results.metrics import DIAGNOSTICS
 from harness.results.store import Results
 from harness.results.terms import objective
 
 
-def quality_blocks(
-    results: Results, dataset: str, board: pd.DataFrame, changes: pd.DataFrame, sizes: pd.DataFrame
+def quality_details(
+    results: Results, dataset: str, board: pd.DataFrame, changes: pd.DataFrame
 ) -> list[Block]:
-    """What was measured of quality on the dataset.
+    """Every metric of every system; columns LEADERBOARD and DIFFERENCES of the dataset."""
+    metric, baseline = objective(results), results.plan["baseline"]
+    if board.empty:
+        return [Block("Leaderboard", ["Quality was not measured."])]
+    caption = f"Means over all judged queries, with 95 % intervals.{_label(board)}"
+    table = leaderboard_table(board, results.plan["metrics"])
+    several = len(set(results.trials["dataset"])) > 1
+    return [
+        tabled("Leaderboard", caption, table, "metrics"),
+        *_differences(changes, metric, baseline, dataset, several=several),
+    ]
 
-    Of the dataset are columns LEADERBOARD and DIFFERENCES, and those of `vector_bytes.vector_bytes`.
+
+def storage_blocks(
+    results: Results, dataset: str, board: pd.DataFrame, sizes: pd.DataFrame
+) -> Iterator[Block]:
+    """How much the index of each system takes, in short.
+
+    Of the dataset are columns LEADERBOARD, and those of `vector_bytes.vector_bytes`.
     """
     metric, baseline = objective(results), results.plan["baseline"]
     main = board[board["metric"] == metric]
-    if board.empty:
-        return [Block("Leaderboard", ["Quality was not measured."])]
     storage = _storage(sizes, main, configurations(results))
-    label = "".join(f" {label.capitalize()}." for label in board["label"].unique() if label)
-    caption = f"Means over all judged queries, with 95 % intervals.{label}"
-    table = leaderboard_table(board, results.plan["metrics"])
-    return [
-        tabled("Leaderboard", caption, table, "metrics"),
-        *_differences(changes, metric, baseline, dataset, label),
-        *_bytes(storage, main, metric, baseline, dataset, label),
-    ]
+    known = storage[storage["bytes_per_document"] > 0]
+    if known.empty:
+        return
+    others = main[~main["system"].isin(known["system"])]
+    flat = list(zip(others["system"], others["value"], strict=True))
+    shown = figures.quality_against_storage(known, metric, flat, f"storage-{slug(dataset)}")
+    table = _storage_table(storage, metric, baseline)
+    few = [table.columns.index(column) for column in (*SHORT, f"times {baseline}")]
+    short = Table([table.columns[i] for i in few], [[row[i] for i in few] for row in table.rows])
+    tables = [CaptionedTable(f"The index of all stages.{_label(board)}", short)]
+    lines = list(_storage_sentence(known, baseline))
+    yield Block(dataset, lines, (), tables, [shown], "storage")
+
+
+def storage_details(results: Results, board: pd.DataFrame, sizes: pd.DataFrame) -> Iterator[Block]:
+    """Every figure of the indexes, of the same."""
+    metric, baseline = objective(results), results.plan["baseline"]
+    storage = _storage(sizes, board[board["metric"] == metric], configurations(results))
+    if storage.empty:
+        return
+    caption = (
+        "Bytes of the index of all stages, counted over the documents that a system read; what the "
+        f"last stage that stores anything has of a document.{_label(board)}"
+    )
+    table = _storage_table(storage, metric, baseline)
+    unknown = [f"{row.system}: {row.unknown}." for row in storage.itertuples() if row.unknown]
+    yield tabled("Bytes of each index", caption, table, "storage", unknown)
+
+
+SHORT = ("system", "stored", "dim", "precision", "GB / million docs")
+"""Columns of the short table of storage."""
+
+
+def _label(board: pd.DataFrame) -> str:
+    """That only a part of the dataset was used, behind a caption."""
+    return "".join(f" {label.capitalize()}." for label in board["label"].unique() if label)
+
+
+def _storage_sentence(known: pd.DataFrame, baseline: str) -> Iterator[str]:
+    """From how much to how much what stores token vectors takes, beside the baseline."""
+    sizes = known.set_index("system")["gb_per_million_documents"]
+    late = known[known["multi_vector"]].sort_values("gb_per_million_documents", kind="stable")
+    said = []
+    if baseline in sizes.index:
+        said.append(f"{baseline} stores {significant(sizes[baseline])} GB per million documents")
+    if len(late):
+        ends = [
+            f"{significant(row.gb_per_million_documents)} ({spoken(row.system)})"
+            for row in (late.iloc[0], late.iloc[-1])
+        ]
+        said.append(f"token vectors take {' to '.join(dict.fromkeys(ends))}")
+    if said:
+        yield f"{'; '.join(said)}."
 
 
 def dataset_block(results: Results, dataset: str, notes: Sequence[str]) -> Block:
@@ -74,21 +133,18 @@ def leaderboard_table(board: pd.DataFrame, metrics: Sequence[str]) -> Table:
 
 
 def _differences(
-    changes: pd.DataFrame, metric: str, baseline: str, dataset: str, label: str
+    changes: pd.DataFrame, metric: str, baseline: str, dataset: str, *, several: bool
 ) -> Iterator[Block]:
     main, others = changes[changes["metric"] == metric], changes[changes["metric"] != metric]
     if main.empty:
         return
     caption = (
-        "Paired over queries, with 95 % intervals. Which gains are shown stands in the decision, "
-        f'under "Who beats {baseline}".{label}'
+        "Paired over queries, with 95 % intervals; which gains the queries show is under Quality."
     )
     tables = [CaptionedTable(caption, _difference_table(main))]
     if len(others):
-        tables.append(
-            CaptionedTable("The same by the other metrics.", _difference_table(others), True)
-        )
-    shown = [figures.forest(main, metric, baseline, f"forest-{slug(dataset)}")]
+        tables.append(CaptionedTable("The same by the other metrics.", _difference_table(others)))
+    shown = [figures.forest(main, metric, baseline, f"forest-{slug(dataset)}")] * several
     yield Block(f"Differences to {baseline}", (), (), tables, shown, "tests")
 
 
@@ -102,7 +158,7 @@ def _difference_table(changes: pd.DataFrame) -> Table:
         ]
         for row in changes.itertuples()
     ]
-    return Table(["system", "metric", "gain", "wins / ties / losses"], rows)
+    return Table(["system", "metric", "gain", "wins / ties / losses"], rows, named_by=2)
 
 
 SUMMED = ("bytes_per_document", "gb_per_million_documents", "disk_bytes_per_document")
@@ -137,30 +193,6 @@ def _storage(sizes: pd.DataFrame, board: pd.DataFrame, configs: Configs) -> pd.D
             }
         )
     return pd.DataFrame(rows, columns=list(SIZES)).astype({"multi_vector": bool})
-
-
-def _bytes(
-    storage: pd.DataFrame,
-    board: pd.DataFrame,
-    metric: str,
-    baseline: str,
-    dataset: str,
-    label: str,
-) -> Iterator[Block]:
-    if storage.empty:
-        return
-    caption = (
-        "Bytes of the index of all stages, counted over the documents that a system read; what the "
-        f"last stage that stores anything has of a document.{label}"
-    )
-    table = CaptionedTable(caption, _storage_table(storage, metric, baseline))
-    known = storage[storage["bytes_per_document"] > 0]
-    others = board[~board["system"].isin(known["system"])]
-    flat = list(zip(others["system"], others["value"], strict=True))
-    name = f"storage-{slug(dataset)}"
-    shown = [figures.quality_against_storage(known, metric, flat, name)] if len(known) else []
-    lines = [f"{row.system}: {row.unknown}." for row in storage.itertuples() if row.unknown]
-    yield Block("Quality against storage", lines, (), [table], shown, "storage")
 
 
 def _storage_table(storage: pd.DataFrame, metric: str, baseline: str) -> Table:

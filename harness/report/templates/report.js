@@ -3,14 +3,14 @@
 // which is all but the configurations.
 const TURNS = { none: "ascending", ascending: "descending", descending: "none" };
 
-function sorted(rows, column, turn) {
-  const key = (row) => {
-    const cell = row.cells[column];
+function sorted(groups, column, turn) {
+  const key = (group) => {
+    const cell = group.rows[0].cells[column];
     return cell.dataset.key === undefined ? cell.textContent.trim() : cell.dataset.key;
   };
   const sign = turn === "ascending" ? 1 : -1;
-  const number = rows.some((row) => row.cells[column].dataset.key !== undefined);
-  return [...rows].sort((one, other) => {
+  const number = groups.some((group) => group.rows[0].cells[column].dataset.key !== undefined);
+  return [...groups].sort((one, other) => {
     const [a, b] = [key(one), key(other)];
     if (a === "" || b === "") return (a === "") - (b === "");
     const difference = number
@@ -21,8 +21,8 @@ function sorted(rows, column, turn) {
 }
 
 function makeSortable(table) {
-  const rows = [...table.tBodies[0].rows];
-  if (rows.length < 2) return;
+  const groups = [...table.tBodies];
+  if (groups.length < 2) return;
   [...table.tHead.rows[0].cells].forEach((head, column) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -32,7 +32,7 @@ function makeSortable(table) {
       const turn = TURNS[head.getAttribute("aria-sort")];
       for (const other of head.parentNode.cells) other.setAttribute("aria-sort", "none");
       head.setAttribute("aria-sort", turn);
-      table.tBodies[0].append(...(turn === "none" ? rows : sorted(rows, column, turn)));
+      table.append(...(turn === "none" ? groups : sorted(groups, column, turn)));
     });
     head.append(button);
     head.setAttribute("aria-sort", "none");
@@ -41,17 +41,18 @@ function makeSortable(table) {
 
 function openTarget() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target instanceof HTMLDetailsElement) {
-    target.open = true;
-    target.scrollIntoView();
+  if (target === null) return;
+  for (let part = target; part !== null; part = part.parentElement) {
+    if (part instanceof HTMLDetailsElement) part.open = true;
   }
+  target.scrollIntoView();
 }
 
 for (const table of document.querySelectorAll("table")) makeSortable(table);
 addEventListener("hashchange", openTarget);
 openTarget();
 addEventListener("beforeprint", () => {
-  for (const part of document.querySelectorAll("details:not([open], [id])")) {
+  for (const part of document.querySelectorAll("details:not([open], details details[id])")) {
     part.open = true;
     addEventListener("afterprint", () => { part.open = false; }, { once: true });
   }

@@ -24,7 +24,8 @@ EVIL = "la|te<b>&`$x$"
 def blocks(results: Results) -> dict[str, Block]:
     """By title; without quality, whose queries these results do not keep."""
     found = analyse(results)
-    made = page.cost_blocks(results, "x", found.costs.of("x"))
+    costs = found.costs.of("x")
+    made = [*page.latency_blocks(results, costs, "x"), *page.cost_details(results, "x", costs)]
     return {block.title: block for block in made}
 
 
@@ -33,7 +34,7 @@ def rows(table: Table) -> list[Mapping[str, str]]:
 
 
 def test_what_was_measured_on(make_results: Make) -> None:
-    block = blocks(make_results())["What the numbers of cost were measured on"]
+    block = blocks(make_results())["How cost was measured"]
     text = " ".join(block.lines)
     assert "2 threads" in text
     assert "20 queries, each timed up to 5 times" in text
@@ -41,7 +42,10 @@ def test_what_was_measured_on(make_results: Make) -> None:
     # standard deviation of 0.5 and 0.6 over their mean: 0.0707 / 0.55
     assert "varied by 12.9 % (CV)" in text
     # both copies have the same seconds: their ratio is 1 without any spread
-    assert "differed by a factor of 1.000 [1.000, 1.000] at k = 2" in text
+    assert blocks(make_results())["x on cpu"].lines[-1] == (
+        "Timing check: the same system (twin, precomputed) timed twice on cpu agreed within 0.1 % (a "
+        "factor of 1.000 [1.000, 1.000] at k = 2)."
+    )
     (warning,) = block.warnings
     assert warning.startswith("cross (rerank, cpu) ranked only 50.0 % of the timed queries as in")
 
@@ -54,7 +58,7 @@ def test_who_took_turns_in_memory_is_told(make_results: Make) -> None:
         "cuda": {**alone, "groups": 3, "too_large": {"cross": 5.26e9, "late": 4.1e9}},
     }.items():
         results.cost_facts["x", "latency"].setdefault("memory", {})[device] = seen
-    text = " ".join(blocks(results)["What the numbers of cost were measured on"].lines)
+    text = " ".join(blocks(results)["How cost was measured"].lines)
     limit = "the 4.0 GB of memory that the measurement may hold"
     assert (
         f"On cuda systems took turns in 3 groups in every round, since not all fit into {limit}."
@@ -68,16 +72,16 @@ def test_a_noisy_machine_is_a_warning(make_results: Make) -> None:
     calls = make_results().costs["calls"]
     slower = calls["seconds"].where(calls["copy"] == 0, 2 * calls["seconds"])
     found = blocks(make_results(calls=calls.assign(seconds=slower)))
-    (first, _) = found["What the numbers of cost were measured on"].warnings
+    (first,) = found["x on cpu"].warnings
     assert first.startswith(
-        "NOISY: one system timed twice (twin, precomputed) on cpu differed by a factor"
+        "Noisy: the same system (twin, precomputed) timed twice on cpu differed by a factor"
     )
     without = blocks(make_results(calls=calls[calls["copy"] == 0]))
-    assert "NOISY? No system" in without["What the numbers of cost were measured on"].warnings[-1]
+    assert without["x on cpu"].warnings == ["Noise unknown: no system was timed twice."]
 
 
 def test_latencies_by_mode(make_results: Make) -> None:
-    block = blocks(make_results())["Latency on cpu"]
+    block = blocks(make_results())["Latency of each stage on cpu"]
     retrieval, cross, precomputed, fly = (shown.table for shown in block.tables)
     assert rows(retrieval)[0]["calls"] == "20"
     measured, predicted = rows(cross)
@@ -100,12 +104,12 @@ def test_calls_that_were_left_out_are_told(make_results: Make) -> None:
     is_cross = (arms["system"] == "cross") & (arms["status"] == "measured")
     arms.loc[is_cross, "reason"] = "3 calls left out"
     told = dataclasses.replace(results, costs={**results.costs, "arms": arms})
-    (_, cross, *_) = (shown.table for shown in blocks(told)["Latency on cpu"].tables)
+    (_, cross, *_) = (shown.table for shown in blocks(told)["Latency of each stage on cpu"].tables)
     assert rows(cross)[0]["batches"] == "batches of 2; 3 calls left out"
 
 
 def test_the_whole_query(make_results: Make) -> None:
-    found = rows(blocks(make_results())["The whole query on cpu"].tables[0].table)
+    found = rows(blocks(make_results())["x on cpu"].tables[0].table)
     assert [row["how"] for row in found] == [
         *("retrieval only", "rerank", "precomputed", "precomputed", "on the fly"),
     ]
@@ -116,7 +120,7 @@ def test_the_whole_query(make_results: Make) -> None:
     assert late["k = 4"] == "120 / n/a"
     assert (twin["k = 2"], twin["k = 4"]) == ("230 / n/a", "not measured")
     assert (fly["k = 2"], fly["k = 4"]) == ("558 / n/a", "not measured")  # 0.5475 + 0.01095 s
-    (shown,) = blocks(make_results())["The whole query on cpu"].tables
+    (shown,) = blocks(make_results())["x on cpu"].tables
     assert shown.caption.endswith(f"On the fly, twin: as {EVIL}.")
 
 
@@ -162,7 +166,7 @@ def test_nothing_timed(make_results: Make) -> None:
     missing = results.costs["arms"].assign(status="not measured", reason="no time")
     found = blocks(make_results(**(nothing | {"arms": missing})))
     assert list(found) == [
-        "What the numbers of cost were measured on",
+        "How cost was measured",
     ]
 
 
@@ -193,24 +197,23 @@ def test_both_reports_show_all_blocks(make_results: Make, weights: str, tmp_path
     assert "b" not in tags.seen  # the system's name has one
     assert "<b>&`" not in text
     for title in blocks(results):
-        assert f"### {title}" in text
-        assert f">{title}</h3>" in page
+        assert f">{title}</{'h3' if title == 'x on cpu' else 'summary'}>" in page
+        assert title in text
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
     assert {"latency-x-cpu.svg", "candidates-x-cpu.svg"} <= figures
-    assert ("frontier-x-cpu.svg" in figures) == (weights == "real")
-    assert all(f"(figures/{name})" in text for name in figures)
-    assert "*predicted*" in text
+    assert ("frontier-latency-x-cpu.svg" in figures) == (weights == "real")
     assert '<tr class="apart">' in page
 
 
 def test_random_weights_are_said_first(make_results: Make, tmp_path: Path) -> None:
     text, page = written(make_results("dummy"), tmp_path)
-    assert "On x quality was not measured, for weights are random." in text.splitlines()[2]
-    assert text.index("What carries over") < text.index("## x")
+    assert text.splitlines()[2] == (
+        "**Assess further: the quality of base, the baseline, was not measured (no weights here).**"
+    )
+    assert "What carries over" in text
     assert "Quality was not measured." in page
-    assert "Quality was not measured." in text
     assert "&lt;m&gt;: the catalogue no longer knows it." in text
-    assert "judged@10" not in text[: text.index("## How it was measured")]
+    assert "judged@10" not in text
 
 
 def test_reasons_are_grouped(make_results: Make, tmp_path: Path) -> None:
@@ -223,19 +226,13 @@ def test_reasons_are_grouped(make_results: Make, tmp_path: Path) -> None:
     assert "quality and the bytes of the index" not in missing
 
 
-def test_the_answer_names_what_the_gain_costs(make_results: Make) -> None:
-    answer = analyse(make_results()).answer
-    assert "beats base by +0.250 m@1" in answer
-    assert answer.endswith(
-        "Reranking 2 candidates, its whole query takes 1,110 ms on cpu (median), that of base "
-        "11.0 ms."
-    )
-
-
-def test_the_answer_without_quality_names_the_fastest(make_results: Make) -> None:
-    assert analyse(make_results("dummy")).answer.endswith(
-        f"On cpu the fastest of 4 ways to rerank 2 candidates is {EVIL} (precomputed) with a "
-        "median of 110 ms, the slowest cross (rerank) with 1,100 ms."
+def test_the_fastest_of_each_kind(make_results: Make) -> None:
+    first, *_ = blocks(make_results())["x on cpu"].lines
+    # medians as in the table of the whole query
+    assert first == (
+        "The fastest of each kind with 2 candidates, at the median: retrieval alone 11.0 ms (base); "
+        f"cross-encoder 1,110 ms (cross); late interaction, precomputed 120 ms ({EVIL}); late "
+        f"interaction, on the fly 558 ms ({EVIL})."
     )
 
 

@@ -60,11 +60,11 @@ def test_a_loss_of_unjudged_documents_is_doubted(make_results: Make) -> None:
 def test_alarms_and_what_is_only_to_be_known() -> None:
     rows = [
         ("x", "twin", "null reranker", "INVALID", "It changed nothing."),
-        ("x", "twin", "truncation-heavy", "INFO", "6% are longer."),
+        *(("x", f"late{i}", "truncated", "INFO", "6 % are longer.") for i in range(4)),
     ]
     (block,) = alarm_blocks(pd.DataFrame(rows, columns=list(ALARMS)))
-    assert block.warnings == ["INVALID: twin, null reranker. It changed nothing."]
-    assert block.lines == ["INFO: twin, truncation-heavy. 6% are longer."]
+    assert block.warnings == ["INVALID, null reranker: It changed nothing (twin on x)."]
+    assert block.lines == ["Truncated: 6 % are longer (4 systems on x)."]
 
 
 def test_nothing_is_shown_where_nothing_was_read(make_results: Make) -> None:

@@ -172,6 +172,6 @@ def test_without_groups_there_is_nothing() -> None:
 
 
 def test_the_report_of_the_run_shows_it(results: Any) -> None:
-    report = Path(results.folder / "report.md").read_text()
+    report = Path(results.folder / "report.html").read_text()
     assert "It, the same model in several ways" in report
     assert "turned: scores within 2.000000; mrr@3 differs on" in report

@@ -1,0 +1,98 @@
+"""The answer in one sentence about one system, as the first line of a report has it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from harness.analysis.decision.amounts import Quantity
+from harness.analysis.decision.choose import Choice, DecisionInput, able, nearest_miss
+from harness.analysis.decision.measurements import Option
+from harness.analysis.decision.reasons import nobody
+from harness.experiment.metric_names import written
+from harness.page.text import counted, listed, significant, spoken
+
+DIGITS = 2
+"""Of what it needs."""
+
+
+def sentence(case: DecisionInput, choice: Choice) -> str:
+    """What to do, and the figures that matter most for it."""
+    name = spoken(choice.option.name)
+    if choice.answer == "adopt":
+        said = [better(case, choice.option), *needs(case, choice.option)]
+        return f"Adopt {name}: {', '.join(said)}."
+    if choice.answer == "keep":
+        return f"Keep {name}: {_kept(case)}."
+    return f"Assess further: {_open(case, choice)}."
+
+
+def better(case: DecisionInput, option: Option) -> str:
+    """By how much an option ranks better or worse than the baseline."""
+    gain = case.gains.of[option.system].gain
+    if abs(gain) < 0.0005:
+        return f"ranks as {case.baseline.name} does"
+    how = "better" if gain > 0 else "worse"
+    return f"ranks {abs(gain):.3f} {written(case.metric)} {how} than {case.baseline.name}"
+
+
+def needs(case: DecisionInput, option: Option) -> Iterator[str]:
+    """What an option takes in time and in storage, as far as it is known."""
+    for device in case.devices:
+        p95 = case.amount(option, Quantity("p95_ms", device))
+        p50 = case.amount(option, Quantity("p50_ms", device))
+        where = f" on {device}" * (len(case.devices) > 1)
+        if not math.isnan(p95.value):
+            yield f"answers in {significant(p95.value, DIGITS)} ms (p95){where}"
+        elif math.isfinite(p95.at_most):
+            yield f"answers in at most {significant(p95.at_most, DIGITS)} ms (p95){where}"
+        elif not math.isnan(p50.value):
+            yield f"answers in {significant(p50.value, DIGITS)} ms (median){where}"
+    size = case.amount(option, Quantity("gb_per_million_documents")).value
+    if not math.isnan(size):
+        yield f"stores {significant(size, DIGITS)} GB per million documents"
+
+
+def _kept(case: DecisionInput) -> str:
+    if out := nearest_miss(case):
+        return f"{spoken(out.name)} {better(case, out)}, but {_misses(case, out)}"
+    possible = able(case)
+    if not possible:
+        return nobody(case)
+    most = max(possible, key=lambda one: case.gains.of[one.system].gain)
+    row = case.gains.of[most.system]
+    only = "the only other system" if len(possible) == 1 else "the nearest other system"
+    found = f"{only}, {spoken(most.name)}, {better(case, most)}"
+    if row.verdict == "better":
+        return f"{found}, less than the {case.smallest:g} that you asked for"
+    if row.gain > 0 and row.verdict == "open":
+        return f"{found}, which {_queries(case)} cannot tell from no gain"
+    return found
+
+
+def _misses(case: DecisionInput, option: Option) -> str:
+    limits = [
+        "a licence for commercial use"
+        if quantity.name == "licence"
+        else quantity.text(f"{limit:,g}")
+        for quantity, _, limit in case.against_limits(option, "out")
+    ]
+    return f"misses the {'limits' if len(limits) > 1 else 'limit'} of {listed(limits, ' and ')}"
+
+
+def _open(case: DecisionInput, choice: Choice) -> str:
+    name, system = spoken(choice.option.name), choice.option.system
+    if choice.because == "requirement not measured":
+        return f"{name} {better(case, choice.option)}, but it may miss a requirement"
+    if choice.because == "gain undecided":
+        shown = f"{_queries(case)} cannot show that it gains {case.smallest:g}"
+        return f"{name} {better(case, choice.option)}, but {shown}"
+    role = ", the baseline," * (choice.option == case.baseline)
+    if choice.because == "baseline invalid":
+        return f"the measurement of {name}{role} is invalid ({case.invalid[system]})"
+    why = case.gains.missing.get(system, "it was left out").rstrip(".")
+    return f"the quality of {name}{role} was not measured ({why})"
+
+
+def _queries(case: DecisionInput) -> str:
+    return counted(case.gains.queries, "query")

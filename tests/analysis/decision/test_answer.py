@@ -1,0 +1,169 @@
+"""The answer in one sentence, for each step of the rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from literal import literal
+
+from harness.analysis.costs import vector_bytes
+from harness.analysis.costs.measured import analyse_costs
+from harness.analysis.decision.recommend import Recommendation, decide
+from harness.analysis.quality.alarms import ALARMS
+from harness.results.terms import with_decision
+
+BASE = [0.1 * (i % 5) for i in range(200)]
+ADOPTED = "late[dim=64,precision=int8]"
+
+
+def above(gain: float, spread: float = 0.0) -> list[float]:
+    """The baseline's values and a gain, which alternates by `spread`."""
+    return [value + gain + spread * (-1) ** i for i, value in enumerate(BASE)]
+
+
+def decided(
+    quality: dict[str, list[float]],
+    alarms: pd.DataFrame | None = None,
+    requirements: dict[str, Any] | None = None,
+    **made: Any,
+) -> Recommendation:
+    results = with_decision(literal(quality, **made), requirements=requirements or {})
+    return decide(
+        results, analyse_costs(results, vector_bytes.storage_per_document(results)), alarms
+    )
+
+
+def test_what_to_adopt_says_what_it_gains_and_costs() -> None:
+    # 10 ms of retrieval and 26 of reranking; 1,000 and 13,300 bytes a document
+    made = {"bytes_per_document": {ADOPTED: 13_300}, "seconds": {ADOPTED: 0.026}}
+    found = decided({"base": BASE, ADOPTED: above(0.054)}, **made)
+    assert found.sentence == (
+        "Adopt late at 64 dimensions, int8: ranks 0.054 m@1 better than base, answers in 36 ms (p95), "
+        "stores 14 GB per million documents."
+    )
+
+
+def test_too_few_calls_for_a_percentile() -> None:
+    """By 71 calls p95 is at most the slowest of them: 0.95^71 = .026; by 40 nothing bounds it."""
+    made = {"bytes_per_document": {ADOPTED: 13_300}, "seconds": {ADOPTED: 0.026}}
+    quality = {"base": BASE, ADOPTED: above(0.054)}
+    assert "answers in at most 36 ms (p95)," in decided(quality, timed=71, **made).sentence
+    assert "answers in 36 ms (median)," in decided(quality, timed=40, **made).sentence
+
+
+KEPT = {
+    "a small gain": (
+        {"late": above(0.009)},
+        (
+            "Keep base: the only other system, late, ranks 0.009 m@1 better than base, less than the 0.01 "
+            "that you asked for."
+        ),
+    ),
+    "a loss": (
+        {"late": above(-0.04), "cross": above(-0.1)},
+        "Keep base: the nearest other system, late, ranks 0.040 m@1 worse than base.",
+    ),
+    "a copy": (
+        {"late": BASE},
+        "Keep base: the only other system, late, ranks as base does.",
+    ),
+    "a gain that may be none": (
+        {"late": above(0.005, 0.3)},
+        (
+            "Keep base: the only other system, late, ranks 0.005 m@1 better than base, which 200 queries "
+            "cannot tell from no gain."
+        ),
+    ),
+    "nothing else": ({}, "Keep base: there is no other system than base."),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_why_the_baseline_stays(case: str) -> None:
+    others, said = KEPT[case]
+    assert decided({"base": BASE, **others}).sentence == said
+
+
+def test_what_gains_enough_and_costs_too_much() -> None:
+    required = {"gb_per_million_documents": 2}
+    made = {"bytes_per_document": {"late": 9000}}
+    assert decided({"base": BASE, "late": above(0.2)}, None, required, **made).sentence == (
+        "Keep base: late ranks 0.200 m@1 better than base, but misses the limit of 2 GB of index per "
+        "million documents."
+    )
+
+
+def test_what_must_be_assessed() -> None:
+    required = {"p95_ms": {"cuda": 20}}
+    hidden = decided({"base": BASE, "late": above(0.2)}, None, required)
+    assert hidden.sentence == (
+        "Assess further: late ranks 0.200 m@1 better than base, but it may miss a requirement."
+    )
+    failed = decided({"base": BASE}, failed={"cross": "it broke"})
+    assert failed.sentence == "Assess further: the quality of cross was not measured (it broke)."
+    row = ("x", "base", "constant scores", "INVALID", "0.5")
+    invalid = decided({"base": BASE, "late": BASE}, pd.DataFrame([row], columns=list(ALARMS)))
+    assert invalid.sentence == (
+        "Assess further: the measurement of base, the baseline, is invalid (constant scores on x (0.5))."
+    )
+
+
+def test_the_shortlist_has_each_once() -> None:
+    quality = {
+        "base": BASE,
+        ADOPTED: above(0.05),
+        "late[dim=128,precision=int8]": above(0.06),
+        "cross": above(-0.04),
+        "fly": above(0.01),
+        "other": above(-0.05),
+    }
+    sizes = {ADOPTED: 13_000, "late[dim=128,precision=int8]": 25_000}
+    seconds = dict.fromkeys(quality, 0.02)
+    found = decided(
+        quality,
+        None,
+        {"gb_per_million_documents": 20},
+        bytes_per_document=sizes,
+        seconds=seconds,
+        failed={"random": "no weights here"},
+    )
+    roles = {one.option.name: list(one.roles) for one in found.shortlist}
+    assert roles == {
+        "base": ["baseline"],
+        ADOPTED: ["adopt"],
+        "fly, on the fly": [
+            "runner-up",
+            "best late interaction, on the fly",
+        ],  # the surest that is allowed
+        "cross": ["best cross-encoder"],
+        "late[dim=128,precision=int8]": ["best late interaction, precomputed"],
+    }
+    assert {one.option.name: one.over for one in found.shortlist if one.over} == {
+        "late[dim=128,precision=int8]": {"gb_per_million_documents": 20}
+    }
+    assert found.costs[0] == "gb_per_million_documents"  # the one limit
+
+
+def test_what_decides_is_what_keeps_most_out() -> None:
+    quality = {"base": BASE, "late": above(0.2), "cross": above(0.1), "cross[k=2]": above(0.1)}
+    required = {"p95_ms": {"cpu": 100}, "gb_per_million_documents": 5}
+    seconds = {"late": 0.01, "cross": 1.0, "cross[k=2]": 0.5}
+    made = {"bytes_per_document": {"late": 9000}, "seconds": seconds}
+    assert decided(quality, None, required, **made).costs == [
+        *("p95_ms", "gb_per_million_documents"),
+    ]
+    del quality["cross"], quality["cross[k=2]"]
+    assert decided(quality, None, required, **made).costs[0] == "gb_per_million_documents"
+
+
+def test_a_system_without_weights_decides_nothing() -> None:
+    """No measurement on this machine would tell how it ranks: a better one elsewhere is not waited for."""
+    found = decided({"base": BASE, "late": above(0.0)}, failed={"cross": "no weights here"})
+    assert found.headline == "Keep base."
+    assert "cross was not compared: no weights here." in found.flips
+    alone = decided({"late": BASE}, failed={"base": "no weights here"})
+    assert alone.sentence == (
+        "Assess further: the quality of base, the baseline, was not measured (no weights here)."
+    )
