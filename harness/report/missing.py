@@ -15,32 +15,30 @@ from harness.page.text import listed
 from harness.results.store import Results
 
 QUALITY_ONLY = (
-    "Latency, memory and cost: this experiment measures quality and the bytes of the index."
+    "Latency, memory and cost: this experiment asks for quality and the size of the index alone."
 )
 """Said where an experiment asks for no latency."""
 
-LEXICAL = "The bytes of lexical indexes: only vectors are counted."
+NOTHING = "Nothing: all that the experiment asks for was measured."
 
 NAMED = 6
 """Systems that a line names; of more it gives the number."""
 
 CARRIES_OVER = (
-    "The weights of the models are random. What carries over to the real models: time, memory and "
-    "bytes, for the architecture decides them, not the weights. What does not: quality, which was "
-    "not measured; how many vectors remain where tokens are pruned or clustered by what they mean; "
-    "and token counts of models whose own tokenizer is not that of BERT uncased, which stands in "
-    "for all."
+    "These models have random weights. Their time, memory and bytes are those of the real models, "
+    "because the architecture decides them. Their quality is not, and was not measured; nor is how many "
+    "vectors remain where tokens are pruned or clustered by meaning, nor are token counts of models whose "
+    "tokenizer is not BERT uncased, which stands in for all."
 )
 
 
 def random_weights(results: Results) -> list[str]:
-    """What a reader must know first where weights are random: a statement, then a line a model."""
-    if results.plan["weights"] != "dummy":
-        return []
+    """What a reader must know where weights are random: a statement, then a line a model."""
     configs = configurations(results).values()
     grid = [str(model) for model in results.costs["grid"]["model"]]
     models = dict.fromkeys([*(m for config in configs for m in models_of(config)), *grid])
-    return [CARRIES_OVER, *(line for model in models for line in _remark(model))]
+    lines = [line for model in models for line in _remark(model)]
+    return [CARRIES_OVER, *lines] if lines else []
 
 
 def _remark(model: str) -> Iterator[str]:
@@ -63,13 +61,13 @@ def not_measured(results: Results) -> list[str]:
     elif "storage" not in asked:
         lines.append("Ways to store token vectors: the experiment has no block `storage`.")
     if asked and not results.plan["decision"]["workload"]:
-        lines.append("Needs of a workload: the experiment names none.")
-    return [*lines, LEXICAL]
+        lines.append("What a workload needs: the experiment names none.")
+    return lines or [NOTHING]
 
 
 def _undone(results: Results) -> Iterator[str]:
     for reason, names in _by_reason(results.trials[results.trials["status"] != "done"]):
-        yield f"{'Quality of ' * (len(names) > 1)}{listed(names, most=NAMED)}: {reason}"
+        yield f"Quality of {listed(names, most=NAMED)}: {reason.rstrip('.')}."
 
 
 def _arms(arms: pd.DataFrame) -> Iterator[str]:
@@ -81,7 +79,7 @@ def _arms(arms: pd.DataFrame) -> Iterator[str]:
         for reason, arms_alike in rows.groupby(alike, sort=False):
             reasons = set(arms_alike["reason"])
             said = reasons.pop() if len(reasons) == 1 else reason
-            where = f"{device}, predicted where possible" if status == "predicted" else device
+            where = f"{device}, predicted" if status == "predicted" else device
             yield f"{where}: {said} ({_counted(arms_alike, everyone=device not in timed)})."
 
 
@@ -100,8 +98,8 @@ def _elsewhere(results: Results) -> Iterator[str]:
     for (dataset, kind), machines in results.elsewhere.items():
         for known in machines:
             yield (
-                f"{kind.capitalize()} on {dataset} as {machine_words(known)} has it: this report "
-                "shows the machine of the last run, and `run` there shows the other."
+                f"{kind.capitalize()} on {dataset} on another machine ({machine_words(known)}): this "
+                "report shows the machine of the last run; `run` there shows the other."
             )
 
 

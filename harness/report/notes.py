@@ -9,7 +9,7 @@ from harness.analysis.costs import vector_bytes
 from harness.analysis.quality import servers
 from harness.components.models import trained
 from harness.experiment.metric_names import levels
-from harness.page.text import counted
+from harness.page.text import counted, family
 from harness.results.store import Results
 
 
@@ -30,7 +30,7 @@ def notes(results: Results) -> dict[str, list[str]]:
             said.setdefault((dataset, note), []).append(system)
         lines += servers.sentences(system, facts)
         for one in facts.get("trainings", ()):
-            name = system.partition("[")[0]
+            name = family(system)
             own = one["reference"] in vector_bytes.models_of(facts["system"])
             users = said.setdefault((dataset, trained.sentence(one)), [])
             users += {name if own else f"the teacher of {name}"}.difference(users)

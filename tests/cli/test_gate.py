@@ -164,7 +164,7 @@ def test_a_real_run_is_judged_and_a_wrong_reranker_fails(
     assert gate(file.name) == 4
     said = " ".join(capsys.readouterr().out.split())
     changed = "(reranker.use: fakes:Oracle -> fakes:Reversed)"
-    assert f"what the file asks for now is not what was measured {changed}: run again" in said
+    assert f"the file now asks for something else than was measured {changed}: run again" in said
     assert said.endswith("Run what has no result: python -m harness run experiment.yaml")
     assert main(["run", file.name]) == 0
     assert gate(file.name, "--markdown", "g.md") == 4  # four queries decide nothing

@@ -48,7 +48,7 @@ def _percentile(asked: LatencyEvidence, results: Results, dataset: str, stored: 
     name = str(asked.statistic)
     found = percentiles(calls, calls.index.get_level_values("query_id"))[int(name[1:])]
     if math.isnan(found.value):
-        raise NoValueError(f"{name} of {_named(asked)} is not carried by its calls: {len(calls)}")
+        raise NoValueError(f"{_named(asked)} has too few calls for {name}: {len(calls)}")
     doubt = stored.once(_doubt, results, dataset, asked.device)
     low, high = 1000 * found.low / doubt, 1000 * found.high * doubt
     said = (
@@ -164,7 +164,7 @@ def _doubt(results: Results, dataset: str, device: str) -> float:
 def _how_sure(doubt: float) -> str:
     if math.isinf(doubt):
         return "; no system was timed twice often enough to say how noisy it was"
-    return f"; one system timed twice agreed within a factor of {doubt:.3g}"
+    return f"; the same system timed twice agreed within a factor of {doubt:.3g}"
 
 
 def _interval(low: float, high: float) -> str:

@@ -12,7 +12,7 @@ from harness.page.blocks import Block, tabled
 from harness.page.tables import Table
 from harness.results.store import Results
 
-TITLE = "What these results say of claims that others make"
+TITLE = "Claims of others"
 
 
 def claim_blocks(results: Results) -> Iterator[Block]:
@@ -22,7 +22,7 @@ def claim_blocks(results: Results) -> Iterator[Block]:
         return
     file = Path(named)
     if not file.is_file():
-        gone = f"The file {file.name} is no longer where it was when this was run."
+        gone = f"The file {file.name} has moved since this was run."
         yield Block(TITLE, warnings=[gone])
         return
     claims = load_claims(file)
@@ -39,5 +39,5 @@ def claim_blocks(results: Results) -> Iterator[Block]:
     ]
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)
     caption = f"Each claim is judged alone: {found}."
-    table = Table(["claim", "verdict", "what is said", "what was found"], rows, prose=(2, 3))
+    table = Table(["claim", "verdict", "claimed", "found"], rows, prose=(2, 3))
     yield tabled(TITLE, caption, table, "claims")

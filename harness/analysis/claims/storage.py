@@ -109,5 +109,5 @@ def _dense(results: Results, dataset: str) -> float:
     counted = storage[storage["dataset"] == dataset]
     found = dense_bytes(counted, results.plan["baseline"], configurations(results))
     if pd.isna(found):
-        raise NoValueError("how large a dense vector is, is not known")
+        raise NoValueError("the size of a dense vector is unknown")
     return found

@@ -53,7 +53,7 @@ def _capacity(system: str, group: pd.DataFrame, limit: float) -> dict[str, Any]:
         "unanswered": unanswered,
         "above": missed.iloc[0]["offered"] if len(missed) else math.nan,
         "said": (
-            f"{system} keeps p95 within {allowed} up to {significant(best['offered'])} requests a second "
+            f"{system} answers within {allowed} (p95) up to {significant(best['offered'])} requests a second "
             f"({milliseconds(best['p95'])} ms{_bounds(best)}{also} with {best['k']:.0f} candidates, of "
             f"which retrieval takes {milliseconds(best['first_stage'])} ms at the median); "
             f"{_above(tried, best, missed)}"
@@ -71,24 +71,24 @@ def _above(tried: pd.DataFrame, best: Any, missed: pd.DataFrame) -> str:
     """What was tried above the best rate."""
     if len(missed):
         first = missed.iloc[0]
-        return f"at {significant(first['offered'])}, which was tried next, {first['why']}."
+        return f"at the next rate, {significant(first['offered'])}, {first['why']}."
     above = tried[tried["level"] > best["level"]]
     if len(above):
-        return f"of higher ones it is not known: {above.iloc[0]['why']}."
+        return f"higher ones are open: {above.iloc[0]['why']}."
     return "no higher rate was tried."
 
 
 def _none(system: str, tried: pd.DataFrame, missed: pd.DataFrame, allowed: str) -> dict[str, Any]:
     if missed.empty:
         why = tried.iloc[0]["why"]
-        said = f"{system}: no rate is known to keep {allowed}: {why}."
+        said = f"{system}: unknown whether it answers within {allowed} at any rate: {why}."
         return {"status": "unknown", "said": said}
     first = missed.iloc[0]
     return {
         "status": "none",
         "above": first["offered"],
         "said": (
-            f"{system}: none of the rates tried is shown to keep p95 within {allowed}; at "
+            f"{system} answers within {allowed} (p95) at none of the rates; at "
             f"{significant(first['offered'])} requests a second {first['why']}."
         ),
     }
@@ -99,8 +99,8 @@ def _without_limit(system: str, group: pd.DataFrame, tried: pd.DataFrame) -> str
     best = closed.loc[closed["achieved"].idxmax()]
     said = (
         f"{system} answers up to {significant(best['achieved'])} requests a second "
-        f"({best['level']:.0f} clients, {best['k']:.0f} candidates). No p95 is required, so that no rate "
-        "is too much"
+        f"({best['level']:.0f} clients, {best['k']:.0f} candidates). No requirement limits p95, so no rate "
+        "is too high"
     )
     behind = tried[tried["saturated"]]
     if len(behind):
@@ -117,5 +117,5 @@ def warnings(table: pd.DataFrame, facts: Mapping[str, Any]) -> Iterator[str]:
         if best > most / 2:
             yield (
                 f"{system}: {significant(best)} requests a second are more than half of the "
-                f"{significant(most)} that this client can send at all: it may be what limits."
+                f"{significant(most)} that this client can send, so the client may be the limit."
             )

@@ -191,8 +191,8 @@ def _verdict(row: Mapping[str, Any], limit: float) -> tuple[str, str]:
         return "met", ""
     if p95 > limit or row["p50"] > limit:
         return "missed", _too_late(row)
-    carried = counted(int(row["requests"]), "request carries", "requests carry")
-    return "unknown", f"{carried} no p95 (it takes {MINIMUM[95]} that differ)"
+    few = counted(int(row["requests"]), "request is", "requests are")
+    return "unknown", f"{few} too few for a p95 (it takes {MINIMUM[95]} that differ)"
 
 
 NO_FIRST_STAGE = (

@@ -19,18 +19,18 @@ from harness.results.store import Results
 
 TIMES = ["p50 ms [95 %]", "p95 ms [95 %]", "slowest ms"]
 
-STANDS = {"met": "in", "missed": "OUT", "unknown": "not known"}
+STANDS = {"met": "in", "missed": "OUT", "unknown": "unknown"}
 
 CLOSED = "Closed loop, {k} candidates: each client asks again as soon as it is answered."
 
 OPEN = (
     "Open loop, {k} candidates: requests at random times, latency from when each was due. One without "
-    "an answer counts as never answered."
+    "an answer counts as infinitely late."
 )
 
-WHOLE = "Milliseconds are those of the whole query: retrieval's are added."
+WHOLE = "Milliseconds of the whole query, retrieval included."
 
-ALONE = "Milliseconds are those of reranking alone: retrieval was not timed."
+ALONE = "Milliseconds of reranking alone, because retrieval was not timed."
 
 MISSING = ("refused", "failed", "unsent")
 
@@ -62,29 +62,28 @@ def _setting(facts: Mapping[str, Any], limit: float) -> Iterator[str]:
     """What was required, where client and servers ran, and what the client can do."""
     settings = facts["settings"]
     if math.isnan(limit):
-        yield f"The decision requires no p95_ms on {settings['device']}."
+        yield f"No requirement limits p95 on {settings['device']}."
     else:
         yield (
-            f"Required of a whole query on {settings['device']}: a 95th percentile of "
-            f"{milliseconds(limit)} ms. Requests are reranking alone: to their milliseconds those of "
-            "retrieval are added, timed one at a time, of the same query or, where that was not timed, "
-            "of one drawn at random."
+            f"The limit of a whole query on {settings['device']} is {milliseconds(limit)} ms (p95). Requests "
+            "are reranking alone; the milliseconds of retrieval come on top: those of the same query, "
+            "timed one at a time, or of a random one where that was not timed."
         )
     servers = facts["servers"]
     here = [name for name, server in servers.items() if server["here"]]
     if here:
         yield (
             f"Client and server shared the {facts['cores']} cores of this machine "
-            f"({', '.join(here)}): each takes from the other."
+            f"({', '.join(here)}), so each slows the other."
         )
     for name, server in servers.items():
         if server["remembers"]:
             yield (
-                f"{name}: its server may answer from memory what was asked before, so that each of "
-                f"{server['queries']} queries was asked once."
+                f"{name}: its server may remember answers, so each of {server['queries']} queries was sent "
+                "once."
             )
         else:
-            yield f"{name}: {counted(server['queries'], 'query')}, asked again when all of them were."
+            yield f"{name}: {counted(server['queries'], 'query')}, again and again."
     for one in facts["ceiling"]:
         clients = counted(one["clients"], "client")
         yield (
@@ -98,7 +97,7 @@ def _unanswered(asked: pd.DataFrame) -> Iterator[str]:
     """What a server said to the first of its requests that it did not answer."""
     remarked = asked[(asked["status"] == "measured") & (asked["remark"] != "")]
     for row in remarked.drop_duplicates("system").itertuples():
-        yield f"{row.system}, the first request without an answer: {row.remark}"
+        yield f"{row.system}, first request without an answer: {row.remark}"
 
 
 def _tables(asked: pd.DataFrame, limit: float) -> Iterator[CaptionedTable]:

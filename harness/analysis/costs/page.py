@@ -13,15 +13,14 @@ from harness.components.models.catalogue import DUMMY
 from harness.components.models.references import TRAINED
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, CaptionedTable, Figure, tabled
-from harness.page.text import counted
+from harness.page.text import counted, family
 from harness.results.costs import timed_itself
 from harness.results.store import Results
 from harness.results.terms import terms
 
 PERCENTILES = (
-    "Milliseconds, from text to ranked ids. A percentile stands where enough independent calls "
-    "carry it, else n/a; columns of stages are medians. Rows in italics are predicted from calls "
-    "with fewer candidates."
+    "Milliseconds, from text to ranked ids; n/a where a percentile has too few independent calls. "
+    "Columns of stages are medians. Rows in italics are predicted from calls with fewer candidates."
 )
 
 
@@ -139,7 +138,7 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
     shown, lines = [], []
     for model, rows in costs.choices.groupby("model", sort=False, dropna=False):
         known = "" if pd.isna(model) else str(model).removeprefix(DUMMY)
-        own = str(rows["system"].iloc[0]).partition("[")[0]
+        own = family(str(rows["system"].iloc[0]))
         name = own if not known or known.startswith(TRAINED) else known
         documents = " and ".join(f"{count:,}" for count in dict.fromkeys(rows["documents"]))
         caption = f"{name}: {counted(len(rows), 'way')}, documents: {documents}."
@@ -150,9 +149,9 @@ def _ways(costs: CostAnalysis) -> Iterator[Block]:
             if row.remark
         ]
     said = (
-        "Bytes by formula, and what the files take on disk with the difference; milliseconds to "
-        "fetch and decompress 100 documents from memory, from a memory map, and from one whose "
-        "pages were dropped. For PLAID: a search restricted to 100 documents, in memory."
+        "Bytes by formula, the size of the files on disk, and the difference; milliseconds to fetch and "
+        "decompress 100 documents from memory, from a memory map, and from one whose pages were dropped. "
+        "For PLAID: a search restricted to 100 documents, in memory."
     )
     yield Block("Ways to store token vectors", [said, *lines], tables=shown, method="storage")
 
@@ -166,19 +165,19 @@ def _offline(results: Results, costs: CostAnalysis) -> Iterator[Block]:
         )
         if len(memory):
             said = (
-                "Medians over fresh processes; the model is what loading added to the resident set."
+                "Medians over fresh processes; the model is what loading adds to the resident set."
             )
             title = f"Memory and cold start on {device}"
             yield tabled(title, said, tables.memory_table(memory), "memory")
         if len(throughput):
-            said = "Many documents or pairs, as fast as they go through."
+            said = "Many documents or pairs at once, as fast as the component takes them."
             title = f"Offline throughput on {device}"
             yield tabled(title, said, tables.throughput_table(throughput), "throughput")
         if len(pays):
             documents = load.documents if load else None
             said = (
-                f"Queries until the time to encode {documents or 1000:,} documents beforehand is "
-                "saved, by the medians of k candidates. Keeping the vectors is not counted."
+                f"How many queries save the time to encode {documents or 1000:,} documents beforehand, by "
+                "the medians of k candidates. Storing the vectors costs extra."
             )
             title = f"When encoding beforehand pays on {device}"
             yield tabled(title, said, tables.break_even_table(pays, documents), "break-even")

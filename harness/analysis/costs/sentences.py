@@ -12,7 +12,7 @@ from harness.analysis.costs.modes import LOOKS, in_modes
 from harness.analysis.statistics.paired_ratios import noise_text
 from harness.experiment.decision_terms import Prices, Workload
 from harness.experiment.provenance import machine_words
-from harness.page.text import counted, listed, milliseconds, spoken
+from harness.page.text import counted, listed, milliseconds, percent, spoken
 from harness.results.costs import timed_itself
 
 SAME = 0.99
@@ -23,23 +23,23 @@ def setting_lines(facts: Mapping[str, Any], arms: pd.DataFrame) -> Iterator[str]
     """Machine, queries, budgets, and the number formats that the arms say."""
     machine, settings = machine_words(facts["provenance"]["machine"]), facts["settings"]
     threads = facts.get("threads")
-    yield f"{machine}; {threads or 'not known how many'} threads for every library."
+    yield f"{machine}; {threads or 'an unknown number of'} threads for every library."
     yield (
         f"{counted(facts['queries'], 'query')}, each timed up to {settings['rounds']} times by every system "
-        f"in each of its modes, in an order drawn anew in each round; {facts['tuning_queries']} other queries for warm-up and "
-        f"the choice of batches; {settings['budget_s']:g} s for each system and mode."
+        f"in each of its modes, in a new random order each round; {facts['tuning_queries']} other queries "
+        f"for warm-up and the choice of batches; {settings['budget_s']:g} s for each system and mode."
     )
     timed = arms[arms["status"] == "measured"]
     for device, rows in timed.groupby("device", sort=False):
         formats = ", ".join(name for name in dict.fromkeys(rows["dtype"]) if name)
         attention = ", ".join(name for name in dict.fromkeys(rows["attention"]) if name)
         if formats:
-            yield f"{device}: numbers as {formats}; attention: {attention or 'not known'}."
+            yield f"{device}: numbers as {formats}; attention: {attention or 'unknown'}."
     sources = facts.get("candidates_from", {})
     for source in dict.fromkeys(sources.values()):
         systems = [system for system, own in sources.items() if own == source]
         yield (
-            f"Candidates are those of {source} for {listed(systems, most=1)}: a first stage with random "
+            f"{source} finds the candidates of {listed(systems, most=1)}, because a first stage with random "
             "weights finds arbitrary texts."
         )
 
@@ -69,8 +69,8 @@ def settled_lines(facts: Mapping[str, Any]) -> Iterator[str]:
             if arms:
                 said = ", ".join(f"{a['calls']:,} of {a['system']} ({a['mode']})" for a in arms)
                 yield (
-                    f"More calls after the planned rounds on {device} {verb} what was open: {said}; "
-                    f"{spent['seconds']:,.0f} s of {budget:g} were spent."
+                    f"More calls after the planned rounds on {device} {verb} what was open: {said}; they "
+                    f"took {spent['seconds']:,.0f} s of {budget:g}."
                 )
 
 
@@ -80,7 +80,7 @@ def memory_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         limit = f"the {seen['limit_bytes'] / 1e9:,.1f} GB of memory that the measurement may hold"
         if seen["groups"] > 1:
             yield (
-                f"On {device} systems took turns in {seen['groups']} groups in every round, since not "
+                f"On {device} systems took turns in {seen['groups']} groups in every round, because not "
                 f"all fit into {limit}."
             )
         if seen["too_large"]:
@@ -111,18 +111,16 @@ def machine_lines(rounds: pd.DataFrame) -> Iterator[str]:
         spin = rows["spin_seconds"].astype(float)
         parts = [
             f"load {rows['load'].min():.1f} to {rows['load'].max():.1f}",
-            f"at most {_percent(rows['steal'].max())} of processor time stolen",
+            f"at most {percent(rows['steal'].max(), 1)} of processor time stolen",
         ]
         if len(spin) > 1:
-            parts.append(f"a fixed computation varied by {_percent(spin.std() / spin.mean())} (CV)")
+            parts.append(
+                f"a fixed computation varied by {percent(spin.std() / spin.mean(), 1)} (CV)"
+            )
         if rows["gpu_mhz"].notna().any():
             parts.append(f"GPU at {rows['gpu_mhz'].min():,.0f} to {rows['gpu_mhz'].max():,.0f} MHz")
             parts.append(f"throttled in {counted((rows['gpu_throttled'] > 0).sum(), 'round')}")
         yield f"{device}, over {counted(len(rows), 'round')}: {'; '.join(parts)}."
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def ranking_lines(arms: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -132,14 +130,14 @@ def ranking_lines(arms: pd.DataFrame) -> tuple[list[str], list[str]]:
     worse = known[known["agreement"] < 1]
     if len(known) > len(worse):
         lines.append(
-            f"{len(known) - len(worse)} of {len(known)} combinations of system, mode and k ranked every timed query as in "
-            "the run that quality was measured on."
+            f"{len(known) - len(worse)} of {len(known)} combinations of system, mode and k ranked every "
+            "timed query as in the run that quality comes from."
         )
     for (device, system, mode), rows in worse.groupby(["device", "system", "mode"], sort=False):
         low = rows["agreement"].min()
         warnings.append(
-            f"{system} ({mode}, {device}) ranked only {_percent(low)} of the timed queries as in the run "
-            "that quality was measured on: its quality is that of another ranking."
+            f"{system} ({mode}, {device}) ranked only {percent(low, 1)} of the timed queries as in the run "
+            "that quality comes from: its quality is that of another ranking."
         )
     taus = arms[arms["tau"].notna()]
     for device, rows in taus.groupby("device", sort=False):
@@ -163,20 +161,20 @@ def load_words(load: Workload) -> str:
 def workload_words(workload: Workload, prices: Prices | None) -> Sequence[str]:
     """What a projection assumes."""
     bound = (
-        "Processors are paid for the time that they work for a call, a GPU and the machine of a server "
-        "for the seconds that it takes, as if none were ever idle; the index is held once in memory and "
-        "once on disk; texts and the models' files are not counted. What serves needs more. A "
-        "reranker's row comes on top of its retriever's."
+        "Processors cost the time that they work for a call, a GPU and the machine of a server the seconds "
+        "that the call takes, as if none were ever idle; one copy of the index is in memory and one on disk; "
+        "texts and the models' files do not count. A real service needs more. A reranker's row comes on top "
+        "of its retriever's."
     )
     return [f"{load_words(workload)} reranked.", bound, _prices(prices)]
 
 
 def _prices(prices: Prices | None) -> str:
     if prices is None:
-        return "No prices are given, so that nothing is said in money."
+        return "There are no prices in the file, so no cost in money."
     gpu = "no price of a GPU" if prices.gpu_hour is None else f"{prices.gpu_hour:g} a GPU hour"
     server = (
-        "no price of a server's machine, so that what servers do is not in money"
+        "no price of a server's machine, so no cost of servers in money"
         if prices.server_hour is None
         else f"{prices.server_hour:g} an hour of a server's machine"
     )

@@ -22,7 +22,7 @@ from harness.page.text import NONE, chance, change, milliseconds, number, signif
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 
-VERDICTS = {"in": "in", "out": "OUT", "unknown": "assess"}
+VERDICTS = {"in": "in", "out": "OUT", "unknown": "open"}
 
 VERDICT = "what the queries show"
 
@@ -30,8 +30,8 @@ SHOWN = {"better": "a gain", "worse": "a loss", "open": "neither", "same": "no d
 
 DOMINATED = (
     "Dominated: another is at least as good in {metric}, latency and bytes, and better in one of "
-    f"them. Its chance is the share of {RESAMPLES:,} draws of the queries in which that holds, by the "
-    "quality and the timed calls of the same queries, each system's times moved as one system timed twice differed."
+    f"them. Its chance is the share of {RESAMPLES:,} draws of the queries in which that holds, with each "
+    "system's times moved by as much as the same system timed twice differed."
 )
 
 
@@ -148,10 +148,10 @@ def _head(requirement: str, device: str, limit: float) -> str:
 def _needed(row: Mapping[str, Any]) -> str:
     """The figure, and how far it is above the limit."""
     if row["requirement"] == "licence":
-        return {"in": "allowed", "out": "forbidden", "unknown": "not known"}[row["verdict"]]
+        return {"in": "allowed", "out": "forbidden", "unknown": "unknown"}[row["verdict"]]
     least, most = row["at_least"], row["at_most"]
     if row["verdict"] == "unknown":
-        what = "not settled" if row["outcome"] else "not measured"
+        what = "open" if row["outcome"] else "not measured"
         return f"{what} (> {significant(least)})" if least > 0 else what
     value = significant(row["value"])
     if math.isnan(row["value"]):
@@ -193,8 +193,8 @@ def _left_out(rows: pd.DataFrame) -> Iterator[str]:
     for said, chosen in (
         (f"Bytes not counted, {_compared(no_bytes)}", no_bytes),
         (f"Latency not measured, {_compared(no_time)}", no_time),
-        ("The median stands for the 95th percentile", rows["statistic"] == "p50"),
-        ("The median is predicted", rows["statistic"] == "predicted"),
+        ("Median instead of p95", rows["statistic"] == "p50"),
+        ("Predicted median", rows["statistic"] == "predicted"),
     ):
         names = [Option(row.system, row.mode).name for row in rows[chosen].itertuples()]
         if names:
@@ -205,7 +205,7 @@ def _compared(lacking: pd.Series) -> str:
     """What becomes of the options that lack an axis; of one that all lack there is nothing to know."""
     if lacking.all():
         return "compared without it"
-    return "so what they dominate or what dominates them is not known"
+    return "so nobody knows what they dominate or what dominates them"
 
 
 def _frontier_table(rows: pd.DataFrame, metric: str) -> Table:

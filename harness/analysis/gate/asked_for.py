@@ -17,7 +17,7 @@ NAMED = 3
 DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 """A digest or a commit, of which a reader needs the beginning."""
 
-OTHER_TIMINGS = "what the file asks for now is not what was timed, by its settings or systems"
+OTHER_TIMINGS = "the file now asks for other settings or systems than were timed"
 
 
 class Incomparable(NamedTuple):
@@ -46,7 +46,7 @@ def unanswered(results: Results, plan: Plan) -> dict[tuple[str, str], Incomparab
         status, reason = states.get(name, ("pending", "not run yet"))
         if status == "done" and ran[name]["key"] != trial.key:
             other = _differing(trial, results.facts[name])
-            why = f"what the file asks for now is not what was measured ({other}): run again"
+            why = f"the file now asks for something else than was measured ({other}): run again"
             found[name] = Incomparable("not comparable", why, run_again=True)
         elif status != "done":
             why = reason if status == "pending" else f"{status}: {reason}"

@@ -145,10 +145,10 @@ class _Pairing:
         if (dataset, system) in self._unanswered:
             yield self._unanswered[dataset, system]
         if name not in self._new:
-            why = f"there is no {metric} of it: run the experiment again"
+            why = f"it has no {metric}: run the experiment again"
             yield Incomparable("not measured", why, run_again=True)
         if name not in self._old:
-            yield Incomparable("not comparable", f"the baseline has no {metric} of it")
+            yield Incomparable("not comparable", f"the baseline has no {metric} for it")
 
     def _other_data(self, name: Name) -> Iterator[Incomparable]:
         dataset, system, _ = name
@@ -175,7 +175,7 @@ class _Pairing:
         yield from self._other_data(name)
         yield from self._noisy(dataset, rule)
         if self._old[name].index.intersection(self._new[name].index).empty:
-            yield Incomparable("inconclusive", "no query was timed then and now")
+            yield Incomparable("inconclusive", "no query was timed both then and now")
 
     def _noisy(self, dataset: str, rule: LatencyRule) -> Iterator[Incomparable]:
         """Another machine, or one on which one system timed twice took unequal times."""
@@ -185,7 +185,7 @@ class _Pairing:
         if old != new:
             differing = [f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
             yield Incomparable("not comparable", f"another machine ({', '.join(differing)})")
-        unequal = "one system timed twice took unequal times"
+        unequal = "the same system timed twice took unequal times"
         if not was_quiet:
             yield Incomparable(
                 "inconclusive", f"{unequal} when it was accepted: accept a quiet run"

@@ -175,39 +175,39 @@ def _message(
 ) -> str:
     """What a reader needs to know beside the status, in a sentence or two."""
     if verdict.unchanged:
-        return f"all {len(one.pairs)} values are as they were accepted."
+        return f"all {len(one.pairs)} values are the accepted ones."
     change = "{:.3g} times" if one.timed else "{:+.4f}"
     margin, seen = (f"{x:.3g}" + " times" * one.timed for x in (one.margin, numbers["seen"]))
     mean = f"{change.format(numbers['change'])} in the mean"
     if not math.isnan(verdict.low):
         mean += f" [{', '.join(change.format(numbers[name]) for name in ('low', 'high'))}]"
     if verdict.outcome == "fail":
-        return f"{mean}: a loss is shown, and it exceeds {margin}."
+        return f"{mean}: a loss of more than {margin}."
     again = " It got better: re-baseline?" if verdict.better else ""
     if verdict.outcome == "pass":
         return f"{mean}: a loss of {margin} is ruled out.{again}"
     if one.timed and math.log(one.margin) <= one.noise:
         apart = f"{math.exp(one.noise):.3g} times"
-        return f"{mean}: one system timed twice was up to {apart} apart, which leaves no room for {margin}."
+        return (
+            f"{mean}: the same system timed twice differed up to {apart}, too much to see {margin}."
+        )
     return f"{mean}: {_unsettled(len(one.pairs), verdict, seen, margin, size)}{again}"
 
 
 def _unsettled(count: int, verdict: ChangeVerdict, seen: str, margin: str, size: int) -> str:
     """The margin that could have been seen, and what the one that was asked for takes."""
     if count < 2:
-        return "a single query can see no margin at all."
+        return "a single query cannot detect any loss."
     queries = counted(count, "query")
     if count < (fewest := fewest_queries(size)):
         return (
-            f"{queries} can see no margin below {seen} at best; to decide anything a gate "
-            f"of this size takes {fewest}."
+            f"{queries} can only detect losses of {seen} or more at best; a gate of this size "
+            f"needs {fewest} to decide anything."
         )
     more = ""
     if verdict.needed > count:
         more = f"; {margin} takes {more_queries(verdict.needed, count)} like these"
-    return (
-        f"neither a loss beyond {margin} nor its absence is shown. {queries} can see {seen}{more}."
-    )
+    return f"{queries} can only detect losses of {seen} or more{more}."
 
 
 def _moved(one: Comparison) -> pd.DataFrame:

@@ -62,8 +62,8 @@ def accepted_text(before: Baseline | None, after: Baseline, table: Path) -> str:
     )
     if not all(facts["equal_arms"] for facts in after.facts["latency"].values()):
         lines += paragraph(
-            "Its timings were noisy, or no system was timed twice: there is nothing that a later "
-            "latency could be compared with."
+            "Its timings were noisy, or no system was timed twice, so no later latency can be compared with "
+            "it."
         )
     if before is None:
         return "\n".join([*lines, "It is the first baseline of this experiment."])
@@ -77,7 +77,7 @@ def accepted_text(before: Baseline | None, after: Baseline, table: Path) -> str:
         lines += ["", *columns([["", "before", "now", "change"], *rows])]
     else:
         what = "value" if before.table.equals(after.table) else "mean"
-        lines.append(f"No {what} is another than before.")
+        lines.append(f"Every {what} is the same as before.")
     return "\n".join(lines)
 
 

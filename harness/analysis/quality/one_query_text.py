@@ -21,9 +21,9 @@ LISTED = 5
 """Relevant documents that nobody found, whose ids are said."""
 
 LEGEND = (
-    "Rank (score) in each system; rank alone below what its reranker scored; - where the document is "
-    "not among those that it kept; rel: its relevance, ? where nobody judged it; *: the system's model "
-    "is known to have read only the beginning."
+    "Rank (score) in each system; rank alone below what its reranker scored; - where the system did not "
+    "return the document; rel: its relevance, ? where nobody judged it; *: the system's model read only "
+    "the beginning."
 )
 
 
@@ -54,7 +54,7 @@ def why_text(found: Why, metrics: Sequence[str], top: int) -> str:
         lines += [*_documents(found, documents, together), ""]
     lines += paragraph(LEGEND)
     for doc_id in shown:
-        text = " ".join(found.texts.get(doc_id, "(text not kept)").split())
+        text = " ".join(found.texts.get(doc_id, "(text not stored)").split())
         lines += ["", *paragraph(f"{doc_id}: {text}")[:SNIPPET_LINES]]
     return "\n".join(lines)
 

@@ -68,8 +68,8 @@ def storage_details(results: Results, board: pd.DataFrame, sizes: pd.DataFrame) 
     if storage.empty:
         return
     caption = (
-        "Bytes of the index of all stages, counted over the documents that a system read; what the "
-        f"last stage that stores anything has of a document.{_label(board)}"
+        "Bytes of the index of all stages, over the documents that a system read; the other columns are "
+        f"those of the last stage that stores anything.{_label(board)}"
     )
     table = _storage_table(storage, metric, baseline)
     unknown = [f"{row.system}: {row.unknown}." for row in storage.itertuples() if row.unknown]
@@ -203,7 +203,7 @@ def _storage_table(storage: pd.DataFrame, metric: str, baseline: str) -> Table:
         [
             row.system,
             mean_text(row._asdict()),
-            row.kind or "not known",
+            row.kind or "unknown",
             number(row.dim) if row.kind else NONE,
             row.precision or NONE,
             number(row.vectors_per_document, ".1f") if row.kind else NONE,

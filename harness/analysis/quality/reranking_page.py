@@ -41,22 +41,22 @@ def reranking_blocks(
     metric = objective(results)
     yield from _block(
         "How far reranking can go",
-        f"{metric}. The ceiling is what a perfect reranker of the same candidates would reach; "
-        "a first stage that loses more than the reranker leaves is what to mend first.",
+        f"{metric}. The ceiling is what a perfect reranker of the same candidates would reach. Where the "
+        "first stage loses more than the reranker leaves, improve the first stage.",
         _ceilings(ceilings),
         "ceilings",
     )
     yield from _block(
         "With fewer candidates",
-        f"{metric} had fewer candidates been reranked, from the scores of the one pass; "
-        "0 is the first stage alone.",
+        f"{metric} with fewer reranked candidates, from the scores of the one pass; 0 is the first stage "
+        "alone.",
         _sweep(sweep),
         "depths",
     )
     yield from _block(
         "Unjudged documents",
-        f"{metric} against {results.plan['baseline']}, and the same with the documents that "
-        "nobody judged left out of both rankings.",
+        f"{metric} against {results.plan['baseline']}, and the same without the documents that nobody "
+        "judged.",
         _unjudged(unjudged),
         "unjudged",
         list(_doubtful(unjudged, changes[changes["metric"] == metric])),
@@ -122,7 +122,7 @@ def _doubtful(unjudged: pd.DataFrame, changes: pd.DataFrame) -> Iterator[str]:
     for row in unjudged[unjudged["system"].isin(lost)].itertuples():
         if row.judged < row.judged_baseline and row.condensed_high >= 0:
             yield (
-                f"{row.system} loses {-row.gain:.4f}, but fewer of its documents were judged, and "
-                f"without unjudged ones no loss is shown ({row.condensed_gain:+.4f}): this "
-                "must not be called a loss before more is judged."
+                f"{row.system} loses {-row.gain:.4f}, but fewer of its documents have a judgement. Without "
+                f"unjudged documents the loss is not certain ({row.condensed_gain:+.4f}): judge more before "
+                "you call it a loss."
             )

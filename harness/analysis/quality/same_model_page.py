@@ -25,8 +25,8 @@ def parity_blocks(results: Results, parity: pd.DataFrame, speeds: pd.DataFrame) 
     for model, rows in parity.groupby("model", sort=False):
         first, queries = rows[["reference", "queries"]].iloc[0]
         caption = (
-            f"Against {first}, over {counted(queries, 'query')}. Scores and order are "
-            "compared on the documents that both systems scored."
+            f"Against {first}, over {counted(queries, 'query')}; scores and order of the documents that both "
+            "systems scored."
         )
         table = _table(rows, metric, _speeds(speeds[speeds["model"] == model]))
         said = [_said(row, metric) for row in rows.to_dict("records")]

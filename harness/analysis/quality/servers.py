@@ -45,4 +45,4 @@ def _traffic(traffic: Mapping[str, float]) -> str:
         after = f" ({', '.join(faults)})" if faults else ""
         waited = f"{traffic['waited_seconds']:.1f} s waited"
         parts.append(f"{int(traffic['retries']):,} tries more after faults{after}, {waited}")
-    return f"{'; '.join(parts)}, when quality was measured."
+    return f"{'; '.join(parts)}, during the run that quality comes from."

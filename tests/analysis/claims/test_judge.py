@@ -308,7 +308,7 @@ def test_a_percentile_with_its_interval() -> None:
     found = judged(timed(), results(), between=(100, 120))
     assert found.verdict == "supported"
     assert found.evidence.startswith("p50 110 ms [10")
-    assert "of late (precomputed, k = 2), calls: 20; one system timed twice" in found.evidence
+    assert "of late (precomputed, k = 2), calls: 20; the same system timed twice" in found.evidence
     assert found.ruling == "supported on cpu of a chip, 3 cores"
     assert judged(timed(), results(), below=100).verdict == "contradicted"
     assert judged(timed(), results(), below=109.5).verdict == "not distinguishable"
@@ -341,7 +341,7 @@ def test_a_ratio_is_over_pairs_of_calls() -> None:
     assert found.verdict == "supported"
     assert found.evidence.startswith(
         "0.200 times [0.200, 0.200]: late (precomputed, k = 2) over late (on the fly, k = 2), "
-        "pairs of calls: 20; one system timed twice agreed within a factor of 1;"
+        "pairs of calls: 20; the same system timed twice agreed within a factor of 1;"
     )
     assert found.ruling == "supported on cpu of a chip, 3 cores"
     assert judged(over(), results(), above=1).verdict == "contradicted"
@@ -358,7 +358,8 @@ def test_a_ratio_is_no_surer_than_two_equal_arms() -> None:
     assert found.verdict == "supported"
     assert found.evidence.startswith("0.200 times [0.133, 0.300]")  # by a factor of 1.5
     assert (
-        "calls: 20; one system timed twice agreed within a factor of 1.5; claimed" in found.evidence
+        "calls: 20; the same system timed twice agreed within a factor of 1.5; claimed"
+        in found.evidence
     )
     # a percentile too: 105 to 114 ms, widened
     alone = judged(timed(), made, between=(100, 120))
@@ -386,7 +387,7 @@ def test_few_calls_tell_little() -> None:
     assert found.verdict == "not distinguishable"
     assert found.evidence.startswith("0.200 times [no interval]")
     p99 = judged(timed(statistic="p99"), made, below=1000)
-    assert p99.evidence == "p99 of late (precomputed, k = 2) is not carried by its calls: 5."
+    assert p99.evidence == "late (precomputed, k = 2) has too few calls for p99: 5."
 
 
 @pytest.mark.parametrize(
@@ -565,7 +566,7 @@ def test_how_large_a_dense_vector_is_may_not_be_known() -> None:
     object.__setattr__(made, "storage", made.storage[:0])
     object.__setattr__(made, "trials", made.trials[:0])
     found = judged(stored_as(over="dense"), made, above=0)
-    assert found.evidence == "how large a dense vector is, is not known."
+    assert found.evidence == "the size of a dense vector is unknown."
 
 
 def test_counts_name_every_verdict() -> None:

@@ -188,8 +188,8 @@ def test_the_highest_rate_that_keeps_the_requirement() -> None:
     assert (found["status"], found["rate"], found["above"]) == ("met", 20, 30)
     assert (found["p95"], found["unanswered"]) == (0.05, 0)
     assert found["said"] == (
-        "s keeps p95 within 100 ms up to 20.0 requests a second (50.0 ms [50.0, 50.0] with 5 "
-        "candidates, of which retrieval takes 0 ms at the median); at 30.0, which was tried next, p95 "
+        "s answers within 100 ms (p95) up to 20.0 requests a second (50.0 ms [50.0, 50.0] with 5 "
+        "candidates, of which retrieval takes 0 ms at the median); at the next rate, 30.0, p95 "
         "is 200 ms."
     )
 
@@ -227,7 +227,7 @@ def test_a_rate_that_carries_no_percentile_is_passed_over() -> None:
     assert found["rate"] == 20
     assert math.isnan(found["above"])
     assert found["said"].endswith(
-        "of higher ones it is not known: 50 requests carry no p95 (it takes 200 that differ)."
+        "higher ones are open: 50 requests are too few for a p95 (it takes 200 that differ)."
     )
     assert told(rate(10, 0.02))["said"].endswith("no higher rate was tried.")
 
@@ -236,7 +236,7 @@ def test_a_median_above_the_limit_needs_no_percentile() -> None:
     found = told(rate(10, 0.2, count=50))
     assert found["status"] == "none"
     assert found["said"] == (
-        "s: none of the rates tried is shown to keep p95 within 100 ms; at 10.0 requests a second "
+        "s answers within 100 ms (p95) at none of the rates; at 10.0 requests a second "
         "the median alone is 200 ms."
     )
 
@@ -244,7 +244,10 @@ def test_a_median_above_the_limit_needs_no_percentile() -> None:
 def test_nothing_is_known_of_too_few_requests() -> None:
     found = told(rate(10, 0.02, count=50))
     assert found["status"] == "unknown"
-    assert "no rate is known to keep 100 ms: 50 requests carry no p95" in found["said"]
+    assert (
+        "unknown whether it answers within 100 ms at any rate: 50 requests are too few for a p95"
+        in found["said"]
+    )
 
 
 def test_without_a_requirement_rates_are_told_and_not_judged() -> None:

@@ -90,12 +90,14 @@ def test_without_load_there_is_no_block(make_results: Make) -> None:
 
 def test_the_answer_comes_first(results: Results) -> None:
     found = block(results)
-    assert found.lines[0].startswith("cross keeps p95 within 100 ms up to 20.0 requests a second")
-    assert "at 40.0, which was tried next, p95 is 312 ms" in found.lines[0]  # 300 and 10 to 12
+    assert found.lines[0].startswith(
+        "cross answers within 100 ms (p95) up to 20.0 requests a second"
+    )
+    assert "at the next rate, 40.0, p95 is 312 ms" in found.lines[0]  # 300 and 10 to 12
     text = " ".join(found.lines)
-    assert "a 95th percentile of 100 ms. Requests are reranking alone" in text
+    assert "is 100 ms (p95). Requests are reranking alone" in text
     assert "shared the 2 cores of this machine (cross)" in text
-    assert "cross: 9 queries, asked again when all of them were." in text
+    assert "cross: 9 queries, again and again." in text
     assert (
         "8 clients: 1,000 such requests a second to a server that answers at once, 8.10 ms" in text
     )
@@ -130,8 +132,8 @@ def test_columns_lead_to_how_they_were_measured(results: Results) -> None:
 
 def test_without_a_requirement_nothing_is_out(results: Results) -> None:
     found = block(without_limit(results))
-    assert "No p95 is required" in found.lines[0]
-    assert found.lines[1] == "The decision requires no p95_ms on cpu."
+    assert "No requirement limits p95" in found.lines[0]
+    assert found.lines[1] == "No requirement limits p95 on cpu."
     assert {row[-1] for row in found.tables[1].table.rows} == {"n/a"}
 
 
@@ -148,7 +150,7 @@ def test_a_server_that_remembers_is_named(results: Results) -> None:
     servers = {"cross": {"here": False, "remembers": True, "queries": 9}}
     facts = {**results.cost_facts, ("x", "load"): FACTS | {"servers": servers, "ceiling": []}}
     text = " ".join(block(dataclasses.replace(results, cost_facts=facts)).lines)
-    assert "so that each of 9 queries was asked once" in text
+    assert "so each of 9 queries was sent once" in text
     assert "shared the" not in text
 
 
@@ -161,7 +163,7 @@ def test_both_reports_show_it(results: Results, tmp_path: Any) -> None:
     write_report(placed, analysis)
     for name in ("report.md", "report.html"):
         text = (tmp_path / name).read_text()
-        assert "keeps p95 within 100 ms" in text
+        assert "answers within 100 ms (p95)" in text
         assert "How it was measured" in text
         assert "Load of twin on x: it is no server" in text
         assert "<answers>" not in text

@@ -195,7 +195,7 @@ def test_accepting_says_what_changed(tmp_path: Path) -> None:
         "                         before     now   change",
         "  second ndcg@3 on data  0.2500  0.5000  +0.2500",
     ]
-    assert "No value is another" in accepted_text(after, after, Path("b/e.csv"))
+    assert "Every value is the same as before" in accepted_text(after, after, Path("b/e.csv"))
     assert "It is the first baseline" in accepted_text(None, after, Path("b/e.csv"))
 
 

@@ -53,7 +53,7 @@ def test_a_column_for_each_depth(make_results: Make) -> None:
 def test_a_loss_of_unjudged_documents_is_doubted(make_results: Make) -> None:
     block = blocks(make_results)["Unjudged documents"]
     (line,) = block.lines
-    assert line.startswith("twin loses 0.1000, but fewer of its documents were judged")
+    assert line.startswith("twin loses 0.1000, but fewer of its documents have a judgement")
     assert block.tables[0].table.rows[0][1:3] == ["30%", "50%"]
 
 

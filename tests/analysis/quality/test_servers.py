@@ -41,7 +41,7 @@ def test_requests_of_all_stages_are_counted_together() -> None:
     assert told({"traffic": first}, {"traffic": second})[1:] == [
         (
             "bge: 4 requests of 250.0 ms each; 10.0 ms by the server's count; "
-            "2 tries more after faults, 1.5 s waited, when quality was measured."
+            "2 tries more after faults, 1.5 s waited, during the run that quality comes from."
         )
     ]
 

@@ -132,7 +132,7 @@ def test_a_system_in_this_process_is_no_server(whole: tuple[Run, ContractServer]
     text = (results.folder / "report.md").read_text()
     assert "Load of oracle on data: it is no server" in text
     assert "service answers up to" in text
-    assert "No p95 is required" in text
+    assert "No requirement limits p95" in text
 
 
 def test_what_is_done_is_not_measured_again(whole: tuple[Run, ContractServer]) -> None:
