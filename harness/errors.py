@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as a tree; the message is one paragraph for the person at the terminal.
+"""Everything that can go wrong, as a tree; the message is a paragraph or a list for the person at the terminal.
 
     HarnessError
     |-- InputError          mend it and run again (exit 2)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from harness.components.models import references
+from harness.components.models.absent import AbsentError
 from harness.errors import InputError
 from harness.experiment.plan import Plan, TrainStage
 from harness.experiment.schema import DatasetChoice
@@ -39,14 +40,19 @@ def fetch_models(plan: Plan) -> bool:
 
 
 def _each(todo: Iterable[Callable[[], str]]) -> Iterator[str]:
+    absent: dict[str, str] = {}
     lacks: list[str] = []
     for done in todo:
         try:
             yield done()
+        except AbsentError as error:
+            absent |= error.models
         except InputError as error:
             lacks.append(str(error))
+    if absent:
+        lacks.insert(0, str(AbsentError(absent)))
     if lacks:
-        raise InputError(" ".join(lacks))
+        raise InputError("\n".join(lacks))
 
 
 def _model(wanted: references.Wanted, wanted_by: str) -> str:

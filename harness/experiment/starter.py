@@ -51,11 +51,8 @@ def _is_here(reference: str) -> bool:
 
 
 def size(reference: str) -> str:
-    """What a download takes: four bytes a parameter."""
-    model = catalogue.known(reference)
-    if model is None or model.parameters is None:
-        return "size not known"
-    return f"{4 * model.parameters / 1e6:,.0f} MB"
+    """What a download takes."""
+    return catalogue.size_text(catalogue.download_bytes(reference))
 
 
 def text(question: str, dataset: Mapping[str, Any], found: Models) -> str:

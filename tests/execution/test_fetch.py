@@ -81,7 +81,8 @@ def test_no_command_but_fetch_opens_a_socket(tmp_path: Path) -> None:
     assert libraries == {"HF_HUB_OFFLINE": True, "HF_HUB_DISABLE_TELEMETRY": True}
     failing = {"run model.yaml": 2, "run data.yaml": 2, "onnx nobody/absent out": 2}
     assert codes == {name: failing.get(name, 0) for name in codes}
-    assert "'nobody/absent' (wanted by cross_encoder) is not on this machine, and the" in said
+    assert "A model is not on this machine, and the network is off:" in said
+    assert "nobody/absent (size not known), wanted by cross_encoder" in said
     assert "The dataset 'vaswani' is not on this machine and the network is off. Run" in said
     assert "python -m harness fetch data.yaml" in said
     assert "Traceback" not in said
@@ -96,6 +97,27 @@ def test_who_asks_the_network(tmp_path: Path, command: str, offline: str | None)
     assert codes == {f"{command} model.yaml": 2}
     assert found
     assert "Traceback" not in said
+
+
+def test_all_absent_models_are_named_at_once_with_their_sizes_and_ways_out(tmp_path: Path) -> None:
+    wanted = ("BAAI/bge-reranker-base", "cross-encoder/ms-marco-MiniLM-L6-v2", "nobody/absent")
+    systems = [
+        {"name": f"s{i}", "retriever": OVERLAP, "reranker": {**ABSENT, "model": model}}
+        for i, model in enumerate(wanted)
+    ]
+    write(tmp_path, "three", systems=systems)
+    *_, said = asked(tmp_path, ["run", "three.yaml"])
+    # models.yaml: 278,000,000 and 22,713,601 parameters, of four bytes each
+    assert said.startswith(
+        "harness: 3 models are not on this machine, and the network is off:\n"
+        "  BAAI/bge-reranker-base (1.1 GB), wanted by cross_encoder\n"
+        "  cross-encoder/ms-marco-MiniLM-L6-v2 (91 MB), wanted by cross_encoder\n"
+        "  nobody/absent (size not known), wanted by cross_encoder\n"
+        "  together 1.2 GB and 1 of unknown size\n"
+    )
+    assert "with a network: `python -m harness fetch three.yaml`" in said
+    assert "without a download: `python -m harness run three.yaml --weights dummy`" in said
+    assert str(tmp_path / "hf" / "hub") in said
 
 
 def test_what_cannot_be_fetched_does_not_keep_the_others_back(
@@ -116,7 +138,7 @@ def test_what_cannot_be_fetched_does_not_keep_the_others_back(
     assert main(["fetch", str(file)]) == 2
     said = capsys.readouterr()
     assert said.out.splitlines() == ["some/here: there", "data: 5 documents"]
-    assert "give nobody/absent. The hub does not give else/absent." in said.err
+    assert "give nobody/absent.\nThe hub does not give else/absent." in said.err
 
 
 def test_training_queries_are_fetched(tmp_path: Path) -> None:

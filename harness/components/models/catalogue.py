@@ -171,3 +171,16 @@ def fact(reference: str, name: str) -> float | str | None:
         next(iter(model.dims), None) if name == "dim" else getattr(model, name)
     )
     return found
+
+
+def download_bytes(reference: str) -> int | None:
+    """What a download of the weights takes, at four bytes a parameter; None where it is not known."""
+    model = known(reference)
+    return 4 * model.parameters if model and model.parameters else None
+
+
+def size_text(size: int | None) -> str:
+    """The size of a download for a message."""
+    if size is None:
+        return "size not known"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.components.models import hub, random_weights
+from harness.components.models.absent import AbsentError
 from harness.components.models.catalogue import DUMMY, catalogue
 from harness.components.models.downloads import download
 from harness.errors import ModelError, PackageError
@@ -145,7 +146,7 @@ def folder(reference: str, wanted_by: str, file: str | None = None) -> Path:
     """The folder of a model to load; raises ModelError naming the ways out where it is not here."""
     found = find(reference, file)
     if found is None or (reference.startswith(TRAINED) and not is_trained(reference)):
-        raise absent(reference, wanted_by)
+        raise absent(reference, wanted_by, file)
     return found.folder
 
 
@@ -159,24 +160,13 @@ def identity(reference: str, file: str | None = None) -> str:
     return " ".join([*name, *([file] if file else []), revision])
 
 
-def absent(reference: str, wanted_by: str) -> ModelError:
+def absent(reference: str, wanted_by: str, file: str | None = None) -> ModelError:
     """The error for a model that is not here and cannot be fetched."""
-    if reference.startswith(TRAINED):
-        return ModelError(
-            f"The model {reference!r} (wanted by {wanted_by}) is not in {trained_folder(reference)}, "
-            "or is damaged: it is trained when its experiment is run. `python -m harness run FILE` "
-            "does."
-        )
-    if hub.is_off():
-        return ModelError(
-            f"The model {reference!r} (wanted by {wanted_by}) is not on this machine, and the network "
-            "is off. Run `python -m harness fetch FILE`, set HF_HUB_OFFLINE=0, copy the hub cache of "
-            f"another machine to {hub.cache_folder()}, or name a local folder as the model."
-        )
+    if not reference.startswith(TRAINED):
+        return AbsentError({str(Wanted(reference, file)): wanted_by})
     return ModelError(
-        f"The model {reference!r} (wanted by {wanted_by}) is not on this machine and the hub "
-        "cannot be reached. Run `python -m harness fetch FILE` on a connected machine and copy its "
-        f"hub cache to {hub.cache_folder()} here, or name a local folder as the model."
+        f"The model {reference!r} (wanted by {wanted_by}) is not in {trained_folder(reference)}, "
+        "or is damaged: it is trained when its experiment is run. `python -m harness run FILE` does."
     )
 
 
@@ -191,11 +181,11 @@ def fetch(reference: str, wanted_by: str, file: str | None = None) -> ModelFolde
     if found is not None:
         return found
     if not hub.answers():
-        raise absent(reference, wanted_by)
+        raise absent(reference, wanted_by, file)
     try:
         download(reference, file)
     except ConnectionError as error:
-        raise absent(reference, wanted_by) from error
+        raise absent(reference, wanted_by, file) from error
     _in_hub_cache.cache_clear()
     found = find(reference, file)
     if found is None:
