@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli import exits
 from harness.cli.arguments import Command, add_plan, experiment_of
-from harness.cli.streams import say
+from harness.cli.streams import complain, say
 from harness.page.terminal import paragraph
 from harness.page.text import counted
 
@@ -46,12 +46,15 @@ def _run(arguments: argparse.Namespace) -> int:
         from harness.cli.progress import Bars
         from harness.execution import fetch
         from harness.execution.execute import Execution
+        from harness.experiment import remote_code
         from harness.experiment.plan import make_plan
         from harness.report.render import report_stored
         from harness.results.store import Store
 
         experiment = experiment_of(arguments)
         plan = make_plan(experiment)
+        for line in remote_code.sentences(experiment.left_out):
+            complain(line)
         plan = make_plan(experiment) if fetch.fetch_models(plan) else plan
         store = Store(arguments.results, experiment.name)
         with (
@@ -93,6 +96,8 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 def plan_text(plan: Plan, store: Store, cache: Path) -> str:
     """The tree of stages: what is done, what is cached, what must be downloaded."""
+    from harness.experiment import remote_code
+
     pending = {trial.folder for trial in store.pending(plan)}
     lines = [*paragraph(plan.experiment.question), ""]
     shown: set[str] = set()
@@ -105,6 +110,8 @@ def plan_text(plan: Plan, store: Store, cache: Path) -> str:
         said = f"{one.dataset.name} / {one.kind} of {counted(len(one.trials), 'system')}: {state}"
         lacks = [f"without {system}: {reason}" for system, reason in (left_out or {}).items()]
         lines += paragraph("; ".join([said, *lacks]))
+    for line in remote_code.sentences(plan.experiment.left_out):
+        lines += paragraph(line)
     trials = sum(not trial.random_weights for trial in plan.trials)
     to_do = f"{len(pending)} of {counted(trials, 'trial')} to do."
     return "\n".join([*lines, "", *_model_lines(plan.models()), to_do])

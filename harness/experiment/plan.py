@@ -192,6 +192,7 @@ class Plan:
             "claims": str(experiment.claims) if experiment.claims else None,
             "parity": [[model, *names] for model, names in experiment.parity.items()],
             "weights": experiment.weights,
+            "left_out": dict(experiment.left_out),
         }
 
     def components(self) -> Iterator[Any]:

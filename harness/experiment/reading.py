@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from harness.components import registry
 from harness.components.registry import Fault
 from harness.errors import ConfigError
-from harness.experiment import rules
+from harness.experiment import remote_code, rules
 from harness.experiment.claims_reading import load_claims
 from harness.experiment.decision_terms import Decision
 from harness.experiment.dummy_weights import with_random_weights
@@ -55,6 +55,11 @@ def load_experiment(
         said = dict(found)
         if weights == "dummy":
             said["systems"] = tuple(map(with_random_weights, found.systems))
+        trusted = remote_code.choose(said["systems"], trusted=found.trust_remote_code)
+        said |= trusted._asdict()
+        if found.baseline in trusted.left_out:
+            document.fault("baseline", trusted.left_out[found.baseline])
+            document.raise_faults()
         return Experiment.model_construct(**said, file=file, weights=weights, instead=instead)
 
 

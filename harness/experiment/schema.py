@@ -226,6 +226,9 @@ class ExperimentKeys(Part):
     """How encoded texts are kept."""
     decision: Annotated[Decision, AfterValidator(rules.objective)] = Decision()
     """What the decision depends on beside the measurements."""
+    trust_remote_code: bool = False
+    """Run the code that models of the hub bring with them, where their commit is pinned (NAME@COMMIT);
+    otherwise systems with such models are left out, and the report names them."""
     gate: rules.Gate = ()
     """Rules that new results are held to."""
     claims: Path | None = None
@@ -245,6 +248,8 @@ class Experiment(ExperimentKeys):
     file: Path
     baseline: str
     weights: Weights = "real"
+    left_out: Mapping[str, str] = Field(default_factory=dict)
+    """By name why a system of the file does not run."""
     instead: bool = False
     """Whether the datasets are others than the file's."""
     quick: bool = False

@@ -10,6 +10,7 @@ from harness.analysis.costs.vector_bytes import configurations, models_of
 from harness.components.models import catalogue
 from harness.components.models.random_weights import remark
 from harness.errors import ModelError
+from harness.experiment import remote_code
 from harness.experiment.provenance import machine_words
 from harness.page.text import listed
 from harness.results.store import Results
@@ -53,7 +54,9 @@ def _remark(model: str) -> Iterator[str]:
 def not_measured(results: Results) -> list[str]:
     """Each thing that was not measured with its reason, alike ones together."""
     asked = {kind for _, kind in results.cost_facts}
-    lines = [*_undone(results), *_arms(results.costs["arms"]), *_ways(results.costs["grid"])]
+    left_out = results.plan.get("left_out", {})  # none in older results
+    lines = [*remote_code.sentences(left_out), *_undone(results)]
+    lines += [*_arms(results.costs["arms"]), *_ways(results.costs["grid"])]
     lines += _under_load(results.costs["steps"])
     lines += _elsewhere(results)
     if "latency" not in asked:

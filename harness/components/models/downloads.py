@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness.components.models import hub
 from harness.errors import ModelError, StoreError
@@ -32,7 +34,11 @@ def download(reference: str, file: str | None) -> None:
     try:
         found = huggingface_hub.model_info(name, revision=revision or "main").siblings or ()
         names = [one.rfilename for one in found]
-        huggingface_hub.snapshot_download(name, revision=revision or None, **_patterns(names, file))
+        folder = huggingface_hub.snapshot_download(
+            name, revision=revision or None, **_patterns(names, file)
+        )
+        for elsewhere in code_elsewhere(Path(folder)):
+            huggingface_hub.snapshot_download(elsewhere, allow_patterns=["*.py"])
     except HfHubHTTPError as error:
         why = " ".join(str(error).split()).rstrip(".")
         raise ModelError(f"The hub does not give the model {reference!r}: {why}.") from error
@@ -51,3 +57,15 @@ def _patterns(names: Sequence[str], file: str | None) -> dict[str, list[str]]:
         return {"allow_patterns": [f"{file}*", *BESIDE_ONNX]}
     twice = ["*.bin"] if any(name.endswith(".safetensors") for name in names) else []
     return {"ignore_patterns": [*SKIPPED, *twice]}
+
+
+def code_elsewhere(folder: Path) -> list[str]:
+    """The other repositories of the hub whose code a model runs, by its config.json.
+
+    An entry of `auto_map` names one before `--`. Their code is loaded as it was downloaded, whatever
+    the model's own commit.
+    """
+    config = folder / "config.json"
+    named = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
+    entries = [one for one in (named.get("auto_map") or {}).values() if isinstance(one, str)]
+    return sorted({one.partition("--")[0] for one in entries if "--" in one})

@@ -207,9 +207,12 @@ def test_slow_name_servers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Answers as huggingface.co does where it has one model, `tiny/bert`."""
+    """Answers as huggingface.co does where it has two repositories: a model, and the code of one."""
 
     files: ClassVar[dict[str, bytes]] = {}
+    """Of `tiny/bert`."""
+    code: ClassVar[dict[str, bytes]] = {}
+    """Of `tiny/code`."""
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -219,18 +222,21 @@ class Hub(BaseHTTPRequestHandler):
 
     def _answer(self, *, with_body: bool) -> None:
         body = None
-        if self.path.split("?")[0] == "/api/models/tiny/bert/revision/main":
-            siblings = [{"rfilename": name} for name in self.files]
-            facts = {"id": "tiny/bert", "sha": BERT_REVISION, "siblings": siblings}
+        path = self.path.split("?")[0]
+        name = "tiny/code" if "/tiny/code/" in path and self.code else "tiny/bert"
+        files = self.code if name == "tiny/code" else self.files
+        if path == f"/api/models/{name}/revision/main":
+            siblings = [{"rfilename": one} for one in files]
+            facts = {"id": name, "sha": BERT_REVISION, "siblings": siblings}
             body = json.dumps(facts).encode()
-        elif self.path.split("?")[0] == f"/api/models/tiny/bert/tree/{BERT_REVISION}":
+        elif path == f"/api/models/{name}/tree/{BERT_REVISION}":
             tree = [
-                {"type": "file", "path": name, "size": len(content), "oid": "0" * 40}
-                for name, content in self.files.items()
+                {"type": "file", "path": one, "size": len(content), "oid": "0" * 40}
+                for one, content in files.items()
             ]
             body = json.dumps(tree).encode()
-        elif self.path.startswith(prefix := f"/tiny/bert/resolve/{BERT_REVISION}/"):
-            body = self.files.get(self.path.removeprefix(prefix))
+        elif path.startswith(prefix := f"/{name}/resolve/{BERT_REVISION}/"):
+            body = files.get(path.removeprefix(prefix))
         self.send_response(404 if body is None else 200)
         if body is None:
             self.send_header("X-Error-Code", "RepoNotFound")
@@ -263,6 +269,19 @@ def test_fetch_downloads_what_can_be_loaded(
     found, _ = fetched_elsewhere(tmp_path, "tiny/bert", HF_ENDPOINT=endpoint)
     assert found == f"{tmp_path}/hub/models--tiny--bert/snapshots/{BERT_REVISION}"
     assert {file.name: file.read_bytes() for file in Path(found).iterdir()} == files
+
+
+def test_code_in_another_repository_is_downloaded_beside_the_model(
+    tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {file.name: file.read_bytes() for file in tiny.bare_bert(tmp_path / "made").iterdir()}
+    entries = {"AutoConfig": "configuration.Config", "AutoModel": "tiny/code--modeling.Model"}
+    config = {**json.loads(files["config.json"]), "auto_map": entries}
+    monkeypatch.setattr(Hub, "files", {**files, "config.json": json.dumps(config).encode()})
+    monkeypatch.setattr(Hub, "code", {"modeling.py": b"1", "weights.safetensors": b"2"})
+    fetched_elsewhere(tmp_path, "tiny/bert", HF_ENDPOINT=endpoint)
+    snapshot = tmp_path / "hub" / "models--tiny--code" / "snapshots" / BERT_REVISION
+    assert [file.name for file in snapshot.iterdir()] == ["modeling.py"]
 
 
 def test_model_that_the_hub_does_not_have(tmp_path: Path, endpoint: str) -> None:
