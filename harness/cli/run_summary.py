@@ -1,56 +1,70 @@
-"""What the terminal says at the end of a run, at most 79 columns wide."""
+"""What the terminal says at the end of a run: one screen of 80 x 24."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.analysis.costs.tables import whole_cells
-from harness.analysis.quality.alarms import INFO, OTHER_PACKAGES, cautions, sentences
+from harness.analysis.quality.alarms import INFO, OTHER_PACKAGES, cautions
 from harness.components.timing import Kind
+from harness.experiment.rules import measures_quality
 from harness.page.terminal import columns, paragraph
-from harness.page.text import counted
+from harness.page.text import interval, listed, number, significant
 
 if TYPE_CHECKING:
     from harness.execution.execute import Execution
     from harness.report.analyse import Analysis
 
 
-OUTSIDE: dict[Kind, str] = {
-    "load": "loading models and their libraries",
-    "data": "reading the dataset",
-    "search": "indexing and searching",
-    "measure": "measuring",
-    "cost": "measuring latency and storage",
-    "nodes": "waiting for the nodes of the cluster",
-    "report": "writing the report",
-    "other": "everything else",
+HEIGHT = 23
+"""Lines of a terminal of 24, one of which holds what is typed next."""
+
+ROWS = range(4, 9)
+"""How many systems are shown: so many as find room, the first number of them in any case."""
+
+NAMED = 2
+"""Failures that are shown, each in so many lines; of more it says how many."""
+
+SPENT: dict[str, tuple[Kind, ...]] = {
+    "training": ("train",),
+    "models": ("model", "load"),
+    "latency and storage": ("cost",),
+    "reading data": ("data",),
+    "searching": ("search",),
+    "waiting for nodes": ("nodes",),
 }
+"""What a run's time went into, as the last line has it."""
+
+SHARE = 0.05
+"""The least share of the time that is named."""
 
 
 def as_text(
     analysis: Analysis, execution: Execution, seconds: Mapping[str, float], report: Path
 ) -> str:
-    """The closing lines of a run."""
-    decision = analysis.decision
+    """The closing lines of a run: on a screen of 24 lines the decision, and what it rests on most."""
+    decision, experiment = analysis.decision, execution.plan.experiment
+    metric = experiment.decision.objective or next(filter(measures_quality, experiment.metrics))
     first_reason = next(iter(decision.reasons), "")
-    lines = [
-        *_leaderboard_lines(analysis, execution.plan.experiment.metrics),
-        *_cost_lines(analysis),
-        *paragraph(analysis.answer),
+    above = [
+        "",
+        *_before(analysis),
+        *_cut(paragraph(f"Decision: {decision.headline} {first_reason}"), 6),
+        "",
     ]
-    for text in (
-        *analysis.loads.capacities["said"],
-        *cautions(analysis.alarms[analysis.alarms["alarm"] == OTHER_PACKAGES]),
-        f"Decision: {decision.headline} {first_reason}",
-    ):
-        lines += ["", *paragraph(text)]
-    lines.append("")
-    for (dataset, system), reason in execution.failures.items():
-        lines += paragraph(f"FAILED {system} on {dataset}: {reason}")
-    return "\n".join([*lines, *paragraph(_time(seconds)), f"Report: {report}"])
+    below = [
+        "",
+        *_failures(execution.failures),
+        *_left_to_read(analysis, experiment.left_out),
+        *paragraph(_time(seconds)),
+        f"Report: {report}",
+    ]
+    room = HEIGHT - len(above) - len(below) - 2  # the heading, and how many are not shown
+    rows = _rows(analysis, metric, min(max(room, ROWS[0]), ROWS[-1]))
+    return "\n".join([*above, *rows, *below])
 
 
 def as_json(
@@ -75,43 +89,81 @@ def as_json(
     return json.dumps(content, indent=1)
 
 
-def _leaderboard_lines(analysis: Analysis, metrics: Sequence[str]) -> list[str]:
-    lines: list[str] = []
-    for dataset, group in analysis.leaderboard.groupby("dataset", sort=False):
-        values = group.pivot_table(index="system", columns="metric", values="value", sort=False)
-        queries = counted(int(group["queries"].max()), "query")
-        rows = [[str(name), *(f"{row[m]:.4f}" for m in metrics)] for name, row in values.iterrows()]
-        lines += ["", *paragraph(f"{dataset}, {queries}"), *columns([["", *metrics], *rows])]
-        alarmed = analysis.alarms[analysis.alarms["dataset"] == dataset]
-        alarms = [text for severity, text in sentences(alarmed) if severity != INFO]
-        for note in [*analysis.notes[str(dataset)], *alarms]:
-            lines += paragraph(note)
-    return [*lines, ""]
+def _before(analysis: Analysis) -> Iterator[str]:
+    """What must be known before the decision is read."""
+    mixed = cautions(analysis.alarms[analysis.alarms["alarm"] == OTHER_PACKAGES])
+    for text in (*mixed, *analysis.loads.capacities["said"][:NAMED]):
+        yield from _cut(paragraph(text), 3)
 
 
-def _cost_lines(analysis: Analysis) -> list[str]:
-    """The whole query's latency: a row a system and mode, a column for each k."""
-    lines: list[str] = []
-    table = analysis.costs.end_to_end
-    known = table[table["p50"].notna()]
-    for (dataset, device), group in known.groupby(["dataset", "device"], sort=False):
-        sizes, arms = whole_cells(group, "~", "-")
-        rows = [["", *(f"k={size}" for size in sizes)]]
-        rows += [[f"{system}, {mode}", *cells] for system, mode, cells in arms]
-        title = f"{dataset} on {device}: ms of a whole query, median / p95 (~ predicted)"
-        lines += [*paragraph(title), *columns(rows), ""]
-    return lines
+def _rows(analysis: Analysis, metric: str, most: int) -> list[str]:
+    """The baseline, the system of the decision, and the best others, with what they need."""
+    options = analysis.decision.options
+    if options.empty:
+        return []
+    names = [
+        system if mode in ("retrieve", "rerank") else f"{system}, {mode}"
+        for system, mode in zip(options["system"], options["mode"], strict=True)
+    ]
+    table = options.assign(
+        name=[name.removesuffix(", precomputed") for name in names],
+        first=options["gain"].isna() & options["value"].notna(),
+        chosen=[name == analysis.decision.system for name in names],
+    )
+    shown = table.sort_values(["first", "chosen", "value"], ascending=False, kind="stable")[:most]
+    heading = ["", metric, "gain", "p95 ms", "GB/M docs"]
+    lines = columns([heading, *map(_cells, shown.itertuples())])
+    more = len(table) - len(shown)
+    return [*lines, f"  and {more} more in the report"] if more else lines
+
+
+def _cells(row: Any) -> list[str]:
+    gain = "baseline" if row.first else "" if math.isnan(row.gain) else f"{row.gain:+.3f}"
+    if not row.first and gain:
+        gain = f"{gain} {interval(row.low, row.high)}"
+    return [
+        row.name,
+        number(row.value, ".3f"),
+        gain,
+        significant(row.p95_ms) if row.p95_ms > 0 else f"p50 {significant(row.p50_ms)}",
+        significant(row.gb_per_million_documents),
+    ]
+
+
+def _failures(failures: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    for (dataset, system), reason in list(failures.items())[:NAMED]:
+        yield from _cut(paragraph(f"FAILED {system} on {dataset}: {reason}"), NAMED)
+    if (more := len(failures) - NAMED) > 0:
+        yield f"FAILED: {more} more, named in the report"
+
+
+def _left_to_read(analysis: Analysis, left_out: Mapping[str, str]) -> Iterator[str]:
+    """What the report says besides, that a reader must not miss."""
+    if left_out:
+        yield from paragraph(f"Left out: {listed(list(left_out), most=NAMED)}; see the report.")
+    alarmed = analysis.alarms[analysis.alarms["severity"] != INFO]
+    if names := list(dict.fromkeys(map(str, alarmed["alarm"]))):
+        yield from paragraph(f"Cautions in the report: {', '.join(names)}.")
 
 
 def _time(seconds: Mapping[str, float]) -> str:
     total = sum(seconds.values())
-    shares = [
-        f"{seconds[kind] / total:.1%} {name}"
-        for kind, name in OUTSIDE.items()
-        if seconds.get(kind, 0) >= total / 1000
-    ]
-    inside = {"training models": seconds.get("train", 0), "model calls": seconds.get("model", 0)}
-    named = " and ".join(name for name, spent in inside.items() if spent)
-    outside = 1 - sum(inside.values()) / total
-    where = f", {outside:.1%} of it outside {named}" if named and "nodes" not in seconds else ""
-    return f"Time: {total:.1f} s{where}: {', '.join(shares)}."
+    shares = {
+        name: sum(seconds.get(kind, 0) for kind in kinds) / total for name, kinds in SPENT.items()
+    }
+    named = sorted(
+        (name for name in shares if shares[name] >= SHARE), key=lambda name: -shares[name]
+    )
+    parts = [f"{shares[name]:.0%} {name}" for name in named]
+    rest = 1 - sum(shares[name] for name in named)
+    return f"Time: {_duration(total)}: {', '.join([*parts, f'{rest:.0%} the rest'])}."
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def _cut(lines: Sequence[str], most: int) -> list[str]:
+    """At most so many lines."""
+    return [*lines] if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1][:77]} …"]

@@ -62,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
             _nodes(arguments, plan, store, progress) as nodes,
         ):
             plan = nodes.plan if nodes else plan
-            execution = Execution(plan, store, arguments.cache, progress, nodes)
+            execution = Execution(plan, store, arguments.cache, progress, nodes, progress.stage)
             execution.execute()
         with span("report"):
             analysis, report = report_stored(store.folder)
@@ -91,7 +91,26 @@ def _plan(arguments: argparse.Namespace) -> int:
     plan = make_plan(experiment_of(arguments))
     store = Store(arguments.results, plan.experiment.name)
     say(plan_text(plan, store, arguments.cache))
+    say(_stages_text(plan, store, arguments.cache, every=arguments.verbose))
     return exits.OK
+
+
+def _stages_text(plan: Plan, store: Store, cache: Path, *, every: bool) -> str:
+    """How many stages are to be done and how long they take; what `every` one does, too."""
+    from harness.execution.estimate import size_of
+    from harness.execution.execute import overview
+    from harness.pipeline.datasets import stored_dataset
+
+    choices = plan.experiment.datasets
+    read = {choice.name: stored_dataset(choice, cache) for choice in choices}
+    sizes = {name: size_of(dataset) for name, dataset in read.items() if dataset is not None}
+    found = overview(plan, store, cache, sizes)
+    lines = [found.estimate(), f"Stages: {found.counts()}."] if found.steps else [found.estimate()]
+    if every:
+        lines += found.titles()
+    elif found.steps:
+        lines.append("--verbose lists them.")
+    return "\n".join(line for text in lines for line in paragraph(text))
 
 
 def plan_text(plan: Plan, store: Store, cache: Path) -> str:

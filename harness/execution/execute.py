@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from harness.components.protocols import Progress
-from harness.errors import StoreError, reason
+from harness.errors import InputError, StoreError, reason
+from harness.execution.estimate import Size, size_of
+from harness.execution.overview import Overview
 from harness.execution.worker import Outcome, Worker
 from harness.experiment.plan import Plan
 from harness.experiment.tasks import Cost, Measure, Task, tasks
 from harness.files import disk, locks, temporary
+from harness.pipeline.datasets import load_dataset
 from harness.results.store import Store
 
 log = logging.getLogger(__name__)
@@ -21,6 +26,11 @@ log = logging.getLogger(__name__)
 
 class Executor(Protocol):
     """Has tasks done, somewhere."""
+
+    @property
+    def workers(self) -> int:
+        """How many tasks can be done at once."""
+        ...
 
     def begin(self, ready: Sequence[Task]) -> Sequence[Task]:
         """Begin those of the tasks for which there is room; gives these."""
@@ -40,6 +50,7 @@ class Here:
     """Has tasks done in this process, one after another."""
 
     worker: Worker
+    workers: int = 1
     _begun: list[Task] = field(default_factory=list)
 
     def begin(self, ready: Sequence[Task]) -> Sequence[Task]:
@@ -53,6 +64,24 @@ class Here:
         return task, self.worker.do(task)
 
 
+def all_tasks(plan: Plan, store: Store) -> list[Task]:
+    """What is to be done of a plan, in order; of costs all, due or not."""
+    pending = store.pending(plan)
+    ranked = [trial.folder for trial in pending if store.holds_run(trial)]
+    return list(tasks(plan, [trial.folder for trial in pending], ranked))
+
+
+def overview(plan: Plan, store: Store, cache: Path, sizes: Mapping[str, Size]) -> Overview:
+    """The stages that are to be done, with the time that they take on datasets of these sizes."""
+    due = {stage.folder for stage in store.pending_cost_stages(plan)}
+    todo = [
+        task
+        for task in all_tasks(plan, store)
+        if not isinstance(task, Cost) or task.stage.folder in due
+    ]
+    return Overview(plan, todo, sizes, cache)
+
+
 @dataclass
 class Execution:
     """One go at a plan; it can be stopped anywhere, and the next go does only what is left."""
@@ -63,6 +92,8 @@ class Execution:
     progress: Progress
     executor: Executor | None = None
     """None: this process."""
+    announce: Callable[[Callable[[], str]], None] | None = None
+    """Called as a stage begins, with what says at any time what is done for whom, and the time left."""
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
     """Why each failed trial failed, by (dataset, system); so, too, a measurement of cost as a whole."""
     _waiting: dict[str, Task] = field(default_factory=dict)
@@ -70,6 +101,7 @@ class Execution:
     """By task the keys of those that must have ended before."""
     _lost: dict[str, str] = field(default_factory=dict)
     """By task why it could not be done."""
+    _overview: Overview | None = None
 
     def execute(self) -> None:
         """Do every pending trial; one that fails is noted and the others go on.
@@ -84,9 +116,20 @@ class Execution:
         with temporary.below(self.cache), locks.alone(self.store.folder / ".lock", busy):
             self.store.save_plan(self.plan)
             self.store.set_damage_aside(self.plan)
-            pending = self.store.pending(self.plan)
-            ranked = [trial.folder for trial in pending if self.store.holds_run(trial)]
-            self._go_through(list(tasks(self.plan, [t.folder for t in pending], ranked)))
+            todo = all_tasks(self.plan, self.store)
+            if self.announce:
+                sizes = dict(self._sizes(todo))
+                self._overview = overview(self.plan, self.store, self.cache, sizes)
+                self.announce(self._overview.estimate)
+            self._go_through(todo)
+
+    def _sizes(self, todo: Sequence[Task]) -> Iterator[tuple[str, Size]]:
+        """By dataset how large it is; but for the first, one that cannot be read waits for its turn."""
+        every = self.plan.experiment.datasets
+        needed = {task.dataset.name: task.dataset for task in todo}
+        for number, (name, choice) in enumerate(needed.items()):
+            with contextlib.suppress(*([InputError] if number else [])):
+                yield name, size_of(load_dataset(choice, self.cache, every))
 
     def _go_through(self, todo: Sequence[Task]) -> None:
         executor = self.executor or Here(Worker(self.plan, self.store, self.cache, self.progress))
@@ -95,10 +138,17 @@ class Execution:
         while self._waiting:
             if ready := self._ready(running):
                 running |= {task.key for task in executor.begin(ready)}
+                self._announce(executor, [task for task in ready if task.key in running])
             if running:
                 task, outcome = executor.ended()
                 running.remove(task.key)
                 self._note(task, outcome)
+
+    def _announce(self, executor: Executor, begun: Sequence[Task]) -> None:
+        if self.announce and self._overview:
+            self._overview.workers = executor.workers
+            for task in filter(self._overview.begin, begun):
+                self.announce(partial(self._overview.line, task))
 
     def _add(self, todo: Sequence[Task]) -> None:
         for task in todo:
@@ -127,7 +177,9 @@ class Execution:
         }
 
     def _note(self, task: Task, outcome: Outcome) -> None:
-        """Keep what a task gave; of the tasks that it wants done before, put them into its way."""
+        """Store what a task gave; of the tasks that it wants done before, put them into its way."""
+        if self._overview:
+            self._overview.rates.note(outcome.spent)
         if outcome.first:
             self._add([one for one in outcome.first if one.key not in self._waiting])
             task = replace(task, needs=(*task.needs, *(one.key for one in outcome.first)))
@@ -135,6 +187,8 @@ class Execution:
             self._before[task.key] = set(task.needs)
             return
         del self._waiting[task.key]
+        if self._overview:
+            self._overview.end(task)
         failure = outcome.failure if outcome.failure is not None else self._stored(task, outcome)
         if failure is not None:
             self._lost[task.key] = failure

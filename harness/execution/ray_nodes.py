@@ -77,6 +77,11 @@ class Nodes:
         self.plan = dataclasses.replace(plan, machines=best.machines)
         """The plan, whose costs are measured on a node of the cluster."""
 
+    @property
+    def workers(self) -> int:
+        """How many workers there are."""
+        return max(1, len(self._seats))
+
     def begin(self, ready: Sequence[Task]) -> Sequence[Task]:
         """Give each worker that has none a task, if it can be of the dataset that it has at hand."""
         todo = [*self._again, *ready]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,8 @@ from harness.components.protocols import Progress
 from harness.components.timing import span
 from harness.data import digest
 from harness.errors import StoreError, reason
+from harness.execution.estimate import COLD_STARTS, cost_work, training_work
+from harness.execution.rates import Meter, Spent
 from harness.experiment.plan import Plan, TrainStage, Trial
 from harness.experiment.schema import DatasetChoice
 from harness.experiment.tasks import Cost, Encode, Measure, Rerank, Retrieve, Task, Train
@@ -52,6 +55,8 @@ class Outcome:
     """Why it could not be done."""
     first: tuple[Task, ...] = ()
     """What must be done before this task, which can then be tried again."""
+    spent: Mapping[str, Spent] = field(default_factory=dict)
+    """By kind of work how much was done in how much time."""
 
 
 @dataclass
@@ -71,6 +76,10 @@ class Worker:
     """Over the queries that are learnt from beside those that are measured."""
     _untrained: dict[str, Exception] = field(default_factory=dict)
 
+    @cached_property
+    def _meter(self) -> Meter:
+        return Meter(self.progress)
+
     def do(self, task: Task) -> Outcome:
         """Do a task; what breaks in it is its failure, be it that a component ends the process.
 
@@ -78,13 +87,28 @@ class Worker:
         be read or written.
         """
         work = self._work(task.dataset)
+        began = time.perf_counter()
         try:
-            return self._ways[type(task)](task, work)
+            outcome = self._ways[type(task)](task, work)
+            spent = self._spent(task, time.perf_counter() - began)
+            return dataclasses.replace(outcome, spent=spent)
         except StoreError:
             raise
         except (Exception, SystemExit) as error:
             log.debug("%s failed", task.key, exc_info=True)
             return Outcome(failure=reason(error))
+
+    def _spent(self, task: Task, seconds: float) -> dict[str, Spent]:
+        """What was spent on a task, and on all of it where it is known as a whole."""
+        spent = self._meter.taken()
+        cold = sum(one.seconds for name, one in spent.items() if name.startswith(COLD_STARTS))
+        if isinstance(task, Train):
+            work = training_work(task.stage)
+        elif isinstance(task, Cost):
+            work = cost_work(task.stage, self.plan.experiment)
+        else:
+            return spent
+        return spent | {work.name: Spent(work.amount, seconds - cold)}
 
     @cached_property
     def _ways(self) -> Mapping[type[Task], Callable[[Any, StageRunner], Outcome]]:
@@ -103,13 +127,13 @@ class Worker:
         if not self._at_hand or self._at_hand[0][0] != choice:
             self._at_hand.clear()  # large, and the next dataset has its own
             self._learning.clear()
-            self.progress(f"load {choice.name}", 0, 1)
+            self._meter(f"read {choice.name}", 0, 1)
             with span("data"):
                 dataset = load_dataset(choice, self.cache, self.plan.experiment.datasets)
-            self.progress(f"load {choice.name}", 1, 1)
+            self._meter(f"read {choice.name}", 1, 1)
             asked = self.plan.experiment
             precision = asked.cache.precision
-            work = StageRunner(dataset, asked.metrics, self.cache, self.progress, precision)
+            work = StageRunner(dataset, asked.metrics, self.cache, self._meter, precision)
             self._at_hand.append((choice, work))
         return self._at_hand[0][1]
 

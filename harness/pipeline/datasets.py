@@ -57,6 +57,11 @@ def load_dataset(
         return found
 
 
+def stored_dataset(choice: DatasetChoice, cache: Path) -> Dataset | None:
+    """The dataset if it is in the cache; None where it must be read first."""
+    return _opened(_folder(choice, cache))
+
+
 def load_questions(source: DatasetSource) -> Dataset:
     """The queries and judgements of a source; the documents need not be there."""
     if isinstance(source, StreamedSource):

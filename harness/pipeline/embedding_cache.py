@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from harness.components.abilities import Loadable
 from harness.components.models import inference
+from harness.components.models.names import encoding
 from harness.components.protocols import Joint, Part, Progress, Side
 from harness.components.timing import span
 from harness.components.vectors.compression import CachePrecision
@@ -47,12 +49,12 @@ def fill(
     texts: Sequence[str],
     asked: Keyed,
     encode: Encode,
-    progress: Progress,
+    progress: Callable[[int, int], None],
 ) -> None:
     """Encode what any of `stores` lacks, in one pass for all of them, longest texts first.
 
     `asked` are the keys of `texts`; `encode` gives for each store the matrices of the texts it is
-    handed.
+    handed. `progress` is called with the characters done and those of all.
     """
     lacks = [store.lacks(asked.keys) for store in stores]
     ahead = _distinct(asked, np.flatnonzero(np.any(lacks, axis=0)))
@@ -70,11 +72,11 @@ def _encode(
     asked: Keyed,
     ahead: NDArray[np.int64],
     encode: Encode,
-    progress: Progress,
+    progress: Callable[[int, int], None],
 ) -> None:
     """Encode the texts at `ahead`, a part after the other; each store keeps what it lacks."""
     total, done = int(asked.lengths[ahead].sum()), 0
-    progress("encode", done, total)
+    progress(done, total)
     with ExitStack() as writing:
         adds = [writing.enter_context(store.appending()) for store in stores]
         for start in range(0, len(ahead), TEXTS_PER_PART):
@@ -85,7 +87,7 @@ def _encode(
                 if len(new):
                     add(asked.keys[part[new]], [matrices[i] for i in new.tolist()])
             done += int(asked.lengths[part].sum())
-            progress("encode", done, total)
+            progress(done, total)
 
 
 def _distinct(asked: Keyed, places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -134,7 +136,7 @@ class StoredEncoder:
                 return [_matrices(one, len(batch)) for one in (given if whole else [given])]
 
         asked = keyed(texts)
-        fill(stores, texts, asked, encode, self.progress)
+        fill(stores, texts, asked, encode, partial(self.progress, encoding(self.encoder, side)))
         found: dict[str, Any] = {
             name: store.get(asked.keys) for name, store in zip(parts, stores, strict=True)
         }
@@ -189,7 +191,8 @@ def _encode_group(
             return inference.run(passes, batch)
 
     stores = [encoder.stores[encoder.gives, "doc"] for encoder in sharing]
-    fill(stores, texts, asked, encode, sharing[0].progress)
+    first = sharing[0]
+    fill(stores, texts, asked, encode, partial(first.progress, encoding(first.encoder, "doc")))
 
 
 def _matrices(encoded: Any, texts: int) -> list[NDArray[np.float32]]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.components import footprints, registry
 from harness.components.abilities import Footprint, HasFacts, Loadable
+from harness.components.models.names import reranking
 from harness.components.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
 from harness.components.timing import span
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
@@ -141,6 +142,10 @@ class Asked(NamedTuple):
         """The candidates of a query that are scored."""
         return [self.docs[hit.doc_id] for hit in self.candidates[query.query_id][: self.depth]]
 
+    def pairs(self, query: Query) -> int:
+        """How many candidates of a query are scored."""
+        return min(len(self.candidates[query.query_id]), self.depth)
+
 
 def asked(candidates: Run, dataset: Dataset, depth: int) -> Asked:
     """The first `depth` candidates of every query.
@@ -169,12 +174,17 @@ def score(
     if isinstance(reranker, Preparable):
         with span("search"):
             scorer = reranker.prepare(list(about.docs.values()))
-    for done, query in enumerate(queries, start=1):
-        if query.query_id not in journal.scores:
-            with span("model"):
-                found = scores(scorer, query, about.of(query))
-            journal.add(query.query_id, found)
-        progress("rerank", done, len(queries))
+    name, pairs = reranking(reranker), {one.query_id: about.pairs(one) for one in queries}
+    ahead = [query for query in queries if query.query_id not in journal.scores]
+    total = sum(pairs.values())
+    done = total - sum(pairs[query.query_id] for query in ahead)
+    progress(name, done, total)
+    for query in ahead:
+        with span("model"):
+            found = scores(scorer, query, about.of(query))
+        journal.add(query.query_id, found)
+        done += pairs[query.query_id]
+        progress(name, done, total)
     return scorer
 
 

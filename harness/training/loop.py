@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from harness.components.models.names import short
 from harness.components.models.trained import Training
 from harness.components.protocols import Progress
 from harness.data import digest
@@ -107,7 +108,7 @@ def fit(
         optimizer.zero_grad()
         state.step += 1
         done = min(start + training.batch_groups, len(examples.learnt))
-        progress(f"train a {training.makes}", done, len(examples.learnt))
+        progress(training_of(training), done, len(examples.learnt))
         if state.step in due:
             _compare(student, examples.held_out, state, done)
         state.seconds = time.perf_counter() - began
@@ -116,6 +117,11 @@ def fit(
             saved = time.perf_counter()
     student.module.load_state_dict(state.best)
     return state
+
+
+def training_of(training: Training) -> str:
+    """What a training is called while it goes on."""
+    return f"train a {training.makes} from {short(training.base)}"
 
 
 def _share(step: int, steps: int, warm_up: float) -> float:

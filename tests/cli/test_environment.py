@@ -102,9 +102,10 @@ class Gone:
 
 
 def test_work_goes_on_when_nobody_sees_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.cli.progress.PAUSE_ON_TERMINAL", 0)
+    monkeypatch.setattr("harness.cli.progress.PAUSE_S", 0)
     stream: Any = Gone()
     with contextlib.closing(Bars(stream)) as progress:
+        progress.stage(lambda: "stage 1 of 1")
         for done in range(3):
             progress("work", done, 3)
             progress("other work", done, 3)

@@ -48,9 +48,8 @@ def test_every_way_to_the_terminal_is_plain(capsys: pytest.CaptureFixture[str]) 
     say(ESCAPE)
     complain(ESCAPE)
     with contextlib.closing(Bars(drawn)) as bars:
-        bars(ESCAPE, 1, 2)
-        assert bars._bar is not None
-        assert bars._bar.desc.startswith(r"\u001b[2J")
+        bars.stage(lambda: ESCAPE)
+    assert drawn.getvalue() == f"{plain(ESCAPE)}\n"
     handler = logging.StreamHandler(logged)
     handler.setFormatter(Formatter("%(message)s"))
     handler.emit(logging.LogRecord("x", logging.WARNING, "x", 1, "of %s", (ESCAPE,), None))

@@ -168,7 +168,7 @@ def test_news_are_the_progress_and_what_was_logged(tmp_path: Path) -> None:
         logging.getLogger("some.library").warning("%s is odd", "this")
     finally:
         logging.getLogger().removeHandler(worker)
-    assert worker.news() == (("load data", 1, 1), ["some.library: this is odd"])
+    assert worker.news() == (("read data", 1, 1), ["some.library: this is odd"])
     assert worker.news().said == []
 
 

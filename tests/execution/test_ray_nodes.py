@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -104,7 +105,9 @@ def test_two_nodes_make_what_one_process_makes(folder: Path, nodes: TwoNodes) ->
     )
     assert done.returncode == exits.FAILED
     assert "FAILED bad on data: RuntimeError: no score for 'w0 v0' of" in done.stdout
-    assert "waiting for the nodes of the cluster" in done.stdout
+    assert "waiting for nodes" in done.stdout
+    begun = re.findall(r"^stage (\d+) of (\d+) \(.* left", done.stderr, re.MULTILINE)
+    assert [int(number) for number, _ in begun] == list(range(1, int(begun[0][1]) + 1))
     assert contents(folder / "two" / "results") == contents(folder / "one" / "results")
     assert vectors(folder / "two/cache/vectors") == vectors(folder / "one/cache/vectors")
     assert not list(folder.rglob(".probe-*"))

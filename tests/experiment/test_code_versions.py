@@ -21,6 +21,7 @@ from harness.cli.run_summary import as_text
 from harness.components.rerankers.late_interaction import LateInteraction
 from harness.execution.execute import Execution
 from harness.experiment import code_versions
+from harness.experiment.decision_terms import Decision
 from harness.experiment.plan import Plan, make_plan
 from harness.experiment.reading import load_experiment
 from harness.report.analyse import analyse
@@ -244,7 +245,9 @@ def test_other_packages_are_told_before_the_decision_and_in_it() -> None:
     class Executed:
         class plan:  # noqa: N801 - as Execution has it
             class experiment:  # noqa: N801
-                metrics = ("m@1",)
+                metrics = ("ndcg@1",)
+                decision = Decision()
+                left_out: ClassVar[dict[str, str]] = {}
 
         failures: ClassVar[dict[tuple[str, str], str]] = {}
 

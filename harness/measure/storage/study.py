@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from numpy.typing import NDArray
 
 from harness.components.databases import fast_plaid
 from harness.components.models import catalogue, trained
-from harness.components.protocols import Progress, TokenEncoder, encode_part
+from harness.components.models.names import model_name
+from harness.components.protocols import TokenEncoder, encode_part
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import Precision, pooled, sliced
 from harness.components.vectors.token_index import TokenIndex
@@ -113,7 +115,8 @@ def _grid(encoder: Any, texts: Sequence[str], settings: Storage, work: StageRunn
     (model,) = models_of(encoder) or ("",)
     dims, learnt = _dims(matrices, settings, model)
     with temporary.passing() as folder:
-        grid = storage_grid(matrices, dims, learnt, settings, folder, work.progress)
+        progress = partial(work.progress, f"store vectors of {model_name(encoder)}")
+        grid = storage_grid(matrices, dims, learnt, settings, folder, progress)
     return grid.assign(model=model)
 
 
@@ -144,7 +147,7 @@ def storage_grid(
     trained: Collection[int],
     settings: Storage,
     folder: Path,
-    progress: Progress,
+    progress: Callable[[int, int], None],
 ) -> pd.DataFrame:
     """Columns GRID without dataset, system and model: a row for each way to store `matrices`.
 
@@ -154,14 +157,14 @@ def storage_grid(
     """
     packed = len(dims) * len(settings.pool_factors) * len(settings.precisions)
     total = packed + len(settings.plaid_nbits)
-    progress("storage", 0, total)
+    progress(0, total)
     rows = []
     for row in itertools.chain(
         _packed_rows(matrices, dims, settings, folder),
         _plaid_rows(matrices[: settings.plaid_documents], settings.plaid_nbits, folder),
     ):
         rows.append({**row, "trained": row["dim"] in trained})
-        progress("storage", len(rows), total)
+        progress(len(rows), total)
     columns = [name for name in GRID if name not in ("dataset", "system", "model")]
     return pd.DataFrame(rows, columns=columns).astype({"nbits": "Int64"})
 

@@ -29,14 +29,12 @@ def matrices(dim: int) -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def told() -> list[tuple[str, int, int]]:
+def told() -> list[tuple[int, int]]:
     return []
 
 
 @pytest.fixture(scope="module")
-def grid(
-    tmp_path_factory: pytest.TempPathFactory, told: list[tuple[str, int, int]]
-) -> pd.DataFrame:
+def grid(tmp_path_factory: pytest.TempPathFactory, told: list[tuple[int, int]]) -> pd.DataFrame:
     folder = tmp_path_factory.mktemp("storage")
     found = storage_grid(
         matrices(20),
@@ -56,12 +54,12 @@ def only(grid: pd.DataFrame, dim: int, precision: str, factor: int) -> pd.Series
     return rows.iloc[0]
 
 
-def test_a_row_for_each_way(grid: pd.DataFrame, told: list[tuple[str, int, int]]) -> None:
+def test_a_row_for_each_way(grid: pd.DataFrame, told: list[tuple[int, int]]) -> None:
     assert list(grid.columns) == [
         name for name in columns.GRID if name not in ("dataset", "system", "model")
     ]
     assert len(grid) == 2 * 4 * 2
-    assert told == [("storage", done, 16) for done in range(17)]
+    assert told == [(done, 16) for done in range(17)]
     assert grid.nbits.isna().all()
     assert (grid.documents == len(LENGTHS)).all()
     assert grid.set_index("dim").trained.to_dict() == {20: True, 12: False}

@@ -1,0 +1,135 @@
+"""What a run says while it runs: stages, whom they are for, and the time that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import write_experiment
+
+from harness.cli.commands import main
+from harness.execution.estimate import Size
+from harness.execution.execute import Execution, all_tasks
+from harness.execution.overview import Overview, about
+from harness.execution.rates import Rates, Spent
+from harness.experiment.plan import make_plan
+from harness.experiment.reading import load_experiment
+from harness.experiment.tasks import Rerank, Retrieve
+from harness.results.store import Store
+
+HASHING = {"use": "fakes:HashingEncoder"}
+DENSE = {"use": "dense", "encoder": HASHING}
+SYSTEMS = [
+    {"name": "words", "retriever": {"use": "fakes:WordOverlap"}},
+    {"name": "dense", "retriever": DENSE},
+    *({"name": f"best{i}", "retriever": DENSE, "reranker": {"use": "fakes:Oracle"}} for i in "123"),
+]
+ENCODE, RERANK = "encode documents with fakes:HashingEncoder", "rerank with fakes:Oracle"
+
+
+def execution(folder: Path, **changes: Any) -> Execution:
+    changes = {"systems": SYSTEMS, "depth": {"retrieve": 100, "rerank": 3}, **changes}
+    plan = make_plan(load_experiment(write_experiment(folder, **changes)))
+    store = Store(folder / "results", plan.experiment.name)
+    return Execution(plan, store, folder / "cache", lambda *_: None)
+
+
+SIZES = {"data": Size(documents=50, queries=4, characters=20.0)}
+
+
+def overview(
+    made: Execution,
+    sizes: Mapping[str, Size] = SIZES,
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Overview:
+    return Overview(made.plan, all_tasks(made.plan, made.store), sizes, made.cache, clock)
+
+
+def test_stages_say_what_they_do_for_whom(tmp_path: Path) -> None:
+    assert list(overview(execution(tmp_path)).titles()) == [
+        "1. search 50 documents with fakes:WordOverlap for words",
+        "2. encode and search 50 documents with dense for dense, best1, best2 and 1 more",
+        "3. rerank 12 candidates with fakes:Oracle for best1, best2, best3",
+    ]
+
+
+def test_before_the_dataset_was_read_there_is_no_number(tmp_path: Path) -> None:
+    found = overview(execution(tmp_path), {})
+    *_, last = found.titles()
+    assert last.endswith("rerank the candidates with fakes:Oracle for best1, best2, best3")
+    assert found.estimate() == (
+        "3 stages to do; the time is unknown until the first model has run here."
+    )
+
+
+def test_time_comes_from_what_the_machine_did_before(tmp_path: Path) -> None:
+    made = execution(tmp_path)
+    # 50 documents of 20 characters, 10 a second; 4 queries with 3 candidates, one in 5 s
+    Rates(made.cache).note({ENCODE: Spent(10, 1.0), RERANK: Spent(1, 5.0)})
+    now = [0.0]
+    found = overview(made, clock=lambda: now[0])
+    assert found.estimate() == "3 stages to do: about 3 min (from this machine's earlier runs)."
+    words, dense = (one for one in all_tasks(made.plan, made.store) if isinstance(one, Retrieve))
+    assert found.begin(words)
+    found.end(words)
+    assert found.begin(dense)
+    assert not found.begin(dense)
+    now[0] = 40.0
+    said = found.line(dense)
+    assert said.startswith("stage 2 of 3 (about 2 min left): encode and search")  # 60 s and 60 s
+    for task in all_tasks(made.plan, made.store):
+        if not isinstance(task, Rerank):
+            found.end(task)
+    assert found.left() == "about 1 min left"
+
+
+def test_what_is_new_to_the_machine_is_not_counted(tmp_path: Path) -> None:
+    made = execution(tmp_path)
+    Rates(made.cache).note({ENCODE: Spent(10, 1.0)})
+    assert overview(made).estimate() == (
+        "3 stages to do: about 2 min, not counting 1 stage new to this machine (from this machine's "
+        "earlier runs)."
+    )
+
+
+def test_a_run_says_each_stage_once_and_remembers_its_rates(tmp_path: Path) -> None:
+    made, said = execution(tmp_path), list[str]()
+    made.announce = lambda line: said.append(line())
+    made.execute()
+    assert said[0].startswith("3 stages to do")
+    stages = [line.partition(" (")[0] for line in said[1:]]
+    assert stages == ["stage 1 of 3", "stage 2 of 3", "stage 3 of 3"]
+    assert "search 5 documents with fakes:WordOverlap for words" in said[1]
+    assert Rates(made.cache).get(RERANK)
+    assert overview(made).estimate() == "Nothing to do."
+
+
+def test_plan_says_the_same_and_lists_stages_where_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = str(write_experiment(tmp_path, systems=SYSTEMS))
+    assert main(["plan", file]) == 0
+    said = capsys.readouterr().out
+    assert "3 stages to do; the time is unknown until the first model has run here." in said
+    assert "Stages: 2 search, 1 rerank." in said
+    assert "1. search" not in said
+    assert main(["plan", file, "--verbose"]) == 0
+    assert "1. search the documents with fakes:WordOverlap for words" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (3, "10 s"),
+        (44, "40 s"),
+        (61, "1 min"),
+        (3500, "58 min"),
+        (3600, "1 h"),
+        (7980, "2 h 15 min"),
+    ],
+)
+def test_lengths_of_time(seconds: float, said: str) -> None:
+    assert about(seconds) == f"about {said}"
