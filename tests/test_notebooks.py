@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pytest
 import yaml
 from fakes import write_beir, write_experiment
@@ -83,6 +84,7 @@ def executed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mappin
     """What the notebook leaves behind, and as `printed` what it printed."""
     monkeypatch.chdir(folder)
     mpl.use("Agg")
+    plt.close("all")
     names: dict[str, Any] = {}
     cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     with contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -118,6 +120,11 @@ def test_explore(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ["dataset", "line", "precision", "dim"]
     ).any()  # nothing is averaged
     assert found["changes"].shape == (QUERIES, 15)
+    reranked = {name for name in found["changes"] if name.startswith(("colbert", "cross", "untr"))}
+    assert set(found["counts"].index) == reranked
+    assert (found["counts"].sum(axis=1) == QUERIES).all()
+    assert set(found["hurt"]["system"]) <= reranked
+    assert len(plt.get_fignums()) == 4  # frontier, Matryoshka curve, queries sorted, who hurts
 
 
 def test_decide_moves_when_the_storage_requirement_is_loosened(

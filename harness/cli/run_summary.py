@@ -12,7 +12,7 @@ from harness.analysis.quality.alarms import INFO, OTHER_PACKAGES, cautions
 from harness.components.timing import Kind
 from harness.experiment.rules import measures_quality
 from harness.page.terminal import columns, paragraph
-from harness.page.text import interval, listed, number, significant
+from harness.page.text import NONE, interval, listed, number, significant
 
 if TYPE_CHECKING:
     from harness.execution.execute import Execution
@@ -102,11 +102,11 @@ def _rows(analysis: Analysis, metric: str, most: int) -> list[str]:
     if options.empty:
         return []
     names = [
-        system if mode in ("retrieve", "rerank") else f"{system}, {mode}"
+        f"{system}, {mode}" if mode == "on the fly" else system
         for system, mode in zip(options["system"], options["mode"], strict=True)
     ]
     table = options.assign(
-        name=[name.removesuffix(", precomputed") for name in names],
+        name=names,
         first=options["gain"].isna() & options["value"].notna(),
         chosen=[name == analysis.decision.system for name in names],
     )
@@ -118,14 +118,15 @@ def _rows(analysis: Analysis, metric: str, most: int) -> list[str]:
 
 
 def _cells(row: Any) -> list[str]:
-    gain = "baseline" if row.first else "" if math.isnan(row.gain) else f"{row.gain:+.3f}"
-    if not row.first and gain:
-        gain = f"{gain} {interval(row.low, row.high)}"
+    gain = (
+        "" if math.isnan(row.gain) else f"{row.gain:+.3f} {interval(row.low, row.high, '+.3f', '')}"
+    )
+    p50, p95 = significant(row.p50_ms), significant(row.p95_ms)
     return [
         row.name,
         number(row.value, ".3f"),
-        gain,
-        significant(row.p95_ms) if row.p95_ms > 0 else f"p50 {significant(row.p50_ms)}",
+        "baseline" if row.first else gain.rstrip(),
+        f"p50 {p50}" if p95 == NONE != p50 else p95,
         significant(row.gb_per_million_documents),
     ]
 
@@ -156,7 +157,8 @@ def _time(seconds: Mapping[str, float]) -> str:
     )
     parts = [f"{shares[name]:.0%} {name}" for name in named]
     rest = 1 - sum(shares[name] for name in named)
-    return f"Time: {_duration(total)}: {', '.join([*parts, f'{rest:.0%} the rest'])}."
+    spent = f": {', '.join([*parts, f'{rest:.0%} the rest'])}" if parts else ""
+    return f"Time: {_duration(total)}{spent}."
 
 
 def _duration(seconds: float) -> str:

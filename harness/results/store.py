@@ -155,7 +155,7 @@ class Store:
             disk.write(folder / "failed.json", json_text({"reason": reason}))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """Stored results as tables; the columns are described in `harness.results.columns`."""
 
@@ -174,6 +174,12 @@ class Results:
     """The content of each costs.json, by (dataset, kind)."""
     elsewhere: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """By (dataset, kind) the other machines that the same was measured on."""
+
+    def __repr__(self) -> str:
+        """What they hold, where they lie, and what to call next."""
+        from harness.results.summary import summary
+
+        return summary(self)
 
     @cached_property
     def readings(self) -> Callable[..., pd.DataFrame]:
