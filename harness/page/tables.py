@@ -105,7 +105,7 @@ def _together(cells: Sequence[str], kind: str) -> str:
     counts = Counter(cells)
     if len(counts) > FEW or kind == "number":
         return ""
-    return ", ".join(f"{count} {cell}" for cell, count in counts.items())
+    return ", ".join(f"{cell} ({count})" for cell, count in counts.items())
 
 
 def sort_key(cell: str) -> float | str | None:

@@ -66,3 +66,59 @@ def test_columns_of_numbers() -> None:
     assert table.kinds() == ["word", "number", "number", "word", "prose"]
     assert table._replace(prose=(-1, 0)).kinds()[0] == "prose"
     assert tables.Table(["name", "value"], []).kinds() == ["word", "word"]
+
+
+VARIANTS = tables.Table(
+    ["system", "how", "ms", "verdict", "said"],
+    [
+        ["late[dim=8]", "ahead", "1,200 [1, 2]", "in", "a"],
+        ["base", "alone", "3.0", "in", ""],
+        ["late[dim=4]", "ahead", "900 / n/a", "OUT", "b"],
+        ["late[dim=2]", "ahead", "not measured: no weights here", "in", ""],
+        ["late[dim=8]", "fly", "> 9", "in", "c"],
+    ],
+    apart=(4,),
+    prose=(-1,),
+    named_by=2,
+)
+
+
+def test_variants_of_one_system_are_one_group() -> None:
+    late, base, fly = VARIANTS.groups()
+    assert late == (
+        ["late (3 variants)", "ahead", "900 to 1,200", "in (2), OUT (1)", ""],
+        [0, 2, 3],
+    )
+    assert base == (VARIANTS.rows[1], [1])
+    assert fly == (VARIANTS.rows[4], [4])  # another way, alone in it
+    short = VARIANTS.collapsed()
+    assert [row[0] for row in short.rows] == ["late (3 variants)", "base", "late[dim=8]"]
+    assert short.apart == [2]
+
+
+@pytest.mark.parametrize(
+    ("cells", "one"),
+    [
+        (["1.0 [0, 2]", "1.0 [0, 2]"], "1.0 [0, 2]"),
+        (["+0.02 [0, 1]", "-0.10 [0, 1]", "n/a"], "-0.10 to +0.02"),
+        (["27%", "8%"], "8% to 27%"),
+        (["> 291 (2.9 times)", "> 510"], "> 291 to 510"),
+        (["<= 12", "> 510"], ""),  # no range of the two
+        (["n/a", "not measured"], ""),
+        (["a", "b", "c", "d"], ""),  # more words than one counts
+    ],
+)
+def test_what_stands_for_several_cells(cells: list[str], one: str) -> None:
+    rows = [[f"late[dim={i}]", cell] for i, cell in enumerate(cells)]
+    (group,) = tables.Table(["system", "value"], rows).groups()
+    assert group.head == [f"late ({len(cells)} variants)", one]
+
+
+def test_only_systems_have_variants() -> None:
+    rows = [["late[dim=1]", "1"], ["late[dim=2]", "2"]]
+    assert len(tables.Table(["query", "value"], rows).groups()) == 2
+
+
+def test_the_range_of_a_group_is_sorted_by_its_lower_end() -> None:
+    assert tables.sort_key("900 to 1,200") == 900
+    assert tables.sort_key("not measured: no weights here") is None

@@ -120,3 +120,28 @@ def test_lists_and_bounds() -> None:
 def test_a_name_that_is_taken_gets_a_number() -> None:
     taken: set[str] = set()
     assert [text.unique(name, taken) for name in ("a", "A", "a", "b")] == ["a", "A-2", "a-3", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "brief", "spoken"),
+    [
+        ("dense", "dense", "dense", "dense"),
+        (
+            *("late[dim=64,precision=int8]", "late", "late 64 int8"),
+            "late at 64 dimensions, int8",
+        ),
+        (
+            *("late[dim=64], on the fly", "late, on the fly", "late 64, on the fly"),
+            "late at 64 dimensions, on the fly",
+        ),
+        ("late[rerank=50]", "late", "late 50", "late, rerank 50"),
+        ("a [b](c)", "a [b](c)", "a [b](c)", "a [b](c)"),  # brackets without a setting
+    ],
+)
+def test_names_that_vary_makes(name: str, family: str, brief: str, spoken: str) -> None:
+    assert (text.family(name), text.brief(name), text.spoken(name)) == (family, brief, spoken)
+
+
+def test_a_share_and_the_beginning_of_a_sentence() -> None:
+    assert (text.percent(0.4), text.percent(0.0175, 1)) == ("40 %", "1.8 %")
+    assert text.sentence_case("no System") == "No System"

@@ -61,9 +61,9 @@ def workload_blocks(decided: Recommendation) -> Iterator[Block]:
         return
     changed = ", ".join(filter(None, rows["changed"]))
     table = _sensitivity(rows)
-    caption = "With the measured quality; the figures are those of the named system."
+    caption = "Each workload, with the measured quality; the figures are those of the named system."
     if len(rows[["answer", "system", "mode"]].drop_duplicates()) == 1:
-        lines = [f"The decision stays the same for {changed}."] * bool(changed)
+        lines = [f"The decision stays the same with {changed}."] * bool(changed)
         tables = [CaptionedTable(caption, table, folded=True)]
         yield Block("Other workloads", lines, tables=tables, method="decision")
     else:

@@ -282,6 +282,8 @@ def _greatest(case: DecisionInput, able: Sequence[Option]) -> str:
         who = only if alone else f"Of {many}, none gains; the nearest, {most.name},"
         return f"{who} {fallen(row, case.gains.family, gain)}."
     who = f"{only} gains" if alone else f"Of {many}, {most.name} gains most:"
+    if row.verdict == "open":
+        return f"{who} {gain} over {base}, which may be no gain."
     return f"{who} {gain} over {base}, less than the {case.smallest:g} that you asked for."
 
 

@@ -21,7 +21,7 @@ def alarm_blocks(alarms: pd.DataFrame) -> Iterator[Block]:
     said = list(sentences(alarms))
     if said:
         yield Block(
-            "Alarms",
+            "Cautions",
             lines=[text for severity, text in said if severity == INFO],
             warnings=[text for severity, text in said if severity != INFO],
         )

@@ -101,7 +101,7 @@ def test_the_answer_comes_first(results: Results) -> None:
     assert (
         "8 clients: 1,000 such requests a second to a server that answers at once, 8.10 ms" in text
     )
-    assert "cross, the first request without an answer: it answered 503, saying <busy>." in text
+    assert "cross, first request without an answer: it answered 503, saying <busy>." in text
     assert "twin" not in text
     assert [*found.warnings] == [f"{EVIL} under load failed: it mixes <answers>."]
 

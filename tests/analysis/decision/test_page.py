@@ -114,7 +114,7 @@ def test_other_workloads() -> None:
     assert shown.folded
     assert block.lines == [
         (
-            "The decision stays the same for documents x 0.1, documents x 10, queries per day x 0.1, queries "
+            "The decision stays the same with documents x 0.1, documents x 10, queries per day x 0.1, queries "
             "per day x 10."
         )
     ]
