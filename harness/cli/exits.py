@@ -15,12 +15,12 @@ OK, WORSE, MEND, FAILED, NO_VERDICT, BROKEN = 0, 1, 2, 3, 4, 70
 EPILOG = """\
 exit codes:
   0    done; gate: nothing is worse
-  1    gate: something is worse; nothing else ends by it
-  2    mend something, and run again: the message says what and where
+  1    gate: something is worse; no other command returns 1
+  2    fix something, and run again: the message says what and where
   3    a trial failed, and the others went on; or files or standard output
        could not be written or read
   4    gate: no verdict
-  70   something broke that should not; --verbose shows where
+  70   a bug; --verbose shows where
   130  stopped by Ctrl-C; 143 by SIGTERM, 129 by a terminal that closed"""
 
 WAYS_OUT = {
@@ -49,23 +49,20 @@ def ending(error: BaseException) -> tuple[int, str]:
 def _refused(error: OSError) -> str:
     """What the system would not do, and for which file."""
     what = "" if error.filename is None else f"{error.filename}: "
-    way_out = WAYS_OUT.get(error.errno or 0, "mend that")
-    return (
-        f"{what}{error.strerror}. Way out: {way_out}, then run again: what was finished is stored."
-    )
+    way_out = WAYS_OUT.get(error.errno or 0, "fix that")
+    return f"{what}{error.strerror}. Way out: {way_out}. Then run again: finished work is stored."
 
 
 def _broken(error: BaseException) -> str:
     """What broke, where in this package, and how to see more of it."""
     if isinstance(error, MemoryError):
         return (
-            f"Memory did not suffice ({reason(error)}), {_where(error)}. Way out: more of it, or fewer documents (`subset`), "
-            "then run again: what was finished is stored."
+            f"Not enough memory ({reason(error)}), {_where(error)}. Way out: more memory, or fewer "
+            "documents (`subset`). Then run again: finished work is stored."
         )
     return (
-        f"Something broke that should not: {reason(error)}, {_where(error)}. The fault is in the "
-        "harness or in a component, not in your files alone: with --verbose the same command shows "
-        "all of it, for whoever mends it. What was finished is stored."
+        f"Unexpected error: {reason(error)}, {_where(error)}. This is a bug of the harness or of a "
+        "component. Run the same command with --verbose to see the traceback. Finished work is stored."
     )
 
 

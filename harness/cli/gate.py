@@ -48,7 +48,7 @@ def _accept(arguments: argparse.Namespace) -> int:
     reason = " ".join((arguments.reason or "").split())
     if not reason:
         raise InputError(
-            'Nothing was accepted: --accept needs a reason, --reason "...", for those who will '
+            'Nothing was accepted: --accept needs a reason, --reason "...", because people will '
             "ask why the numbers changed."
         )
     plan, results = _read(arguments)

@@ -160,8 +160,9 @@ def _next(output: Path, found: Models) -> Iterator[str]:
     yield f"Wrote {output}. Run it with: python -m harness run {output}"
     if found.encoder in found.absent:
         yield from paragraph(
-            f"Its encoder {found.encoder} ({size(found.encoder)}) is not on this machine. Before: python -m harness "
-            f"fetch {output}; or without a download, for time and memory alone: run {output} --weights dummy"
+            f"Its encoder {found.encoder} ({size(found.encoder)}) is not on this machine. Run first: "
+            f"python -m harness fetch {output}. Without a download: run {output} --weights dummy, which "
+            "measures time and memory only."
         )
     later = [one for one in found.absent if one != found.encoder]
     if later:

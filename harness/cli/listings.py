@@ -83,7 +83,7 @@ def _model_facts(model: Model) -> list[str]:
     lengths = f"tokens read: {_number(model.max_length)}"
     if model.kind == "token_encoder":
         query, document = _number(model.query_length), _number(model.document_length)
-        lengths = f"tokens kept of a query: {query}, of a document: {document}"
+        lengths = f"tokens read of a query: {query}, of a document: {document}"
     use = {True: "commercial use allowed", False: "no commercial use", None: "use not known"}
     own_code = "; runs code of its own" if model.remote_code else ""
     no_dummy = "its architecture is not known here: no `--weights dummy`"

@@ -30,7 +30,7 @@ def _add_run(sub: argparse.ArgumentParser) -> None:
         "--executor",
         choices=("here", "ray"),
         help="where the work is done: in this process, or on all nodes of a Ray cluster that share "
-        "the folders of results and cache (default: what the file says, else here)",
+        "the folders of results and cache (default: what the file says, otherwise here)",
     )
     sub.add_argument(
         "--address", help="of the Ray cluster, HOST:PORT (default: the file's, or auto)"
@@ -144,7 +144,7 @@ def _trial_lines(trial: Trial, is_pending: bool, cache: Path, shown: set[str]) -
 
     undone = "to do" if is_pending else "done"
     random = trial.random_weights
-    state = "quality is not measured, its weights are random" if random else undone
+    state = "quality is not measured, because its weights are random" if random else undone
     yield from paragraph(f"{trial.dataset.name} / {trial.system.name}: {state}")
     for training in trial.trainings:
         there = "cached" if references.is_trained(training.reference) else "to do"

@@ -20,14 +20,12 @@ def _add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--host", default="127.0.0.1", help="default: 127.0.0.1, which only this machine reaches"
     )
-    sub.add_argument(
-        "--port", type=_port, default=8000, help="0 is any that is free (default: 8000)"
-    )
+    sub.add_argument("--port", type=_port, default=8000, help="0: any free port (default: 8000)")
     sub.add_argument(
         "--token-env",
         metavar="NAME",
         default="",
-        help="the environment variable with the token that requests must bring",
+        help="the environment variable with the token that requests must have",
     )
     for name, hint in typing.get_type_hints(Limits, include_extras=True).items():
         (what,), most = hint.__metadata__, Limits._field_defaults[name]

@@ -57,7 +57,7 @@ class NodeWorker(logging.Handler):
                 seen = ""
             if seen != content:
                 return (
-                    f"does not see what the others write to {file.parent}: name folders that all "
+                    f"cannot see what the others write to {file.parent}: name folders that all "
                     "nodes share with --results and --cache"
                 )
         plan = self._worker.plan
@@ -65,7 +65,7 @@ class NodeWorker(logging.Handler):
             same = make_plan(plan.experiment).trials == plan.trials
         except HarnessError as error:
             return f"cannot run the experiment: {error}"
-        return "" if same else "has other packages, models or data: its results would be others"
+        return "" if same else "has different packages, models or data, so its results would differ"
 
     def machines(self, devices: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], Any]:
         """What costs on such devices are measured on here."""

@@ -38,7 +38,9 @@ def connected(
     """
     if requirements.lack("ray") is not None:
         line = requirements.install_line(["ray"])
-        raise PackageError(f"`--executor ray` needs the package ray, which is not here. {line}")
+        raise PackageError(
+            f"`--executor ray` needs the package ray, which is not installed. {line}"
+        )
     import ray
 
     stops = signal.getsignal(signal.SIGTERM)

@@ -148,7 +148,7 @@ class Nodes:
         self._ray.kill(seat.actor)  # it may still be at work, and is not heard any more
         self._deaths[task.key] += 1
         if self._deaths[task.key] < TRIES:
-            log.warning("%s: its worker died; what it was at is done again elsewhere", seat.name)
+            log.warning("%s: its worker died; another worker repeats its task", seat.name)
             self._again.append(task)
         else:
             died = f"its worker died {TRIES} times, the last time on {seat.name}: {why}"
@@ -190,7 +190,7 @@ class Nodes:
             if time.monotonic() - since > START_S:
                 raise ServerError(
                     "No node of the Ray cluster has room for a worker, or none is left. See `ray "
-                    "status`, then run again: what was finished is kept."
+                    "status`, then run again: finished work is stored."
                 )
             time.sleep(PAUSE_S)
             for fault in self._look():

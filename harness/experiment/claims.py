@@ -56,7 +56,7 @@ class Expected(Part):
         if len(said) != 1:
             raise ValueError(f"say exactly one of {', '.join(OPERATORS)}")
         if (self.tolerance is None) == (self.near is not None):
-            raise ValueError("`near` needs a tolerance, and nothing else has one")
+            raise ValueError("`near` needs a tolerance, and no other operator takes one")
         if self.between and not self.between[0] <= self.between[1]:
             raise ValueError("`between` names the lower bound first")
         self.range()
@@ -190,7 +190,7 @@ class Arm(Part):
     @model_validator(mode="after")
     def _k_is_for_reranking(self) -> Self:
         if (self.k is None) != (self.mode == "retrieve"):
-            raise ValueError("`k` is said of every mode but `retrieve`")
+            raise ValueError("every mode but `retrieve` needs `k`, and `retrieve` takes none")
         return self
 
 
@@ -231,7 +231,7 @@ class Way(Part):
     @model_validator(mode="after")
     def _bits_are_for_plaid(self) -> Self:
         if (self.nbits is None) != (self.precision != "plaid"):
-            raise ValueError("`nbits` is said of `precision: plaid`, and of it alone")
+            raise ValueError("`precision: plaid` needs `nbits`, and no other precision takes it")
         return self
 
 

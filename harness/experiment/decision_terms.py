@@ -37,7 +37,7 @@ Limit = Annotated[float, Field(gt=0)]
 
 
 class Requirements(Part):
-    """What a system must keep to on every dataset; what is left out is not required."""
+    """The limits that a system must meet on every dataset; a limit that is left out does not apply."""
 
     p95_ms: Mapping[Device, Limit] = Field(default_factory=dict)
     """By device, the most milliseconds of the whole query at its 95th percentile; each must hold."""
@@ -52,17 +52,17 @@ class Requirements(Part):
 
 
 class Decision(Part):
-    """What the decision depends on beside the measurements."""
+    """The terms of the decision; with the measurements they decide it."""
 
     objective: Named | None = None
     """The metric that a gain is measured by; None: the first of the experiment."""
     smallest_gain_that_matters: float = Field(default=0.01, ge=0, le=1)
-    """The gain over the baseline that a system must be shown to have."""
+    """The smallest gain over the baseline that is worth adopting a system."""
     requirements: Requirements = Requirements()
     workload: Workload | None = None
     prices: Prices | None = None
     review_by: str | None = None
-    """The date, YYYY-MM-DD, on which the decision is looked at again."""
+    """The date, YYYY-MM-DD, of the next review of the decision."""
 
     @field_validator("review_by")
     @classmethod

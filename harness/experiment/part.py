@@ -36,7 +36,7 @@ def read_keys(file: Path, part: type[Part], what: str) -> tuple[YamlDocument, di
 
 def _said(value: Any) -> Any:
     if value is None:
-        raise ValueError("it is empty: write what is meant, {} for the defaults, or leave it out")
+        raise ValueError("it is empty: write a value, {} for the defaults, or leave it out")
     return value
 
 

@@ -22,9 +22,7 @@ def check_here() -> None:
     try:
         Path.cwd()
     except FileNotFoundError as error:
-        raise InputError(
-            "The folder that you are in is gone: `cd` to one that is there."
-        ) from error
+        raise InputError("The working folder no longer exists: `cd` to another one.") from error
 
 
 def results_name(

@@ -88,7 +88,7 @@ def _measurable(metrics: tuple[str, ...], info: ValidationInfo) -> tuple[str, ..
     check(((i,), too_deep) for i, too_deep in enumerate(why) if too_deep)
     check(repeated(metrics, "say it once"))
     if not any(map(measures_quality, metrics)):
-        raise ValueError("none is a measure of quality, by which systems are compared: add ndcg@10")
+        raise ValueError("none of them measures quality: add one that does, such as ndcg@10")
     return metrics
 
 
@@ -111,7 +111,7 @@ def objective(decision: Decision, info: ValidationInfo) -> Decision:
     """The decision; raises ValidationError where its objective is not measured, or no quality."""
     named, where = decision.objective, ("objective",)
     if named and not measures_quality(named):
-        raise refused((where, f"{named} is no measure of quality: more is not better"))
+        raise refused((where, f"{named} does not measure quality: a higher value is not better"))
     known = info.data.get("metrics", ())
     check(_unknown(where, [named] if named else [], "a metric of the experiment", known))
     return decision
@@ -126,7 +126,7 @@ def different(
         for i, name in enumerate(names):
             check(_unknown((model, i), [name], "a system", known))
             if name in names[:i]:
-                raise refused(((model, i), f"{shown(name)} is named before: say it once"))
+                raise refused(((model, i), f"{shown(name)} is named twice"))
     return models
 
 
@@ -156,9 +156,9 @@ class LatencyRule(Rule):
     """How much slower reranking may get, measured against retrieval in the same run."""
 
     latency: float = Field(gt=RUN_TO_RUN, le=bounds.ENTRIES)
-    """1.10: an arm's seconds over those of the yardstick may grow to 1.10 times as much."""
+    """1.10: the ratio of a system's seconds to those of `to` may grow by a factor of 1.10."""
     to: str
-    """The yardstick: the system whose retrieval is timed beside it."""
+    """The system whose retrieval is timed in the same run, and that others are measured against."""
     k: Ranks
     """Candidates."""
     device: Device = "cpu"
@@ -200,7 +200,10 @@ def _misfits(rule: AnyRule, info: ValidationInfo) -> Iterator[tuple[Place, str]]
         known = info.data.get("metrics", ())
         yield from _unknown(("metric",), [rule.metric], "a metric of this experiment", known)
         if not measures_quality(rule.metric):
-            yield ("metric",), f"{rule.metric} is no measure of quality: more of it is not better"
+            yield (
+                ("metric",),
+                f"{rule.metric} does not measure quality: a higher value is not better",
+            )
     else:
         yield from _unknown(("to",), [rule.to], "a system", systems)
         yield from _unmeasured(rule, info.data.get("latency"))
@@ -239,7 +242,7 @@ def _repeats(rule: AnyRule, others: Sequence[AnyRule], info: ValidationInfo) -> 
                 if rule.covers(dataset, system) and other.covers(dataset, system)
             )
             if (first := next(both, None)) is not None:
-                yield f"another rule judges the same of {first}: say it once"
+                yield f"another rule judges the same for {first}: keep one of them"
 
 
 def _may_meet(rule: AnyRule, other: AnyRule) -> bool:

@@ -113,7 +113,8 @@ class Latency(Part):
     rounds: int = Field(default=5, ge=5, le=bounds.ENTRIES)
     """How often a query may be timed; the order of systems is drawn anew in each round."""
     budget_s: Seconds = 60.0
-    """Seconds for each arm, warm-up and tuning included; a slow arm is called less often."""
+    """Seconds for each system, mode and number of candidates, warm-up and tuning included; a slow system
+    is called less often."""
     settle_s: float = Field(default=120.0, ge=0, le=bounds.MANY)
     """Seconds on each dataset and device for more calls, after the planned rounds, of systems that might
     be adopted and whose requirement or pace is not settled; 0: none."""
@@ -164,7 +165,7 @@ class Load(Part):
 
 
 class Storage(Part):
-    """Which ways of keeping token vectors are compared by size and speed of reading."""
+    """Which ways to store token vectors are compared, by size and speed of reading."""
 
     dims: tuple[Ranks, ...] | None = None
     """None: the model's own, and of 128, 96 and 64 those that are smaller."""
@@ -178,7 +179,7 @@ class Storage(Part):
 
 
 class Cache(Part):
-    """What is kept between runs."""
+    """What the cache stores between runs."""
 
     precision: CachePrecision = "float32"
     """Of stored token vectors: float16 takes half the room and changes scores a little. Dense vectors
@@ -199,7 +200,7 @@ class ExperimentKeys(Part):
     question: str
     """What the experiment is to answer, as the report says it."""
     depth: Depth = Depth()
-    """How many documents are kept, of every system that does not say otherwise."""
+    """How many documents each stage passes on, for every system that does not say otherwise."""
     datasets: Annotated[tuple[DatasetChoice, ...], Field(min_length=1), AfterValidator(rules.apart)]
     """On what every system is measured."""
     systems: Annotated[tuple[System, ...], Field(min_length=1), AfterValidator(rules.complete)]
@@ -215,22 +216,22 @@ class ExperimentKeys(Part):
     ] = None
     """The system that the others are compared with; the first where none is named."""
     seed: Seed = 42
-    """Of everything that is drawn."""
+    """Of every random choice."""
     latency: Block[Latency] = None
     """How latency is measured; left out: not at all."""
     load: Block[Load] = None
     """How servers are measured under load; left out: not at all."""
     storage: Block[Storage] = None
-    """Which ways of keeping token vectors are compared; left out: none."""
+    """Which ways to store token vectors are compared; left out: none."""
     cache: Cache = Cache()
-    """How encoded texts are kept."""
+    """How the cache stores encoded texts."""
     decision: Annotated[Decision, AfterValidator(rules.objective)] = Decision()
-    """What the decision depends on beside the measurements."""
+    """The terms of the decision; with the measurements they decide it."""
     trust_remote_code: bool = False
     """Run the code that models of the hub bring with them, where their commit is pinned (NAME@COMMIT);
     otherwise systems with such models are left out, and the report names them."""
     gate: rules.Gate = ()
-    """Rules that new results are held to."""
+    """Rules that new results must meet."""
     claims: Path | None = None
     """The file of claims that the report judges."""
     executor: Block[Cluster] = None
@@ -239,7 +240,8 @@ class ExperimentKeys(Part):
         Mapping[str, Annotated[tuple[str, ...], Field(min_length=2)]],
         AfterValidator(rules.different),
     ] = Field(default_factory=dict)
-    """By a model's name the systems that are to be this one model, the reference first."""
+    """By a model's name the systems that should give the same results, because they run this model; the
+    reference first."""
 
 
 class Experiment(ExperimentKeys):

@@ -77,14 +77,14 @@ systems:
     retriever: {{use: bm25}}
 {"".join(systems)}{_comments(later)}
 baseline: dense
-# The retriever finds so many documents, and the reranker orders so many of them anew.
+# The retriever finds 100 documents, and the reranker sorts the first 50 of them again.
 depth: {{retrieve: 100, rerank: 50}}
 metrics: [ndcg@10, mrr@10, recall@100]
 # Milliseconds of one query, for these numbers of candidates; leave the block out to measure none.
 latency: {{candidates: [10, 50], budget_s: 30}}
 decision:
   objective: ndcg@10
-  # A system must gain so much over the baseline, beyond doubt.
+  # The smallest gain over the baseline that is worth adopting a system.
   smallest_gain_that_matters: 0.01
   # Add what you need, such as {{p95_ms: {{cpu: 200}}, gb_per_million_documents: 40}}.
   requirements: {{}}
@@ -134,6 +134,6 @@ def _comments(absent: Iterable[str]) -> str:
     names = listed([f"{one} ({size(one)})" for one in absent])
     return (
         f"# Not on this machine: {names}.\n"
-        "# Take the marks away, then: python -m harness fetch FILE, or run FILE --weights dummy.\n"
+        "# Remove the # signs, then run: python -m harness fetch FILE, or run FILE --weights dummy.\n"
         + "".join(lines)
     )

@@ -39,9 +39,7 @@ def test_it_works_there(tmp_path: Path, words: str, variables: dict[str, str | N
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     done = shell("mkdir gone; cd gone; rmdir ../gone; $H plan ../e.yaml", tmp_path)
     assert done.returncode == exits.MEND
-    assert (
-        done.stderr == "harness: The folder that you are in is gone: `cd` to one that is there.\n"
-    )
+    assert done.stderr == "harness: The working folder no longer exists: `cd` to another one.\n"
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_what_a_dead_worker_was_at_is_done_again(
     made = executed(cluster, tmp_path)
     assert (made.failures, cluster.deaths) == ({}, [])
     assert made.store.pending(made.plan) == []
-    assert sum("its worker died; what it was at is done again" in m for m in caplog.messages) == 3
+    assert sum("its worker died; another worker repeats" in m for m in caplog.messages) == 3
     assert [one["num_cpus"] for one in cluster.options[:2]] == [2, 4]
 
 
@@ -147,7 +147,7 @@ def test_a_node_that_sees_other_folders_is_named(
     worker = NodeWorker(plan, tmp_path / "results", tmp_path / "cache")
     file = tmp_path / ".probe"
     assert worker.unfit({}) == ""
-    assert "does not see what the others write to" in worker.unfit({file: "1"})
+    assert "cannot see what the others write to" in worker.unfit({file: "1"})
     file.write_text("2")
     assert worker.unfit({file: "1"}) == worker.unfit({tmp_path / "gone": "1"})
     file.write_text("1")
@@ -177,4 +177,4 @@ def test_a_node_with_another_dataset_is_unfit(tmp_path: Path) -> None:
     worker = NodeWorker(plan, tmp_path / "results", tmp_path / "cache")
     corpus = tmp_path / "data" / "corpus.jsonl"
     corpus.write_text(corpus.read_text() + '{"_id": "d9", "text": "new"}\n')
-    assert "has other packages, models or data" in worker.unfit({})
+    assert "has different packages, models or data" in worker.unfit({})

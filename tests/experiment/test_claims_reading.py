@@ -143,15 +143,15 @@ def test_numbers_are_published_or_catalogued(tmp_path: Path) -> None:
         ({"quality": VALUED | {"dataset": "E"}}, "'E' is not among `datasets`; known: D"),
         ({"quality": {**VALUED, "dataset": None}}, "name the dataset that the value is of"),
         ({"quality": VALUED | {"sistem": "b"}}, "claims[0].quality.sistem: unknown key; did you"),
-        ({"latency": TIMED | {"k": None}}, "`k` is said of every mode but `retrieve`"),
-        ({"latency": TIMED | {"mode": "retrieve"}}, "`k` is said of every mode but `retrieve`"),
+        ({"latency": TIMED | {"k": None}}, "every mode but `retrieve` needs `k`"),
+        ({"latency": TIMED | {"mode": "retrieve"}}, "every mode but `retrieve` needs `k`"),
         ({"latency": TIMED | {"statistic": None}}, "say either `statistic` or `over`"),
         ({"latency": TIMED | {"statistic": "p98"}}, "claims[0].latency.statistic"),
         ({"latency": TIMED | {"over": {"sistem": "b"}}}, "claims[0].latency.over.sistem: unknown"),
         ({"latency": 3}, "claims[0].latency: expected keys"),
         (
             {"storage": {"experiment": "exp", "model": "m", "dim": 8, "precision": "plaid"}},
-            "`nbits` is said of `precision: plaid`",
+            "`precision: plaid` needs `nbits`",
         ),
     ],
 )

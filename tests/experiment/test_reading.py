@@ -139,7 +139,7 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
         ),
         (
             {"parity": {"M": ["oracle", "overlap", "oracle"]}},
-            "parity.M[2]: 'oracle' is named before: say it once",
+            "parity.M[2]: 'oracle' is named twice",
         ),
         (
             {"parity": {"M": ["oracle"]}},
@@ -394,7 +394,7 @@ MONTH["workload"]["queries_per_day"] = 1
         ),
         (
             {"objective": "judged@10"},
-            "decision.objective: judged@10 is no measure of quality: more is not better",
+            "decision.objective: judged@10 does not measure quality: a higher value is not better",
         ),
         ({"smallest_gain_that_matters": 1.5}, "decision.smallest_gain_that_matters: input should"),
         (
@@ -431,7 +431,7 @@ def test_fault_in_the_terms(tmp_path: Path, decision: dict[str, Any], fault: str
 def test_what_is_no_quality_decides_nothing(tmp_path: Path) -> None:
     (row,) = faults(write_experiment(tmp_path, metrics=["judged@3", "ties@3"]))
     assert row.partition(": ")[2] == (
-        "metrics: none is a measure of quality, by which systems are compared: add ndcg@10"
+        "metrics: none of them measures quality: add one that does, such as ndcg@10"
     )
 
 

@@ -155,7 +155,7 @@ def test_listing_names_what_is_not_known() -> None:
     assert blocks["jinaai/jina-colbert-v2-64"].split("\n")[1:5] == [
         "    late-interaction encoder, one vector a token; parameters: not known",
         "    dims: 64 (Matryoshka)",
-        "    tokens kept of a query: 32, of a document: 8,192",
+        "    tokens read of a query: 32, of a document: 8,192",
         "    licence cc-by-nc-4.0, no commercial use; runs code of its own",
     ]
     assert "tokens read: 512\n    licence mit, commercial use" in blocks["BAAI/bge-reranker-base"]
