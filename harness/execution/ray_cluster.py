@@ -23,7 +23,7 @@ from harness.files import temporary
 CONNECT_S = 5.0
 """How long the cluster may take to answer."""
 
-VARIABLES = (*hub.SETTINGS, limits.AT_ONCE[0], "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE")
+VARIABLES = (*hub.SETTINGS, *limits.SLEEP, "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE")
 """What workers are told of this process's environment; secrets are set where the nodes start."""
 
 

