@@ -26,7 +26,7 @@ NAMED = 6
 """Systems that a line names; of more it gives the number."""
 
 CARRIES_OVER = (
-    "These models have random weights. Their time, memory and bytes are those of the real models, "
+    "The weights of {whose} are random. Their time, memory and bytes are those of the real models, "
     "because the architecture decides them. Their quality is not, and was not measured; nor is how many "
     "vectors remain where tokens are pruned or clustered by meaning, nor are token counts of models whose "
     "tokenizer is not BERT uncased, which stands in for all."
@@ -34,12 +34,18 @@ CARRIES_OVER = (
 
 
 def random_weights(results: Results) -> list[str]:
-    """What a reader must know where weights are random: a statement, then a line a model."""
+    """What a reader must know first where weights are random: a statement, then a line a model."""
+    if not results.weightless:
+        return []
+    everywhere = results.plan["weights"] == "dummy"
+    whose = "the models" if everywhere else listed(sorted(results.weightless), " and ", NAMED)
     configs = configurations(results).values()
     grid = [str(model) for model in results.costs["grid"]["model"]]
     models = dict.fromkeys([*(m for config in configs for m in models_of(config)), *grid])
-    lines = [line for model in models for line in _remark(model)]
-    return [CARRIES_OVER, *lines] if lines else []
+    return [
+        CARRIES_OVER.format(whose=whose),
+        *(line for model in models for line in _remark(model)),
+    ]
 
 
 def _remark(model: str) -> Iterator[str]:

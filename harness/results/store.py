@@ -182,6 +182,11 @@ class Results:
         return summary(self)
 
     @cached_property
+    def weightless(self) -> frozenset[str]:
+        """The systems with random weights, whose quality cannot be measured."""
+        return frozenset(self.trials[self.trials["status"] == "not measured"]["system"])
+
+    @cached_property
     def readings(self) -> Callable[..., pd.DataFrame]:
         """By the names of metrics columns READINGS: what other rankings made of the stored runs say.
 

@@ -32,7 +32,6 @@ from harness.analysis.decision.gains import Gains, Loss
 from harness.analysis.decision.measurements import Option
 from harness.analysis.statistics import intervals, paired_ratios
 from harness.analysis.statistics.paired_ratios import Ratio
-from harness.results.store import NO_WEIGHTS
 
 Answer = Literal["adopt", "keep", "assess"]
 
@@ -171,9 +170,9 @@ def _unsettled(case: DecisionInput) -> Choice | None:
         return Choice("assess", hidden[0], "requirement not measured")
     if undecided := case.ranked("undecided", "in", "unknown"):
         return Choice("assess", undecided[0], "gain undecided")
+    unmeasured = case.gains.missing.keys() - case.gains.weightless
     for option in case.options:
-        why = case.gains.missing.get(option.system, NO_WEIGHTS)
-        if not why.startswith(NO_WEIGHTS) and case.standings[option] != "out":
+        if option.system in unmeasured and case.standings[option] != "out":
             return Choice("assess", option, "system not measured")
     return None
 

@@ -66,6 +66,8 @@ class Gains:
     """By dataset what each system gains there, with its interval."""
     missing: Mapping[str, str]
     """By system why it cannot be compared."""
+    weightless: frozenset[str] = frozenset()
+    """Of these the systems with random weights: no measurement of theirs would tell their quality."""
 
     @cached_property
     def of(self) -> Mapping[str, Any]:
@@ -101,7 +103,8 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
     parts, missing = _values(results, objective)
     baseline, seed = results.plan["baseline"], results.plan["seed"]
     if not parts or baseline not in next(iter(parts.values())):
-        return Gains(pd.DataFrame(columns=list(GAINS)), {}, {}, 0, 0, {}, missing)
+        nothing = pd.DataFrame(columns=list(GAINS))
+        return Gains(nothing, {}, {}, 0, 0, {}, missing, results.weightless)
     names = list(next(iter(parts.values())).columns)
     others = [name for name in names if name != baseline]
     values = [part.to_numpy(dtype=np.float64) for part in parts.values()]
@@ -121,6 +124,7 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
             for name, change in zip(parts, changes, strict=True)
         },
         missing=missing,
+        weightless=results.weightless,
     )
     tests = _tests(changes, family, among, smallest)
     needed = _needed(changes, found.queries, smallest, len(family))

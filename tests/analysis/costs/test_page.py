@@ -216,6 +216,14 @@ def test_random_weights_are_said_first(make_results: Make, tmp_path: Path) -> No
     assert "judged@10" not in text
 
 
+def test_random_weights_of_some_systems_are_named(make_results: Make, tmp_path: Path) -> None:
+    results = make_results()
+    trials = results.trials.copy()
+    trials.loc[trials["system"] == "cross", "status"] = "not measured"
+    text, _ = written(dataclasses.replace(results, trials=trials), tmp_path)
+    assert "The weights of cross are random." in text
+
+
 def test_reasons_are_grouped(make_results: Make, tmp_path: Path) -> None:
     text, _ = written(make_results("dummy"), tmp_path)
     missing = text[text.index("## What was not measured and why") :]

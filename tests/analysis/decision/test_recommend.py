@@ -397,6 +397,15 @@ def test_a_failed_trial_is_to_be_mended() -> None:
     assert "cross was not compared: it broke." in better.flips
 
 
+def test_random_weights_are_neither_adopted_nor_worth_measuring() -> None:
+    results = literal({"base": BASE, "late": plus(0.0)}, failed={"cross": "no weights here"})
+    trials = results.trials.replace({"status": {"failed": "not measured"}})
+    found = decided(replace(results, trials=trials))
+    assert (found.answer, found.system) == ("keep", "base")
+    assert found.gains.family == 0  # late changes no value, and cross is not tested
+    assert "cross was not compared: no weights here." in found.flips
+
+
 def test_without_the_baseline_nothing_is_decided() -> None:
     found = decided(literal({"late": plus(0.2)}, failed={"base": "it broke"}))
     assert found.headline == "Assess further: measure the quality of base, the baseline."
