@@ -86,6 +86,19 @@ class Loadable(Protocol):
 
 
 @runtime_checkable
+class Projects(Protocol):
+    """A token encoder whose vectors may be a projection of another one's."""
+
+    def body(self) -> Any | None:
+        """That other encoder; None where there is none."""
+        ...
+
+    def projected(self, matrices: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """The matrices of texts, from those that `body` gives for them."""
+        ...
+
+
+@runtime_checkable
 class Tunable(Protocol):
     """A component whose speed depends on how its work is cut into batches."""
 

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.components.abilities import Loadable
+from harness.components.abilities import Loadable, Projects
 from harness.components.models import inference
 from harness.components.models.names import encoding
 from harness.components.protocols import Joint, Part, Progress, Side
 from harness.components.timing import span
 from harness.components.vectors.compression import CachePrecision
+from harness.experiment.keys import component_key
 from harness.pipeline import text_ranges
 from harness.pipeline.vector_store import Keyed, VectorStore, keyed
 
@@ -115,6 +116,7 @@ class StoredEncoder:
         `precision` is that of stored token vectors.
         """
         self.encoder = encoder
+        self.body = _body(folder.parent, encoder, progress, precision)
         self.gives = encoder.gives
         self.progress = progress
         self.stores = {
@@ -132,7 +134,7 @@ class StoredEncoder:
         def encode(batch: Sequence[str]) -> list[list[NDArray[np.float32]]]:
             self.load()
             with span("model"):
-                given = self.encoder.encode(batch, side, *part)
+                given = self._projected(batch, side) or self.encoder.encode(batch, side, *part)
                 return [_matrices(one, len(batch)) for one in (given if whole else [given])]
 
         asked = keyed(texts)
@@ -144,11 +146,35 @@ class StoredEncoder:
             found["dense"] = found["dense"].stacked()
         return Joint(**found) if whole else found[parts[0]]
 
+    def _projected(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
+        """What the encoder gives, made of its body's vectors; empty where not all of these are stored."""
+        if self.body is None or self.body.stores["tokens", side].lacks(keyed(texts).keys).any():
+            return []
+        found: list[NDArray[np.float32]] = self.encoder.projected(
+            list(self.body.encode(texts, side))
+        )
+        return found
+
     def load(self) -> None:
         """Load the encoder's model, counted as loading."""
         with span("load"):
             if isinstance(self.encoder, Loadable):
                 self.encoder.load()
+
+
+def stored(
+    folder: Path, encoder: Any, progress: Progress, precision: CachePrecision
+) -> StoredEncoder:
+    """An encoder with a memory below `folder`, where each encoder has its own by its key."""
+    return StoredEncoder(folder / component_key(encoder)[:32], encoder, progress, precision)
+
+
+def _body(
+    folder: Path, encoder: Any, progress: Progress, precision: CachePrecision
+) -> StoredEncoder | None:
+    """The memory of the encoder of whose vectors this one's are a projection."""
+    body = encoder.body() if isinstance(encoder, Projects) else None
+    return None if body is None else stored(folder, body, progress, precision)
 
 
 def _store(folder: Path, part: Part, precision: CachePrecision) -> VectorStore:

@@ -255,10 +255,10 @@ class StageRunner:
         """An encoder with a memory; everything else stays as it is."""
         if not isinstance(component, ENCODERS):
             return component
-        key = component_key(component)[:32]
+        key = component_key(component)
         if key not in self._encoders:
-            self._encoders[key] = embedding_cache.StoredEncoder(
-                self.cache / "vectors" / key, component, self.progress, self.precision
+            self._encoders[key] = embedding_cache.stored(
+                self.cache / "vectors", component, self.progress, self.precision
             )
         return self._encoders[key]
 

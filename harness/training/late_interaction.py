@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.components.encoders.pylate import Pylate
+from harness.components.encoders.pylate import Pylate, plain
 from harness.components.models import inference
 from harness.components.models.trained import LateInteractionTraining
 from harness.components.protocols import TokenEncoder, encode_part
@@ -36,13 +36,7 @@ def body_of(training: LateInteractionTraining) -> Pylate:
     Raises ModelError for a base that is no encoder.
     """
     encoder_folder(training)
-    return Pylate(
-        model=training.base,
-        projection="identity",
-        query_expansion=False,
-        query_length=training.query_length,
-        document_length=training.max_length,
-    )
+    return plain(training.base, training.query_length, training.max_length)
 
 
 class LateInteractionStudent:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from fakes import CALLS, write_experiment
 
 from harness.cli.commands import main
 from harness.components.datasets.files import Files
+from harness.components.encoders.pylate import Pylate
+from harness.components.models import inference
 from harness.errors import ComponentError, DataError
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
 from harness.files import temporary
+from harness.pipeline import embedding_cache
 from harness.results.store import Store, load_results
 from harness.training import examples, loop, make
 
@@ -114,6 +120,48 @@ def test_each_model_is_trained_once_and_a_teacher_before_its_student(
         card = (folder / "README.md").read_text(encoding="utf-8")
         assert "31 training queries of data-train in 31 groups" in card
         assert len(re.findall(r"^\| \d+ \| \d\.\d{4} \| \d\.\d{4} \|$", card, re.MULTILINE)) >= 3
+
+
+@pytest.mark.usefixtures("source")
+def test_a_document_goes_once_through_the_body_that_three_systems_share(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, seen = inference.run, Counter[str]()
+
+    def counted(passes: Any, texts: Sequence[str]) -> Any:
+        seen.update(texts)
+        return run(passes, texts)
+
+    monkeypatch.setattr(inference, "run", counted)
+    dense = {"use": "dense", "encoder": {"use": "sentence_transformers", "model": base}}
+    dense["encoder"] |= {"pooling": "mean", "max_length": 16}
+    small = {"dims": [16], "query_length": 10, "epochs": 1}
+    model = train(base, **small)
+    lengths = {"query_length": 10, "document_length": 16}
+    plain = {"model": base, "projection": "identity", "query_expansion": False, **lengths}
+    rerankers = {
+        name: {"use": "late_interaction", "encoder": {"use": "pylate", **encoder}}
+        for name, encoder in {"late": {"model": model}, "untrained": plain}.items()
+    }
+    listed = [{"name": "dense", "retriever": dense}]
+    listed += [{"name": n, "retriever": dense, "reranker": one} for n, one in rerankers.items()]
+    file = write_experiment(tmp_path, systems=listed, depth={"retrieve": 20, "rerank": 20})
+    plan = make_plan(load_experiment(file))
+    made = Execution(plan, Store(tmp_path / "results", "x"), tmp_path / "cache", lambda *_: None)
+    made.execute()
+    assert not made.failures
+    assert len(seen) == 60
+    assert set(seen.values()) == {1}
+    # Its vectors are those that the model itself gives.
+    (stage,) = plan.trials[1].trainings
+    encoder = Pylate(stage.reference)
+    texts = sorted(seen)
+    memory = embedding_cache.stored(
+        tmp_path / "cache" / "vectors", encoder, lambda *_: None, "float32"
+    )
+    with temporary.below(tmp_path / "cache"):
+        pairs = zip(memory.encode(texts, "doc"), encoder.encode(texts, "doc"), strict=True)
+        assert all(np.allclose(kept, own, atol=1e-6) for kept, own in pairs)
 
 
 def test_only_queries_that_are_used_are_searched(

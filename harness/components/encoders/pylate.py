@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.components.models import checkpoints, inference, positions, random_weights, references
+from harness.components.models import (
+    checkpoints,
+    inference,
+    positions,
+    random_weights,
+    references,
+    trained,
+)
 from harness.components.models.torch_model import TorchEncoder
 from harness.components.models.trained import LateInteractionChoice
 from harness.components.protocols import Side
@@ -92,17 +99,37 @@ class Pylate(TorchEncoder):
         )
         return [matrix.astype("float32", copy=False) for matrix in encoded]
 
-    def document_pass(self) -> inference.Pass:
-        """The projection and the choice of kept tokens are the head."""
+    def body(self) -> Pylate | None:
+        """The encoder of whose vectors these are a projection; None where there is none.
+
+        That of a model that the run trained: its body stays as it was, and nothing is added to texts.
+        """
+        facts = trained.facts(self.model) if self == replace(self, **OF_CHECKPOINT) else {}
+        if not facts:
+            return None
+        learnt = facts["training"]
+        body = plain(learnt["base"], learnt["query_length"], learnt["max_length"])
+        return replace(body, device=self.device, dtype=self.dtype)
+
+    def projected(self, matrices: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """The matrices of texts, from those that `body` gives for them."""
+        import numpy as np
         import torch
 
         model = self.loaded()
+        rows = torch.from_numpy(np.concatenate(matrices)).to(
+            model.device, getattr(torch, self.dtype)
+        )
+        with torch.inference_mode():
+            vectors = _projected(model, {"token_embeddings": rows[None]})[0].float().cpu().numpy()
+        return np.split(vectors, np.cumsum([len(matrix) for matrix in matrices])[:-1])
+
+    def document_pass(self) -> inference.Pass:
+        """The projection and the choice of kept tokens are the head."""
+        model = self.loaded()
 
         def head(features: inference.Features) -> list[NDArray[np.float32]]:
-            for module in list(model.children())[1:]:
-                features = module(features)
-            vectors = torch.nn.functional.normalize(features["token_embeddings"], dim=2)
-            return inference.split_rows(vectors, _kept(model, features))
+            return inference.split_rows(_projected(model, features), _kept(model, features))
 
         marker = f" marker {model.document_prefix_id}" if model.document_prefix else ""
         return inference.Pass(
@@ -133,6 +160,34 @@ class Pylate(TorchEncoder):
         return inference.count_rows(
             self.tokenizing(), lambda features: _kept(model, features), texts
         )
+
+
+OF_CHECKPOINT: Mapping[str, Any] = {
+    "projection": "checkpoint",
+    **dict.fromkeys(("query_expansion", "query_length", "document_length")),
+    **dict.fromkeys(("query_prefix", "document_prefix")),
+}
+"""Settings that leave a model as its checkpoint has it."""
+
+
+def plain(base: str, query_length: int, document_length: int) -> Pylate:
+    """An encoder's own token vectors, without markers or query expansion."""
+    return Pylate(
+        model=base,
+        projection="identity",
+        query_expansion=False,
+        query_length=query_length,
+        document_length=document_length,
+    )
+
+
+def _projected(model: Any, features: inference.Features) -> torch.Tensor:
+    """Unit vectors of shape (texts, tokens, dim), from `token_embeddings` of the body."""
+    import torch
+
+    for module in list(model.children())[1:]:
+        features = module(features)
+    return torch.nn.functional.normalize(features["token_embeddings"], dim=2)
 
 
 def _kept(model: Any, features: inference.Features) -> torch.Tensor:
