@@ -113,16 +113,16 @@ def test_what_a_claim_names_is_there(claim: Claim) -> None:
 
 
 def absent() -> Iterator[Any]:
-    arm = {"experiment": "quickstart", "system": "colbert[dim=64,precision=int8]", "k": 20}
+    arm = {"experiment": "pydoc_full", "system": "colbert[dim=64,precision=int8]", "k": 20}
     arm |= {"mode": "precomputed", "statistic": "p50"}
     for wrong in ({"system": "colbert"}, {"mode": "rerank"}, {"k": 10}, {"device": "cuda"}):
         yield LatencyEvidence.model_validate(arm | wrong)
-    way = {"experiment": "quickstart", "model": "sentence-transformers/all-MiniLM-L6-v2", "dim": 64}
+    way = {"experiment": "pydoc_full", "model": "sentence-transformers/all-MiniLM-L6-v2", "dim": 64}
     way |= {"precision": "int8"}
     plaid = {"precision": "plaid", "nbits": 2}
     for wrong in ({"model": "colbert-ir/colbertv2.0"}, {"dim": 63}, {"pool_factor": 4}, plaid):
         yield StorageEvidence.model_validate(way | wrong)
-    yield Memory(experiment="quickstart", system="cross", mode="precomputed")
+    yield Memory(experiment="pydoc_full", system="dense", mode="precomputed")
     ours = {"experiment": "scifact", "system": "bm25", "metric": "ndcg@10", "dataset": "SciFact"}
     for wrong in ({"metric": "map"}, {"dataset": "FiQA"}, {"setting": {"retriever.use": "dense"}}):
         yield Quality.model_validate(ours | wrong)
