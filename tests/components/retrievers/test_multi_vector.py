@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import GaussianTokenEncoder
+from fakes import GaussianTokenEncoder, HashingEncoder
 from numpy.typing import NDArray
 
 from harness.components.abilities import HasFacts
@@ -39,7 +39,8 @@ NEEDS_LANCEDB = (
 EXACT: Mapping[str, Any] = {
     "maxsim": Maxsim(ENCODER),
     "qdrant": Qdrant(ENCODER),
-    "qdrant on disk": Qdrant(ENCODER, documents="disk"),
+    # All documents are candidates, so that what the graph finds makes no difference.
+    "qdrant by its graph": Qdrant(ENCODER, prefetch=HashingEncoder(), candidates=99),
     "lancedb": Lancedb(ENCODER),
     # All documents that the index finds are scored again by their own vectors.
     "lancedb by its index": Lancedb(ENCODER, method="ivf_pq", nprobes=99, refine_factor=99),
@@ -104,12 +105,12 @@ def indexed(retriever: Any) -> Any:
     return retriever.index(DOCS)
 
 
-def by_hand(docs: Sequence[Doc], query: Query) -> list[Hit]:
+def by_hand(docs: Sequence[Doc], query: Query, encoder: Any = ENCODER) -> list[Hit]:
     """MaxSim as its formula has it, best first; the documents without tokens are left out."""
-    (matrix,) = ENCODER.encode([query.text], "query")
+    (matrix,) = encoder.encode([query.text], "query")
     found = [
         Hit(doc.doc_id, float((matrix @ tokens.T).max(axis=1).sum()))
-        for doc, tokens in zip(docs, ENCODER.encode([doc.text for doc in docs], "doc"), strict=True)
+        for doc, tokens in zip(docs, encoder.encode([doc.text for doc in docs], "doc"), strict=True)
         if len(tokens) and len(matrix)
     ]
     return sorted(found, key=lambda hit: -hit.score)
@@ -151,6 +152,55 @@ def test_more_hits_than_plaid_scores_are_refused() -> None:
         few.search(QUERIES, 11)
 
 
+def test_qdrant_by_8_bits_is_near_maxsim() -> None:
+    found = indexed(Qdrant(ENCODER, quantization="int8")).search(QUERIES, 1000)
+    differences = []
+    for query, hits in zip(QUERIES, found, strict=True):
+        expected = {hit.doc_id: hit.score for hit in by_hand(DOCS, query)}
+        assert {hit.doc_id for hit in hits} == expected.keys()
+        tokens = len(query.text.split())
+        differences += [abs(hit.score - expected[hit.doc_id]) / tokens for hit in hits]
+    assert 0 < np.mean(differences) < 0.02
+
+
+def test_qdrant_by_1_bit_compares_signs() -> None:
+    """A score is MaxSim of vectors of 1 and -1: the dimensions that agree less those that do not."""
+
+    @dataclass(frozen=True)
+    class Signs(GaussianTokenEncoder):
+        def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
+            return [np.where(matrix > 0, 1, -1) for matrix in super().encode(texts, side)]
+
+    found = indexed(Qdrant(ENCODER, quantization="binary")).search(QUERIES, 1000)
+    for query, hits in zip(QUERIES, found, strict=True):
+        expected = {hit.doc_id: hit.score for hit in by_hand(DOCS, query, Signs())}
+        assert {hit.doc_id: hit.score for hit in hits} == expected
+
+
+def test_qdrant_finds_candidates_by_its_graph() -> None:
+    """47 documents are few enough for HNSW to find the nearest ten; MaxSim puts them in order."""
+    graph = Qdrant(ENCODER, prefetch=HashingEncoder(), candidates=10)
+    there = [doc for doc in DOCS if doc.text.split()]
+    dense = np.asarray(HashingEncoder().encode([doc.text for doc in there], "doc"))
+    for query, hits in zip(QUERIES, indexed(graph).search(QUERIES, 10), strict=True):
+        if not query.text.split():
+            assert hits == []
+            continue
+        (vector,) = HashingEncoder().encode([query.text], "query")
+        tenth = np.sort(dense @ vector)[-10]
+        near = {
+            doc.doc_id
+            for doc, score in zip(there, dense @ vector, strict=True)
+            if score >= tenth - 1e-6
+        }
+        found = [hit.doc_id for hit in hits]
+        assert len(found) == 10
+        assert set(found) <= near
+        assert found == [hit.doc_id for hit in by_hand(DOCS, query) if hit.doc_id in found]
+    with pytest.raises(ComponentError, match="candidates = 10 documents, and 11 are asked for"):
+        indexed(graph).search(QUERIES, 11)
+
+
 @pytest.mark.parametrize("retriever", parameters({**EXACT, **APPROXIMATE}))
 def test_nothing_to_be_found(retriever: Any) -> None:
     for docs in ([], [Doc("empty", "")]):
@@ -171,7 +221,8 @@ def test_order_of_documents_does_not_matter(retriever: Any) -> None:
         for name, one, precision, least in (
             ("maxsim", Maxsim(ENCODER), "float32", 64),
             ("qdrant", Qdrant(ENCODER), "float32", 64),
-            ("qdrant on disk", Qdrant(ENCODER, "disk"), "float32", 64),
+            ("qdrant int8", Qdrant(ENCODER, quantization="int8"), "int8", 16),
+            ("qdrant binary", Qdrant(ENCODER, quantization="binary"), "binary", 2),
             ("lancedb", Lancedb(ENCODER), "float32", 64),
             ("lancedb by its index", Lancedb(ENCODER, "ivf_pq"), "float32, ivf_pq", 65),
             ("plaid", PLAID, "plaid 4 bits", 16),
@@ -200,7 +251,7 @@ def test_vector_that_is_not_finite_is_refused(kind: Any, which: str) -> None:
 
 
 def test_what_a_reader_must_know() -> None:
-    for retriever, said in ((PLAID, "beside BM25"), (Qdrant(ENCODER), "not Qdrant's")):
+    for retriever, said in ((PLAID, "beside BM25"), (Qdrant(ENCODER), "a server adds")):
         searcher = indexed(retriever)
         assert isinstance(searcher, HasFacts)
         (note,) = searcher.facts(QUERIES, 3)["notes"]
@@ -230,7 +281,7 @@ def test_folder_on_disk_goes_with_the_searcher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(temporary.CACHE, str(tmp_path))
-    searcher = Qdrant(ENCODER, documents="disk").index(DOCS)
+    searcher = Qdrant(ENCODER).index(DOCS)
     assert len(list(tmp_path.glob("tmp/*/*"))) == 1
     del searcher
     gc.collect()
@@ -244,6 +295,8 @@ def test_folder_on_disk_goes_with_the_searcher(
         (Plaid, {"n_full_scores": 0}),
         (Lancedb, {"nprobes": 0}),
         (Lancedb, {"refine_factor": 0}),
+        (Qdrant, {"candidates": 0}),
+        (Qdrant, {"ef": 0}),
     ],
 )
 def test_settings_below_1_are_refused(kind: Any, fields: dict[str, int]) -> None:
