@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -21,9 +21,6 @@ from harness.data import Doc, Hit, Query, doc_ids, doc_texts
 from harness.errors import ComponentError
 from harness.ranking import ranked
 
-HNSW_DIMENSIONS = 2000
-"""The most that pgvector indexes of the type `vector`."""
-
 SEARCH = (
     "SELECT place, {score} FROM (SELECT place, embedding {operator} %b AS d "
     "FROM {name} ORDER BY d{ties} LIMIT %s) AS nearest"
@@ -36,6 +33,23 @@ AS_FAR = 1e-6
 """A document counts as found if it is at least as near, up to rounding, as the last exact one."""
 
 
+class _Column(NamedTuple):
+    """How pgvector stores a vector."""
+
+    type: str
+    most: int
+    """Dimensions that its HNSW takes."""
+    sent: Callable[[NDArray[np.float32]], Any]
+    """A vector as it is sent."""
+
+
+COLUMNS: Mapping[str, _Column] = {
+    "float32": _Column("vector", 2000, lambda vector: vector),
+    "float16": _Column("halfvec", 4000, lambda vector: _pgvector().HalfVector(vector)),
+    "binary": _Column("bit", 64_000, lambda vector: _pgvector().Bit(vector > 0)),
+}
+
+
 class _Distance(NamedTuple):
     operator: str
     operators: str
@@ -44,9 +58,11 @@ class _Distance(NamedTuple):
 
 
 DISTANCES: Mapping[str, _Distance] = {
-    "cosine": _Distance("<=>", "vector_cosine_ops", "1 - d"),
-    "inner_product": _Distance("<#>", "vector_ip_ops", "-d"),
+    "cosine": _Distance("<=>", "{type}_cosine_ops", "1 - d"),
+    "inner_product": _Distance("<#>", "{type}_ip_ops", "-d"),
 }
+HAMMING = _Distance("<~>", "bit_hamming_ops", "1 - 2 * d / {dim}")
+"""Of bits: their score is the cosine of vectors of 1 and -1."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +83,9 @@ class Pgvector:
     """Compare with every row, or search an HNSW index, which the planner is made to use."""
     distance: Literal["cosine", "inner_product"] = "cosine"
     """The same for vectors of length 1, as encoders give them unless their settings say otherwise."""
+    precision: Literal["float32", "float16", "binary"] = "float32"
+    """What is stored of a dimension: 4 bytes, 2 (`halfvec`), or a bit for its sign, which is compared
+    by the number of bits that differ, whatever `distance` says."""
     m: int = 16
     """Links of a vector in a layer of the index."""
     ef_construction: int = 64
@@ -86,6 +105,10 @@ class Pgvector:
         if self.keep and self.server == "embedded":
             raise ValueError("nothing is kept of an embedded server: it goes with the process")
 
+    def measured_by(self) -> _Distance:
+        """The distance of what is stored."""
+        return HAMMING if self.precision == "binary" else DISTANCES[self.distance]
+
     def identity(self) -> Mapping[str, str]:
         """Which embedded server it is; raises InputError where no server can be meant."""
         return postgres.identity(self.url_env)
@@ -103,12 +126,14 @@ class Pgvector:
         dim = vectors.shape[1]
         if not np.isfinite(vectors).all():
             raise ComponentError("The encoder gave a vector that is not finite.")
-        if self.method == "hnsw" and dim > HNSW_DIMENSIONS:
+        most = COLUMNS[self.precision].most
+        if self.method == "hnsw" and dim > most:
             raise ComponentError(
-                f"pgvector's HNSW takes vectors of at most {HNSW_DIMENSIONS} dimensions, and the "
+                f"pgvector's HNSW takes {self.precision} vectors of at most {most} dimensions, and the "
                 f"encoder gives {dim}. Say `method: exact`, or use an encoder with fewer."
             )
         indexed = (self.distance, self.m, self.ef_construction) if self.method == "hnsw" else ()
+        indexed = (self.precision, *indexed) if self.precision != "float32" else indexed
         found = postgres.table(
             self.url_env,
             ["dense", repr((vectors.shape, indexed)), np.ascontiguousarray(vectors).tobytes()],
@@ -121,12 +146,14 @@ class Pgvector:
         return found
 
     def _build(self, connection: Any, name: str, vectors: NDArray[np.float32]) -> None:
-        dim = vectors.shape[1]
-        connection.execute(f"CREATE TABLE {name} (place int NOT NULL, embedding vector({dim}))")
-        postgres.copy_rows(connection, name, ("int4", "vector"), enumerate(vectors))
+        dim, (kind, _, sent) = vectors.shape[1], COLUMNS[self.precision]
+        connection.execute(f"CREATE TABLE {name} (place int NOT NULL, embedding {kind}({dim}))")
+        rows = ((place, sent(vector)) for place, vector in enumerate(vectors))
+        postgres.copy_rows(connection, name, ("int4", kind), rows)
         if self.method == "hnsw":
+            operators = self.measured_by().operators.format(type=kind)
             connection.execute(
-                f"CREATE INDEX ON {name} USING hnsw (embedding {DISTANCES[self.distance].operators})"
+                f"CREATE INDEX ON {name} USING hnsw (embedding {operators})"
                 f" WITH (m = {self.m}, ef_construction = {self.ef_construction})"
             )
 
@@ -157,21 +184,23 @@ class _Index:
         return found
 
     def _hits(self, vector: NDArray[np.float32], depth: int, statement: str) -> list[Hit]:
-        rows = self.table.connection.execute(statement, (vector, depth), prepare=True, binary=True)
+        sent = COLUMNS[self.system.precision].sent(vector)
+        rows = self.table.connection.execute(statement, (sent, depth), prepare=True, binary=True)
         hits = [Hit(self.doc_ids[place], score) for place, score in rows]
         return ranked(hit for hit in hits if hit.score == hit.score)
 
     def _statement(self, *, exact: bool = False) -> str:
         """Nearest rows first; a second key, by which ties are cut, would put an index aside."""
-        operator, _, score = DISTANCES[self.system.distance]
+        operator, _, score = self.system.measured_by()
         ties = ", place DESC" if exact or self.system.method == "exact" else ""
         name = self.table.name
+        score = score.format(dim=self.dim)
         return SEARCH.format(name=name, operator=operator, score=score, ties=ties)
 
     def footprints(self) -> list[Footprint]:
         """Bytes of the table on disk, its index and everything else that PostgreSQL adds included."""
         count, size = len(self.doc_ids), self.table.total_bytes()
-        precision = "float32, hnsw" if self.system.method == "hnsw" else "float32"
+        precision = self.system.precision + (", hnsw" if self.system.method == "hnsw" else "")
         return [Footprint("vectors", count, count, self.dim, precision, size, size)]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:
@@ -210,6 +239,12 @@ class _Index:
             "median_ms": statistics.median(seconds) * 1000,
             "exact_median_ms": statistics.median(exact_seconds) * 1000,
         }
+
+
+def _pgvector() -> Any:
+    import pgvector
+
+    return pgvector
 
 
 def _recall(hits: Sequence[Hit], exact: Sequence[Hit]) -> float:

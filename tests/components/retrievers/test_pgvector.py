@@ -64,6 +64,53 @@ def test_exact_search_is_that_of_this_process(distance: Any, depth: int) -> None
         assert [hit.score for hit in ours] == pytest.approx([hit.score for hit in theirs], abs=1e-6)
 
 
+@pytest.mark.parametrize("method", ["exact", "hnsw"])
+def test_half_precision_is_near(method: Any) -> None:
+    """A half has 11 bits: a cosine of 24 of them is off by less than 2 ** -10."""
+    system = replace(EXACT, precision="float16", method=method)
+    found = system.index(DOCS).search(QUERIES, 20)
+    scores = {
+        (q, hit.doc_id): hit.score
+        for q, hits in enumerate(EXACT.index(DOCS).search(QUERIES, 5000))
+        for hit in hits
+    }
+    differences = [
+        abs(hit.score - scores[q, hit.doc_id]) for q, hits in enumerate(found) for hit in hits
+    ]
+    assert 0 < max(differences) < 2**-10
+
+
+@pytest.mark.parametrize("distance", ["cosine", "inner_product"])
+def test_bits_are_compared_by_signs(distance: Any) -> None:
+    """The score is the cosine of vectors of 1 and -1; ties are cut in favour of the greater id."""
+    system = replace(EXACT, precision="binary", distance=distance)
+    docs = sorted(DOCS, key=lambda doc: doc.doc_id)
+    signs, asked = (
+        np.where(Random().encode([one.text for one in texts], "doc") > 0, 1, -1)
+        for texts in (docs, QUERIES)
+    )
+    for depth in (10, 5000):
+        found = system.index(DOCS).search(QUERIES, depth)
+        for hits, query in zip(found, asked, strict=True):
+            scores = signs @ query / 24
+            best = sorted(zip(scores, [doc.doc_id for doc in docs], strict=True), reverse=True)
+            assert [(hit.score, hit.doc_id) for hit in hits] == [
+                (pytest.approx(score), name) for score, name in best[:depth]
+            ]
+
+
+def test_hnsw_over_bits_finds_as_near_ones() -> None:
+    exact, graph = (
+        replace(HNSW, precision="binary", method=method).index(DOCS).search(QUERIES, 10)
+        for method in ("exact", "hnsw")
+    )
+    near = [
+        sum(hit.score >= best[-1].score for hit in hits)
+        for hits, best in zip(graph, exact, strict=True)
+    ]
+    assert sum(near) >= 0.95 * 10 * len(QUERIES)
+
+
 def test_distances_differ_where_vectors_are_of_any_length() -> None:
     encoder = Random(normalize=False)
     (products, cosines) = (
@@ -156,6 +203,22 @@ def test_footprint_is_what_postgresql_keeps() -> None:
     assert hnsw.bytes > 2 * vectors  # the index holds each vector once more, with its links
 
 
+def test_smaller_vectors_take_less_room() -> None:
+    sizes = {
+        (precision, method): replace(
+            HNSW, encoder=Random(dim=512), precision=precision, method=method
+        )
+        .index(DOCS)
+        .footprints()[0]
+        for precision in ("float32", "float16", "binary")
+        for method in ("exact", "hnsw")
+    }
+    for method in ("exact", "hnsw"):
+        whole, half, bits = (sizes[name, method] for name in ("float32", "float16", "binary"))
+        assert bits.bytes < half.bytes / 2 < whole.bytes / 2
+        assert bits.precision == ("binary" if method == "exact" else "binary, hnsw")
+
+
 def test_table_is_there_already_for_the_same_content() -> None:
     encoder = Random(dim=7)
     first = Pgvector(encoder, server="embedded", method="hnsw").index(DOCS)
@@ -182,11 +245,14 @@ def test_vector_that_is_not_finite_is_refused() -> None:
 
 def test_more_dimensions_than_hnsw_takes_are_refused() -> None:
     with pytest.raises(
-        ComponentError, match=r"at most 2000 dimensions, and the encoder gives 2001"
+        ComponentError,
+        match=r"float32 vectors of at most 2000 dimensions, and the encoder gives 2001",
     ):
         replace(HNSW, encoder=Random(dim=2001)).index(DOCS[:3])
     found = replace(EXACT, encoder=Random(dim=2001)).index(DOCS[:3]).search(QUERIES[:1], 9)
     assert len(found[0]) == 3
+    half = replace(HNSW, encoder=Random(dim=2001), precision="float16").index(DOCS[:3])
+    assert len(half.search(QUERIES[:1], 9)[0]) == 3
 
 
 @pytest.mark.parametrize(
