@@ -33,7 +33,7 @@ def test_what_differs_and_how_fast(make_results: Make) -> None:
         "twin: scores within 0.062500; m@1 differs on 4 of 20 queries, by -0.0100 [-0.0300, +0.0020]."
     ]
     (shown,) = found.tables
-    assert shown.caption.startswith("Against cross, over 20 queries.")
+    assert shown.caption.startswith("Against cross, over 20 queries;")
     assert dict(zip(shown.table.columns, shown.table.rows[0], strict=True)) == {
         "system": "twin",
         "largest score difference": "0.062500",
