@@ -113,12 +113,15 @@ def test_explore(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = curve.groupby(["line", "precision"])["dim"].agg(list).to_dict()
     assert sizes == {
         ("colbert", "int8"): [128, 64, 32],
+        ("untrained", "int8"): [384],
     }
     assert not curve.duplicated(
         ["dataset", "line", "precision", "dim"]
     ).any()  # nothing is averaged
     assert found["changes"].shape == (QUERIES, 6)
-    reranked = {name for name in found["changes"] if name.startswith(("colbert", "untrained"))}
+    reranked = {
+        name for name in found["changes"] if name.startswith(("colbert", "cross", "untrained"))
+    }
     assert set(found["counts"].index) == reranked
     assert (found["counts"].sum(axis=1) == QUERIES).all()
     assert set(found["hurt"]["system"]) <= reranked
