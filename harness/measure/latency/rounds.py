@@ -103,20 +103,25 @@ def _takes(number: int, timed: Timed) -> Takes:
 
 def warming_up(
     arms: int,
-    queries: int,
+    queries: Sequence[Query],
     tuning: Sequence[Query],
     settings: Latency,
     device: str,
     progress: Progress,
 ) -> Callable[[Arm], ArmBudget]:
-    """What warms up one of so many arms, that are timed on so many queries, after the other.
+    """What warms up one of so many arms, that are timed on `queries`, after the other.
 
-    `tuning` are other queries, for warm-up and the choice of policies.
+    `tuning` are other queries, for warm-up and the choice of policies. Tokens are counted here, too:
+    later an arm's models may have given way to those of others.
     """
     wait, done = machine.synchroniser(device), itertools.count(1)
 
     def warm_up(arm: Arm) -> ArmBudget:
-        budget = prepared(arm, tuning, queries * settings.rounds, settings, wait)
+        budget = prepared(arm, tuning, len(queries) * settings.rounds, settings, wait)
+        if not budget.failure:
+            with _failing(budget):
+                for size in arm.candidates:
+                    _median_tokens(budget, size, queries)
         progress(f"warm up on {device}", next(done), arms)
         return budget
 
@@ -230,17 +235,17 @@ def _arm_rows(budget: ArmBudget, timed: Timed) -> Iterator[dict[str, Any]]:
             "dtype": arm.dtype,
             "attention": arm.attention,
             "queries": len(timed.queries),
-            "tokens": _median_tokens(budget, size, timed.queries[:TOKENS_FROM]),
+            "tokens": _median_tokens(budget, size, timed.queries),
             "agreement": _agreement(arm, size, timed),
             "served": arm.served,
         }
 
 
 def _median_tokens(budget: ArmBudget, size: int, queries: Sequence[Query]) -> float:
-    """NaN for one that failed: its tokenizer may be what it lacks."""
+    """Of the first TOKENS_FROM queries; NaN for one that failed: its tokenizer may be what it lacks."""
     if budget.failure:
         return float("nan")
-    return float(np.median([budget.tokens(query, size) for query in queries]))
+    return float(np.median([budget.tokens(query, size) for query in queries[:TOKENS_FROM]]))
 
 
 def _agreement(arm: Arm, size: int, timed: Timed) -> float:

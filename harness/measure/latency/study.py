@@ -207,7 +207,7 @@ def _on_device(
         inquiry = Inquiry(store.folder, trials[0].dataset.name)
         with shelf.keep(math.inf):
             warm_up = rounds.warming_up(
-                len(fitting), len(chosen.timed), chosen.tuning, settings, device, work.progress
+                len(fitting), chosen.timed, chosen.tuning, settings, device, work.progress
             )
             timed = rounds.measure(
                 room.in_groups(fitting, warm_up),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +18,7 @@ from harness.components import timing
 from harness.data import Doc, Hit, Query
 from harness.experiment.schema import Latency
 from harness.measure.latency.budget import Arm, Call
-from harness.measure.latency.rounds import Timed, measure, same_order, warming_up
+from harness.measure.latency.rounds import Timed, arm_rows, measure, same_order, warming_up
 
 pytestmark = pytest.mark.usefixtures("simulated_clock")
 
@@ -45,7 +46,7 @@ def arm(system: str, call: Call, **changes: object) -> Arm:
 
 
 def timed(*arms: Arm, seed: int = 0, groups: int = 1, settings: Latency = SETTINGS) -> Timed:
-    warm_up = warming_up(len(arms), len(QUERIES), TUNING, settings, "cpu", no_progress)
+    warm_up = warming_up(len(arms), QUERIES, TUNING, settings, "cpu", no_progress)
     parts = [[warm_up(arm) for arm in arms[i::groups]] for i in range(groups)]
     return measure(parts, QUERIES, TUNING, settings, "cpu", seed, no_progress)
 
@@ -56,6 +57,19 @@ def no_progress(name: str, done: int, total: int) -> None:
 
 def calls(found: Timed) -> pd.DataFrame:
     return pd.DataFrame(found.calls).assign(dataset="d", device="cpu")
+
+
+def test_tokens_are_counted_while_the_models_are_there() -> None:
+    """Rows are made after all groups: what counts tokens then would load every model again."""
+
+    def refuse(query: Query, docs: Sequence[Doc]) -> int:
+        raise AssertionError(f"loaded again for {query.query_id} and {len(docs)} documents")
+
+    warm_up = warming_up(1, QUERIES, TUNING, SETTINGS, "cpu", no_progress)
+    budget = warm_up(arm("one", busy(5e-4), tokens=lambda _, docs: 7 * len(docs)))
+    budget.arm = replace(budget.arm, tokens=refuse)
+    rows = arm_rows([budget], Timed(QUERIES, "cpu", SETTINGS.rounds))
+    assert {row["k"]: row["tokens"] for row in rows} == {2: 14, 4: 28}
 
 
 def test_a_system_that_is_slower_by_a_tenth_is_found_slower() -> None:

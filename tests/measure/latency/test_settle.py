@@ -9,7 +9,7 @@ import pytest
 from paced import Paced, experiment, paced
 
 from harness import load_results
-from harness.analysis.costs.page import cost_blocks
+from harness.analysis.costs.page import cost_details
 from harness.analysis.decision.recommend import Recommendation
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
@@ -83,11 +83,11 @@ def test_what_was_added_is_recorded_and_stays_in_pairs(
     assert 110 <= calls(found, "alpha") <= 120
     assert spent["seconds"] <= 120
     made = analyse(found)
-    costs = cost_blocks(found, "data", made.costs)
+    costs = cost_details(found, "data", made.costs)
     told = [line for block in costs for line in block.lines]
     assert (
         f"More calls after the planned rounds on cpu settled what was open: {count} of alpha (rerank); "
-        f"{spent['seconds']:.0f} s of 120 were spent."
+        f"they took {spent['seconds']:.0f} s of 120."
     ) in told
     assert set(found.costs["rounds"]["round"]) == set(table["round"])
     # the retriever, and the second of two equal arms, on the same queries in the same rounds
