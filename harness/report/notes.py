@@ -35,7 +35,7 @@ def notes(results: Results) -> dict[str, list[str]]:
             users = said.setdefault((dataset, trained.sentence(one)), [])
             users += {name if own else f"the teacher of {name}"}.difference(users)
     for (dataset, note), systems in said.items():
-        found[dataset].append(f"{', '.join(systems)}: {note}")
+        found[dataset].append(f"{', '.join(dict.fromkeys(map(family, systems)))}: {note}")
     return found
 
 

@@ -125,7 +125,7 @@ PARTS = {
 }
 """By quantity its column in a projection, and the columns that it is the sum of."""
 
-SERVED = " (what a server does is known only with its price: `prices: {server_hour: ...}`)"
+SERVED = " (a server's cost needs its price: `prices: {server_hour: ...}`)"
 
 
 def limits(requirements: Requirements, devices: Sequence[str]) -> dict[Quantity, float]:

@@ -18,9 +18,12 @@ from harness.analysis.statistics.intervals import mean_text
 from harness.analysis.statistics.tail import Seen
 from harness.page.blocks import Block, CaptionedTable, Figure, tabled
 from harness.page.tables import Table
-from harness.page.text import NONE, chance, change, milliseconds, number, significant
+from harness.page.text import NONE, chance, change, listed, milliseconds, number, significant
 from harness.results.store import Results
 from harness.results.terms import objective, terms
+
+NAMED = 6
+"""Systems that a line names; of more it gives the number."""
 
 VERDICTS = {"in": "in", "out": "OUT", "unknown": "open"}
 
@@ -198,7 +201,7 @@ def _left_out(rows: pd.DataFrame) -> Iterator[str]:
     ):
         names = [Option(row.system, row.mode).name for row in rows[chosen].itertuples()]
         if names:
-            yield f"{said}: {', '.join(names)}."
+            yield f"{said}: {listed(names, most=NAMED)}."
 
 
 def _compared(lacking: pd.Series) -> str:

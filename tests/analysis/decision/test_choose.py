@@ -157,7 +157,9 @@ def test_a_server_without_a_price_is_not_ruled_out_by_cost_and_not_free() -> Non
     found = replace(found, costs={**found.costs, "arms": served})
     rows = decided(found, requirements={"cost_per_month": 1000}).requirements.set_index("system")
     assert rows["verdict"].to_dict() == {"base": "in", "late": "unknown", "late[dim=8]": "in"}
-    assert "known only with its price: `prices: {server_hour: ...}`" in rows.loc["late", "said"]
+    assert (
+        "a server's cost needs its price: `prices: {server_hour: ...}`" in rows.loc["late", "said"]
+    )
     priced = {"prices": PRICES | {"server_hour": 0.01}, "requirements": {"cost_per_month": 2000}}
     rows = decided(found, **priced).requirements.set_index("system")
     # 1e6 * 30.4 queries a month: 10 and 30 ms of two processors at 0.05, and 30 ms at 0.01
