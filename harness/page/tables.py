@@ -102,9 +102,11 @@ def _together(cells: Sequence[str], kind: str) -> str:
         if len({one[1] for one in numbers}) == 1 and numbers[0][0] != numbers[-1][0]:
             last = numbers[-1][0].removeprefix(numbers[-1][1] or "")
             return f"{numbers[0][0]} to {last}"
-    counts = Counter(cells)
+    counts = Counter(cell.partition(" (")[0] for cell in cells)
     if len(counts) > FEW or kind == "number":
         return ""
+    if len(counts) == 1:
+        return next(iter(counts))
     return ", ".join(f"{cell} ({count})" for cell, count in counts.items())
 
 

@@ -105,6 +105,8 @@ def test_variants_of_one_system_are_one_group() -> None:
         (["> 291 (2.9 times)", "> 510"], "> 291 to 510"),
         (["<= 12", "> 510"], ""),  # no range of the two
         (["n/a", "not measured"], ""),
+        (["open (> 40)", "open (> 30)", "open"], "open"),
+        (["open (> 40)", "in", "open"], "open (2), in (1)"),
         (["a", "b", "c", "d"], ""),  # more words than one counts
     ],
 )

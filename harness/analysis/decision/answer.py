@@ -91,7 +91,24 @@ def _open(case: DecisionInput, choice: Choice) -> str:
     if choice.because == "baseline invalid":
         return f"the measurement of {name}{role} is invalid ({case.invalid[system]})"
     why = case.gains.missing.get(system, "it was left out").rstrip(".")
+    if system in case.gains.weightless:
+        return f"nothing says how these systems rank, because there are {why}{_fastest(case)}"
     return f"the quality of {name}{role} was not measured ({why})"
+
+
+def _fastest(case: DecisionInput) -> str:
+    """The reranker with the least median, where any is known."""
+    known = {
+        one: p50
+        for device in case.devices[:1]
+        for one in case.options
+        if one.mode != "retrieve"
+        if not math.isnan(p50 := case.amount(one, Quantity("p50_ms", device)).value)
+    }
+    if not known:
+        return ""
+    first = min(known, key=known.__getitem__)
+    return f"; the fastest reranker, {spoken(first.name)}, {', '.join(needs(case, first))}"
 
 
 def _queries(case: DecisionInput) -> str:

@@ -208,9 +208,10 @@ def test_both_reports_show_all_blocks(make_results: Make, weights: str, tmp_path
 def test_random_weights_are_said_first(make_results: Make, tmp_path: Path) -> None:
     text, page = written(make_results("dummy"), tmp_path)
     assert text.splitlines()[2] == (
-        "**Assess further: the quality of base, the baseline, was not measured (no weights here).**"
+        "**Assess further: nothing says how these systems rank, because there are no weights here; the "
+        r"fastest reranker, la\|te&lt;b&gt;&amp;\`$x$, answers in 120 ms (median).**"
     )
-    assert "These models have random weights." in text
+    assert "The weights of the models are random." in text
     assert "Quality was not measured." in page
     assert "&lt;m&gt;: the catalogue no longer knows it." in text
     assert "judged@10" not in text

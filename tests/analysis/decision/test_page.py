@@ -266,7 +266,7 @@ def test_the_record_is_whole_and_escaped(tmp_path: Path) -> None:
 
 def test_the_record_of_nothing_measured(make_results: Make, tmp_path: Path) -> None:
     files = written(make_results("dummy"), tmp_path)
-    assert "Assess further: the quality of base, the baseline, was not" in files["decision.md"]
+    assert "Assess further: nothing says how these systems rank, because" in files["decision.md"]
     assert "no date is given" in files["decision.md"]
     assert "- Required: nothing." in files["decision.md"]
     assert "no weights here" in files["report.md"]
