@@ -140,6 +140,12 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{round(value, places):,.{max(places, 0)}f}"
 
 
+def rounded_up(value: float) -> float:
+    """The least number of three digits that is not below `value`: as a bound is said."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return math.ceil(value / step - 1e-9) * step
+
+
 def milliseconds(seconds: float) -> str:
     """Seconds as milliseconds with three significant digits; NONE for NaN."""
     return significant(1000 * seconds)

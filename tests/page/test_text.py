@@ -145,3 +145,8 @@ def test_names_that_vary_makes(name: str, family: str, brief: str, spoken: str) 
 def test_a_share_and_the_beginning_of_a_sentence() -> None:
     assert (text.percent(0.4), text.percent(0.0175, 1)) == ("40 %", "1.8 %")
     assert text.sentence_case("no System") == "No System"
+
+
+@pytest.mark.parametrize(("value", "bound"), [(193.4, 194.0), (193.0, 193.0), (0.01231, 0.0124)])
+def test_a_bound_is_never_said_too_low(value: float, bound: float) -> None:
+    assert text.rounded_up(value) == pytest.approx(bound)

@@ -10,7 +10,7 @@ from harness.analysis.decision.choose import Choice, DecisionInput, able, neares
 from harness.analysis.decision.measurements import Option
 from harness.analysis.decision.reasons import nobody
 from harness.experiment.metric_names import written
-from harness.page.text import counted, listed, significant, spoken
+from harness.page.text import counted, listed, rounded_up, significant, spoken
 
 DIGITS = 2
 """Of what it needs."""
@@ -45,7 +45,7 @@ def needs(case: DecisionInput, option: Option) -> Iterator[str]:
         if not math.isnan(p95.value):
             yield f"answers in {significant(p95.value, DIGITS)} ms (p95){where}"
         elif math.isfinite(p95.at_most):
-            yield f"answers in at most {significant(p95.at_most, DIGITS)} ms (p95){where}"
+            yield f"answers in at most {significant(rounded_up(p95.at_most))} ms (p95){where}"
         elif not math.isnan(p50.value):
             yield f"answers in {significant(p50.value, DIGITS)} ms (median){where}"
     size = case.amount(option, Quantity("gb_per_million_documents")).value

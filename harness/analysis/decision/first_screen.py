@@ -15,7 +15,7 @@ from harness.analysis.decision.shortlist import Short
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, CaptionedTable, Figure
 from harness.page.tables import NOT_MEASURED, Table
-from harness.page.text import change, number, significant
+from harness.page.text import change, number, rounded_up, significant
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 
@@ -108,7 +108,7 @@ def _cost(one: Short, name: str) -> str:
         reached = f"> {significant(amount.lower)}" if math.isnan(amount.value) else ""
         return f"{reached or significant(amount.value)} (limit {limit:,g})"
     if math.isnan(amount.value) and math.isfinite(amount.at_most):
-        return f"<= {significant(amount.at_most)}"
+        return f"<= {significant(rounded_up(amount.at_most))}"
     if math.isnan(amount.value) and name == "p95_ms" and not math.isnan(one.median):
         return f"{significant(one.median)} (median)"
     return significant(amount.value)

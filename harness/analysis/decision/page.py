@@ -18,7 +18,16 @@ from harness.analysis.statistics.intervals import mean_text
 from harness.analysis.statistics.tail import Seen
 from harness.page.blocks import Block, CaptionedTable, Figure, tabled
 from harness.page.tables import Table
-from harness.page.text import NONE, chance, change, listed, milliseconds, number, significant
+from harness.page.text import (
+    NONE,
+    chance,
+    change,
+    listed,
+    milliseconds,
+    number,
+    rounded_up,
+    significant,
+)
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 
@@ -159,7 +168,7 @@ def _needed(row: Mapping[str, Any]) -> str:
     value = significant(row["value"])
     if math.isnan(row["value"]):
         if row["verdict"] == "in":
-            return f"<= {significant(most)}"
+            return f"<= {significant(rounded_up(most))}"
         value = f"> {significant(least)}"
     times = 1 + row["over"]
     return f"{value} ({times:,.1f} times)" if times >= 2 else f"{value} ({row['over']:+.0%})"

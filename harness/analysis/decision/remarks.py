@@ -18,7 +18,15 @@ from harness.analysis.quality.leaderboard import subsets
 from harness.analysis.statistics.paired_ratios import noise_text
 from harness.components.subset import LABEL
 from harness.experiment.decision_terms import Decision, Workload
-from harness.page.text import change, counted, listed, more_queries, percent, significant
+from harness.page.text import (
+    change,
+    counted,
+    listed,
+    more_queries,
+    percent,
+    rounded_up,
+    significant,
+)
 from harness.results.store import Results
 from harness.results.terms import terms
 
@@ -167,7 +175,7 @@ def _looser(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterator
         if value > limit and (other := _under(case, choice, quantity, value)):
             more = value / limit
             by = f"{more:.1f} times as much" if more >= 2 else f"{percent(more - 1, 1)} more"
-            needed = quantity.text(significant(_rounded_up(value)))
+            needed = quantity.text(significant(rounded_up(value)))
             yield f"{other} if the limit were {needed} (now {limit:,g}; {by})."
             return
 
@@ -181,12 +189,6 @@ def _tighter(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterato
             less = quantity.text(significant(value))
             yield f"{other} if the limit were below {less} (now {now})."
             return
-
-
-def _rounded_up(value: float) -> float:
-    """The least number of three digits that is not below `value`."""
-    step = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return math.ceil(value / step - 1e-9) * step
 
 
 def _under(case: DecisionInput, choice: Choice, quantity: Quantity, limit: float) -> str:

@@ -50,7 +50,7 @@ def test_too_few_calls_for_a_percentile() -> None:
     """By 71 calls p95 is at most the slowest of them: 0.95^71 = .026; by 40 nothing bounds it."""
     made = {"bytes_per_document": {ADOPTED: 13_300}, "seconds": {ADOPTED: 0.026}}
     quality = {"base": BASE, ADOPTED: above(0.054)}
-    assert "answers in at most 36 ms (p95)," in decided(quality, timed=71, **made).sentence
+    assert "answers in at most 36.0 ms (p95)," in decided(quality, timed=71, **made).sentence
     assert "answers in 36 ms (median)," in decided(quality, timed=40, **made).sentence
 
 
