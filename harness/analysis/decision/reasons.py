@@ -94,7 +94,10 @@ def tested(seen: Seen | None, limit: float) -> str:
     if seen is None:
         return ""
     many = {0: "none of", seen.calls: "all"}.get(seen.above, f"{seen.above:,.0f} of")
-    calls = f"{many} {counted(round(seen.calls), 'call')} took more than {limit:,g} ms"
+    who = f"{many} {seen.calls:,.0f} calls took more"
+    if seen.calls == 1:
+        who = f"the only call took {'more' if seen.above else 'no more'}"
+    calls = f"{who} than {limit:,g} ms"
     if seen.outcome == "open":
         return f"{calls}, too few calls to say whether p95 meets the limit"
     meets = "meets" if seen.outcome == "met" else "misses"

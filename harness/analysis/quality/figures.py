@@ -10,7 +10,7 @@ import pandas as pd
 from harness.analysis.statistics.intervals import mean_text
 from harness.page import drawing
 from harness.page.blocks import Figure
-from harness.page.text import family, interval
+from harness.page.text import brief, family, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def forest(table: pd.DataFrame, metric: str, baseline: str, name: str) -> Figure
             axes.plot([row.low, row.high], [i, i], color=drawing.INK, linewidth=1.2)
             (mark,) = axes.plot([row.gain], [i], "o", color=drawing.INK)
             drawing.say(mark, f"{row.system}: {row.gain:+.3f} {interval(row.low, row.high)}")
-        drawing.name_rows(axes, rows["system"])
+        drawing.name_rows(axes, [brief(name) for name in rows["system"]])
         axes.set_xlabel(f"{metric}: gain over {drawing.short([baseline])[0]}, with 95 % interval")
 
     alt = f"Gain of each system over {baseline} in {metric}, with intervals"

@@ -14,6 +14,7 @@ from literal import literal
 
 from harness.analysis.costs import vector_bytes
 from harness.analysis.costs.measured import CostAnalysis, analyse_costs
+from harness.analysis.decision import reasons
 from harness.analysis.decision.recommend import (
     OPTIONS,
     REQUIREMENTS,
@@ -270,6 +271,34 @@ def test_a_slow_call_in_a_few_is_not_yet_shown_to_be_out() -> None:
         for few in (one, two)
     ]
     assert verdicts == ["unknown", "out"]  # .05, .05^2 = .0025
+
+
+@pytest.mark.parametrize(
+    ("calls", "above", "outcome", "words"),
+    [
+        (
+            1,
+            1,
+            "open",
+            "the only call took more than 200 ms, too few calls to say whether p95 meets",
+        ),
+        (1, 0, "open", "the only call took no more than 200 ms, too few calls to say whether"),
+        (
+            2,
+            2,
+            "missed",
+            "all 2 calls took more than 200 ms, enough to say that p95 misses the limit",
+        ),
+        (
+            1000,
+            3,
+            "met",
+            "3 of 1,000 calls took more than 200 ms, enough to say that p95 meets the",
+        ),
+    ],
+)
+def test_what_calls_say_of_a_limit(calls: int, above: int, outcome: str, words: str) -> None:
+    assert reasons.tested(Seen(outcome, calls, above, 0.01, 0.0), 200).startswith(words)
 
 
 def test_a_requirement_near_an_estimate_is_not_settled_by_it() -> None:
