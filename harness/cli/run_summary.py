@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from harness.analysis.decision.first_screen import short_table
 from harness.analysis.quality.alarms import INFO, OTHER_PACKAGES, cautions
 from harness.components.timing import Kind
 from harness.experiment.rules import measures_quality
 from harness.page.terminal import columns, paragraph
-from harness.page.text import NONE, interval, listed, number, significant
+from harness.page.text import brief, listed
 
 if TYPE_CHECKING:
+    from harness.analysis.decision.recommend import Recommendation
     from harness.execution.execute import Execution
     from harness.report.analyse import Analysis
 
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
 HEIGHT = 23
 """Lines of a terminal of 24, one of which holds what is typed next."""
 
-ROWS = range(4, 9)
-"""How many systems are shown: so many as find room, the first number of them in any case."""
+ROLES = ("baseline", "adopt", "assess", "runner-up")
+"""What is said of an option beside its name."""
+
+MISSED = re.compile(r" \(limit .*\)")
+"""How a need is marked that misses a limit."""
 
 NAMED = 2
 """Failures that are shown, each in so many lines; of more it says how many."""
@@ -48,13 +53,7 @@ def as_text(
     """The closing lines of a run: on a screen of 24 lines the decision, and what it rests on most."""
     decision, experiment = analysis.decision, execution.plan.experiment
     metric = experiment.decision.objective or next(filter(measures_quality, experiment.metrics))
-    first_reason = next(iter(decision.reasons), "")
-    above = [
-        "",
-        *_before(analysis),
-        *_cut(paragraph(f"Decision: {decision.headline} {first_reason}"), 6),
-        "",
-    ]
+    above = ["", *_before(analysis), *paragraph(f"Decision: {decision.sentence}"), ""]
     below = [
         "",
         *_failures(execution.failures),
@@ -62,9 +61,10 @@ def as_text(
         *paragraph(_time(seconds)),
         f"Report: {report}",
     ]
-    room = HEIGHT - len(above) - len(below) - 2  # the heading, and how many are not shown
-    rows = _rows(analysis, metric, min(max(room, ROWS[0]), ROWS[-1]))
-    return "\n".join([*above, *rows, *below])
+    rows = _rows(decision, metric)
+    room = HEIGHT - len(above) - len(rows) - len(below) - 1
+    reason = _cut(paragraph(next(iter(decision.reasons), "")), max(room, 0))
+    return "\n".join([*above, *reason, *([""] if reason else []), *rows, *below])
 
 
 def as_json(
@@ -96,39 +96,20 @@ def _before(analysis: Analysis) -> Iterator[str]:
         yield from _cut(paragraph(text), 3)
 
 
-def _rows(analysis: Analysis, metric: str, most: int) -> list[str]:
-    """The baseline, the system of the decision, and the best others, with what they need."""
-    options = analysis.decision.options
-    if options.empty:
-        return []
-    names = [
-        f"{system}, {mode}" if mode == "on the fly" else system
-        for system, mode in zip(options["system"], options["mode"], strict=True)
-    ]
-    table = options.assign(
-        name=names,
-        first=options["gain"].isna() & options["value"].notna(),
-        chosen=[name == analysis.decision.system for name in names],
-    )
-    shown = table.sort_values(["first", "chosen", "value"], ascending=False, kind="stable")[:most]
-    heading = ["", metric, "gain", "p95 ms", "GB/M docs"]
-    lines = columns([heading, *map(_cells, shown.itertuples())])
-    more = len(table) - len(shown)
-    return [*lines, f"  and {more} more in the report"] if more else lines
-
-
-def _cells(row: Any) -> list[str]:
-    gain = (
-        "" if math.isnan(row.gain) else f"{row.gain:+.3f} {interval(row.low, row.high, '+.3f', '')}"
-    )
-    p50, p95 = significant(row.p50_ms), significant(row.p95_ms)
-    return [
-        row.name,
-        number(row.value, ".3f"),
-        "baseline" if row.first else gain.rstrip(),
-        f"p50 {p50}" if p95 == NONE != p50 else p95,
-        significant(row.gb_per_million_documents),
-    ]
+def _rows(decided: Recommendation, metric: str) -> list[str]:
+    """The options that a reader must see, with what they gain and need."""
+    table = short_table(decided, metric)
+    rows = [["", *(name.replace(" / million docs", "/M docs") for name in table.columns[2:])]]
+    for name, roles, gain, *needed in table.rows:
+        role = roles.partition(", ")[0]
+        said = f"{brief(name)} ({role})" if role in ROLES else brief(name)
+        measured = gain.partition(":")[0]
+        rows.append([said, measured, *(MISSED.sub(" *", cell) for cell in needed)])
+    lines = columns(rows)
+    if any(MISSED.search(cell) for row in table.rows for cell in row):
+        lines.append("  * misses the limit")
+    more = len(decided.options) - len(table.rows)
+    return [*lines, f"  and {more} more in the report"] if more > 0 else lines
 
 
 def _failures(failures: Mapping[tuple[str, str], str]) -> Iterator[str]:
@@ -168,4 +149,6 @@ def _duration(seconds: float) -> str:
 
 def _cut(lines: Sequence[str], most: int) -> list[str]:
     """At most so many lines."""
-    return [*lines] if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1][:77]} …"]
+    if len(lines) <= most:
+        return [*lines]
+    return [*lines[: most - 1], f"{lines[most - 1][:77]} …"] if most else []

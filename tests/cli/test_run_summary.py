@@ -37,12 +37,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_few_systems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = closing(tmp_path, capsys, exits.OK, reranking("worse", "fakes:Reversed"))
-    assert lines[1].startswith("Decision: Keep overlap.")
+    assert lines[1].startswith("Decision: Keep overlap: ")
     assert lines[-1] == "Report: results/experiment/report.html"
     rows = {line.split()[0]: line.split() for line in lines if line.startswith("  ")}
     # the order of overlap is ideal, as tests/execution/test_execute.py has it by hand
-    assert rows["overlap"][1:3] == ["1.000", "baseline"]
-    assert rows["worse"][2].startswith("-")
+    assert rows["overlap"][1:] == ["(baseline)", "1.000"]
+    assert rows["worse"][1].startswith("-")
 
 
 def test_many_systems_that_fail_or_do_not_run(
@@ -57,8 +57,8 @@ def test_many_systems_that_fail_or_do_not_run(
     lines = closing(tmp_path, capsys, exits.FAILED, *systems)
     said = " ".join(" ".join(lines).split())
     assert "Decision: " in said
-    assert "overlap 1.000 baseline" in said
-    assert sum("a system with a long name" in line for line in lines) >= 3
+    assert "overlap (baseline) 1.000" in said
+    assert "a system with a long name" in said
     assert "more in the report" in said
     assert "FAILED broken 0 on data: RuntimeError: no score for" in said
     assert "FAILED: 2 more, named in the report" in said

@@ -240,7 +240,10 @@ def test_other_fixes_inside_a_report_are_an_alarm(
 
 def test_other_packages_are_told_before_the_decision_and_in_it() -> None:
     analysis = analyse(with_tokenizers("0.22.2", "0.22.1"))
-    assert any("other packages (other on x)" in reason for reason in analysis.decision.reasons)
+    assert any(
+        "Other packages: " in reason and "(other on x)" in reason
+        for reason in analysis.decision.reasons
+    )
 
     class Executed:
         class plan:  # noqa: N801 - as Execution has it

@@ -35,7 +35,7 @@ def test_results_show_what_they_hold_and_what_to_call_next(
         "  worse              0.542",
         "  random               n/a",
         "  broken               n/a",
-        "  random: not measured, its weights are random",
+        "  random: not measured, no weights here",
     ]
     assert lines[9].startswith("  broken: not measured, RuntimeError: no score for")
     said = "\n".join(lines)

@@ -71,10 +71,12 @@ def opening_block(results: Results, decided: Recommendation, frontiers: pd.DataF
     shown: list[Figure] = []
     for place in places(decided, frontiers)[:1]:
         shown = figures(results, decided, place, decided.costs)
-    return Block("", tables=[CaptionedTable("", short_table(results, decided))], figures=shown[:1])
+    return Block(
+        "", tables=[CaptionedTable("", short_table(decided, objective(results)))], figures=shown[:1]
+    )
 
 
-def short_table(results: Results, decided: Recommendation) -> Table:
+def short_table(decided: Recommendation, metric: str) -> Table:
     """A row for each option that a reader must see: of the baseline its mean, of others their gains."""
     each = [(name, one.amounts[name]) for one in decided.shortlist for name in one.amounts]
     known = {name for name, amount in each if not math.isnan(amount.lower)}
@@ -88,7 +90,7 @@ def short_table(results: Results, decided: Recommendation) -> Table:
         ]
         for one in decided.shortlist
     ]
-    columns = ["system", "role", objective(results), *(WORDS[name].column for name in names)]
+    columns = ["system", "role", metric, *(WORDS[name].column for name in names)]
     return Table(columns, cells, named_by=2)
 
 

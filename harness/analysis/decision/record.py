@@ -35,7 +35,7 @@ def record_context(results: Results, decided: Recommendation) -> dict[str, Any]:
         "experiment": results.plan["experiment"],
         "decided": decided,
         "context": list(_context(results, terms(results))),
-        "options": short_table(results, decided),
+        "options": short_table(decided, objective(results)),
         "workloads": list(workload_blocks(decided)),
         "trials": list(_keys(results)),
         "provenance": next((fact["provenance"] for fact in facts), None),

@@ -296,7 +296,7 @@ def test_a_changed_requirement_moves_the_decision_of_stored_results(
         "Adopt late if the limit were 0.776 GB of index"
     )  # 3 x 64 x 4 + 8 bytes
     assert commands.main(["run", str(file)]) == 0
-    assert "\nDecision: Keep dense. late gains enough but misses" in capsys.readouterr().out
+    assert "\nDecision: Keep dense: late ranks" in capsys.readouterr().out
 
     content = yaml.safe_load(file.read_text())
     content["decision"]["requirements"]["gb_per_million_documents"] = 1
