@@ -94,7 +94,7 @@ class _Reading(NamedTuple):
     def works(self, task: Task) -> Iterator[Work]:
         if isinstance(task, Encode) and task.stage is None:
             yield from self._together(task)
-        elif isinstance(task, Retrieve | Rerank) and not _is_done(task.stage, self.cache):
+        elif isinstance(task, Retrieve | Rerank) and not is_done(task.stage, self.cache):
             yield from self._of(task.stage)
 
     def _together(self, task: Encode) -> Iterator[Work]:
@@ -125,14 +125,15 @@ def sharing_encoders(task: Encode, cache: Path) -> dict[str, Any]:
     encoders = {
         component_key(part): part
         for stage in stages.values()
-        if not _is_done(stage, cache)
+        if not is_done(stage, cache)
         for part in _encoders(stage.component)
     }
     names = Counter(encoding(part, "doc") for part in encoders.values())
     return {key: one for key, one in encoders.items() if names[encoding(one, "doc")] > 1}
 
 
-def _is_done(stage: Stage, cache: Path) -> bool:
+def is_done(stage: Stage, cache: Path) -> bool:
+    """Whether the result of a stage is in the cache."""
     return digests.is_whole(cache / "runs" / stage.key[:32])
 
 

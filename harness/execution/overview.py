@@ -12,7 +12,7 @@ from harness.components import registry
 from harness.components.models.names import model_name, short
 from harness.components.protocols import ENCODERS
 from harness.execution import estimate
-from harness.execution.estimate import Size, Work, sharing_encoders
+from harness.execution.estimate import Size, Work, is_done, sharing_encoders
 from harness.execution.rates import Rates
 from harness.experiment.plan import Plan, Stage, Trial
 from harness.experiment.tasks import Cost, Encode, Measure, Rerank, Retrieve, Task, Train
@@ -63,7 +63,8 @@ class Overview:
         works = estimate.works(todo, plan, sizes, cache)
         titles = _Titles(plan, sizes)
         for task in todo:
-            if (name := step_of(task)) is None:
+            name, stage = step_of(task), getattr(task, "stage", None)
+            if name is None or (isinstance(stage, Stage) and is_done(stage, cache)):
                 continue
             known = [] if isinstance(task, Encode) and task.stage else works.get(task.key)
             if isinstance(task, Encode) and not (task.stage or sharing_encoders(task, cache)):

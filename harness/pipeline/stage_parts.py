@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from harness.components import registry
 from harness.components.abilities import AsksServer
+from harness.components.models.names import reranking
 from harness.components.protocols import ENCODERS, Preparable
 from harness.experiment.plan import Stage
 from harness.experiment.tasks import TextRange
@@ -73,4 +75,5 @@ def score(work: StageRunner, stage: Stage, part: tuple[int, int]) -> None:
     about = work.asked(stage)
     with work.alone(stage, name), work.naming():
         journal = work.journal(stage, about.candidates, name)
-        stages.score(component, about, work.dataset.queries[number::parts], journal, work.progress)
+        progress = partial(work.progress, reranking(stage.component))
+        stages.score(component, about, work.dataset.queries[number::parts], journal, progress)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from harness.components import registry
 from harness.components.abilities import HasNotes, LimitsLength
 from harness.components.models import trained
+from harness.components.models.names import reranking
 from harness.components.protocols import ENCODERS, JointEncoder, Progress, Served
 from harness.components.timing import TRAFFIC, recording, span
 from harness.components.vectors.compression import CachePrecision
@@ -200,7 +201,7 @@ class StageRunner:
             self.dataset,
             stage.depth,
             self.journal(stage, candidates),
-            self.progress,
+            partial(self.progress, reranking(stage.component)),
         )
         scored = {name: hits[: stage.depth] for name, hits in candidates.items()}
         return self._with_lengths(stage, result, scored)

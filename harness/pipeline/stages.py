@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +14,7 @@ import numpy as np
 
 from harness.components import footprints, registry
 from harness.components.abilities import Footprint, HasFacts, Loadable
-from harness.components.models.names import reranking
-from harness.components.protocols import Preparable, Progress, Reranker, Retriever, ScoresTogether
+from harness.components.protocols import Preparable, Reranker, Retriever, ScoresTogether
 from harness.components.timing import span
 from harness.data import Dataset, Doc, Hit, Query, Run, digest
 from harness.errors import ComponentError, DataError, TextError
@@ -162,10 +161,11 @@ def score(
     about: Asked,
     queries: Sequence[Query],
     journal: Journal,
-    progress: Progress,
+    progress: Callable[[int, int], None],
 ) -> Reranker:
     """Have the scores of these queries in the journal; gives what scored them.
 
+    `progress` is called with the pairs done and those of all.
     Raises ComponentError for a wrong number of scores or one that is not finite.
     """
     if any(query.query_id not in journal.scores for query in queries):
@@ -174,17 +174,17 @@ def score(
     if isinstance(reranker, Preparable):
         with span("search"):
             scorer = reranker.prepare(list(about.docs.values()))
-    name, pairs = reranking(reranker), {one.query_id: about.pairs(one) for one in queries}
+    pairs = {one.query_id: about.pairs(one) for one in queries}
     ahead = [query for query in queries if query.query_id not in journal.scores]
     total = sum(pairs.values())
     done = total - sum(pairs[query.query_id] for query in ahead)
-    progress(name, done, total)
+    progress(done, total)
     for query in ahead:
         with span("model"):
             found = scores(scorer, query, about.of(query))
         journal.add(query.query_id, found)
         done += pairs[query.query_id]
-        progress(name, done, total)
+        progress(done, total)
     return scorer
 
 
@@ -194,7 +194,7 @@ def rerank(
     dataset: Dataset,
     depth: int,
     journal: Journal,
-    progress: Progress,
+    progress: Callable[[int, int], None],
 ) -> StageResult:
     """The first `depth` candidates of every query by their scores, the others below them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from harness.components import registry
 from harness.components.models import references
+from harness.components.models.names import reranking
 from harness.components.models.trained import FACTS, LateInteractionTraining
 from harness.components.timing import span
 from harness.data import Dataset, Run
@@ -97,7 +99,8 @@ def _teach(stage: TrainStage, work: StageRunner, partial: Path) -> Teach | None:
         most = max(map(len, asked.values()))
         scored_by = f"{stage.key} {stages.order_digest(asked, most)}"
         journal = Journal(partial / "taught.jsonl", scored_by)
-        return stages.rerank(teacher, asked, work.dataset, most, journal, work.progress).run
+        progress = functools.partial(work.progress, reranking(stage.training.teacher))
+        return stages.rerank(teacher, asked, work.dataset, most, journal, progress).run
 
     return teach
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import write_experiment
+from fakes import HashingTokenEncoder, write_experiment
 
 from harness.cli.commands import main
 from harness.execution.estimate import Size
@@ -104,6 +105,26 @@ def test_a_run_says_each_stage_once_and_remembers_its_rates(tmp_path: Path) -> N
     assert "search 5 documents with fakes:WordOverlap for words" in said[1]
     assert Rates(made.cache).get(RERANK)
     assert overview(made).estimate() == "Nothing to do."
+
+
+@dataclass(frozen=True)
+class Named(HashingTokenEncoder):
+    """A token encoder with a model, by whose name its rates are remembered."""
+
+    model: str = "./owner/minilm@main"
+
+
+def test_rates_are_remembered_by_the_name_of_the_model(tmp_path: Path) -> None:
+    late = {"use": "late_interaction", "encoder": {"use": f"{__name__}:Named"}}
+    systems = [SYSTEMS[0], {**SYSTEMS[0], "name": "late", "reranker": late}]
+    made = execution(tmp_path, systems=systems)
+    made.announce = lambda _: None
+    made.execute()
+    rates = Rates(tmp_path / "cache")
+    assert rates.get("encode documents with minilm")
+    assert rates.get("rerank with minilm")
+    again = execution(tmp_path, systems=systems, depth={"retrieve": 100, "rerank": 2})
+    assert overview(again, {"data": Size(5, 4, 12.0)}).estimate().startswith("1 stage to do: about")
 
 
 def test_plan_says_the_same_and_lists_stages_where_asked(
