@@ -39,6 +39,8 @@ class Work(NamedTuple):
 
     name: str
     amount: float
+    planned: float = 0.0
+    """Seconds that come on top, whatever the machine."""
 
 
 def size_of(dataset: Dataset) -> Size:
@@ -74,11 +76,11 @@ def works(
 def seconds(work: Sequence[Work], rates: Rates) -> float | None:
     """How long some work takes; None where this machine has not done a part of it before."""
     total = 0.0
-    for name, amount in work:
+    for name, amount, planned in work:
         rate = rates.get(name)
         if rate is None and amount:
             return None
-        total += amount / rate if rate else 0.0
+        total += planned + (amount / rate if rate else 0.0)
     return total
 
 
@@ -164,28 +166,34 @@ COLD_STARTS = "cold starts on "
 def _cost(stage: CostStage, experiment: Experiment) -> Iterator[Work]:
     yield cost_work(stage, experiment)
     if isinstance(settings := getattr(experiment, stage.kind), Latency):
-        for device in settings.devices:
+        for device in _devices(stage, settings):
             yield Work(f"{COLD_STARTS}{device}", float(settings.starts * len(stage.trials)))
 
 
 def cost_work(stage: CostStage, experiment: Experiment) -> Work:
-    """A measurement of costs: seconds that its settings give it, or documents stored in each way.
+    """A measurement of costs: the seconds that its settings give it, and what comes on top.
 
-    Cold starts are counted apart.
+    That is for latency and load what each system takes beside, for storage all that is stored, in
+    documents. Cold starts are counted apart.
     """
     systems, settings = len(stage.trials), getattr(experiment, stage.kind)
     if isinstance(settings, Latency):
-        arms = systems * len(settings.candidates)
-        amount = (arms * settings.budget_s + settings.settle_s) * len(settings.devices)
-    elif isinstance(settings, Load):
+        devices, timed = len(_devices(stage, settings)), systems * len(settings.candidates)
+        planned = (timed * settings.budget_s + settings.settle_s) * devices
+        return Work("prepare latency", float(timed * devices), planned)
+    if isinstance(settings, Load):
         steps = len(settings.concurrency) + len(settings.rates)
-        amount = systems * steps * settings.seconds
-    else:
-        ways = len(settings.precisions) * len(settings.pool_factors)
-        rerankers = (trial.system.reranker for trial in stage.trials)
-        encoders = set(itertools.chain.from_iterable(map(_token_encoders, rerankers)))
-        amount = len(encoders) * ways * settings.documents
-    return Work(f"measure {stage.kind}", float(amount))
+        return Work("prepare load", float(systems), systems * steps * settings.seconds)
+    ways = len(settings.precisions) * len(settings.pool_factors)
+    rerankers = (trial.system.reranker for trial in stage.trials)
+    encoders = set(itertools.chain.from_iterable(map(_token_encoders, rerankers)))
+    return Work("measure storage", float(len(encoders) * ways * settings.documents))
+
+
+def _devices(stage: CostStage, settings: Latency) -> list[str]:
+    """The devices that are asked for and there."""
+    there = stage.machine["devices"]
+    return [one for one in settings.devices if one == "cpu" or there.get(one)]
 
 
 def _token_encoders(reranker: Any) -> Iterator[Any]:

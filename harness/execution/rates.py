@@ -1,6 +1,6 @@
 """How fast this machine was at each kind of work, by model: what a later run's time is estimated from.
 
-CACHE/rates.json    by machine and work: characters, pairs or planned seconds done in a second
+CACHE/rates.json    by machine and work: characters, pairs or systems done in a second
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class Worker:
             work = cost_work(task.stage, self.plan.experiment)
         else:
             return spent
-        return spent | {work.name: Spent(work.amount, seconds - cold)}
+        return spent | {work.name: Spent(work.amount, max(seconds - cold - work.planned, 1.0))}
 
     @cached_property
     def _ways(self) -> Mapping[type[Task], Callable[[Any, StageRunner], Outcome]]:

@@ -11,7 +11,7 @@ import pytest
 from fakes import HashingTokenEncoder, write_experiment
 
 from harness.cli.commands import main
-from harness.execution.estimate import Size
+from harness.execution.estimate import Size, cost_work, seconds
 from harness.execution.execute import Execution, all_tasks
 from harness.execution.overview import Overview, about
 from harness.execution.rates import Rates, Spent
@@ -142,7 +142,7 @@ def test_plan_says_the_same_and_lists_stages_where_asked(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("length", "said"),
     [
         (3, "10 s"),
         (44, "40 s"),
@@ -152,5 +152,17 @@ def test_plan_says_the_same_and_lists_stages_where_asked(
         (7980, "2 h 15 min"),
     ],
 )
-def test_lengths_of_time(seconds: float, said: str) -> None:
-    assert about(seconds) == f"about {said}"
+def test_lengths_of_time(length: float, said: str) -> None:
+    assert about(length) == f"about {said}"
+
+
+def test_latency_takes_its_budget_and_what_each_system_took_before(tmp_path: Path) -> None:
+    latency = {"candidates": [2, 3], "budget_s": 30, "settle_s": 60, "starts": 0}
+    made = execution(tmp_path, systems=SYSTEMS[:2], latency={**latency, "devices": ["cpu"]})
+    (stage,) = made.plan.cost_stages()
+    # 2 systems with 2 numbers of candidates: 4 x 30 + 60 s, and for each of the 4 what it took beside
+    assert cost_work(stage, made.plan.experiment) == ("prepare latency", 4.0, 180.0)
+    rates = Rates(made.cache)
+    assert seconds([cost_work(stage, made.plan.experiment)], rates) is None
+    rates.note({"prepare latency": Spent(4, 20.0)})
+    assert seconds([cost_work(stage, made.plan.experiment)], rates) == 200.0
