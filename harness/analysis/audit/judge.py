@@ -25,7 +25,7 @@ pydoc: 0.16 to 0.25, and 0.27 to 0.29 (`docs/guide/audit.md`).
 MEAN = "mean of datasets"
 """What stands for a dataset where the mean over all of them is compared."""
 
-Verdict = Literal["shown", "depends", "not shown"]
+Verdict = Literal["clear", "open", "too close"]
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,11 @@ def _of_means(
     pairs = []
     for better, worse in _pairs(means):
         difference = means[better] - means[worse]
-        verdict: Verdict = "depends"
+        verdict: Verdict = "open"
         if difference >= visible[1]:
-            verdict = "shown"
+            verdict = "clear"
         elif difference < visible[0]:
-            verdict = "not shown"
+            verdict = "too close"
         factor = (_factor(errors[0], difference, level), _factor(errors[1], difference, level))
         pairs.append(Pair(better, worse, difference, verdict, factor))
     return visible, pairs
@@ -117,7 +117,7 @@ def _measured(table: Table, dataset: str) -> Judged:
     for i, (better, worse) in enumerate(pairs):
         difference = float(changes[:, i].mean())
         factor = _factor(float(errors[i]), difference, level)
-        verdict: Verdict = "shown" if p[names[i]] < intervals.ALPHA else "not shown"
+        verdict: Verdict = "clear" if p[names[i]] < intervals.ALPHA else "too close"
         judged.append(Pair(better, worse, difference, verdict, (factor, factor)))
     return Judged(dataset, len(values), (float(visible.min()), float(visible.max())), judged)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
-from harness.analysis.audit.judge import ALIKE, MEAN, UNLIKE, Judged, Pair
+from harness.analysis.audit.judge import ALIKE, MEAN, UNLIKE, Judged, Pair, Verdict
 from harness.analysis.audit.table import Table
 from harness.analysis.statistics.intervals import ALPHA, POWER
 from harness.page.terminal import columns, paragraph
@@ -30,18 +31,20 @@ VISIBLE = (
     "Visible: the smallest difference of two systems that chance does not explain, at "
     f"{ALPHA:.0%} for all pairs of the row together."
 )
-OPEN = " Open: shown or not, depending on how alike the two systems rank."
+OPEN = " Open: clear or too close, depending on how alike the two systems rank."
 
-HEADER = ("dataset", "queries", "visible", "pairs", "shown", "open", "not shown")
+VERDICTS = get_args(Verdict)
+
+HEADER = ("dataset", "queries", "visible", "pairs", *VERDICTS)
 
 
 def _is_open(one: Judged) -> bool:
-    return any(pair.verdict == "depends" for pair in one.pairs)
+    return any(pair.verdict == "open" for pair in one.pairs)
 
 
 def _row(one: Judged) -> tuple[str, ...]:
     verdicts = Counter(pair.verdict for pair in one.pairs)
-    counts = (len(one.pairs), verdicts["shown"], verdicts["depends"], verdicts["not shown"])
+    counts = (len(one.pairs), *map(verdicts.__getitem__, VERDICTS))
     return (one.dataset, f"{one.queries:,}", _range(*one.visible), *map(str, counts))
 
 
@@ -79,25 +82,24 @@ def _leader(one: Judged) -> Iterator[str]:
     best = one.pairs[0].better
     rivals = [pair for pair in one.pairs if pair.better == best]
     yield f"{one.dataset}: {best} is first."
-    shown = [pair.worse for pair in rivals if pair.verdict == "shown"]
-    if len(shown) == len(rivals):
-        yield "It is shown to be better than each of the others."
+    beaten = [pair.worse for pair in rivals if pair.verdict == "clear"]
+    if len(beaten) == len(rivals):
+        yield "It beats all others."
         return
-    if shown:
-        yield f"It is shown to be better than {listed(shown, ' and ')}."
-    for words, verdict in (("Open", "depends"), ("Not shown", "not shown")):
-        pairs = [pair for pair in rivals if pair.verdict == verdict]
-        if pairs:
-            ahead = listed([f"{pair.worse} ({pair.difference:+.3f})" for pair in pairs], " and ")
-            yield f"{words}: that it is better than {ahead}."
+    if beaten:
+        yield f"It beats {listed(beaten, ' and ')}."
+    for words, verdict in (("Open", "open"), ("Too close to call", "too close")):
+        ahead = [f"{p.worse} ({p.difference:+.3f})" for p in rivals if p.verdict == verdict]
+        if ahead:
+            yield f"{words}: {listed(ahead, ' and ')}."
     largest = max(
-        (pair for pair in rivals if pair.verdict != "shown"), key=lambda one: one.difference
+        (pair for pair in rivals if pair.verdict != "clear"), key=lambda one: one.difference
     )
     yield _needed(largest, one)
 
 
 def _needed(pair: Pair, one: Judged) -> str:
-    """How many queries would find the largest of the differences that are not shown."""
+    """How many queries would find the largest of the differences that are not clear."""
     low, high = pair.factor
     if high > FAR:
         return f"No feasible number of queries would separate it from {pair.worse}."
