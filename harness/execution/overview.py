@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from harness.components.protocols import ENCODERS
 from harness.execution import estimate
 from harness.execution.estimate import Size, Work, is_done, sharing_encoders
 from harness.execution.rates import Rates
-from harness.experiment.plan import Plan, Stage, Trial
+from harness.experiment.plan import Plan, Stage, TrainStage, Trial
 from harness.experiment.tasks import Cost, Encode, Measure, Rerank, Retrieve, Task, Train
 from harness.page.text import counted
 
@@ -159,6 +159,12 @@ class _Titles:
 
     def __init__(self, plan: Plan, sizes: Mapping[str, Size]) -> None:
         self._plan, self._sizes = plan, sizes
+        self._users: dict[tuple[str, str], list[str]] = defaultdict(list)
+        """By dataset and the key of a stage the systems that need what it makes."""
+        for trial in plan.trials:
+            made = [*(one.key for one in trial.stages), *(one.key for one in trial.trainings)]
+            for key in made:
+                self._users[trial.dataset.name, key].append(trial.system.name)
 
     def of(self, task: Task, works: Sequence[Work] | None) -> str:
         """What a task does, by its works where they are known."""
@@ -168,15 +174,16 @@ class _Titles:
     def _what(self, task: Task, works: Sequence[Work] | None) -> str:
         if isinstance(task, Cost):
             return f"measure {task.stage.kind} of {counted(len(task.stage.trials), 'system')}"
-        whom = _whom(self._users(task))
         if isinstance(task, Train):
             training = task.stage.training
-            return f"train a {training.makes} from {short(training.base)} for {whom}"
-        stage = getattr(task, "stage", None)
+            base = short(training.base)
+            return f"train a {training.makes} from {base} for {self._whom(task, task.stage)}"
+        stage: Stage | None = getattr(task, "stage", None)
         if stage is None:
-            return f"encode {self._documents(task)} for {whom}"
+            return f"encode {self._documents(task)} for {self._whom(task, None)}"
         encodes = any(work.name.startswith("encode") and work.amount for work in works or ())
-        return f"{'encode and ' * encodes}{self._of_stage(task, stage)} for {whom}"
+        does = f"{'encode and ' * encodes}{self._of_stage(task, stage)}"
+        return f"{does} for {self._whom(task, stage)}"
 
     def _of_stage(self, task: Task, stage: Stage) -> str:
         name, size = model_name(stage.component), self._sizes.get(task.dataset.name)
@@ -189,20 +196,17 @@ class _Titles:
         size = self._sizes.get(task.dataset.name)
         return counted(size.documents, "document") if size else "the documents"
 
-    def _users(self, task: Task) -> list[str]:
+    def _whom(self, task: Task, stage: Stage | TrainStage | None) -> str:
         """The systems that need what a task makes."""
-        if isinstance(task, Encode) and task.stage is None:
-            return [one.system.name for one in task.trials if _encodes(one)]
-        made = getattr(task, "stage", None)
-        trials = (one for one in self._plan.trials if one.dataset == task.dataset)
-        return [one.system.name for one in trials if made in (*one.stages, *one.trainings)]
+        if stage is not None:
+            names = self._users[task.dataset.name, stage.key]
+        else:
+            trials = task.trials if isinstance(task, Encode) else ()
+            names = [one.system.name for one in trials if _encodes(one)]
+        more = len(names) - NAMED
+        return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _encodes(trial: Trial) -> bool:
     parts = (part for stage in trial.stages for part in registry.parts(stage.component))
     return any(isinstance(part, ENCODERS) for part in parts)
-
-
-def _whom(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

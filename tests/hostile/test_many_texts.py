@@ -11,6 +11,8 @@ import pytest
 
 PROGRAM = """
 import json, os, resource, sys, threading, time
+from dataclasses import dataclass
+from typing import ClassVar
 import numpy as np
 limit, count, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
@@ -19,8 +21,9 @@ from harness.pipeline.embedding_cache import StoredEncoder
 
 encoded, peak, ended = [0], [0], threading.Event()
 
+@dataclass(frozen=True)
 class Lengths:
-    gives = "dense"
+    gives: ClassVar = "dense"
     def encode(self, texts, side):
         encoded[0] += len(texts)
         return np.array([[len(text), int(text)] for text in texts], dtype=np.float32)

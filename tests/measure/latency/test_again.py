@@ -185,7 +185,10 @@ def test_measurements_of_two_machines_stand_apart(
     here = run(tmp_path, **changes)
     assert not here.costs["calls"].equals(there.costs["calls"])
     assert [known["processor"] for known in here.elsewhere["data", "latency"]] == ["another"]
-    assert any(line.startswith("Latency on data as another") for line in not_measured(here))
+    assert any(
+        line.startswith("Latency on data on another machine (another")
+        for line in not_measured(here)
+    )
     with monkeypatch.context() as patch:  # back there: nothing is measured, and its own is shown
         machine(patch, processor="another")
         run(tmp_path, **changes)
