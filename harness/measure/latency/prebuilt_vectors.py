@@ -96,9 +96,9 @@ RANDOM = {"dense": _random_dense, "terms": _random_terms, "tokens": _random_toke
 """What makes each part of documents."""
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=64)
 def _token_counts(encoder: Any, texts: tuple[str, ...]) -> Sequence[int] | None:
-    """Vectors of each text; systems that differ in how they store them ask one after the other."""
+    """Vectors of each text; asked again whenever an arm's documents had to give way and are made anew."""
     return encoder.count_kept_tokens(texts) if isinstance(encoder, CountsDocTokens) else None
 
 
