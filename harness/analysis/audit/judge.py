@@ -107,6 +107,8 @@ def _measured(table: Table, dataset: str) -> Judged:
     """By the paired test that the report uses, with the deviation that the values have."""
     values = table.values[dataset]
     pairs = list(_pairs(values.mean().to_dict()))
+    if not pairs:
+        return Judged(dataset, len(values), (math.nan, math.nan), [])
     changes = np.column_stack([values[better] - values[worse] for better, worse in pairs])
     names = list(map(str, range(len(pairs))))
     p = intervals.holm(dict(zip(names, intervals.randomisation_p(changes).tolist(), strict=True)))

@@ -32,6 +32,9 @@ LONG = ["system", "dataset", "query", "value"]
 
 PERCENT = 100.0
 
+FEWEST = 2
+"""Queries of a dataset whose values say how much systems differ from query to query."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -104,14 +107,14 @@ def _of_values(file: Path, raw: pd.DataFrame) -> Table:
             if column.isna().any():
                 query = column.index[column.isna()][0]
                 raise DataError(f"{file}: {system} has no value for query {query} of {dataset}.")
+        if len(wide) < FEWEST:
+            raise DataError(f"{file}: {dataset} has one query, of which no deviation is known.")
         values[str(dataset)] = wide
     means = pd.DataFrame({name: wide.mean() for name, wide in values.items()})
     if len(means) < 2:
         raise DataError(f"{file}: two systems are needed for a difference.")
-    order = [system for system in raw["system"].unique() if system in means.index]
-    return Table(
-        means.loc[order], {name: len(wide) for name, wide in values.items()}, values, percent
-    )
+    counts = {name: len(wide) for name, wide in values.items()}
+    return Table(means.loc[list(systems)], counts, values, percent)
 
 
 def _numbers(file: Path, cells: pd.Series) -> pd.Series:

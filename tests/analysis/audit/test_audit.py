@@ -89,6 +89,14 @@ def test_values_of_queries_are_tested_as_they_are(tmp_path: Path) -> None:
     assert mine.pairs[0].verdict == "too close"
 
 
+def test_a_dataset_of_one_system_has_no_pairs(tmp_path: Path) -> None:
+    lone = "".join(f"dense,other,{query},0.5\n" for query in range(3))
+    table = read(written(tmp_path, of_queries([0.1, 0.2, 0.1]) + lone))
+    mine, other = judge(table, None)
+    assert (len(mine.pairs), len(other.pairs)) == (1, 0)
+    assert "other: fewer than two systems." in as_text("t", table, [mine, other], None)
+
+
 def test_what_is_said(tmp_path: Path) -> None:
     table = read(written(tmp_path, MEANS))
     text = as_text("table.csv", table, judge(table, None), None)
@@ -125,7 +133,8 @@ def test_systems_that_are_equal_are_settled_by_no_queries(tmp_path: Path) -> Non
         ("system,dataset,query,value\na,d,1,0.5\na,d,1,0.6\n", ":3: a second value for a, d, 1"),
         ("system,dataset,query,value\na,d,1,0.5\nb,d,2,0.6\n", "a has no value for query 2 of d"),
         ("system,dataset,query,value\na,d,1,\nb,d,1,0.6\n", "a has no value for query 1 of d"),
-        ("system,dataset,query,value\na,d,1,0.5\n", "two systems are needed"),
+        ("system,dataset,query,value\na,d,1,0.5\na,d,2,0.5\n", "two systems are needed"),
+        ("system,dataset,query,value\na,d,1,0.5\nb,d,1,0.6\n", "d has one query"),
     ],
 )
 def test_what_is_no_table_is_refused_in_a_sentence(tmp_path: Path, text: str, message: str) -> None:
