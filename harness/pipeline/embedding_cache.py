@@ -172,8 +172,9 @@ def stored(
 def _body(
     folder: Path, encoder: Any, progress: Progress, precision: CachePrecision
 ) -> StoredEncoder | None:
-    """The memory of the encoder of whose vectors this one's are a projection."""
-    body = encoder.body() if isinstance(encoder, Projects) else None
+    """The memory of the encoder of whose vectors this one's are a projection; None where it rounds."""
+    whole = precision == "float32"  # else vectors would depend on whether the body's were stored
+    body = encoder.body() if whole and isinstance(encoder, Projects) else None
     return None if body is None else stored(folder, body, progress, precision)
 
 

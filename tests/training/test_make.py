@@ -162,6 +162,9 @@ def test_a_document_goes_once_through_the_body_that_three_systems_share(
     with temporary.below(tmp_path / "cache"):
         pairs = zip(memory.encode(texts, "doc"), encoder.encode(texts, "doc"), strict=True)
         assert all(np.allclose(kept, own, atol=1e-6) for kept, own in pairs)
+    # From a body that is stored in half precision they would not be.
+    folder = tmp_path / "cache" / "vectors"
+    assert embedding_cache.stored(folder, encoder, lambda *_: None, "float16").body is None
 
 
 def test_only_queries_that_are_used_are_searched(
