@@ -18,7 +18,7 @@ from harness.files import disk
 from harness.page.terminal import paragraph
 
 if TYPE_CHECKING:
-    from harness.components.datasets._recognise import UnclearError
+    from harness.components.datasets._recognise import Question
     from harness.data import Dataset
     from harness.experiment.starter import Models
 
@@ -88,13 +88,13 @@ def _recognised(folder: Path, said: dict[str, str]) -> dict[str, Any]:
         except UnclearError as unclear:
             if not sys.stdin.isatty():
                 raise
-            said[unclear.setting] = _answer(unclear)
+            said |= {one.setting: _answer(one) for one in unclear.questions}
 
 
-def _answer(unclear: UnclearError) -> str:
+def _answer(question: Question) -> str:
     while True:
-        complain(f"{unclear.question} ({', '.join(unclear.choices)})")
-        if (answer := input("> ").strip()) in unclear.choices:
+        complain(f"{question.text} ({', '.join(question.choices)})")
+        if (answer := input("> ").strip()) in question.choices:
             return answer
 
 

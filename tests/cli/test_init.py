@@ -56,7 +56,9 @@ def test_what_the_files_leave_open_is_asked_at_a_terminal(
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
     assert commands.main(["init", "mine"]) == 0
     asked = capsys.readouterr().err
-    assert asked.count("Which column of searches.csv has the query text? (qid, words)") == 2
+    assert (
+        asked.count("Which column of searches.csv has the texts of the queries? (qid, words)") == 2
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.components.datasets import table
 from harness.errors import DataError
@@ -30,7 +30,14 @@ FILES: Mapping[str, Sequence[str]] = {
 HELD = {"corpus": "documents", "queries": "queries", "qrels": "judgements"}
 """By part what it has, as it is said."""
 
-DOC_IDS = ("docid", "documentid", "passageid", "productid", "corpusid", "docno", "pid")
+NEEDED = {
+    "corpus": "(an id and a text each)",
+    "queries": "(an id and a text each)",
+    "qrels": "(which document answers which query: a query's id, a document's id, a grade)",
+}
+"""By part what its file has to say."""
+
+DOC_IDS = ("docid", "documentid", "passageid", "productid", "corpusid", "docno", "pid", "sku")
 
 COLUMNS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "corpus": {
@@ -51,28 +58,58 @@ COLUMNS: Mapping[str, Mapping[str, Sequence[str]]] = {
 """By part and setting of `table` what its column may be called, the likeliest first, without case
 and punctuation."""
 
+WHAT = {
+    "doc_id": "the ids of the documents",
+    "doc_text": "the texts of the documents",
+    "query_id": "the ids of the queries",
+    "query_text": "the texts of the queries",
+    "judged_query": "the ids of the queries",
+    "judged_doc": "the ids of the documents",
+}
+"""By setting what its column has, as it is asked."""
+
 MAY_LACK = ("doc_title", "relevance")
 """Settings whose column need not be there."""
 
+SAME = {"judged_query": "query_id", "judged_doc": "doc_id"}
+"""By setting the one whose column may have the same name in another file."""
 
-class UnclearError(DataError):
+TOO_COMMON = ("id", "ID", "Id", "_id")
+"""Names that say nothing of whose id it is: a column of the same name may be another."""
+
+
+class Question(NamedTuple):
     """Something that the folder leaves open; whoever knows it can say it."""
 
-    def __init__(self, setting: str, question: str, choices: Sequence[str]) -> None:
-        """`setting` is one of `table`; `choices` what it may be."""
-        self.setting = setting
-        self.question = question
-        self.choices = choices
-        option = f"--{setting}" if setting in FILES else f"--column {setting}"
-        super().__init__(f"{question} Say {option}=NAME; there are {listed(choices)}.")
+    setting: str
+    """One of `table`."""
+    text: str
+    choices: Sequence[str]
+    """What the setting may be."""
+
+    def __str__(self) -> str:
+        """The question, and the option that answers it."""
+        option = f"--{self.setting}" if self.setting in FILES else f"--column {self.setting}"
+        return f"{self.text} Say {option}=NAME; there are {listed(self.choices)}."
+
+
+class UnclearError(DataError):
+    """All that the folder leaves open."""
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        """At least one question."""
+        self.questions = questions
+        super().__init__(" ".join(map(str, questions)))
 
 
 def recognised(folder: Path, said: Mapping[str, str]) -> dict[str, Any]:
     """What an experiment file says under `datasets` for `folder`.
 
-    `said` has settings of `table` that somebody named. Raises UnclearError for what the files leave
-    open, DataError where there is nothing that could be a dataset.
+    `said` has settings of `table` that somebody named. Raises UnclearError with all that the files
+    leave open, DataError where there is nothing that could be a dataset.
     """
+    if folder.is_file():
+        raise DataError(f"{folder} is a file: name the folder that it lies in.")
     if not folder.is_dir():
         raise DataError(f"The folder {folder} does not exist.")
     there = sorted(
@@ -120,40 +157,60 @@ def _table(folder: Path, there: Sequence[str], said: Mapping[str, str]) -> dict[
             f"queries.tsv, or tables that end with {listed(TABLES, ' or ')}."
         )
     spec: dict[str, Any] = {"use": "table", "path": str(folder)}
+    asked: list[Question] = []
     for part in ("corpus", "queries", "qrels"):
-        spec[part] = said.get(part) or _file(part, there)
-        spec |= _columns(folder, part, spec[part], said)
+        file = said.get(part) or _file(folder, part, there)
+        if isinstance(file, Question):
+            asked.append(file)
+            continue
+        spec[part] = file
+        for setting, column in _columns(folder, part, file, {**spec, **said}):
+            if isinstance(column, Question):
+                asked.append(column)
+            elif column != getattr(table.Table, setting):
+                spec[setting] = column
+    if asked:
+        raise UnclearError(asked)
     return spec
 
 
-def _file(part: str, there: Sequence[str]) -> str:
+def _file(folder: Path, part: str, there: Sequence[str]) -> str | Question:
+    """The only file whose name fits; else those that fit, or those that fit nothing, to choose from."""
+
     def role(name: str) -> str:
         stem = Path(name).name.lower()
         return next((role for role, words in FILES.items() if any(w in stem for w in words)), "")
 
     fit = [name for name in there if role(name) == part]
-    if len(fit) != 1:
-        found = f"{len(fit)} could be it" if fit else "no name of a file says so"
-        raise UnclearError(
-            part, f"Which file has the {HELD[part]}? {found.capitalize()}.", fit or there
+    if len(fit) == 1:
+        return fit[0]
+    choices = fit or [name for name in there if not role(name)]
+    if not choices:
+        raise DataError(
+            f"{folder} has no file of {HELD[part]} {NEEDED[part]}; there are {listed(there)}. "
+            f"If one of them has the {HELD[part]}, name it with --{part}=NAME."
         )
-    return fit[0]
+    found = f"{len(fit)} could be it" if fit else "no name of a file says so"
+    return Question(part, f"Which file has the {HELD[part]}? {found.capitalize()}.", choices)
 
 
 def _columns(
-    folder: Path, part: str, file: str, said: Mapping[str, str]
-) -> Iterator[tuple[str, str | None]]:
-    """The settings that differ from the defaults of `table`."""
+    folder: Path, part: str, file: str, known: Mapping[str, str]
+) -> Iterator[tuple[str, str | Question | None]]:
+    """The column of each setting, None where there is none; `known` are settings so far."""
     first = next(iter(table.rows(folder / file)), None)
     if first is None:
         raise DataError(f"{folder / file} has no rows.")
     columns = list(first[1])
     for setting, names in COLUMNS[part].items():
-        column = said.get(setting) or _fitting(columns, names)
+        column = known.get(setting) or _fitting(columns, names)
+        same = known.get(SAME.get(setting, ""))
+        if column is None and same in columns and same not in TOO_COMMON:
+            column = same
         if column is None and setting not in MAY_LACK:
-            what = setting.replace("_", " ")
-            raise UnclearError(setting, f"Which column of {file} has the {what}?", columns)
-        if column != getattr(table.Table, setting):
+            what = f"Which column of {file} has {WHAT[setting]}?"
+            yield setting, Question(setting, what, columns)
+        else:
             yield setting, column
 
 

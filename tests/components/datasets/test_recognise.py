@@ -79,9 +79,46 @@ def test_a_column_that_no_name_gives_away_is_asked_for(tmp_path: Path) -> None:
     tables(tmp_path)
     with pytest.raises(UnclearError) as unclear:
         recognised(tmp_path, {})
-    assert unclear.value.setting == "query_text"
-    assert unclear.value.choices == ["qid", "words"]
+    (question,) = unclear.value.questions
+    assert question.setting == "query_text"
+    assert question.choices == ["qid", "words"]
     assert "Say --column query_text=NAME; there are qid, words." in str(unclear.value)
+
+
+def shop(folder: Path, doc_id: str) -> None:
+    """Tables whose documents have an id by this name, in their own file and in the judgements."""
+    write_csv(folder / "products.csv", [doc_id, "about"], [("a", "red wool")])
+    write_csv(folder / "searches.csv", ["qid", "words"], [("q", "wool")])
+    write_csv(folder / "ratings.csv", ["qid", doc_id, "rating"], [("q", "a", 1)])
+
+
+def test_all_that_is_open_is_asked_at_once(tmp_path: Path) -> None:
+    shop(tmp_path, "article")
+    with pytest.raises(UnclearError) as unclear:
+        recognised(tmp_path, {})
+    asked = [question.setting for question in unclear.value.questions]
+    assert asked == ["doc_id", "doc_text", "query_text", "judged_doc"]
+    assert "Which column of products.csv has the texts of the documents?" in str(unclear.value)
+
+
+def test_judgements_name_a_document_as_its_own_file_does(tmp_path: Path) -> None:
+    shop(tmp_path, "article")
+    said = {"doc_id": "article", "doc_text": "about", "query_text": "words"}
+    assert recognised(tmp_path, said)["judged_doc"] == "article"
+
+
+def test_an_id_of_judgements_may_be_their_own(tmp_path: Path) -> None:
+    shop(tmp_path, "id")
+    with pytest.raises(UnclearError) as unclear:
+        recognised(tmp_path, {"doc_text": "about", "query_text": "words"})
+    assert [question.setting for question in unclear.value.questions] == ["judged_doc"]
+
+
+def test_a_file_of_another_part_is_not_offered(tmp_path: Path) -> None:
+    shop(tmp_path, "sku")
+    (tmp_path / "ratings.csv").unlink()
+    with pytest.raises(DataError, match=r"no file of judgements \(which document answers which"):
+        recognised(tmp_path, {"doc_text": "about", "query_text": "words"})
 
 
 def test_two_files_that_could_be_the_queries(tmp_path: Path) -> None:
@@ -107,3 +144,6 @@ def test_nothing_that_could_be_data(tmp_path: Path) -> None:
         recognised(tmp_path, {})
     with pytest.raises(DataError, match="does not exist"):
         recognised(tmp_path / "none", {})
+    (tmp_path / "notes.md").write_text("none")
+    with pytest.raises(DataError, match="is a file: name the folder"):
+        recognised(tmp_path / "notes.md", {})
