@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.components.databases import fast_plaid
-from harness.components.models import catalogue, trained
+from harness.components.models import catalogue, shelf, trained
 from harness.components.models.names import model_name
 from harness.components.protocols import TokenEncoder, encode_part
 from harness.components.vectors import token_index
@@ -112,6 +112,7 @@ def _grid(encoder: Any, texts: Sequence[str], settings: Storage, work: StageRunn
     random = has_random_weights(encoder)
     documents = RandomVectors(encoder) if random else work.cached_encoder(encoder)
     matrices = encode_part(documents, "tokens", texts, "doc")
+    shelf.forget()  # no model is needed beside its vectors, nor beside the next one
     (model,) = models_of(encoder) or ("",)
     dims, learnt = _dims(matrices, settings, model)
     with temporary.passing() as folder:

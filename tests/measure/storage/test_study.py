@@ -5,17 +5,25 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from fakes import HashingTokenEncoder
+from numpy.typing import NDArray
 
 from harness.components.databases import fast_plaid
+from harness.components.models import shelf
+from harness.components.protocols import Side
 from harness.components.vectors.compression import Precision, unit
 from harness.errors import PackageError
 from harness.experiment.schema import Storage
 from harness.files.disk import disk_bytes
+from harness.measure.storage import study
 from harness.measure.storage.study import storage_grid
 from harness.results import columns
 
@@ -166,3 +174,24 @@ def test_plaid_that_cannot_be_built_is_a_remark(
     assert found.formula_bytes.tolist() == [
         v * (16 * b / 8 + 8) for v, b in zip(found.vectors, [1, 4], strict=True)
     ]
+
+
+class Loaded(HashingTokenEncoder):
+    """A token encoder whose model lies in memory once it was asked."""
+
+    def encode(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
+        shelf.loaded("the model", object)
+        return super().encode(texts, side)
+
+
+def test_vectors_are_stored_when_their_model_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[object] = []
+
+    def grid(*_: object) -> pd.DataFrame:
+        there.extend(shelf.missing(["the model"]))
+        return pd.DataFrame()
+
+    monkeypatch.setattr(study, "storage_grid", grid)
+    work: Any = SimpleNamespace(cached_encoder=lambda encoder: encoder, progress=lambda *_: None)
+    study._grid(Loaded(), ["a text"], Storage(), work)
+    assert there == ["the model"]
