@@ -42,8 +42,10 @@ COMMANDS: Mapping[str, Command] = {
 """By name, in the order of `--help`."""
 
 DESCRIPTION = """\
-Is ColBERT late interaction worth its latency and storage, compared with a cross-encoder on top of
-dense retrieval? An experiment file asks it; `run` answers with a report."""
+Is ColBERT late interaction worth its latency and storage, compared with a
+cross-encoder on top of dense retrieval? An experiment file asks it; `run`
+answers with a report. Begin with `init FOLDER` and data of your own, or with
+`run experiments/quickstart.yaml`."""
 
 SUGGESTED = re.compile(r"python -m harness ([a-z]+) FILE")
 """How a message suggests a command where it does not know what was given."""

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 KINDS = ("datasets", "retrievers", "rerankers", "encoders", "models", "systems")
 """What can be listed."""
 
+TESTED_AGAINST = (
+    "A contract server is one of this project's tests: it speaks the protocol of the system and commits "
+    "the faults that a server can. Tiny weights are random, in the true format."
+)
+"""What must be known to read the systems."""
+
 
 def _add_kind(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("kind", nargs="?", choices=KINDS, help="default: all")
@@ -29,7 +35,7 @@ def _list(arguments: argparse.Namespace) -> int:
         if kind == "models":
             say(models_text())
         elif kind == "systems":
-            say(support_matrix.text(WIDTH))
+            say("\n".join([support_matrix.text(WIDTH), *paragraph(TESTED_AGAINST)]))
         else:
             say(_components_text(kind))
     return exits.OK
