@@ -169,7 +169,7 @@ def _caveats(results: Results) -> Iterator[str]:
         for meaning in dict.fromkeys(CAVEATS[pair] for pair in pairs if pair in CAVEATS):
             seen.setdefault(meaning, Counter())[family(system)] += 1
     for name in sorted(subsets(results)):
-        yield f"{name}: {LABEL}."
+        yield f"{name} is a {LABEL}."
     for meaning, names in seen.items():
         said = ", ".join(f"{n} ({count} systems)" if count > 1 else n for n, count in names.items())
         yield f"{said}: {meaning}."

@@ -370,7 +370,7 @@ def test_subset_is_labelled(tmp_path: Path) -> None:
     assert any(note.startswith("subset: not comparable") for note in dataset["notes"])
     analysis = analyse(results(tmp_path))
     assert set(analysis.leaderboard["label"]) == {"subset: not comparable with published numbers"}
-    assert "data: subset: not comparable with published numbers." in analysis.decision.reasons
+    assert "data is a subset: not comparable with published numbers." in analysis.decision.reasons
 
 
 def test_two_datasets_stand_apart(tmp_path: Path) -> None:

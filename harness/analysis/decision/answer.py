@@ -12,9 +12,6 @@ from harness.analysis.decision.reasons import nobody
 from harness.experiment.metric_names import written
 from harness.page.text import counted, listed, rounded_up, significant, spoken
 
-DIGITS = 2
-"""Of what it needs."""
-
 
 def sentence(case: DecisionInput, choice: Choice) -> str:
     """What to do, and the figures that matter most for it."""
@@ -43,14 +40,14 @@ def needs(case: DecisionInput, option: Option) -> Iterator[str]:
         p50 = case.amount(option, Quantity("p50_ms", device))
         where = f" on {device}" * (len(case.devices) > 1)
         if not math.isnan(p95.value):
-            yield f"answers in {significant(p95.value, DIGITS)} ms (p95){where}"
+            yield f"answers in {significant(p95.value)} ms (p95){where}"
         elif math.isfinite(p95.at_most):
             yield f"answers in at most {significant(rounded_up(p95.at_most))} ms (p95){where}"
         elif not math.isnan(p50.value):
-            yield f"answers in {significant(p50.value, DIGITS)} ms (median){where}"
+            yield f"answers in {significant(p50.value)} ms (median){where}"
     size = case.amount(option, Quantity("gb_per_million_documents")).value
     if not math.isnan(size):
-        yield f"stores {significant(size, DIGITS)} GB per million documents"
+        yield f"stores {significant(size)} GB per million documents"
 
 
 def _kept(case: DecisionInput) -> str:

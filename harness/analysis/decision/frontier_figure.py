@@ -42,7 +42,7 @@ class Cost(NamedTuple):
 
 
 COSTS: Mapping[str, Cost] = {
-    "p95_ms": Cost("seconds", 1000.0, "whole query, ms (p95; hollow: median)"),
+    "p95_ms": Cost("seconds", 1000.0, "time of a query, ms (p95; hollow: median)"),
     "gb_per_million_documents": Cost(
         "gb_per_million_documents", 1.0, "index, GB per million documents"
     ),
@@ -93,8 +93,9 @@ def frontier_figure(
         label(axes, INSIDE, marks, list(zip(rest["x"], rest["value"], strict=True)))
 
     alt = (
-        f"{metric} against {words.partition(',')[0]} on {where}. Named: no other is better in quality, "
-        "latency and storage at once; shaded: outside the requirements"
+        f"{metric} against {words.partition(',')[0]} ({where}). Named: the baseline, the choice, and "
+        "those that no other beats in quality, latency and storage together. Shaded: it gains too little, "
+        "or misses a requirement"
     )
     return Figure(name, alt, drawn(draw, alt, (), HEIGHT, NARROW))
 

@@ -59,7 +59,7 @@ def decision_blocks(
     yield Block("Why", decided.reasons, figures=shown[1:], method="frontier")
     if len(decided.requirements):
         table = _requirements(decided.requirements, remarks=False)
-        caption = "What each system needs, and by how much it misses the limit."
+        caption = "What each system needs; in brackets, how far that is from the limit."
         yield tabled("Who meets the requirements", caption, table, "decision")
     if decided.flips:
         yield Block("What would change it", decided.flips, method="decision")
@@ -90,7 +90,7 @@ def decision_details(
         yield _tests(results, decided)
     if len(decided.requirements):
         table = _requirements(decided.requirements, remarks=True)
-        caption = "What each system needs, by how much it misses the limit, and how that is known."
+        caption = "What each system needs; in brackets, how far that is from the limit; and how it is known."
         yield tabled("Every requirement", caption, table, "decision")
     for i, place in enumerate(places(decided, frontiers)):
         drawn = figures(results, decided, place, decided.costs) if i else []

@@ -157,7 +157,7 @@ def _met(case: DecisionInput, option: Option) -> str:
         if quantity.name == "licence":
             parts.append("its licences allow commercial use")
         elif math.isnan(need.value):
-            parts.append(f"p95 is unknown (it takes {MINIMUM[95]} calls), but {shown}")
+            parts.append(f"p95 is unknown (to measure it takes {MINIMUM[95]} calls), but {shown}")
         else:
             near = (
                 "its interval reaches beyond the limit" if need.high > limit and not shown else ""
@@ -185,8 +185,8 @@ def _cheaper(case: DecisionInput, choice: Choice, best: Option, by: Quantity) ->
             return
         if not loss.low > case.smallest and not loss.high <= case.smallest:
             yield (
-                f"{option.name} is cheaper ({beside(option)}), but may lose more than "
-                f"{case.smallest:g}: {lost}."
+                f"{option.name} is cheaper ({beside(option)}), but loses {lost} to {best.name}, which "
+                f"may be more than {case.smallest:g}."
             )
     for option in choice.maybe_cheaper[:NAMED]:
         why = case.amount(option, by).said or "that is within the noise of its times"

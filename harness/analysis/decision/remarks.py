@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from harness.analysis.decision.amounts import WORDS, Quantity
+from harness.analysis.decision.amounts import WORDS, Amount, Quantity
 from harness.analysis.decision.choose import Choice, DecisionInput, choose
 from harness.analysis.decision.measurements import Option
 from harness.analysis.decision.reasons import NAMED, headline, unknowns
@@ -55,7 +55,7 @@ def remarks(
     decided = alarms["system"].isin((choice.option.system, case.baseline.system))
     yield from cautions(alarms[decided & (alarms["severity"] == CAUTION)])
     for name in sorted(subsets(results)):
-        yield f"{name}: {LABEL}."
+        yield f"{name} is a {LABEL}."
 
 
 def _by_dataset(case: DecisionInput, option: Option) -> Iterator[str]:
@@ -182,13 +182,21 @@ def _looser(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterator
 
 def _tighter(case: DecisionInput, choice: Choice, quantity: Quantity) -> Iterator[str]:
     """The smallest tightening of a limit, or the loosest new one, that changes the answer."""
-    limit = case.limits.get(quantity, math.inf)
+    limit, mine = case.limits.get(quantity, math.inf), case.amount(choice.option, quantity)
     for value in reversed(_bounds(case, quantity)):
         if value <= limit and (other := _under(case, choice, quantity, value * (1 - 1e-9))):
             now = "no limit" if math.isinf(limit) else f"{limit:,g}"
             less = quantity.text(significant(value))
-            yield f"{other} if the limit were below {less} (now {now})."
+            yield f"{other} if the limit were below {less} (now {now}{_open_up_to(mine, value)})."
             return
+
+
+def _open_up_to(mine: Amount, value: float) -> str:
+    """That limits from `value` to where the choice surely meets them are open, if they are."""
+    if not math.isnan(mine.value) or not value < mine.upper < math.inf:
+        return ""
+    most = significant(rounded_up(mine.upper))
+    return f"; between {significant(value)} and {most} too few calls were timed to tell"
 
 
 def _under(case: DecisionInput, choice: Choice, quantity: Quantity, limit: float) -> str:

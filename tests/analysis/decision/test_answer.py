@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from literal import literal
@@ -41,8 +42,8 @@ def test_what_to_adopt_says_what_it_gains_and_costs() -> None:
     made = {"bytes_per_document": {ADOPTED: 13_300}, "seconds": {ADOPTED: 0.026}}
     found = decided({"base": BASE, ADOPTED: above(0.054)}, **made)
     assert found.sentence == (
-        "Adopt late at 64 dimensions, int8: ranks 0.054 m@1 better than base, answers in 36 ms (p95), "
-        "stores 14 GB per million documents."
+        "Adopt late at 64 dimensions, int8: ranks 0.054 m@1 better than base, answers in 36.0 ms (p95), "
+        "stores 14.3 GB per million documents."
     )
 
 
@@ -51,7 +52,18 @@ def test_too_few_calls_for_a_percentile() -> None:
     made = {"bytes_per_document": {ADOPTED: 13_300}, "seconds": {ADOPTED: 0.026}}
     quality = {"base": BASE, ADOPTED: above(0.054)}
     assert "answers in at most 36.0 ms (p95)," in decided(quality, timed=71, **made).sentence
-    assert "answers in 36 ms (median)," in decided(quality, timed=40, **made).sentence
+    assert "answers in 36.0 ms (median)," in decided(quality, timed=40, **made).sentence
+
+
+def test_where_the_calls_leave_a_limit_open_is_said() -> None:
+    """Of 20 to 40 ms and 10 before: the first limit is missed by a binomial test, the other met."""
+    seconds = {"base": 0.01, ADOPTED: np.linspace(0.02, 0.04, 100).tolist()}
+    quality = {"base": BASE, ADOPTED: above(0.054)}
+    found = decided(quality, None, {"p95_ms": {"cpu": 100}}, timed=100, seconds=seconds)
+    assert (
+        "Keep base if the limit were below 48.2 ms (p95) on cpu (now 100; between 48.2 and 50.0 too few "
+        "calls were timed to tell)."
+    ) in found.flips
 
 
 KEPT = {
@@ -171,5 +183,5 @@ def test_without_weights_the_answer_is_the_fastest_reranker() -> None:
     # 10 ms of retrieval and 20 of reranking
     assert decide(results, costs).sentence == (
         "Assess further: nothing says how these systems rank, because there are no weights here; the "
-        "fastest reranker, late, answers in 30 ms (p95)."
+        "fastest reranker, late, answers in 30.0 ms (p95)."
     )
