@@ -104,7 +104,7 @@ def experiment_of(given: argparse.Namespace) -> Experiment:
 
 
 def results_folder(given: argparse.Namespace, datasets: Sequence[str]) -> Path:
-    """Where a run lies that was given these options, and the datasets of these names."""
+    """Where the results of a run with these options and datasets lie."""
     from harness.experiment.result_folders import results_name
 
     name = results_name(given.file, given.weights, datasets, quick=given.quick)

@@ -32,7 +32,7 @@ WAYS_OUT = {
     errno.EPERM: "name another, or get the right to use it",
     errno.EROFS: "name another that can be written",
 }
-"""By what the system says what can be done about it."""
+"""By the system's error code, what can be done about it."""
 
 
 def ending(error: BaseException) -> tuple[int, str]:

@@ -25,10 +25,10 @@ HEIGHT = 23
 """Lines of a terminal of 24, one of which holds what is typed next."""
 
 ROLES = ("baseline", "adopt", "assess", "runner-up")
-"""What is said of an option beside its name."""
+"""The roles that stand beside an option's name."""
 
 MISSED = re.compile(r" \(limit .*\)")
-"""How a need is marked that misses a limit."""
+"""The mark of a figure that misses its limit."""
 
 NAMED = 2
 """Failures that are shown, each in so many lines; of more it says how many."""

@@ -1,4 +1,4 @@
-"""`run` and `plan`: what an experiment asks for is done, or shown with what of it is done."""
+"""`run` and `plan`: what an experiment asks for is done; or shown, with what is done already."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _stages_text(plan: Plan, store: Store, cache: Path, *, every: bool) -> str:
-    """How many stages are to be done and how long they take; what `every` one does, too."""
+    """How many stages are to be done and how long they take; with `every`, what each one does."""
     from harness.execution.estimate import size_of
     from harness.execution.execute import overview
     from harness.pipeline.datasets import stored_dataset

@@ -62,7 +62,7 @@ def prepare() -> None:
 
 @contextlib.contextmanager
 def heard() -> Iterator[None]:
-    """Have what is printed inside written; a reader who left, such as `head`, has what he wanted.
+    """Write what is printed inside; a reader who left, such as `head`, has what he wanted.
 
     Raises StoreError where it cannot be written.
     """

@@ -65,7 +65,7 @@ class Here:
 
 
 def all_tasks(plan: Plan, store: Store) -> list[Task]:
-    """What is to be done of a plan, in order; of costs all, due or not."""
+    """What is to be done of a plan, in order; all measurements of cost, due or not."""
     pending = store.pending(plan)
     ranked = [trial.folder for trial in pending if store.holds_run(trial)]
     return list(tasks(plan, [trial.folder for trial in pending], ranked))
@@ -93,7 +93,7 @@ class Execution:
     executor: Executor | None = None
     """None: this process."""
     announce: Callable[[Callable[[], str]], None] | None = None
-    """Called as a stage begins, with what says at any time what is done for whom, and the time left."""
+    """Called as a stage begins, with a function that says what is done for whom, and the time left."""
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
     """Why each failed trial failed, by (dataset, system); so, too, a measurement of cost as a whole."""
     _waiting: dict[str, Task] = field(default_factory=dict)
@@ -177,7 +177,7 @@ class Execution:
         }
 
     def _note(self, task: Task, outcome: Outcome) -> None:
-        """Store what a task gave; of the tasks that it wants done before, put them into its way."""
+        """Store what a task gave; tasks that it needs before it are put in front of it."""
         if self._overview:
             self._overview.rates.note(outcome.spent)
         if outcome.first:

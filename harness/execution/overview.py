@@ -102,7 +102,7 @@ class Overview:
         return f"{about(known)} left{beside}"
 
     def estimate(self) -> str:
-        """What a run will take, and from what that is known."""
+        """How long a run will take, and how that is known."""
         stages = counted(len(self.steps), "stage")
         known, unknown, guessed = self._time()
         if not self.steps:

@@ -1,4 +1,4 @@
-"""The Ray cluster that a run uses, and what its workers are told."""
+"""The Ray cluster that a run uses, and what its workers get to know."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONNECT_S = 5.0
 """How long the cluster may take to answer."""
 
 VARIABLES = (*hub.SETTINGS, *limits.SLEEP, "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE")
-"""What workers are told of this process's environment; secrets are set where the nodes start."""
+"""What workers get of this process's environment; secrets are set where the nodes start."""
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def _check_answers(address: str) -> None:
 
 
 def _variables(cache: Path) -> dict[str, str]:
-    """What workers are told: where code, models and the cache lie, and how to be quiet."""
+    """What workers must know: where code, models and the cache lie, and how to be quiet."""
     entries = [entry or str(Path.cwd()) for entry in sys.path]
     ours = [entry for entry in entries if not entry.startswith((sys.prefix, sys.base_prefix))]
     known = {name: os.environ[name] for name in VARIABLES if name in os.environ}

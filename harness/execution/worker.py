@@ -73,7 +73,7 @@ class Worker:
     _at_hand: list[tuple[DatasetChoice, StageRunner]] = field(default_factory=list)
     """The dataset of the last task."""
     _learning: list[StageRunner] = field(default_factory=list)
-    """Over the queries that are learnt from beside those that are measured."""
+    """The stages over the training queries of the dataset at hand."""
     _untrained: dict[str, Exception] = field(default_factory=dict)
 
     @cached_property

@@ -234,7 +234,7 @@ def read_json(file: Path) -> Any:
 
 
 LARGE = 2**24
-"""Bytes of a file whose digest is kept as long as its size and time of change stay."""
+"""Bytes of a file whose digest is remembered as long as its size and time of change stay."""
 
 
 def sha256(file: Path) -> str:

@@ -7,7 +7,7 @@
 
 Halves of surrogate pairs, which have no UTF-8, are written as the three bytes they would have. All
 numbers are little-endian. Texts are read from their file a block at a time, and never mapped into
-memory, where they would count as this process's; no file of texts is kept open.
+memory, where they would count as this process's; no file of texts stays open.
 """
 
 from __future__ import annotations

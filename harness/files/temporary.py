@@ -18,7 +18,7 @@ from pathlib import Path
 from harness.files import disk, locks
 
 CACHE = "HARNESS_CACHE"
-"""The environment variable with the cache, by which processes are told that this one starts."""
+"""The environment variable that names the cache to the processes that this one starts."""
 
 _caches: list[Path] = []
 """The caches of the work that goes on here, that of the innermost last."""

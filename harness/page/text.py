@@ -17,11 +17,11 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 
 TIMES = 10
-"""From so many times the queries that there are, their number is a guess that nobody acts on."""
+"""If it takes this many times the queries that there are, the number is a guess; nobody acts on it."""
 
 
 def more_queries(needed: float, there: int) -> str:
-    """How many queries are missing where `needed` would settle something, inf where no number would."""
+    """How many more queries it takes if `needed` would settle something; inf: no number would."""
     if not needed <= TIMES * there:
         return f"more than {TIMES} times as many queries"
     missing = round(float(f"{max(needed - there, 1):.2g}"))
@@ -98,7 +98,7 @@ def beginning(text: str) -> str:
 
 
 def listed(words: Sequence[str], last: str = ", ", most: float = math.inf) -> str:
-    """`a, b, c`, or with `last` before the last; of more than `most` how many systems they are."""
+    """`a, b, c`, with `last` before the last word; if there are more than `most`, `12 systems`."""
     if len(words) > most:
         return f"{len(words)} systems"
     return last.join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
@@ -120,7 +120,7 @@ def change(value: float, low: float, high: float, form: str = "+.3f", of: str = 
 
 
 def chance(p: float, places: int = 4) -> str:
-    """A p, of a very small one the bound."""
+    """A p; a very small one is written as a bound."""
     least = 10**-places
     return f"p < {least:.{places}f}" if p < least else f"p = {p:.{places}f}"
 
@@ -131,7 +131,7 @@ def number(value: float, form: str = ",.0f") -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits and thousands set apart; NONE for NaN."""
+    """A number with so many significant digits, and commas between thousands; NONE for NaN."""
     if math.isnan(value):
         return NONE
     if value == 0 or math.isinf(value):
@@ -141,7 +141,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def rounded_up(value: float) -> float:
-    """The least number of three digits that is not below `value`: as a bound is said."""
+    """`value` rounded up to three significant digits, so that it is still a bound."""
     step = 10.0 ** (math.floor(math.log10(value)) - 2)
     return math.ceil(value / step - 1e-9) * step
 

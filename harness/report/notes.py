@@ -14,7 +14,7 @@ from harness.results.store import Results
 
 
 def notes(results: Results) -> dict[str, list[str]]:
-    """By dataset: its own notes, what systems left unanswered, what servers and trainings tell."""
+    """By dataset: its own notes, what systems left unanswered, what servers and trainings report."""
     found: dict[str, list[str]] = {}
     said: dict[tuple[str, str], list[str]] = {}
     for (dataset, system), facts in results.facts.items():

@@ -28,7 +28,7 @@ from harness.service.limits import Limits, Patience
 from harness.service.request import GONE, RefusedError, Wanted, parsed, short
 
 BODIES = 256 * 2**20
-"""Bytes of bodies inside at once, be they still arriving, unless one alone may have more."""
+"""Bytes of all bodies that are here or arriving, at most; or of one body, if its limit is higher."""
 
 LARGE = 256 * 2**10
 """Bytes of a body from which on it is read beside those of others and not before them."""
@@ -78,7 +78,7 @@ def application(
 
 
 async def _health(_: Request) -> Response:
-    """There is no service before its model is loaded and warm, so whoever answers is well."""
+    """The service starts when its model is loaded and warm, so an answer says that all is well."""
     return JSONResponse({"status": "ready"})
 
 
@@ -92,7 +92,7 @@ async def _no_route(request: Request, error: HTTPException) -> Response:
 
 
 async def _failure(_: Request, error: Exception) -> Response:
-    """What nobody thought of; uvicorn's log has the rest."""
+    """The answer to an error that nobody foresaw; uvicorn's log has the rest."""
     return JSONResponse({"error": f"The service failed ({type(error).__name__})."}, 500)
 
 

@@ -23,7 +23,7 @@ from harness.service.request import GONE, RefusedError, Wanted
 log = logging.getLogger(__name__)
 
 SIZES = (1, 2, 4, 8, 16, 32)
-"""Requests a batch, at which the histogram of /metrics counts the batches of so many or fewer."""
+"""The histogram of /metrics counts the batches of so many requests or fewer."""
 
 
 class Scored(NamedTuple):

@@ -100,7 +100,7 @@ class Tei(msgspec.Struct, forbid_unknown_fields=True):
     truncation_direction: str | None = None
 
     def read(self, model: str, limits: Limits) -> Wanted:
-        """Refused without `raw_scores: true`: a sigmoid is not for every reranker's scores."""
+        """Refused without `raw_scores: true`, because a sigmoid does not suit every reranker's scores."""
         del model
         if self.raw_scores is not True:
             raise RefusedError(422, "Only raw scores are given here: say raw_scores: true.")

@@ -20,10 +20,10 @@ SHOWN = 40
 """Characters of a wrong value that a message repeats."""
 
 STRINGS = 64
-"""In a body beside those of its documents, at most: the keys and values of a contract."""
+"""Strings of a body besides those of its documents, at most: the keys and values of a contract."""
 
 BLANKS = " \t\n\v\f\r"
-"""What a query must have more than; of other blanks the schema's readers have other opinions."""
+"""A query needs more than these. Readers of the schema differ on what else is blank."""
 
 UNKNOWN = re.compile(r"^Object contains unknown field `(.*)`", re.DOTALL)
 PLACE = re.compile(r"^(.*) - at `\$\.?(.*)`$", re.DOTALL)

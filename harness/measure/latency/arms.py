@@ -59,7 +59,7 @@ class Setting:
 
 
 def retrieving(trials: Sequence[Trial], setting: Setting) -> Iterator[Arm]:
-    """An arm for each first stage, named for the first system that has it."""
+    """An arm for each first stage, named after the first system that has it."""
     seen: dict[str, str] = {}
     for trial in trials:
         first = trial.stages[0]

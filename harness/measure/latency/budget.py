@@ -30,16 +30,16 @@ WARM_CALLS, WARM_SECONDS = 10, 5.0
 """A warm-up is at least this many calls, or this long."""
 
 SIZE_CALLS = 3
-"""Calls by which the seconds of a larger number of candidates are learnt."""
+"""So many calls show how many seconds a larger number of candidates takes."""
 
 STEADY = 0.05
-"""Warm is an arm whose median changes by less between two windows of calls."""
+"""An arm is warm once its median changes by less than this between two windows of calls."""
 
 WARM_SHARE, TUNING_SHARE = 0.15, 0.15
 """The most of the budget that warm-up, and the choice of batch policies, may take."""
 
 HOPELESS = 10
-"""An arm is given up whose call with the fewest candidates takes this many times its budget."""
+"""An arm is given up if its call with the fewest candidates takes this many times its budget."""
 
 TUNING_CALLS = 30
 """The most calls by which one policy is judged."""
@@ -243,9 +243,10 @@ def _tune(
 def allotted(cost: Mapping[int, float], budget: float, wanted: int, whole: float) -> dict[int, int]:
     """How many calls each size gets of `budget` seconds, left of the `whole`; at most `wanted`.
 
-    From few candidates to many each gets one call as long as it fits, and the fewest one in any
-    case that is not hopeless, so that there is something to predict from. What is left buys equally
-    many more of each, on the same queries, and the rest some more of the fewest.
+    From few candidates to many, each size gets one call if that fits. The smallest size gets one
+    even if it does not fit, unless it is hopeless, so that there is something to predict from. What
+    is left buys equally many more calls of each size, on the same queries; the rest of it buys more
+    calls of the smallest size.
     """
     calls: dict[int, int] = {}
     for size, seconds in sorted(cost.items()):

@@ -17,7 +17,7 @@ from harness.measure import machine
 from harness.measure.latency.budget import Arm, ArmBudget
 
 SHARE = 0.5
-"""How much of what is free a measurement fills where nobody says how much it may."""
+"""The share of free memory that a measurement fills if nobody says how much it may fill."""
 
 Keys = frozenset[Hashable]
 
@@ -31,7 +31,7 @@ class Room:
     """Bytes in use at most, what was there before the measurement included."""
     watch: shelf.Watch
     work: float = 0.0
-    """Bytes that the calls of an arm took for a time; the most of the arms so far."""
+    """Bytes that calls took only while they ran; the most that any arm took so far."""
     too_large: dict[str, float] = field(default_factory=dict)
     """By system the bytes that were in use for an arm alone, where that is more than the limit."""
     groups: int = 0

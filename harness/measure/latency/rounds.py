@@ -47,7 +47,7 @@ class Timed:
     arms: list[dict[str, Any]] = field(default_factory=list)
     rounds: list[dict[str, Any]] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
-    """By system why an arm of it broke, or never was answered; it may not another time."""
+    """By system why an arm of it broke or got no answer; another time it may work."""
     rankings: dict[tuple[str, str, int, int, str], list[str]] = field(default_factory=dict)
     """By system, mode, copy, candidates and query id: the ids as they were ranked first."""
 
@@ -109,7 +109,7 @@ def warming_up(
     device: str,
     progress: Progress,
 ) -> Callable[[Arm], ArmBudget]:
-    """What warms up one of so many arms, that are timed on `queries`, after the other.
+    """A function that warms up one arm; there are `arms` of them, timed on `queries`.
 
     `tuning` are other queries, for warm-up and the choice of policies. Tokens are counted here, too:
     later an arm's models may have given way to those of others.
@@ -242,7 +242,7 @@ def _arm_rows(budget: ArmBudget, timed: Timed) -> Iterator[dict[str, Any]]:
 
 
 def _median_tokens(budget: ArmBudget, size: int, queries: Sequence[Query]) -> float:
-    """Of the first TOKENS_FROM queries; NaN for one that failed: its tokenizer may be what it lacks."""
+    """Of the first TOKENS_FROM queries; NaN for one that failed, because its tokenizer may be missing."""
     if budget.failure:
         return float("nan")
     return float(np.median([budget.tokens(query, size) for query in queries[:TOKENS_FROM]]))
@@ -261,7 +261,7 @@ def _agreement(arm: Arm, size: int, timed: Timed) -> float:
 
 
 def same_order(ids: Sequence[str], scores: Mapping[str, float]) -> bool:
-    """Whether `ids` stand in descending order of `scores`, but for scores all but equal."""
+    """Whether `ids` are in descending order of `scores`; scores that are nearly equal may change places."""
     if any(doc_id not in scores for doc_id in ids):
         return False
     values = np.array([scores[doc_id] for doc_id in ids])
@@ -274,7 +274,7 @@ def same_order(ids: Sequence[str], scores: Mapping[str, float]) -> bool:
 def _spending(
     progress: Progress, name: str, budgets: Sequence[ArmBudget]
 ) -> Callable[[float], None]:
-    """What gets the seconds of each call, and shows by them how far it is."""
+    """A function that is given the seconds of each call, and shows how far the work is."""
     planned = (calls * c.cost[size] for c in budgets for size, calls in c.calls.items())
     total, spent = max(1, round(sum(planned))), 0.0
 

@@ -37,7 +37,7 @@ class Settling:
     inquiry: Inquiry
     settings: Latency
     query: Query
-    """One that is not timed, for a group whose memory another had."""
+    """One call that is not timed, after another group had the memory."""
     found: Tables
     """The measurement so far; what was spent on each device is added to its facts as `settled`."""
     progress: Progress

@@ -98,7 +98,7 @@ def measure_latency(
 def _runs(
     trials: Sequence[Trial], work: StageRunner, lost: Mapping[str, str]
 ) -> tuple[dict[str, Run], dict[str, str]]:
-    """By the key of a first stage the hits that are reranked, and whom that loses besides."""
+    """By the key of a first stage the hits that are reranked; and `lost` with the systems that have none."""
     runs: dict[str, Run] = {}
     lost = dict(lost)
     for trial in trials:
@@ -259,7 +259,7 @@ def _starts(
     work: StageRunner,
     found: Tables,
 ) -> dict[str, str]:
-    """Start each system with models alone; by model why one cannot be had."""
+    """Start each system that has models in a process of its own; gives by model why it cannot be had."""
     alike: dict[Any, list[Arm]] = {}
     for arm in everyone:
         # It would put a few documents with random vectors where a server has all of them.

@@ -26,7 +26,7 @@ class Tables:
     """By device: what the arms ranked."""
     facts: dict[str, Any] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
-    """By system why something of it was not measured that may be another time."""
+    """By system why something of it was not measured; another time it may be."""
 
     def joined(self, timed: Timed) -> dict[str, Rows]:
         """The rows with what was timed on one more device."""

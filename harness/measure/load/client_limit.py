@@ -34,7 +34,7 @@ WAKE_SECONDS = 0.2
 
 
 def asking(reranker: Reranker) -> Ask:
-    """Asks the server once; what came back is judged later, for that costs time too."""
+    """Asks the server once; what came back is judged later, because that costs time, too."""
 
     def ask(task: Task) -> Reply:
         with recording(TRAFFIC) as spent:

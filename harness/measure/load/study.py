@@ -44,7 +44,7 @@ class Tables:
     requests: Rows = field(default_factory=list)
     steps: Rows = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
-    """By system why something of it was not measured that may be another time."""
+    """By system why something of it was not measured; another time it may be."""
     servers: dict[str, Any] = field(default_factory=dict)
     """By system the facts of its server."""
     limits: list[dict[str, Any]] = field(default_factory=list)
