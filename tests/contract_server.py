@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 from contract_answer import Answer, refusal
+from contract_qdrant import ContractQdrant
 from contract_vespa import ContractVespa
 
 MODEL = "org/model"
@@ -350,6 +351,8 @@ class ContractServer:
     headers: list[dict[str, str]] = field(default_factory=list)
     vespa: ContractVespa = field(default_factory=ContractVespa)
     """What was deployed and fed; it outlives a reset."""
+    qdrant: ContractQdrant = field(default_factory=ContractQdrant)
+    """Its collections; they outlive a reset, too."""
 
     @property
     def work(self) -> list[Any]:
@@ -373,6 +376,8 @@ class ContractServer:
     def _answer(self, method: str, path: str, body: Any) -> Answer:
         if self.dialect == "vespa":
             return self.vespa.answer(method, path, body)
+        if self.dialect == "qdrant":
+            return self.qdrant.answer(method, path, body)
         route = ROUTES[self.dialect].get((method, path))
         if route is None:
             known = {known for _, known in ROUTES[self.dialect]}
@@ -384,6 +389,8 @@ def is_work(method: str, path: str, body: Any) -> bool:
     """To feed and to deploy is not the work that is measured."""
     if path == "/search/":
         return "input.query(qt)" in body
+    if path.endswith("/points/count"):
+        return False
     preparing = path.startswith(("/document/v1/", "/application/v2/"))
     return (method == "POST" and not preparing) or path == "/api/search"
 
@@ -403,7 +410,9 @@ def _handler(server: ContractServer) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             sent = self.rfile.read(int(self.headers["Content-Length"]))
             zipped = self.headers["Content-Type"] == "application/zip"
-            self._answer("POST", self.path, sent if zipped else json.loads(sent))
+            self._answer(self.command, self.path, sent if zipped else json.loads(sent))
+
+        do_PUT = do_POST  # noqa: N815
 
         def _answer(self, method: str, path: str, body: Any) -> None:
             server.headers.append({key.lower(): value for key, value in self.headers.items()})

@@ -16,6 +16,7 @@ from harness.components.encoders import token_endpoint
 from harness.components.rerankers import endpoint as reranker
 from harness.components.rerankers import maxsim_endpoint
 from harness.components.retrievers import endpoint as retriever
+from harness.components.retrievers.qdrant_server import QdrantServer
 from harness.components.retrievers.vespa import Vespa
 from harness.components.vectors.compression import unit
 from harness.data import Doc, Query
@@ -60,8 +61,9 @@ class Case:
         if self.kind == "matrices":
             role = "d " if self.dialect in ("pylate", "next_plaid") else ""
             return [unit(np.array(matrix(text, role), np.float32)) for text in texts]
-        if self.name == "vespa":
-            found = [text for text in contract_server.STANFORD_DOCS if "apple" in text]
+        if self.name in ("vespa", "qdrant"):
+            word = "apple" if self.name == "vespa" else ""  # its first phase searches for words
+            found = [text for text in contract_server.STANFORD_DOCS if word in text]
             return sorted(_maxsim_of(found), reverse=True)[: len(texts)]
         everything = [score(QUERY, text) for text in contract_server.STANFORD_DOCS]
         return sorted(everything, reverse=True)[: len(texts)]
@@ -76,6 +78,10 @@ def _maxsim_of(texts: Sequence[str]) -> list[Any]:
 def _vespa(**fields: Any) -> Any:
     encoder, config_url = HashingTokenEncoder(8), fields["url"]
     return Vespa(encoder=encoder, config_url=config_url, precision="float32", **fields)
+
+
+def _qdrant(**fields: Any) -> Any:
+    return QdrantServer(encoder=HashingTokenEncoder(8), **fields)
 
 
 def _maxsim(**fields: Any) -> Any:
@@ -113,6 +119,7 @@ CASES = [
     Case("pylate", "matrices", "pylate", token_endpoint.TokenEndpoint, "/v1/embeddings"),
     Case("vllm tokens", "matrices", "vllm", token_endpoint.TokenEndpoint, "/pooling"),
     Case("colbert", "hits", "colbert", retriever.Endpoint, "/api/search"),
+    Case("qdrant", "hits", "qdrant", _qdrant, "/points/query"),
     Case("vespa", "hits", "vespa", _vespa, "/search/"),
 ]
 

@@ -54,6 +54,10 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "plaid": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
     "pylate": {"model": "x/y"},
     "qdrant": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
+    "qdrant_server": {
+        "encoder": {"use": "fakes:HashingTokenEncoder"},
+        "url": "http://127.0.0.1:9",
+    },
     "saved_run": {"path": "run.trec"},
     "sentence_transformers": {"model": "x/y"},
     "table": {"path": "shop", "corpus": "d.csv", "queries": "q.csv", "qrels": "j.csv"},

@@ -14,27 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
-from harness.components.protocols import DenseEncoder, Searcher, TokenEncoder, encode_part
+from harness.components.protocols import DenseEncoder, Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
-from harness.components.retrievers._token_searcher import TokenSearcher
-from harness.components.timing import span
+from harness.components.retrievers._prefetching import (
+    EDGES,
+    FIRST,
+    TOKENS,
+    WIDTH,
+    PrefetchingSearcher,
+    check,
+    first_vectors,
+)
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded
 from harness.data import Doc, Hit, Query
-from harness.errors import ComponentError
 from harness.files import disk, temporary
 from harness.ranking import ranked
 
-TOKENS, FIRST = "tokens", "first"
-"""The names of a point's vectors: one a token, and the one by which candidates are found."""
-
 POINTS_PER_UPSERT = 64
 
-EDGES, WIDTH = 16, 100
-"""Of an HNSW graph: edges a document, and candidates while it is built (Qdrant's own defaults)."""
-
 NO_SERVER = (
-    "Qdrant's engine runs in this process: a server adds the way over the network, and shards."
+    "Qdrant's engine runs in this process: a server adds the way over the network, and shards "
+    "(`use: qdrant_server`)."
 )
 
 
@@ -56,19 +57,14 @@ class Qdrant:
 
     def __post_init__(self) -> None:
         """Refuse to look at nothing."""
-        if self.candidates < 1 or self.ef < 1:
-            raise ValueError("candidates and ef must be at least 1")
+        check(self)
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher over a shard with the vectors of `docs`, in a temporary folder."""
         found = indexing.encoded(self.encoder, docs)
         if not found.doc_ids:
             return Nothing()
-        first = None
-        if self.prefetch is not None:
-            texts = {doc.doc_id: doc.text for doc in docs}
-            named = [texts[doc_id] for doc_id in found.doc_ids]
-            first = np.asarray(encode_part(self.prefetch, "dense", named, "doc"))
+        first = first_vectors(self, docs, found)
         folder = temporary.folder()
         began = time.perf_counter()
         shard = _filled(folder, found, first, self.quantization)
@@ -127,7 +123,7 @@ def _points(found: Encoded, first: NDArray[np.float32] | None) -> Iterator[list[
 
 
 @dataclass(frozen=True, eq=False)
-class _Index(TokenSearcher):
+class _Index(PrefetchingSearcher):
     shard: Any
     folder: Path
     build_seconds: float
@@ -135,38 +131,9 @@ class _Index(TokenSearcher):
     def __post_init__(self) -> None:
         weakref.finalize(self, _leave, self.shard, self.folder)
 
-    def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
-        """The hits of each query; raises ComponentError where fewer candidates than hits are found."""
-        system: Qdrant = self.system
-        if system.prefetch is None:
-            return super().search(queries, depth)
-        if min(depth, len(self.found.doc_ids)) > system.candidates:
-            raise ComponentError(
-                f"Qdrant finds candidates = {system.candidates} documents, and {depth} are asked "
-                "for. Raise candidates, or lower depth.retrieve."
-            )
-        with span("encode_query"):
-            texts = [query.text for query in queries]
-            matrices = indexing.queries(system.encoder, texts)
-            first = np.asarray(encode_part(system.prefetch, "dense", texts, "query"))
-        with span("score"):
-            return [
-                self._ask(matrix, depth, self._near(vector)) if len(matrix) else []
-                for matrix, vector in zip(matrices, first, strict=True)
-            ]
-
-    def hits(self, query: NDArray[np.float32], depth: int) -> list[Hit]:
-        return self._ask(query, depth, [])
-
-    def _near(self, vector: NDArray[np.float32]) -> list[Any]:
-        """Has HNSW find the candidates."""
-        import qdrant_edge as engine
-
-        nearest = engine.Query.Nearest(vector.tolist(), using=FIRST)
-        params = engine.SearchParams(hnsw_ef=self.system.ef)
-        return [engine.Prefetch(self.system.candidates, query=nearest, params=params)]
-
-    def _ask(self, query: NDArray[np.float32], depth: int, prefetches: list[Any]) -> list[Hit]:
+    def ask(
+        self, query: NDArray[np.float32], depth: int, first: NDArray[np.float32] | None
+    ) -> list[Hit]:
         import qdrant_edge as engine
 
         compressed = engine.QuantizationSearchParams(
@@ -176,17 +143,23 @@ class _Index(TokenSearcher):
             engine.QueryRequest(
                 min(depth, len(self.found.doc_ids)),
                 query=engine.Query.Nearest(query.tolist(), using=TOKENS),
-                prefetches=prefetches,
+                prefetches=[] if first is None else [self._near(first)],
                 params=engine.SearchParams(quantization=compressed),
             )
         )
         return ranked(Hit(self.found.doc_ids[point.id], point.score) for point in points)
 
+    def _near(self, vector: NDArray[np.float32]) -> Any:
+        """Has HNSW find the candidates."""
+        import qdrant_edge as engine
+
+        nearest = engine.Query.Nearest(vector.tolist(), using=FIRST)
+        params = engine.SearchParams(hnsw_ef=self.system.ef)
+        return engine.Prefetch(self.system.candidates, query=nearest, params=params)
+
     def footprints(self) -> list[Footprint]:
         """Bytes of the vectors that are compared, and of the shard's folder."""
-        precision = {"none": "float32"}.get(self.system.quantization, self.system.quantization)
-        bits = {"float32": 32, "int8": 8, "binary": 1}[precision]
-        held = self.found.vectors * self.found.dim * bits // 8
+        precision, held = self.bytes_held()
         return [self.footprint(precision, held, disk.disk_bytes(self.folder))]
 
     def facts(self, queries: Sequence[Query], depth: int) -> Mapping[str, Any]:

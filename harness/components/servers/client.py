@@ -71,7 +71,7 @@ class HttpRequest(NamedTuple):
     method: str
     path: str
     body: Any = None
-    """JSON of a POST, or a zip file as bytes; parameters of any other method."""
+    """JSON of a POST or PUT, or a zip file as bytes; parameters of any other method."""
     what: str = ""
     """What it is for, in messages."""
     texts: Sequence[str] = ()
@@ -102,6 +102,8 @@ class Client:
     token_env: str
     timeout_s: float
     retries: int
+    starts: str = ""
+    """What else may help where nobody answers, before any work."""
 
     def ask(self, request: HttpRequest) -> Reply:
         """The answer with status 200 in JSON; raises ComponentError for any other.
@@ -174,7 +176,8 @@ class Client:
         except _PassingError as error:
             made = retrying.statistics["attempt_number"]
             tries = f" in {made} tries" if made > 1 else ""
-            remedy = START_FIRST if request.looks and error.silent else error.remedy
+            absent = START_FIRST + (f"; {self.starts}" if self.starts else "")
+            remedy = absent if request.looks and error.silent else error.remedy
             fault = self.fault(request, f"{error.fault}{tries}", remedy)
             if error.__cause__ is None:  # it was a status, not a connection
                 fault = BusyError(str(fault))
@@ -208,7 +211,7 @@ class Client:
 
         zipped, token = isinstance(request.body, bytes), token_in(self.token_env)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        sent = "content" if zipped else "json" if request.method == "POST" else "params"
+        sent = "content" if zipped else "json" if request.method in ("POST", "PUT") else "params"
         connect = LOOK_CONNECT_SECONDS if request.looks else CONNECT_SECONDS
         asking = _http(self.url).stream(
             request.method,

@@ -175,5 +175,7 @@ class Dialect:
     remembers: bool = False
     """Whether such a server may answer what was asked before from a cache, so that under load nothing
     may be asked twice."""
+    starts: str = ""
+    """Why such a server may not have started, and what to do, where that is not in its own words."""
     remark: str = ""
     """What a reader of the results must know of such servers: caches, scales, what they cannot do."""

@@ -110,7 +110,8 @@ class Server:
     def client(self) -> Client:
         """The client, by which everything is asked."""
         name = f"The server ({self.dialect})"
-        return Client(self.url.rstrip("/"), name, self.token_env, self.timeout_s, self.retries)
+        patience = (self.timeout_s, self.retries, self.spoken.starts)
+        return Client(self.url.rstrip("/"), name, self.token_env, *patience)
 
     @property
     def teller(self) -> Client:
@@ -194,7 +195,7 @@ def _found(asking: Client, spoken: Dialect, model: str) -> Known:
             reply = asking.look(path)
             if reply.status == 401:  # 403 is also said where there is no such path
                 raise asking.fault(HttpRequest("GET", path), "it refuses", remedies.REFUSED)
-            if reply.status == 200 and path != "/":
+            if reply.status == 200 and spoken.about:
                 content.check_plain(reply.content)
                 info[path] = reply.content
         identity = spoken.identify(info, model)

@@ -19,6 +19,11 @@ REMARK = (
     "Late-interaction models get plain text, without the markers that they were trained with."
 )
 
+STARTS = (
+    'if vLLM ended with "cannot assign module before Module.__init__() call": it does so where '
+    "config.json of a ColBERT on BERT has dim, colbert_dim or projection_dim: start it with "
+    "--hf-overrides '{\"dim\": null}', because it takes the size from the weights"
+)
 
 LIMIT = 64
 """Texts to encode in one request: ours, for the size of the answers."""
@@ -51,7 +56,7 @@ def _pooling(request: Request) -> dict[str, Any]:
     }
 
 
-RERANK = replace(cohere.RERANK, body=_rerank, remark=REMARK)
+RERANK = replace(cohere.RERANK, body=_rerank, starts=STARTS, remark=REMARK)
 
 SCORE = replace(RERANK, path="/score", body=_score, read=by_index("score", "data"))
 
