@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "harness"
 FILES = sorted(HOUSE.rglob("*.py"))
 ROOMS = (
-    *("cli", "execution", "report", "measure", "training", "service", "analysis", "pipeline"),
-    *("results", "experiment", "components", "files", "page"),
+    *("cli", "execution", "report", "judging", "measure", "training", "service", "analysis"),
+    *("pipeline", "results", "experiment", "components", "files", "page"),
 )
 """From the top floor down: a room imports only rooms below it, and what stands beside them all."""
 
@@ -29,6 +29,7 @@ INSIDE = {
         ("audit", "claims", "gate"),
         ("decision",),
         ("quality",),
+        ("judgments",),
         ("costs",),
         ("statistics",),
     ),
@@ -42,7 +43,7 @@ INSIDE = {
 }
 """By room its folders, from the top floor down; its own files are below them."""
 
-ENTRIES = 19
+ENTRIES = 20
 """At most so many files and folders are seen by who opens the house."""
 
 

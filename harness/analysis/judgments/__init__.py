@@ -1,0 +1,1 @@
+"""What judgments of some of the pool say of all of it."""
