@@ -1,4 +1,8 @@
-"""What to judge next, and whether more judgments could still change the decision."""
+"""What to judge next, and whether more judgments could still change the decision.
+
+Queries are drawn with known chances: mostly those whose gain is least sure by the grades so far, and
+with the chance FLOOR any. `drawn_queries` says what is judged of them, and what that says of all.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.analysis.judgments.estimate import Estimate
+from harness.analysis.judgments.prediction import Outcome, Prediction, predict
+from harness.judging.drawn_queries import DrawnQueries
 from harness.judging.pool import Drawn, Grades, Pair, Pool
+
+FLOOR = 0.2
+"""Of drawing a query whatever is known."""
+
+FEWEST = 20
+"""Draws before anything is called settled."""
+
+LEVEL = 0.98
+"""The probability of the same decision from which on it is settled; `tests/benchmarks/judging.py`
+shows how often it is wrong then."""
 
 
 class Pick(NamedTuple):
@@ -31,26 +48,44 @@ class Standing(NamedTuple):
 
 
 class Chooser:
-    """Chooses by what is judged so far; it remembers nothing, so that a journal can be taken up."""
+    """Chooses by what is judged so far; it remembers no judgment, so that a journal can be taken up."""
 
     def __init__(self, pool: Pool, smallest: float, seed: int) -> None:
         """`smallest` is the smallest gain over the baseline that matters."""
-        self._pool, self._smallest, self._seed = pool, smallest, seed
+        self._smallest, self._seed = smallest, seed
+        self._queries = DrawnQueries(pool, seed)
+        self._contenders = [name for name in pool.systems if name != pool.baseline]
+        self._baseline = pool.baseline
 
     def next(
         self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
     ) -> Pick | None:
         """What to judge next; None where nothing is left. `draws` stand in the order of drawing."""
-        for drawn in draws:
-            if left := self._left(drawn.query_id, grades, skipped):
+        of = self._queries
+        for drawn, left in zip(draws, of.wanted(draws, grades, skipped), strict=True):
+            if left:
                 return Pick(drawn.query_id, left[0], None)
-        there = {drawn.query_id for drawn in draws}
-        rest = [name for name in self._pool.queries if name not in there]
-        rest = [name for name in rest if self._left(name, grades, skipped)]
-        if not rest:
+        rows = of.to_draw(draws, grades, skipped)
+        if not rows:
             return None
-        name = rest[int(np.random.default_rng((self._seed, len(draws))).integers(len(rest)))]
-        return Pick(name, self._left(name, grades, skipped)[0], Drawn(name, 1 / len(rest)))
+        unsure = np.sqrt(of.learnt(draws, grades).guess.variance[rows].mean(axis=1))
+        shares = unsure / unsure.sum() if unsure.any() else np.full(len(rows), 1 / len(rows))
+        chances = FLOOR / len(rows) + (1 - FLOOR) * shares
+        place = int(np.random.default_rng((self._seed, len(draws))).choice(len(rows), p=chances))
+        drawn = Drawn(of.of.names[rows[place]], float(chances[place]))
+        *_, left = of.wanted([*draws, drawn], grades, skipped)
+        left = left or of.left(drawn.query_id, grades, skipped)
+        return Pick(drawn.query_id, left[0], drawn)
+
+    def estimate(
+        self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
+    ) -> Estimate | None:
+        """The mean gains of the contenders, in the order of the systems; None before anything is known.
+
+        A draw counts when all that is to be judged of it is judged or skipped, and all before it are.
+        """
+        done = self._queries.finished(draws, grades, skipped)
+        return self._queries.estimate(done, grades, skipped)
 
     def standing(
         self,
@@ -60,11 +95,43 @@ class Chooser:
         seconds_per_judgment: float,
     ) -> Standing:
         """What the judgments so far say of the decision."""
-        more = sum(len(self._left(name, grades, skipped)) for name in self._pool.queries)
-        minutes = round(more * seconds_per_judgment / 60)
-        left = f"{more} more judgments ({minutes} minutes)" if more else "no more judgments"
-        return Standing(more == 0, f"{len(draws)} queries are begun: {left} to make.", more)
+        done = self._queries.finished(draws, grades, skipped)
+        rest = self._queries.to_draw(done, grades, skipped)
+        found = self._queries.estimate(done, grades, skipped)
+        if found is None or (rest and len(done) < FEWEST):
+            sentence = (
+                f"Decision now: assess further. {len(done)} queries are judged; it takes at least "
+                f"{FEWEST} before anything can be settled."
+            )
+            return Standing(False, sentence, None)
+        seen = predict(found, self._smallest, LEVEL, self._seed)
+        if not rest or seen.likely[0][1] >= LEVEL:
+            return Standing(True, self._settled(seen, bool(rest)), 0)
+        names = {drawn.query_id for drawn in done}
+        each = sum(query_id in names for query_id, _ in grades) / len(done)
+        every = len(done) + len(rest)
+        needed = 1 / (seen.share * (1 / len(done) - 1 / every) + 1 / every)
+        more = max(round((needed - len(done)) * each), 1)
+        return Standing(False, self._open(seen, more, more * seconds_per_judgment), more)
 
-    def _left(self, query_id: str, grades: Grades, skipped: Collection[Pair]) -> list[str]:
-        pairs = [(query_id, doc_id) for doc_id in self._pool.items(query_id)]
-        return [pair[1] for pair in pairs if pair not in grades and pair not in skipped]
+    def _settled(self, seen: Prediction, some_left: bool) -> str:
+        likely, chance = seen.likely[0]
+        why = "everything that differs is judged"
+        if some_left:
+            why = f"judging the rest would leave it so with a probability of {chance:.0%}"
+        more = " Only more queries could say more." if likely.answer == "assess" else ""
+        return f"Settled: {self._said(likely)}; {why}.{more}"
+
+    def _open(self, seen: Prediction, more: int, seconds: float) -> str:
+        first, second = (self._said(found) for found, _ in seen.likely[:2])
+        minutes = max(round(seconds / 60), 1)
+        return (
+            f"Decision now: assess further. About {more} more judgment{'s' * (more != 1)} "
+            f"({minutes} minute{'s' * (minutes != 1)}) would settle {first} against {second}, if the "
+            "difference is as large as it looks."
+        )
+
+    def _said(self, found: Outcome) -> str:
+        if found.answer == "adopt":
+            return f"adopt {self._contenders[found.system]}"
+        return f"keep {self._baseline}" if found.answer == "keep" else "assess further"
