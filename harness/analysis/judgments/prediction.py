@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.analysis.judgments.estimate import Estimate
 from harness.analysis.statistics.intervals import ALPHA, Columns
@@ -36,8 +36,8 @@ class Prediction(NamedTuple):
     as asked, if the gains are as large as they look: a factor of the variance; 1 or more where it is."""
 
 
-def outcomes(gains: Columns, errors: Columns, smallest: float) -> list[Outcome]:
-    """The decision of each row of gains over the baseline; `errors` are their standard errors.
+def outcomes(gains: Columns, errors: Columns, smallest: float) -> NDArray[np.int64]:
+    """The decision of each row of gains over the baseline, as `named`; `errors` are their standard errors.
 
     As `decision.choose` without requirements: a gain is shown where its interval, corrected for the
     number of contenders (Holm), lies above the smallest that matters. Shapes (rows, contenders) and
@@ -52,12 +52,18 @@ def outcomes(gains: Columns, errors: Columns, smallest: float) -> list[Outcome]:
     np.put_along_axis(shown, order, passed, axis=1)
     best = np.where(shown, gains - _normal(ALPHA) * errors, -np.inf).argmax(axis=1)
     worth = ((gains >= smallest) & (gains > 0)).any(axis=1)
-    return [
-        Outcome("adopt", system) if adopts else Outcome("assess" if more else "keep", -1)
-        for adopts, system, more in zip(
-            shown.any(axis=1).tolist(), best.tolist(), worth.tolist(), strict=True
-        )
-    ]
+    count = gains.shape[1]
+    found: NDArray[np.int64] = np.where(
+        shown.any(axis=1), best, np.where(worth, count, count + 1)
+    )
+    return found
+
+
+def named(code: int, contenders: int) -> Outcome:
+    """The decision that a number of `outcomes` stands for."""
+    if code < contenders:
+        return Outcome("adopt", code)
+    return Outcome("assess" if code == contenders else "keep", -1)
 
 
 def _normal(alpha: float) -> float:
@@ -82,8 +88,10 @@ def predict(found: Estimate, smallest: float, level: float, seed: int) -> Predic
 
 
 def _likely(gains: Columns, errors: Columns, smallest: float) -> list[tuple[Outcome, float]]:
-    counts = Counter(outcomes(gains, errors, smallest))
-    return [(each, count / len(gains)) for each, count in counts.most_common()]
+    contenders = gains.shape[1]
+    counts = np.bincount(outcomes(gains, errors, smallest), minlength=contenders + 2) / len(gains)
+    order = np.argsort(-counts, kind="stable")
+    return [(named(code, contenders), float(counts[code])) for code in order.tolist()]
 
 
 def _root(covariance: Columns) -> Columns:

@@ -1,0 +1,185 @@
+"""How many judgments it takes until the decision is the one that all judgments give.
+
+    python tests/benchmarks/judging.py RESULTS/EXPERIMENT [...] [--seeds 20] [--figure FILE.svg]
+
+Reads stored results of datasets that have judgements, hides these, and gives them back one by one as
+an oracle answers: chosen by `harness.judging`, in random order, and query by query to depth 10.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.analysis.judgments.prediction import Outcome, named, outcomes
+from harness.judging.choose import Chooser
+from harness.judging.pool import Drawn, Pair, Pool, pooled
+from harness.results.store import load_results
+from harness.results.terms import terms
+
+SMALLEST_PART = 40
+"""Points of a curve."""
+
+
+class Step(NamedTuple):
+    """How it stands after so many judgments."""
+
+    judgments: int
+    decision: Outcome
+
+
+@dataclass
+class Found:
+    """What one way of choosing needed, a value a seed."""
+
+    stopped: list[Step] = field(default_factory=list)
+    """Where it stopped by itself; empty where it cannot."""
+    paths: list[list[Step]] = field(default_factory=list)
+
+
+class Case(NamedTuple):
+    """A dataset whose judgements are hidden."""
+
+    pool: Pool
+    qrels: Mapping[str, Mapping[str, int]]
+    smallest: float
+    truth: Outcome
+    size: int
+    """Documents of the whole pool."""
+
+    def grade(self, pair: Pair) -> int:
+        """What the oracle answers."""
+        return max(self.qrels[pair[0]].get(pair[1], 0), 0)
+
+    def decision(self, gains: np.ndarray) -> Outcome:
+        """Of gains of single queries, shape (queries, contenders)."""
+        errors = gains.std(axis=0, ddof=1) / np.sqrt(len(gains))
+        code = int(outcomes(gains.mean(axis=0)[np.newaxis], errors, self.smallest)[0])
+        return named(code, gains.shape[1])
+
+
+def case(folder: Path, dataset: str) -> Case:
+    """A dataset of stored results."""
+    results = load_results(folder)
+    pool = pooled(results, dataset)
+    qrels = results.qrels(dataset, pool.baseline)
+    table = results.measurements
+    table = table[(table["dataset"] == dataset) & (table["metric"] == pool.metric)]
+    wide = table.pivot_table(index="query_id", columns="system", values="value")
+    others = [name for name in pool.systems if name != pool.baseline]
+    gains = wide[others].sub(wide[pool.baseline], axis=0).to_numpy()
+    smallest = terms(results).smallest_gain_that_matters
+    size = sum(len(pool.items(name)) for name in pool.queries)
+    of = Case(pool, qrels, smallest, Outcome("keep", -1), size)
+    print(f"{dataset}: gains {gains.mean(axis=0).round(4).tolist()}", end=" ")
+    error = (gains.std(axis=0, ddof=1) / np.sqrt(len(gains))).round(4).tolist()
+    print(f"standard errors {error}, {size} documents in the pool of {len(pool.queries)} queries")
+    return of._replace(truth=of.decision(gains))
+
+
+def chosen(of: Case, seed: int) -> tuple[list[Step], Step]:
+    """By `harness.judging`, until it says that it is settled."""
+    chooser = Chooser(of.pool, of.smallest, seed)
+    draws: list[Drawn] = []
+    grades: dict[Pair, int] = {}
+    path: list[Step] = []
+    while pick := chooser.next(draws, grades, ()):
+        if pick.drawn and len(draws) >= 20:
+            step = Step(len(grades), _now(of, chooser, draws, grades))
+            path.append(step)
+            if chooser.standing(draws, grades, (), 25).settled:
+                return path, step
+        draws += [pick.drawn] if pick.drawn else []
+        pair = (pick.query_id, pick.doc_id)
+        grades[pair] = of.grade(pair)
+    return path, Step(len(grades), _now(of, chooser, draws, grades))
+
+
+def _now(of: Case, chooser: Chooser, draws: list[Drawn], grades: Mapping[Pair, int]) -> Outcome:
+    """The decision that all judgments of these queries would give, by the estimate."""
+    found = chooser.estimate(draws, grades, ())
+    assert found is not None
+    errors = np.sqrt(np.diag(found.spread) / found.queries)
+    code = int(outcomes(found.value[np.newaxis], errors, of.smallest)[0])
+    return named(code, len(errors))
+
+
+def in_order(of: Case, pairs: list[Pair], whole_queries: bool) -> Iterator[Step]:
+    """Pairs as they come; what is unjudged counts as wrong, or queries without judgments do not count."""
+    discounts = 1 / np.log2(np.arange(2, of.pool.depth + 2))
+    names = list(of.pool.queries)
+    grades: dict[str, dict[str, int]] = {name: {} for name in names}
+    values = np.zeros((len(names), len(of.pool.systems)))
+    systems = sorted(of.pool.systems, key=lambda name: name != of.pool.baseline)
+    places = {name: i for i, name in enumerate(names)}
+    every = max(len(pairs) // SMALLEST_PART, 1)
+    for count, (query_id, doc_id) in enumerate(pairs, 1):
+        judged = grades[query_id]
+        judged[doc_id] = of.grade((query_id, doc_id))
+        best = np.array(sorted(judged.values(), reverse=True)[: of.pool.depth])
+        ideal = float(best @ discounts[: len(best)]) or 1.0
+        for i, system in enumerate(systems):
+            ranked = [judged.get(doc, 0) for doc in of.pool.rankings[system].get(query_id, ())]
+            values[places[query_id], i] = np.array(ranked) @ discounts[: len(ranked)] / ideal
+        if count % every == 0 or count == len(pairs):
+            rows = [places[n] for n in names if grades[n]] if whole_queries else slice(None)
+            yield Step(count, of.decision(values[rows, 1:] - values[rows, :1]))
+
+
+def measured(of: Case, seeds: int) -> dict[str, Found]:
+    """All ways, each with all seeds."""
+    found = {name: Found() for name in ("chosen", "random order", "depth-10 pooling")}
+    everything = [(name, doc_id) for name in of.pool.queries for doc_id in of.pool.items(name)]
+    for seed in range(seeds):
+        path, stop = chosen(of, seed)
+        found["chosen"].paths.append(path)
+        found["chosen"].stopped.append(stop)
+        rng = np.random.default_rng(seed)
+        order = [everything[i] for i in rng.permutation(len(everything))]
+        found["random order"].paths.append(list(in_order(of, order, whole_queries=False)))
+        places = dict(zip(of.pool.queries, rng.permutation(len(of.pool.queries)), strict=True))
+        order = sorted(everything, key=lambda pair: places[pair[0]])
+        found["depth-10 pooling"].paths.append(list(in_order(of, order, whole_queries=True)))
+    return found
+
+
+def right_for_good(path: list[Step], truth: Outcome) -> int | None:
+    """The judgments from which on the decision is the true one; None where it is not at the end."""
+    last = None
+    for step in reversed(path):
+        if step.decision != truth:
+            break
+        last = step.judgments
+    return last
+
+
+def main() -> None:
+    """Print a table a dataset."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", nargs="+", type=Path)
+    parser.add_argument("--seeds", type=int, default=20)
+    asked = parser.parse_args()
+    for folder in asked.results:
+        for dataset in sorted({name for name, _ in load_results(folder).facts}):
+            of = case(folder, dataset)
+            print(f"  all judgments: {of.truth}")
+            for name, found in measured(of, asked.seeds).items():
+                steps = [right_for_good(path, of.truth) for path in found.paths]
+                known = [step for step in steps if step is not None]
+                line = f"  {name}: right for good after {np.median(known) if known else '-'}"
+                line += f" ({len(known)} of {len(steps)})"
+                if found.stopped:
+                    counts = [step.judgments for step in found.stopped]
+                    wrong = sum(step.decision != of.truth for step in found.stopped)
+                    line += f"; stops after {np.median(counts):.0f} [{min(counts)}, {max(counts)}]"
+                    line += f" = {np.median(counts) / of.size:.2f} of the pool; wrong {wrong}"
+                print(line)
+
+
+if __name__ == "__main__":
+    main()
