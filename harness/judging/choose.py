@@ -53,7 +53,8 @@ class Chooser:
     def __init__(self, pool: Pool, smallest: float, seed: int) -> None:
         """`smallest` is the smallest gain over the baseline that matters."""
         self._smallest, self._seed = smallest, seed
-        self._queries = DrawnQueries(pool, seed)
+        self.queries = DrawnQueries(pool, seed)
+        """What draws and grades say of the pool."""
         self._contenders = [name for name in pool.systems if name != pool.baseline]
         self._baseline = pool.baseline
 
@@ -61,7 +62,7 @@ class Chooser:
         self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
     ) -> Pick | None:
         """What to judge next; None where nothing is left. `draws` stand in the order of drawing."""
-        of = self._queries
+        of = self.queries
         for drawn, left in zip(draws, of.wanted(draws, grades, skipped), strict=True):
             if left:
                 return Pick(drawn.query_id, left[0], None)
@@ -84,8 +85,8 @@ class Chooser:
 
         A draw counts when all that is to be judged of it is judged or skipped, and all before it are.
         """
-        done = self._queries.finished(draws, grades, skipped)
-        return self._queries.estimate(done, grades, skipped)
+        done = self.queries.finished(draws, grades, skipped)
+        return self.queries.estimate(done, grades, skipped)
 
     def standing(
         self,
@@ -95,9 +96,9 @@ class Chooser:
         seconds_per_judgment: float,
     ) -> Standing:
         """What the judgments so far say of the decision."""
-        done = self._queries.finished(draws, grades, skipped)
-        rest = self._queries.to_draw(done, grades, skipped)
-        found = self._queries.estimate(done, grades, skipped)
+        done = self.queries.finished(draws, grades, skipped)
+        rest = self.queries.to_draw(done, grades, skipped)
+        found = self.queries.estimate(done, grades, skipped)
         if found is None or (rest and len(done) < FEWEST):
             sentence = (
                 f"Decision now: assess further. {len(done)} queries are judged; it takes at least "

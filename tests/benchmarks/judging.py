@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from harness.analysis.judgments.prediction import Outcome, named, outcomes
-from harness.judging.choose import Chooser
+from harness.judging.choose import FEWEST, Chooser
 from harness.judging.pool import Drawn, Pair, Pool, pooled
 from harness.results.store import load_results
 from harness.results.terms import terms
 
-SMALLEST_PART = 40
-"""Points of a curve."""
+POINTS = 40
+"""Of a curve."""
+
+EVERY = 5
+"""Queries between two questions whether it is settled."""
 
 
 class Step(NamedTuple):
@@ -31,15 +34,6 @@ class Step(NamedTuple):
 
     judgments: int
     decision: Outcome
-
-
-@dataclass
-class Found:
-    """What one way of choosing needed, a value a seed."""
-
-    stopped: list[Step] = field(default_factory=list)
-    """Where it stopped by itself; empty where it cannot."""
-    paths: list[list[Step]] = field(default_factory=list)
 
 
 class Case(NamedTuple):
@@ -63,10 +57,10 @@ class Case(NamedTuple):
         return named(code, gains.shape[1])
 
 
-def case(folder: Path, dataset: str) -> Case:
+def case(folder: Path, dataset: str, baseline: str) -> Case:
     """A dataset of stored results."""
     results = load_results(folder)
-    pool = pooled(results, dataset)
+    pool = replace(pooled(results, dataset), baseline=baseline)
     qrels = results.qrels(dataset, pool.baseline)
     table = results.measurements
     table = table[(table["dataset"] == dataset) & (table["metric"] == pool.metric)]
@@ -83,21 +77,23 @@ def case(folder: Path, dataset: str) -> Case:
 
 
 def chosen(of: Case, seed: int) -> tuple[list[Step], Step]:
-    """By `harness.judging`, until it says that it is settled."""
+    """By `harness.judging`, asked after every fifth query, until it says that it is settled."""
     chooser = Chooser(of.pool, of.smallest, seed)
     draws: list[Drawn] = []
     grades: dict[Pair, int] = {}
     path: list[Step] = []
     while pick := chooser.next(draws, grades, ()):
-        if pick.drawn and len(draws) >= 20:
-            step = Step(len(grades), _now(of, chooser, draws, grades))
-            path.append(step)
+        if len(draws) >= FEWEST and len(draws) % EVERY == 0:
+            path.append(Step(len(grades), _now(of, chooser, draws, grades)))
             if chooser.standing(draws, grades, (), 25).settled:
-                return path, step
-        draws += [pick.drawn] if pick.drawn else []
-        pair = (pick.query_id, pick.doc_id)
-        grades[pair] = of.grade(pair)
-    return path, Step(len(grades), _now(of, chooser, draws, grades))
+                return path, path[-1]
+        assert pick.drawn
+        draws.append(pick.drawn)
+        *_, wanted = chooser.queries.wanted(draws, grades, ())
+        for doc_id in wanted:
+            grades[pick.query_id, doc_id] = of.grade((pick.query_id, doc_id))
+    path.append(Step(len(grades), _now(of, chooser, draws, grades)))
+    return path, path[-1]
 
 
 def _now(of: Case, chooser: Chooser, draws: list[Drawn], grades: Mapping[Pair, int]) -> Outcome:
@@ -117,7 +113,7 @@ def in_order(of: Case, pairs: list[Pair], whole_queries: bool) -> Iterator[Step]
     values = np.zeros((len(names), len(of.pool.systems)))
     systems = sorted(of.pool.systems, key=lambda name: name != of.pool.baseline)
     places = {name: i for i, name in enumerate(names)}
-    every = max(len(pairs) // SMALLEST_PART, 1)
+    every = max(len(pairs) // POINTS, 1)
     for count, (query_id, doc_id) in enumerate(pairs, 1):
         judged = grades[query_id]
         judged[doc_id] = of.grade((query_id, doc_id))
@@ -131,21 +127,17 @@ def in_order(of: Case, pairs: list[Pair], whole_queries: bool) -> Iterator[Step]
             yield Step(count, of.decision(values[rows, 1:] - values[rows, :1]))
 
 
-def measured(of: Case, seeds: int) -> dict[str, Found]:
-    """All ways, each with all seeds."""
-    found = {name: Found() for name in ("chosen", "random order", "depth-10 pooling")}
+def measured(of: Case, seed: int) -> Iterator[tuple[str, list[Step], Step | None]]:
+    """Of every way of choosing its steps, and where it stopped by itself."""
+    path, stop = chosen(of, seed)
+    yield "chosen", path, stop
     everything = [(name, doc_id) for name in of.pool.queries for doc_id in of.pool.items(name)]
-    for seed in range(seeds):
-        path, stop = chosen(of, seed)
-        found["chosen"].paths.append(path)
-        found["chosen"].stopped.append(stop)
-        rng = np.random.default_rng(seed)
-        order = [everything[i] for i in rng.permutation(len(everything))]
-        found["random order"].paths.append(list(in_order(of, order, whole_queries=False)))
-        places = dict(zip(of.pool.queries, rng.permutation(len(of.pool.queries)), strict=True))
-        order = sorted(everything, key=lambda pair: places[pair[0]])
-        found["depth-10 pooling"].paths.append(list(in_order(of, order, whole_queries=True)))
-    return found
+    rng = np.random.default_rng(seed)
+    order = [everything[i] for i in rng.permutation(len(everything))]
+    yield "random order", list(in_order(of, order, whole_queries=False)), None
+    places = dict(zip(of.pool.queries, rng.permutation(len(of.pool.queries)), strict=True))
+    order = sorted(everything, key=lambda pair: places[pair[0]])
+    yield "depth-10 pooling", list(in_order(of, order, whole_queries=True)), None
 
 
 def right_for_good(path: list[Step], truth: Outcome) -> int | None:
@@ -159,26 +151,27 @@ def right_for_good(path: list[Step], truth: Outcome) -> int | None:
 
 
 def main() -> None:
-    """Print a table a dataset."""
+    """Print a line a seed and way of choosing, as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", nargs="+", type=Path)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("dataset")
+    parser.add_argument("--baseline", required=True)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0)
     asked = parser.parse_args()
-    for folder in asked.results:
-        for dataset in sorted({name for name, _ in load_results(folder).facts}):
-            of = case(folder, dataset)
-            print(f"  all judgments: {of.truth}")
-            for name, found in measured(of, asked.seeds).items():
-                steps = [right_for_good(path, of.truth) for path in found.paths]
-                known = [step for step in steps if step is not None]
-                line = f"  {name}: right for good after {np.median(known) if known else '-'}"
-                line += f" ({len(known)} of {len(steps)})"
-                if found.stopped:
-                    counts = [step.judgments for step in found.stopped]
-                    wrong = sum(step.decision != of.truth for step in found.stopped)
-                    line += f"; stops after {np.median(counts):.0f} [{min(counts)}, {max(counts)}]"
-                    line += f" = {np.median(counts) / of.size:.2f} of the pool; wrong {wrong}"
-                print(line)
+    of = case(asked.results, asked.dataset, asked.baseline)
+    print(f"all {of.size} judgments: {said(of.truth)}")
+    print("baseline,seed,way,right_for_good_after,stopped_after,decision", flush=True)
+    for seed in range(asked.first, asked.first + asked.seeds):
+        for way, path, stop in measured(of, seed):
+            stopped = (stop.judgments, said(stop.decision)) if stop else ("", "")
+            right = right_for_good(path, of.truth)
+            print(asked.baseline, seed, way, right, *stopped, sep=",", flush=True)
+
+
+def said(decision: Outcome) -> str:
+    """A decision in two words."""
+    return f"{decision.answer} {decision.system}" if decision.system >= 0 else decision.answer
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""What is judged next, and what it says of the decision: against pools whose every grade is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.judging.choose import Chooser
+from harness.judging.pool import Drawn, Pool
+from tests.judging.made_pools import full_gains, judged, made_pool
+
+
+def test_everything_that_differs_is_judged_in_the_end_and_gives_the_full_value() -> None:
+    pool, qrels = made_pool(8, [0.8, 0.5], 1)
+    chooser = Chooser(pool, 0.01, 42)
+    draws, grades = judged(chooser, qrels, 100)
+    assert {drawn.query_id for drawn in draws} == set(pool.queries)
+    assert draws[-1].chance == pytest.approx(1)
+    assert chooser.next(draws, grades, ()) is None
+    assert chooser.standing(draws, grades, (), 25).settled
+    whole = {(name, doc_id): qrels[name, doc_id] for name in pool.queries for doc_id in pool.items(name)}
+    found = chooser.estimate(draws, whole, ())
+    assert found is not None
+    assert found.value == pytest.approx(full_gains(pool, qrels).mean(axis=0), abs=0.2)
+
+
+def test_the_same_judgments_give_the_same_pick() -> None:
+    pool, qrels = made_pool(30, [0.8, 0.5], 2)
+    draws, grades = judged(Chooser(pool, 0.01, 42), qrels, 7)
+    once, again = (Chooser(pool, 0.01, 42).next(draws, grades, ()) for _ in range(2))
+    assert once == again
+    assert once != Chooser(pool, 0.01, 43).next(draws, grades, ())
+
+
+def test_a_skipped_document_is_not_asked_for_again() -> None:
+    pool, _ = made_pool(5, [0.8, 0.5], 3)
+    first = Chooser(pool, 0.01, 42).next([], {}, ())
+    assert first is not None and first.drawn is not None
+    second = Chooser(pool, 0.01, 42).next([first.drawn], {}, {(first.query_id, first.doc_id)})
+    assert second is not None
+    assert (second.query_id, second.drawn) == (first.query_id, None)
+    assert second.doc_id != first.doc_id
+
+
+def test_queries_that_no_system_changes_are_never_asked_for() -> None:
+    same = {"q1": ["a", "b"], "q2": ["a", "b"]}
+    other = {"q1": ["a", "b"], "q2": ["b", "a"]}
+    pool = Pool({"q1": "one", "q2": "two"}, {"base": same, "new": other}, "base")
+    pick = Chooser(pool, 0.01, 42).next([], {}, ())
+    assert pick is not None
+    assert pick.drawn == Drawn("q2", 1.0)
+
+
+def test_a_large_gain_is_settled_early_and_said_so() -> None:
+    pool, qrels = made_pool(60, [3.0, 0.2], 4)
+    chooser = Chooser(pool, 0.01, 42)
+    draws, grades = judged(chooser, qrels, 25)
+    standing = chooser.standing(draws, grades, (), 25)
+    assert standing.settled
+    assert standing.sentence.startswith("Settled: adopt s1; judging the rest would leave it so")
+
+
+def test_before_enough_is_known_it_says_how_far_it_is() -> None:
+    pool, qrels = made_pool(60, [0.8, 0.75], 5)
+    chooser = Chooser(pool, 0.01, 42)
+    assert "0 queries are judged" in chooser.standing([], {}, (), 25).sentence
+    draws, grades = judged(chooser, qrels, 22)
+    standing = chooser.standing(draws, grades, (), 30)
+    assert not standing.settled
+    assert standing.more
+    assert f"About {standing.more} more judgments" in standing.sentence
+
+
+@pytest.mark.slow
+def test_intervals_hold_the_value_of_all_judgments() -> None:
+    pool, qrels = made_pool(100, [0.8, 0.7], 7)
+    truth = full_gains(pool, qrels).mean(axis=0)
+    held = []
+    for seed in range(1000):
+        chooser = Chooser(pool, 0.01, seed)
+        found = chooser.estimate(*judged(chooser, qrels, 30), ())
+        assert found is not None
+        _, low, high = found.of_these()
+        held.append((low <= truth) & (truth <= high))
+    assert 0.93 <= np.mean(held) <= 0.97
