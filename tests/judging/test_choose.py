@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made_pools import full_gains, judged, made_pool
 
 from harness.judging.choose import Chooser
 from harness.judging.pool import Drawn, Pool
-from tests.judging.made_pools import full_gains, judged, made_pool
 
 
 def test_everything_that_differs_is_judged_in_the_end_and_gives_the_full_value() -> None:
@@ -18,7 +18,9 @@ def test_everything_that_differs_is_judged_in_the_end_and_gives_the_full_value()
     assert draws[-1].chance == pytest.approx(1)
     assert chooser.next(draws, grades, ()) is None
     assert chooser.standing(draws, grades, (), 25).settled
-    whole = {(name, doc_id): qrels[name, doc_id] for name in pool.queries for doc_id in pool.items(name)}
+    whole = {
+        (name, doc_id): qrels[name, doc_id] for name in pool.queries for doc_id in pool.items(name)
+    }
     found = chooser.estimate(draws, whole, ())
     assert found is not None
     assert found.value == pytest.approx(full_gains(pool, qrels).mean(axis=0), abs=0.2)
@@ -35,7 +37,8 @@ def test_the_same_judgments_give_the_same_pick() -> None:
 def test_a_skipped_document_is_not_asked_for_again() -> None:
     pool, _ = made_pool(5, [0.8, 0.5], 3)
     first = Chooser(pool, 0.01, 42).next([], {}, ())
-    assert first is not None and first.drawn is not None
+    assert first is not None
+    assert first.drawn is not None
     second = Chooser(pool, 0.01, 42).next([first.drawn], {}, {(first.query_id, first.doc_id)})
     assert second is not None
     assert (second.query_id, second.drawn) == (first.query_id, None)

@@ -53,9 +53,7 @@ def outcomes(gains: Columns, errors: Columns, smallest: float) -> NDArray[np.int
     best = np.where(shown, gains - _normal(ALPHA) * errors, -np.inf).argmax(axis=1)
     worth = ((gains >= smallest) & (gains > 0)).any(axis=1)
     count = gains.shape[1]
-    found: NDArray[np.int64] = np.where(
-        shown.any(axis=1), best, np.where(worth, count, count + 1)
-    )
+    found: NDArray[np.int64] = np.where(shown.any(axis=1), best, np.where(worth, count, count + 1))
     return found
 
 

@@ -80,7 +80,10 @@ def test_quantiles_of_student(freedom: int, expected: float) -> None:
 
 
 @pytest.mark.parametrize("floor", [1.0, 0.2], ids=["equal chances", "chances by prediction"])
-@pytest.mark.parametrize("count", [20, 40, 100])
+@pytest.mark.parametrize(
+    "count",
+    [20, pytest.param(40, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.slow)],
+)
 def test_intervals_hold_the_full_value_in_95_of_100_draws(count: int, floor: float) -> None:
     values, predicted = population(120, 10)
     rng = np.random.default_rng(11)

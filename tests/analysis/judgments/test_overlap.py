@@ -14,8 +14,7 @@ rankings = st.lists(st.sampled_from("abcdefghij"), min_size=1, max_size=8, uniqu
 
 
 def test_of_two_rankings_by_hand() -> None:
-    # a b c against b a d with p = .5: agreement 0, 1, 2/3 at depths 1 to 3, the last for ever after:
-    # .5 * (0 + 1 * .5 + 2/3 * .25) + 2/3 * .125
+    # Of a b c and b a d with p = .5 the agreement is 0, 1 and 2/3 at depths 1 to 3, and 2/3 from there on.
     assert rank_biased_overlap("abc", "bad", 0.5) == pytest.approx(0.5 * (0.5 + 1 / 6) + 1 / 12)
 
 
