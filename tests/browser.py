@@ -123,19 +123,23 @@ class Browser:
 
     def show(
         self,
-        file: Path,
+        page: Path | str,
         width: int,
         scheme: str = "light",
         *,
         height: int = 900,
         script: bool = True,
     ) -> None:
-        """Load a page into a window of this size, as a reader with this colour scheme sees it."""
+        """Load a file or an address into a window of this size, as a reader with this colour scheme sees it."""
         self.do("Emulation.setScriptExecutionDisabled", value=not script)
         self.do("Emulation.setDeviceMetricsOverride", **_metrics(width, height))
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.do("Emulation.setEmulatedMedia", media="screen", features=features)
-        self.do("Page.navigate", url=file.resolve().as_uri())
+        self.do("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
+        self.loaded()
+
+    def loaded(self) -> None:
+        """Wait until the page is there that something led to."""
         while self._next().get("method") != "Page.loadEventFired":
             pass
 
@@ -150,10 +154,12 @@ class Browser:
 
     def press(self, key: str) -> None:
         """A key goes down and up."""
-        text = {"text": "\r"} if key == "Enter" else {}
-        code = {"key": key, "code": key, "windowsVirtualKeyCode": {"Enter": 13, "Tab": 9}[key]}
-        self.do("Input.dispatchKeyEvent", type="keyDown", **code, **text)
-        self.do("Input.dispatchKeyEvent", type="keyUp", **code)
+        code = {"Enter": 13, "Tab": 9, "Escape": 27}.get(key, ord(key[0].upper()))
+        typed = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        text = {"text": typed} if typed else {}
+        what = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self.do("Input.dispatchKeyEvent", type="keyDown", **what, **text)
+        self.do("Input.dispatchKeyEvent", type="keyUp", **what)
 
     def picture(self, *, whole: bool = True) -> bytes:
         """The page as PNG: all of it, or what the window shows."""

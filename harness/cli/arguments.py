@@ -92,6 +92,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """A number of a port; raises ArgumentTypeError for anything else."""
+    if not (text.isdecimal() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to {2**16 - 1}")
+    return int(text)
+
+
 def experiment_of(given: argparse.Namespace) -> Experiment:
     """The experiment that `add_file` and `add_part` name."""
     from harness.experiment.dataset_option import dataset_spec

@@ -16,6 +16,7 @@ from harness.cli import (
     exits,
     gate,
     init,
+    judge,
     listings,
     models,
     runs,
@@ -35,8 +36,8 @@ COMMANDS: Mapping[str, Command] = {
     command.name: command
     for command in (
         *(init.INIT, runs.RUN, runs.PLAN, stored.REPORT, stored.WHY, stored.EXPORT, gate.GATE),
-        *(models.FETCH, models.ONNX, claims.CLAIMS, audit.AUDIT, serve.SERVE, schema.SCHEMA),
-        *(listings.LIST, listings.DOCTOR),
+        *(judge.JUDGE, models.FETCH, models.ONNX, claims.CLAIMS, audit.AUDIT, serve.SERVE),
+        *(schema.SCHEMA, listings.LIST, listings.DOCTOR),
     )
 }
 """By name, in the order of `--help`."""

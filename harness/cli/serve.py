@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 
 from harness.cli import exits
-from harness.cli.arguments import Command, add_cache, count
+from harness.cli.arguments import Command, add_cache, count, port
 from harness.cli.streams import say
 from harness.page.text import counted
 from harness.service.limits import Limits
@@ -20,7 +20,7 @@ def _add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--host", default="127.0.0.1", help="default: 127.0.0.1, which only this machine reaches"
     )
-    sub.add_argument("--port", type=_port, default=8000, help="0: any free port (default: 8000)")
+    sub.add_argument("--port", type=port, default=8000, help="0: any free port (default: 8000)")
     sub.add_argument(
         "--token-env",
         metavar="NAME",
@@ -31,12 +31,6 @@ def _add_arguments(sub: argparse.ArgumentParser) -> None:
         (what,), most = hint.__metadata__, Limits._field_defaults[name]
         about = f"{what} (default: {most})"
         sub.add_argument(f"--max-{name}", metavar="N", type=count, default=most, help=about)
-
-
-def _port(text: str) -> int:
-    if not (text.isdecimal() and int(text) < 2**16):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to {2**16 - 1}")
-    return int(text)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

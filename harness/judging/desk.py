@@ -1,0 +1,77 @@
+"""What a judge needs: the documents, the choice among them, and the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.data import Dataset
+from harness.errors import ConfigError, DataError
+from harness.experiment.schema import Experiment
+from harness.files.wrong_values import did_you_mean
+from harness.judging.choose import Chooser
+from harness.judging.journal import Journal
+from harness.judging.pool import Pair, Pool, pooled
+from harness.judging.session import Session
+from harness.pipeline.datasets import load_dataset
+from harness.results.store import Results
+from harness.results.terms import terms
+
+
+class Texts(NamedTuple):
+    """What a judge reads."""
+
+    query: str
+    document: str
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything for judges of one dataset."""
+
+    dataset: Dataset
+    pool: Pool
+    chooser: Chooser
+    journal: Journal
+
+    def session(self, judge: str) -> Session:
+        """That of a judge of this name."""
+        return Session(self.journal, self.pool, self.chooser, judge)
+
+    def texts(self, pair: Pair) -> Texts:
+        """Of a query and a document of the pool."""
+        query_id, doc_id = pair
+        return Texts(self.pool.queries[query_id], self.dataset.found([doc_id])[doc_id].text)
+
+
+def desk(experiment: Experiment, results: Results, name: str, depth: int, cache: Path) -> Desk:
+    """The desk of an experiment's dataset; of its only one where `name` is empty.
+
+    Raises ConfigError where the dataset has no results, or no two systems that can be compared, and
+    DataError where its documents are others than those that were searched.
+    """
+    choices = {choice.name: choice for choice in experiment.datasets}
+    choice = choices.get(name or (next(iter(choices)) if len(choices) == 1 else ""))
+    if choice is None:
+        hint = did_you_mean(name, list(choices)) if name else f": {', '.join(choices)}"
+        wrong = f"has no dataset {name!r}" if name else "has several datasets"
+        raise ConfigError(f"{experiment.file} {wrong}{hint}. Name one with --dataset.")
+    done = [system for dataset, system in results.facts if dataset == choice.name]
+    baseline = results.plan["baseline"]
+    if baseline not in done or len(done) < 2:
+        raise ConfigError(
+            f"Results of the baseline ({baseline}) and of another system are needed on {choice.name!r}, "
+            f"and there are those of: {', '.join(done) or 'none'}. Run `python -m harness run FILE` first."
+        )
+    pool = pooled(results, choice.name, depth, results.plan["seed"])
+    dataset = load_dataset(choice, cache)
+    pairs = {doc_id for query_id in pool.queries for doc_id in pool.items(query_id)}
+    if lost := pairs - dataset.known(pairs):
+        raise DataError(
+            f"{len(lost):,} of {len(pairs):,} documents that were found on {choice.name!r} are not in it "
+            f"(such as {min(lost)!r}): it changed since. Run `python -m harness run FILE` again."
+        )
+    chooser = Chooser(pool, terms(results).smallest_gain_that_matters, pool.seed)
+    journal = Journal(results.folder / choice.folder / "judgments")
+    return Desk(dataset, pool, chooser, journal)
