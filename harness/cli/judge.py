@@ -21,6 +21,7 @@ from harness.cli.arguments import (
 )
 from harness.cli.streams import say
 from harness.errors import ConfigError, InputError
+from harness.page.terminal import paragraph
 from harness.page.text import counted
 
 if TYPE_CHECKING:
@@ -111,8 +112,9 @@ def _judge(arguments: argparse.Namespace) -> int:
     else:
         _on_page(desk, session, judge, arguments.port)
     view = session.view()
+    say("\n".join(paragraph(view.standing.sentence)))
     say(
-        f"{view.standing.sentence}\n{counted(view.mine, 'document')} judged by {judge}, "
+        f"{counted(view.mine, 'document')} judged by {judge}, "
         f"{counted(view.all, 'document')} by all: {desk.journal.folder / 'qrels' / 'judged.tsv'}"
     )
     return exits.OK

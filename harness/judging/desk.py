@@ -11,7 +11,7 @@ from harness.errors import ConfigError, DataError
 from harness.experiment.schema import Experiment
 from harness.files.wrong_values import did_you_mean
 from harness.judging.choose import Chooser
-from harness.judging.journal import Journal
+from harness.judging.journal import Journal, folder_of
 from harness.judging.pool import Pair, Pool, pooled
 from harness.judging.session import Session
 from harness.pipeline.datasets import load_dataset
@@ -73,5 +73,5 @@ def desk(experiment: Experiment, results: Results, name: str, depth: int, cache:
             f"(such as {min(lost)!r}): it changed since. Run `python -m harness run FILE` again."
         )
     chooser = Chooser(pool, terms(results).smallest_gain_that_matters, pool.seed)
-    journal = Journal(results.folder / choice.folder / "judgments")
+    journal = Journal(folder_of(results, choice.name))
     return Desk(dataset, pool, chooser, journal)

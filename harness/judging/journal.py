@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 from harness.errors import DataError
 from harness.files import disk, locks
 from harness.judging.pool import Drawn, Pair
+from harness.results.store import Results
 
 Kind = Literal["drawn", "grade", "skip", "undo", "note"]
 Source = Literal["person", "model"]
@@ -68,6 +69,14 @@ class Event:
         """As it stands in the file; what says nothing is left out."""
         said = {name: value for name, value in asdict(self).items() if value not in (None, "")}
         return json.dumps(said).encode() + b"\n"
+
+
+def folder_of(results: Results, dataset: str) -> Path:
+    """Where the judgments of a dataset lie that the last run measured."""
+    folders: list[str] = [
+        one["folder"] for one in results.plan["trials"] if one["dataset"] == dataset
+    ]
+    return (results.folder / folders[0]).parent / "judgments"
 
 
 def now() -> str:

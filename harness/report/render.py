@@ -38,7 +38,7 @@ from harness.files import disk
 from harness.page import blocks, drawing, tables
 from harness.page.blocks import Block, Section
 from harness.page.text import family
-from harness.report import export, methods
+from harness.report import export, judgments, methods
 from harness.report.analyse import Analysis, analyse
 from harness.report.made_with import made_with, settings, system_anchors
 from harness.report.missing import not_measured, random_weights
@@ -115,6 +115,8 @@ def _in_short(results: Results, analysis: Analysis, datasets: Sequence[str]) -> 
     )
     quality = [*gain_blocks(results, decided.gains), *alarm_blocks(analysis.alarms)]
     yield Section("Quality", quality, "quality")
+    judged = list(judgments.judgment_blocks(results, datasets))
+    yield from [Section("Judgments", judged, "judgments")] * bool(judged)
     latency: list[Block] = []
     storage: list[Block] = []
     for name in datasets:
