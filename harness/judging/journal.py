@@ -2,7 +2,7 @@
 
     judgments/journal.jsonl      all that was done, in its order; its last line may be torn
     judgments/qrels/judged.tsv   the grades that came of it, as TREC qrels: query, 0, document, grade
-    judgments/judged.csv         every grade with who gave it, when, and with which note
+    judgments/judged.csv         the same with who gave them, when, and with which notes
 
 Several processes may append: each line is written under a lock, and read by the others before they
 write. The two other files are made anew of the journal after every change.
@@ -105,8 +105,8 @@ class State:
                 found.setdefault(one.pair, {})[one.judge] = one
         return found
 
-    @property
-    def grades(self) -> dict[Pair, int]:
+    @cached_property
+    def grades(self) -> Mapping[Pair, int]:
         """One grade a pair (see `settled_grade`)."""
         return {pair: settled_grade(list(by.values())) for pair, by in self.given.items()}
 
@@ -241,16 +241,26 @@ class Journal:
         disk.write(self.folder / "judged.csv", _csv(self.state))
 
 
-COLUMNS = ("query_id", "doc_id", "grade", "judge", "source", "model", "at", "seconds", "note")
+COLUMNS = ("query_id", "doc_id", "grade", "source", "judges", "at", "notes")
 
 
 def _csv(state: State) -> str:
+    """A row a pair: its one grade, and what each judge gave, when the last did, and their notes."""
     import pandas as pd
 
     from harness.files.spreadsheet import csv_text
 
-    given = [one for by in state.given.values() for one in by.values()]
-    rows = [asdict(one) | {"note": state.notes.get((one.judge, one.pair), "")} for one in given]
+    rows = []
+    for pair, by in sorted(state.given.items()):
+        each = sorted(by.values(), key=lambda one: one.judge)
+        people = any(one.source == "person" for one in each)
+        judges = ", ".join(f"{one.judge} {one.grade}" for one in each)
+        noted = [state.notes.get((one.judge, pair), "") for one in each]
+        at = max(one.at for one in each)
+        source = "person" if people else "model"
+        rows.append(
+            (*pair, state.grades[pair], source, judges, at, " / ".join(filter(None, noted)))
+        )
     return csv_text(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 

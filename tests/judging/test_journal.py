@@ -121,9 +121,16 @@ def test_the_tables_beside_it(tmp_path: Path) -> None:
     assert read == [("q", "d", 2)]
     with (tmp_path / "judged.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert [(row["judge"], row["grade"], row["at"], row["note"]) for row in rows] == [
-        ("ann", "1", AT, "'=HYPERLINK(1)"),  # no spreadsheet runs it
-        ("bob", "2", AT, ""),
+    assert rows == [
+        {
+            "query_id": "q",
+            "doc_id": "d",
+            "grade": "2",
+            "source": "person",
+            "judges": "ann 1, bob 2",
+            "at": AT,
+            "notes": "'=HYPERLINK(1)",  # no spreadsheet runs it
+        }
     ]
 
 
