@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 from contract_answer import Answer, refusal
+from contract_chat import chat
 from contract_qdrant import ContractQdrant
 from contract_vespa import ContractVespa
 
@@ -324,6 +325,7 @@ ROUTES: dict[str, dict[tuple[str, str], Callable[[Any], Answer]]] = {
     "pylate": {("POST", "/v1/embeddings"): pylate_embeddings},
     "ollama": {("GET", "/api/tags"): ollama_tags, ("POST", "/api/embed"): ollama_embed},
     "colbert": {("GET", "/api/search"): stanford_search},
+    "chat": {("POST", "/v1/chat/completions"): chat},
 }
 ROUTES["tei and pylate"] = {**ROUTES["tei"], **ROUTES["pylate"]}
 

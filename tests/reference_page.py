@@ -42,6 +42,8 @@ BLOCKS = {
     "Requirements": "Requirements of a decision",
     "Workload": "Workload of a decision",
     "Prices": "Prices of a decision",
+    "ModelJudge": "A judging model",
+    "Budget": "Budget of a judging model",
     "QualityRule": "A gate's rule for quality",
     "LatencyRule": "A gate's rule for latency",
 }

@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from harness.components import registry
 from harness.components.registry import Fault
 from harness.errors import ConfigError
-from harness.experiment import remote_code, rules
+from harness.experiment import judge_prompt, remote_code, rules
 from harness.experiment.claims_reading import load_claims
 from harness.experiment.decision_terms import Decision
 from harness.experiment.dummy_weights import with_random_weights
@@ -48,6 +48,8 @@ def load_experiment(
             path = re.sub(r"(?<=^systems\[)\d+", lambda found: str(places[int(found[0])]), path)
             document.fault(path, message)
 
+        if isinstance(top.get("judge"), Mapping):
+            top["judge"] = _with_prompt(top["judge"], file.parent, document.fault)
         if top.get("claims") is not None:
             top["claims"] = _claims(top["claims"], file.parent, document.fault)
         found = registry.validated(ExperimentKeys, top, "", fault, {"instead": instead})
@@ -118,6 +120,24 @@ def _claims(name: Any, folder: Path, fault: Fault) -> Path | None:
     else:
         return file
     return None
+
+
+def _with_prompt(block: Mapping[str, Any], folder: Path, fault: Fault) -> dict[str, Any]:
+    """The block of a judging model with its prompt's file counted from `folder`, and fit to be used."""
+    name = block.get("prompt")
+    if not isinstance(name, str):
+        return dict(block)
+    try:
+        file = (folder / Path(name).expanduser()).resolve()
+        judge_prompt.loaded(file)
+    except (OSError, RuntimeError, ValueError) as error:
+        fault(
+            "judge.prompt",
+            f"{shown(name)} cannot be used: {error.strerror if isinstance(error, OSError) else error}",
+        )
+    else:
+        return {**block, "prompt": file}
+    return {**block, "prompt": None}
 
 
 def _with_source(spec: Any) -> dict[str, Any]:

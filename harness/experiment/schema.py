@@ -20,6 +20,7 @@ from harness.components.protocols import DatasetSource, Reranker, Retriever
 from harness.components.vectors.compression import CachePrecision, Precision
 from harness.experiment import rules
 from harness.experiment.decision_terms import Decision
+from harness.experiment.judge_terms import ModelJudge
 from harness.experiment.part import Block, Count, Device, Part, Ranks, Seconds, Seed
 from harness.experiment.result_folders import Weights, results_name
 from harness.files import bounds
@@ -227,6 +228,8 @@ class ExperimentKeys(Part):
     """How the cache stores encoded texts."""
     decision: Annotated[Decision, AfterValidator(rules.objective)] = Decision()
     """The terms of the decision; with the measurements they decide it."""
+    judge: Block[ModelJudge] = None
+    """A language model that judges documents by `python -m harness judge FILE --model`; left out: none."""
     trust_remote_code: bool = False
     """Run the code that models of the hub bring with them, where their commit is pinned (NAME@COMMIT);
     otherwise systems with such models are left out, and the report names them."""
