@@ -229,7 +229,7 @@ class ExperimentKeys(Part):
     decision: Annotated[Decision, AfterValidator(rules.objective)] = Decision()
     """The terms of the decision; with the measurements they decide it."""
     judge: Block[ModelJudge] = None
-    """A language model that judges documents by `python -m harness judge FILE --model`; left out: none."""
+    """A language model that judges documents; left out: none."""
     trust_remote_code: bool = False
     """Run the code that models of the hub bring with them, where their commit is pinned (NAME@COMMIT);
     otherwise systems with such models are left out, and the report names them."""

@@ -35,6 +35,7 @@ from harness.analysis.quality.same_model_page import parity_blocks
 from harness.components.subset import LABEL
 from harness.experiment.decision_terms import Decision
 from harness.files import disk
+from harness.judging.model.trial_file import trial_blocks
 from harness.page import blocks, drawing, tables
 from harness.page.blocks import Block, Section
 from harness.page.text import family
@@ -114,6 +115,7 @@ def _in_short(results: Results, analysis: Analysis, datasets: Sequence[str]) -> 
         "The decision", list(decision_blocks(results, decided, analysis.frontier)), "decision"
     )
     quality = [*gain_blocks(results, decided.gains), *alarm_blocks(analysis.alarms)]
+    quality += trial_blocks(results)
     yield Section("Quality", quality, "quality")
     judged = list(judgments.judgment_blocks(results, datasets))
     yield from [Section("Judgments", judged, "judgments")] * bool(judged)
