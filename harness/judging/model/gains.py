@@ -14,7 +14,9 @@ from harness.analysis.judgments.corrected import (
     corrected,
     people_alone,
 )
+from harness.analysis.statistics.intervals import Columns
 from harness.data import Hit, Qrels, Run
+from harness.judging.drawn_queries import DrawnQueries
 from harness.judging.pool import Drawn, Grades, Pair, Pool
 from harness.results import metrics
 
@@ -38,34 +40,36 @@ def corrected_gains(
 ) -> Mapping[str, Gain]:
     """By system its gain, from the model's `labels` and from people's grades of the drawn queries.
 
-    A query counts as judged by people where they judged, or skipped, every document that the two
-    systems rank otherwise; from the first drawn query of which that is not so, none counts. Where
-    the model judged nothing its difference is 0, which makes the interval wider and not wrong.
+    `draws` are those of the people, in their order; they count up to the first that is not finished.
+    Where the model judged nothing its difference is 0, which makes the interval wider and not wrong.
     """
     places = {query_id: place for place, query_id in enumerate(pool.queries)}
-    by_model, by_people = (_values(pool, grades) for grades in (labels, people))
-    done, found = {*people.keys(), *skipped}, {}
-    for system in pool.systems:
-        if system == pool.baseline:
-            continue
-        ours, theirs = (each[system] - each[pool.baseline] for each in (by_people, by_model))
-        judged = []
-        for query_id, chance in draws:
-            if not _open(pool, system, query_id) <= done:
-                break
-            place = places[query_id]
-            judged.append(Judged(place, chance, float(ours[place])))
+    by_model, drawn = _values(pool, labels), _ByPeople(pool, pool.seed)
+    done, measured = drawn.measured(draws, people, skipped)
+    found = {}
+    contenders = [name for name in pool.systems if name != pool.baseline]
+    for system, gains in zip(contenders, measured.T.tolist(), strict=True):
+        theirs = by_model[system] - by_model[pool.baseline]
+        judged = [
+            Judged(places[query_id], chance, gain)
+            for (query_id, chance), gain in zip(done, gains, strict=True)
+        ]
         both = corrected(theirs.tolist(), judged), people_alone(len(theirs), judged)
         found[system] = Gain(*both, len(judged))
     return found
 
 
-def _open(pool: Pool, system: str, query_id: str) -> set[Pair]:
-    """The documents of a query that a system and the baseline rank otherwise."""
-    ours, theirs = (
-        set(enumerate(pool.rankings[name].get(query_id, ()))) for name in (system, pool.baseline)
-    )
-    return {(query_id, doc_id) for _, doc_id in ours ^ theirs}
+class _ByPeople(DrawnQueries):
+    """What people's judgments say of the queries that were drawn for them."""
+
+    def measured(
+        self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
+    ) -> tuple[Sequence[Drawn], Columns]:
+        """The finished draws, and of each an unbiased estimate of every contender's gain."""
+        done = self.finished(draws, grades, skipped)
+        rows = [self._row[drawn.query_id] for drawn in done]
+        parts = [part[0] for part in self._parts(done, rows, [], grades)]
+        return done, np.concatenate([np.zeros((0, self._contenders)), *parts])
 
 
 def _values(pool: Pool, grades: Grades) -> dict[str, Values]:

@@ -9,8 +9,7 @@ from harness.components import registry
 from harness.data import Dataset
 from harness.experiment.judge_terms import ModelJudge
 from harness.files import locks
-from harness.judging.choose import Chooser
-from harness.judging.journal import Journal
+from harness.judging.desk import Desk
 from harness.judging.model import trial_file
 from harness.judging.model.gains import Gain, corrected_gains
 from harness.judging.model.into_journal import people_in, recorder
@@ -22,14 +21,7 @@ LEDGER = "asked_of_model.jsonl"
 """In the folder of the experiment's results, whose datasets share the budget."""
 
 
-def judge_dataset(
-    judge: ModelJudge,
-    results: Path,
-    pool: Pool,
-    dataset: Dataset,
-    chooser: Chooser,
-    journal: Journal,
-) -> Outcome:
+def judge_dataset(judge: ModelJudge, results: Path, desk: Desk) -> Outcome:
     """Have the model judge; its grades are in the journal, and what the trial showed is beside it.
 
     `results` is the folder of the experiment. What people graded is in the journal, and in the
@@ -37,6 +29,7 @@ def judge_dataset(
     does, and PackageError where the client of servers is not installed.
     """
     registry.require_packages([], also=dict.fromkeys(("httpx", "tenacity"), "judge"))
+    pool, dataset, journal = desk.pool, desk.dataset, desk.journal
     busy = "Another process lets a model judge for this experiment"
     with locks.alone(results / f".{LEDGER}.lock", busy):
         state = journal.state
@@ -46,7 +39,7 @@ def judge_dataset(
             pool,
             lambda doc_id: dataset.found([doc_id])[doc_id].text,
             given_by_people(pool, dataset) | by_people,
-            chooser,
+            desk.chooser,
             results / LEDGER,
             recorder(journal, judge.model),
         )

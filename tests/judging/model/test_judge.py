@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +13,31 @@ import contract_chat
 import pytest
 from contract_answer import Answer, refusal
 from contract_server import ContractServer, CutError
+from judged_fruit import ALL, PEOPLE, POOL, QUERIES, TEXTS
 
 from harness.errors import ServerError, StoreError
 from harness.experiment.judge_terms import ModelJudge
-from harness.judging.choose import Chooser
+from harness.judging.choose import Pick, Standing
 from harness.judging.model.judge import Outcome, judge_by_model
-from harness.judging.pool import Pair, Pool
+from harness.judging.pool import Drawn, Grades, Pair
 
-WORDS = ("apple", "pear", "plum", "fig")
-TEXTS = {f"d{i}": f"{' '.join(WORDS[: i % 5])} number {i}" for i in range(10)}
-QUERIES = {f"q{i}": f"apple pear plum {i}" for i in range(8)}
-RANKINGS = {
-    name: dict.fromkeys(QUERIES, order)
-    for name, order in {
-        "first": [f"d{i}" for i in range(5)],
-        "second": [f"d{i}" for i in range(9, 4, -1)],
-    }.items()
-}
-POOL = Pool(QUERIES, RANKINGS, "first", depth=5)
-PEOPLE = {
-    (query_id, doc_id): contract_chat.grade(QUERIES[query_id], TEXTS[doc_id])
-    for query_id in list(QUERIES)[:4]
-    for doc_id in TEXTS
-}
-"""Four queries of ten documents, as the model grades them."""
-ALL = len(QUERIES) * len(TEXTS)
+
+class Everything:
+    """Chooses every document of every query, in their order."""
+
+    def next(
+        self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
+    ) -> Pick | None:
+        there = {drawn.query_id for drawn in draws}
+        for place, query_id in enumerate(QUERIES):
+            drawn = None if query_id in there else Drawn(query_id, 1 / (len(QUERIES) - place))
+            for doc_id in TEXTS:
+                if (query_id, doc_id) not in {*grades, *skipped}:
+                    return Pick(query_id, doc_id, drawn)
+        return None
+
+    def standing(self, *_: object) -> Standing:
+        raise NotImplementedError
 
 
 class Judging:
@@ -56,7 +56,7 @@ class Judging:
             "retries": 1,
             **changes,
         }
-        grades, chooser = PEOPLE if people is None else people, Chooser(POOL, 0.01, 1)
+        grades, chooser = PEOPLE if people is None else people, Everything()
         self.labels.clear()
         return judge_by_model(
             ModelJudge(**said), POOL, TEXTS.__getitem__, grades, chooser, self.ledger,
