@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from harness.analysis.judgments.agreement import Agreement, Grades, agreement
 from harness.data import Hit
-from harness.page.blocks import Block
 from harness.page.text import counted, number
 from harness.results import metrics
 
@@ -120,13 +119,6 @@ def sentences(trial: Trial) -> list[str]:
     return lines
 
 
-def trial_block(trial: Trial) -> Block:
-    """A part of the report: the trial; a warning where the model's labels do not count."""
-    first, *others = sentences(trial)
-    warnings = [] if trial.counts else [first]
-    return Block("The judging model", [first, *others] if trial.counts else others, warnings)
-
-
 def _bias(model: str, found: Agreement) -> str:
     shift, low, high = found.stricter
     if not (low > 0 or high < 0):
@@ -138,7 +130,7 @@ def _bias(model: str, found: Agreement) -> str:
 def _order(trial: Trial) -> str:
     what = f"the order of {counted(trial.systems, 'system')} by its grades and by people's"
     if math.isnan(trial.tau):
-        return f"How far {what} agree: not measured, because one of them is no order."
+        return f"Kendall's tau of {what}: not measured, because one of the two is no order."
     return f"Kendall's tau of {what} is {number(trial.tau, '.2f')}."
 
 
