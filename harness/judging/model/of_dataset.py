@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from harness.components import registry
@@ -25,7 +25,7 @@ def judge_dataset(judge: ModelJudge, results: Path, desk: Desk) -> Outcome:
     """Have the model judge; its grades are in the journal, and what the trial showed is beside it.
 
     `results` is the folder of the experiment. What people graded is in the journal, and in the
-    dataset's qrels. Another process that does the same is waited for. Raises as `judge_by_model`
+    dataset's qrels, whose documents need no grade of a model in the journal. Another process that does the same is waited for. Raises as `judge_by_model`
     does, and PackageError where the client of servers is not installed.
     """
     registry.require_packages([], also=dict.fromkeys(("httpx", "tenacity"), "judge"))
@@ -34,14 +34,18 @@ def judge_dataset(judge: ModelJudge, results: Path, desk: Desk) -> Outcome:
     with locks.alone(results / f".{LEDGER}.lock", busy):
         state = journal.state
         by_people = people_in(state)
+        given = given_by_people(pool, dataset, of_models=state.given.keys() - by_people.keys())
+        record = recorder(journal, judge.model)
         found = judge_by_model(
             judge,
             pool,
             lambda doc_id: dataset.found([doc_id])[doc_id].text,
-            given_by_people(pool, dataset) | by_people,
+            given | by_people,
             desk.chooser,
             results / LEDGER,
-            recorder(journal, judge.model),
+            lambda pair, grade: (
+                None if pair in given and pair not in by_people else record(pair, grade)
+            ),
         )
         if found.trial.counts:
             gains = corrected_gains(pool, found.grades, by_people, state.draws, state.skipped)
@@ -51,14 +55,20 @@ def judge_dataset(judge: ModelJudge, results: Path, desk: Desk) -> Outcome:
     return found
 
 
-def given_by_people(pool: Pool, dataset: Dataset) -> dict[Pair, int]:
-    """The dataset's own judgments of documents of the pool."""
+def given_by_people(
+    pool: Pool, dataset: Dataset, of_models: Collection[Pair] = ()
+) -> dict[Pair, int]:
+    """The dataset's own judgments of documents of the pool.
+
+    Without those `of_models`: where the qrels are those of the journal, a model that was tried on
+    its own grades would agree.
+    """
     return {
-        (query_id, doc_id): grade
-        for query_id, judged in dataset.qrels.items()
-        if query_id in pool.queries
-        for doc_id, grade in judged.items()
-        if doc_id in set(pool.items(query_id))
+        (query_id, doc_id): dataset.qrels[query_id][doc_id]
+        for query_id in pool.queries
+        if query_id in dataset.qrels
+        for doc_id in pool.items(query_id)
+        if doc_id in dataset.qrels[query_id] and (query_id, doc_id) not in of_models
     }
 
 

@@ -52,12 +52,20 @@ def test_grades_that_people_gave_in_qrels_and_journal_try_the_model(
     assert found.trial.agreement
     assert found.trial.agreement.pairs == len(PEOPLE) + 2 * len(TEXTS)
     state = Journal(own.journal.folder).state
-    assert state.judges["org/judge (model)"] == found.grades
+    not_given = {pair: grade for pair, grade in found.grades.items() if pair not in PEOPLE}
+    assert state.judges["org/judge (model)"] == not_given
     assert [drawn.query_id for drawn in state.draws] == ["q4", "q5"]  # people's alone
     assert "people's judgments of 2 drawn queries alone" in found.sentences[-1]
     stored = json.loads((own.journal.folder / trial_file.NAME).read_text())
     assert stored["counts"]
     assert stored["sentences"] == found.sentences
+
+    of_journal: dict[str, dict[str, int]] = {}
+    for (query_id, doc_id), grade in state.grades.items():
+        of_journal.setdefault(query_id, {})[doc_id] = grade
+    again = judge_dataset(ModelJudge(**block(server)), tmp_path, at_a_desk(tmp_path, of_journal))
+    assert again.trial.agreement
+    assert again.trial.agreement.pairs == 2 * len(TEXTS)  # ann's, and none of its own
 
 
 def test_a_model_that_is_not_shown_to_agree_stands_in_the_report_as_a_warning(
