@@ -53,6 +53,11 @@ def _add_arguments(sub: argparse.ArgumentParser) -> None:
         help="judge the first N documents of each system (default: 10)",
     )
     sub.add_argument("--judge", metavar="NAME", help="who judges (default: the user's name here)")
+    sub.add_argument(
+        "--model",
+        action="store_true",
+        help="let the language model of the file's block `judge` judge",
+    )
     sub.add_argument("--terminal", action="store_true", help="judge here, without a browser")
     sub.add_argument("--port", type=port, default=8010, help="0: any free port (default: 8010)")
 
@@ -103,7 +108,22 @@ def _name(given: str | None) -> str:
     return found
 
 
+def _by_model(given: argparse.Namespace) -> int:
+    """Raises ConfigError where the file names no model."""
+    from harness.experiment.reading import load_experiment
+    from harness.judging.model.of_dataset import judge_dataset
+
+    folder, specs = _place(given)
+    judge = load_experiment(given.file, specs, given.weights).judge
+    if judge is None:
+        raise ConfigError(f"{given.file} names no judging model: it has no block `judge`.")
+    say("\n".join(judge_dataset(judge, folder, _desk(given)).sentences))
+    return exits.OK
+
+
 def _judge(arguments: argparse.Namespace) -> int:
+    if arguments.model:
+        return _by_model(arguments)
     judge = _name(arguments.judge)
     desk = _desk(arguments)
     session = desk.session(judge)

@@ -203,6 +203,7 @@ def test_without_results_it_says_what_to_do(
     ("options", "told"),
     [
         (["--judge", " "], "Who judges?"),
+        (["--model"], "names no judging model: it has no block `judge`"),
         (["--judge", "ann", "--dataset", "date"], "has no dataset 'date'; did you mean 'data'?"),
     ],
 )

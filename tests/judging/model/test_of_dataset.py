@@ -10,6 +10,7 @@ import pytest
 from contract_server import ContractServer
 from judged_fruit import PEOPLE, POOL, QUERIES, TEXTS
 
+from harness.cli.commands import main
 from harness.data import Dataset, Doc, Query
 from harness.errors import StoreError
 from harness.experiment.judge_terms import ModelJudge
@@ -66,6 +67,16 @@ def test_grades_that_people_gave_in_qrels_and_journal_try_the_model(
     again = judge_dataset(ModelJudge(**block(server)), tmp_path, at_a_desk(tmp_path, of_journal))
     assert again.trial.agreement
     assert again.trial.agreement.pairs == 2 * len(TEXTS)  # ann's, and none of its own
+
+
+def test_the_command_has_the_model_judge(
+    server: ContractServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = fruit.run(tmp_path, systems=[fruit.SAVED, fruit.BM25], judge=block(server)).results
+    file, folder = tmp_path / "experiment.yaml", results.folder.parent
+    places = ["--results", str(folder), "--cache", str(tmp_path / "cache")]
+    assert main(["judge", str(file), *places, "--model"]) == 0
+    assert "30 are needed. Its labels do not count." in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_model_that_is_not_shown_to_agree_stands_in_the_report_as_a_warning(
