@@ -16,7 +16,6 @@ from harness.page.text import (
     change,
     counted,
     interval,
-    listed,
     more_queries,
     percent,
     sentence_case,
@@ -142,7 +141,7 @@ def _ready(case: DecisionInput, choice: Choice) -> Iterator[str]:
     ready = case.ranked("shown", "in")
     if choice.option == choice.best and len(ready) > 1:
         meet = "meet the requirements and " * bool(case.limits)
-        yield f"{len(ready)} systems {meet}gain enough; its gain is the surest."
+        yield f"{len(ready)} systems {meet}gain enough; {choice.option.name} has the surest gain."
     if choice.best and choice.price:
         yield from _cheaper(case, choice, choice.best, choice.price)
 
@@ -295,8 +294,9 @@ def _shown_elsewhere(case: DecisionInput) -> Iterator[str]:
     out, nearest = case.ranked("shown", "out"), nearest_miss(case)
     if nearest is None:
         return
-    names = listed([one.name for one in out], " and ", NAMED)
-    who = f"{names} gain enough but miss a requirement; the nearest is {nearest.name}"
+    names = "; ".join(one.name for one in out)  # a name may have a comma
+    who = f"{len(out)} systems gain enough but miss a requirement"
+    who += f" ({names})" * (len(out) <= NAMED) + f"; the nearest is {nearest.name}"
     if len(out) == 1:
         who = f"{nearest.name} gains enough but misses a requirement"
     yield f"{who}: {misses(case, nearest)}."

@@ -159,8 +159,8 @@ def test_a_loosened_requirement_flips_the_decision() -> None:
     assert (tight.answer, tight.system, tight.headline) == ("keep", "base", "Keep base.")
     assert tight.reasons == [
         (
-            "cross, late and late[dim=8] gain enough but miss a requirement; the nearest is late[dim=8]: "
-            "4.00 GB of index per million documents; 2 allowed (2.0 times)."
+            "3 systems gain enough but miss a requirement (cross; late; late[dim=8]); the nearest is "
+            "late[dim=8]: 4.00 GB of index per million documents; 2 allowed (2.0 times)."
         ),
         "No other system meets the requirements.",
         "No requirement limits memory, cost or licences.",
