@@ -40,6 +40,10 @@ VERDICT = "what the queries show"
 
 SHOWN = {"better": "a gain", "worse": "a loss", "open": "neither", "same": "no difference"}
 
+NEEDED = (
+    "What each system needs; in brackets the distance from the limit, or what it needs at least (>)"
+)
+
 DOMINATED = (
     "Dominated: another is at least as good in {metric}, latency and bytes, and better in one of "
     f"them. Its chance is the share of {RESAMPLES:,} draws of the queries in which that holds, with each "
@@ -59,7 +63,7 @@ def decision_blocks(
     yield Block("Why", decided.reasons, figures=shown[1:], method="frontier")
     if len(decided.requirements):
         table = _requirements(decided.requirements, remarks=False)
-        caption = "What each system needs; in brackets, how far that is from the limit."
+        caption = f"{NEEDED}."
         yield tabled("Who meets the requirements", caption, table, "decision")
     if decided.flips:
         yield Block("What would change it", decided.flips, method="decision")
@@ -90,7 +94,7 @@ def decision_details(
         yield _tests(results, decided)
     if len(decided.requirements):
         table = _requirements(decided.requirements, remarks=True)
-        caption = "What each system needs; in brackets, how far that is from the limit; and how it is known."
+        caption = f"{NEEDED}; and how that is known."
         yield tabled("Every requirement", caption, table, "decision")
     for i, place in enumerate(places(decided, frontiers)):
         drawn = figures(results, decided, place, decided.costs) if i else []
