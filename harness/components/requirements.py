@@ -32,7 +32,7 @@ APART: Mapping[str, str] = {
     "sentence_transformers>=6": f"{EXCLUDED} pip install '.[multi-vector]'",
     "infinity_embedded": (
         "It names older packages than it needs, which exclude those of this project: install with pip "
-        "install --no-deps infinity-embedded-sdk==0.5.2 polars==1.9.0 sqlglot==11.7.1 thrift==0.20.0"
+        "install --no-deps infinity-embedded-sdk==0.5.2 polars==1.9.0 sqlglot==11.7.1 thrift==0.20.0 six"
     ),
 }
 """How what no extra can bring is installed."""
