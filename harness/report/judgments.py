@@ -18,7 +18,9 @@ GIVEN, PEOPLE, MODELS = "given with the dataset", "by people", "by models"
 def judgment_blocks(results: Results, datasets: Sequence[str]) -> Iterator[Block]:
     """Of each dataset for which there is a journal of judgments: whose they are, and the agreement."""
     for name in datasets:
-        done = [system for dataset, system in results.facts if dataset == name]
+        planned = {(one["dataset"], one["system"]) for one in results.plan["trials"]}
+        planned &= results.facts.keys()
+        done = [system for dataset, system in sorted(planned) if dataset == name]
         state = Journal(folder_of(results, name)).state if done else State([])
         if not state.given:
             continue
