@@ -96,6 +96,8 @@ class Chooser:
         seconds_per_judgment: float,
     ) -> Standing:
         """What the judgments so far say of the decision."""
+        if not self._contenders:
+            return Standing(True, "Settled: there is only one system, and nothing to compare.", 0)
         done = self.queries.finished(draws, grades, skipped)
         rest = self.queries.to_draw(done, grades, skipped)
         found = self.queries.estimate(done, grades, skipped)

@@ -137,6 +137,6 @@ class GradeModel:
         levels = np.arange(self.chances.shape[1])
         mean = self.chances @ levels
         variance = self.chances @ levels**2 - mean**2
-        weights = (self._of.weights[list(rows)] ** 2).max(axis=2)
+        weights = (self._of.weights[list(rows)] ** 2).max(axis=2, initial=0.0)
         found: Values = variance[self._of.groups[list(rows)]] * weights
         return found

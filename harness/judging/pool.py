@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from harness.errors import StoreError
 from harness.results.store import Results
 
 Pair = tuple[str, str]
@@ -69,10 +70,13 @@ class Pool:
 def pooled(results: Results, dataset: str, depth: int = 10, seed: int = 42) -> Pool:
     """The pool of all systems that were run on a dataset.
 
-    Raises StoreError where a run is damaged, KeyError where the dataset is not part of the results.
+    Raises StoreError where a run is damaged, or the baseline was not run on the dataset.
     """
+    baseline = results.plan["baseline"]
     done = [system for name, system in results.facts if name == dataset]
-    texts = results.texts(dataset, done[0]) if done else {}
+    if baseline not in done:
+        raise StoreError(f"The baseline {baseline!r} was not run on {dataset!r}: run it first.")
+    texts = results.texts(dataset, baseline)
     queries = {
         name.removeprefix("query "): text
         for name, text in texts.items()
@@ -85,4 +89,4 @@ def pooled(results: Results, dataset: str, depth: int = 10, seed: int = 42) -> P
         }
         for system in done
     }
-    return Pool(queries, rankings, results.plan["baseline"], depth, seed)
+    return Pool(queries, rankings, baseline, depth, seed)

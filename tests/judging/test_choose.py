@@ -86,3 +86,10 @@ def test_intervals_hold_the_value_of_all_judgments() -> None:
         _, low, high = found.of_these()
         held.append((low <= truth) & (truth <= high))
     assert 0.93 <= np.mean(held) <= 0.97
+
+
+def test_of_one_system_nothing_is_to_be_judged() -> None:
+    pool = Pool({"q1": "one"}, {"base": {"q1": ["a"]}}, "base")
+    chooser = Chooser(pool, 0.01, 42)
+    assert chooser.next([], {}, ()) is None
+    assert chooser.standing([], {}, (), 25).settled
