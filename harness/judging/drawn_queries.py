@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.analysis.judgments.estimate import Draws, Estimate, estimate
 from harness.analysis.statistics.intervals import Columns
@@ -36,7 +37,7 @@ class Learnt(NamedTuple):
     """Of all queries, none of whose grades are looked at."""
     order: Places
     """Of each query its documents, what may move a gain most first."""
-    count: Places
+    least: Places
     """Of each query how many of them are judged at least."""
 
 
@@ -48,7 +49,7 @@ class DrawnQueries:
         self.of, self._seed = layout(pool), seed
         self._row = {name: i for i, name in enumerate(self.of.names)}
         self._contenders = self.of.weights.shape[2]
-        self._differs = self.of.weights.any(axis=(1, 2))
+        self._differs: NDArray[np.bool_] = np.any(self.of.weights != 0, axis=(1, 2))
         self._is_whole = np.array([_number(seed, name) < WHOLE for name in self.of.names])
         self._learnt: dict[tuple[object, ...], Learnt] = {}
 
@@ -77,7 +78,7 @@ class DrawnQueries:
             for query_id, _ in now:
                 row = self._row[query_id]
                 docs = self.of.docs[row]
-                count = len(docs) if self._is_whole[row] else learnt.count[row]
+                count = len(docs) if self._is_whole[row] else learnt.least[row]
                 pairs = [(query_id, docs[place]) for place in learnt.order[row, :count]]
                 yield [pair[1] for pair in pairs if pair not in grades and pair not in skipped]
 
@@ -124,7 +125,7 @@ class DrawnQueries:
             known = learnt.model.known(now, grades)
             first = np.full_like(known, UNKNOWN)
             for i, row in enumerate(now):
-                places = learnt.order[row, : learnt.count[row]]
+                places = learnt.order[row, : learnt.least[row]]
                 first[i, places] = known[i, places]
             part = learnt.model.guess(now, first).mean
             surprise = learnt.model.guess(now, known).mean - part
