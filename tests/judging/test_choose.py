@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from made_pools import full_gains, judged, made_pool
 
@@ -72,20 +71,6 @@ def test_before_enough_is_known_it_says_how_far_it_is() -> None:
     assert not standing.settled
     assert standing.more
     assert f"About {standing.more} more judgments" in standing.sentence
-
-
-@pytest.mark.slow
-def test_intervals_hold_the_value_of_all_judgments() -> None:
-    pool, qrels = made_pool(100, [0.8, 0.7], 7)
-    truth = full_gains(pool, qrels).mean(axis=0)
-    held = []
-    for seed in range(1000):
-        chooser = Chooser(pool, 0.01, seed)
-        found = chooser.estimate(*judged(chooser, qrels, 30), ())
-        assert found is not None
-        _, low, high = found.of_these()
-        held.append((low <= truth) & (truth <= high))
-    assert 0.93 <= np.mean(held) <= 0.97
 
 
 def test_of_one_system_nothing_is_to_be_judged() -> None:
