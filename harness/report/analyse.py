@@ -13,7 +13,7 @@ from harness.analysis.costs.vector_bytes import storage_per_document
 from harness.analysis.decision.frontier import frontier
 from harness.analysis.decision.recommend import Recommendation, decide
 from harness.analysis.quality.alarms import alarms
-from harness.analysis.quality.leaderboard import differences, leaderboard
+from harness.analysis.quality.leaderboard import differences, drawn, leaderboard
 from harness.report.notes import notes
 from harness.results.store import Results
 
@@ -38,9 +38,10 @@ class Analysis:
 
 def analyse(results: Results) -> Analysis:
     """Everything that a report shows of `results`."""
-    changes = differences(results)
+    values = drawn(results)
+    changes = differences(results, values)
     cost = analyse_costs(results, storage_per_document(results))
-    board, alarmed = leaderboard(results), alarms(results)
+    board, alarmed = leaderboard(results, values), alarms(results)
     decision = decide(results, cost, alarmed)
     return Analysis(
         leaderboard=board,

@@ -115,7 +115,9 @@ def read_texts(file: Path, names: Iterable[str] | None) -> dict[str, str]:
     lines = gzip.decompress(file.read_bytes()).split(b"\n")
     if names is not None:
         starts = {_start(name).encode() for name in names}
-        lines = [line for line in lines if b"".join(line.partition(TEXT)[:2]) in starts]
+        lines = [
+            line for size in set(map(len, starts)) for line in lines if line[:size] in starts
+        ]  # a start ends where a text begins: none is the start of another
     return {item["id"]: item["text"] for item in map(json.loads, filter(None, lines))}
 
 

@@ -110,18 +110,18 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
     values = [part.to_numpy(dtype=np.float64) for part in parts.values()]
     changes = [part[others].sub(part[baseline], axis=0).to_numpy() for part in parts.values()]
     means = np.mean([value.mean(axis=0) for value in values], axis=0).tolist()
-    known = min(map(len, values)) >= intervals.FEWEST
-    halves = intervals.means_of_halves(values, seed).T if known else ()
+    each = [_halves([value], seed) for value in values]
+    halves = each[0] if len(each) == 1 else _halves(values, seed)
     family, among = _family(np.concatenate(changes))
     found = Gains(
         table=pd.DataFrame(columns=list(GAINS)),
         means=dict(zip(names, means, strict=True)),
-        resampled=dict(zip(names, halves, strict=known)),
+        resampled={} if halves is None else dict(zip(names, halves.T, strict=True)),
         queries=sum(map(len, values)),
         family=len(family),
         by_dataset={
-            name: dict(zip(others, map(Loss, *intervals.mean_intervals(change, seed)), strict=True))
-            for name, change in zip(parts, changes, strict=True)
+            name: _losses(part, halves, baseline)
+            for (name, part), halves in zip(parts.items(), each, strict=True)
         },
         missing=missing,
         weightless=results.weightless,
@@ -133,6 +133,21 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
         for name, test, more in zip(others, tests.tolist(), needed, strict=True)
     ]
     return replace(found, table=pd.DataFrame(rows, columns=list(GAINS)))
+
+
+def _halves(values: Sequence[Columns], seed: int) -> Columns | None:
+    """`intervals.means_of_halves`; None for too few queries of a dataset."""
+    known = min(map(len, values)) >= intervals.FEWEST
+    return intervals.means_of_halves(values, seed) if known else None
+
+
+def _losses(values: pd.DataFrame, halves: Columns | None, baseline: str) -> dict[str, Loss]:
+    """By system what it gains on one dataset; `halves` are of the columns of `values`."""
+    others = values.columns != baseline
+    gain = values.loc[:, others].sub(values[baseline], axis=0).to_numpy().mean(axis=0)
+    draws = None if halves is None else intervals.apart(halves[:, others], halves[:, ~others])
+    found = map(Loss, *intervals.around(gain, draws))
+    return dict(zip(values.columns[others], found, strict=True))
 
 
 def changes(results: Results, dataset: str, metric: str) -> pd.DataFrame:

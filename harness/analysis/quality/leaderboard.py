@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -50,30 +51,47 @@ def per_query(results: Results, dataset: str, metric: str) -> pd.DataFrame:
     return wide(table, ["system"])
 
 
-def _wide(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
-    """For each dataset its values: a row a query, a column a (system, metric)."""
+class Drawn(NamedTuple):
+    """The values of one dataset, and their means over halves of its queries."""
+
+    values: pd.DataFrame
+    """A row a query, a column a (system, metric)."""
+    halves: intervals.Columns | None
+    """Of `intervals.means_of_halves`, in these columns; None for too few queries."""
+
+
+def drawn(results: Results) -> dict[str, Drawn]:
+    """By dataset what `leaderboard` and `differences` are computed from."""
+    found = {}
     for dataset, group in results.measurements.groupby("dataset", sort=False):
-        yield str(dataset), wide(group)
+        values, seed = wide(group), results.plan["seed"]
+        known = len(values) >= intervals.FEWEST
+        halves = intervals.means_of_halves([values.to_numpy()], seed) if known else None
+        found[str(dataset)] = Drawn(values, halves)
+    return found
 
 
-def leaderboard(results: Results) -> pd.DataFrame:
-    """Columns LEADERBOARD, in the order of the experiment."""
+def leaderboard(results: Results, of: Mapping[str, Drawn] | None = None) -> pd.DataFrame:
+    """Columns LEADERBOARD, in the order of the experiment; `of` is `drawn`, where it is known."""
     parts = subsets(results)
     rows = []
-    for dataset, values in _wide(results):
+    for dataset, (values, halves) in (of or drawn(results)).items():
         label = LABEL if dataset in parts else ""
-        found = intervals.mean_intervals(values.to_numpy(), results.plan["seed"])
+        found = intervals.around(values.to_numpy().mean(axis=0), halves)
         for (system, metric), *interval in zip(values.columns, *found, strict=True):
             rows.append((dataset, system, metric, *interval, len(values), label))
     return pd.DataFrame(rows, columns=list(LEADERBOARD))
 
 
-def differences(results: Results) -> pd.DataFrame:
-    """Columns DIFFERENCES: the experiment's measures of quality, for every system but the baseline."""
-    seed, baseline = results.plan["seed"], results.plan["baseline"]
+def differences(results: Results, of: Mapping[str, Drawn] | None = None) -> pd.DataFrame:
+    """Columns DIFFERENCES: the experiment's measures of quality, for every system but the baseline.
+
+    `of` is `drawn`, where it is known.
+    """
+    baseline = results.plan["baseline"]
     metrics = list(filter(measures_quality, results.plan["metrics"]))
     rows = []
-    for dataset, values in _wide(results):
+    for dataset, (values, halves) in (of or drawn(results)).items():
         names = [
             (system, metric)
             for metric in metrics
@@ -82,8 +100,12 @@ def differences(results: Results) -> pd.DataFrame:
         ]
         if not names:
             continue
-        change = np.column_stack([values[name] - values[baseline, name[1]] for name in names])
-        gains = intervals.mean_intervals(change, seed)
+        table = values.to_numpy()
+        ours = values.columns.get_indexer(names)
+        theirs = values.columns.get_indexer([(baseline, metric) for _, metric in names])
+        change = table[:, ours] - table[:, theirs]
+        draws = None if halves is None else intervals.apart(halves[:, ours], halves[:, theirs])
+        gains = intervals.around(change.mean(axis=0), draws)
         signs = [(change > 0).sum(axis=0), (change == 0).sum(axis=0), (change < 0).sum(axis=0)]
         for name, *found in zip(names, *gains, *signs, strict=True):
             rows.append((dataset, *name, *found))

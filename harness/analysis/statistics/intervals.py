@@ -27,6 +27,8 @@ STEPS = 2_000
 """Into how many steps the standard deviation of a flipped sum is divided to count all flips."""
 ROUNDING = 1e-9
 """Differences of this size are those of floats, not of values, which are stored with six decimals."""
+PLACES = 12
+"""Decimals of a difference of draws; beyond them is the rounding of floats."""
 FAR = 40
 """Of 2 exp(-FAR), the share of flips that may be left out: less than the rounding of floats."""
 BLOCK = 200
@@ -58,11 +60,25 @@ def mean_intervals(values: Columns, seed: int) -> Intervals:
     It is the paired randomisation test turned around (`means_of_halves`). All columns see the same
     draws. NaN bounds with fewer than FEWEST queries.
     """
-    mean = values.mean(axis=0)
-    if len(values) < FEWEST:
+    known = len(values) >= FEWEST
+    return around(values.mean(axis=0), means_of_halves([values], seed) if known else None)
+
+
+def around(mean: Columns, draws: Columns | None) -> Intervals:
+    """Each mean with the bounds of its draws, shape (resamples, columns); NaN bounds without draws."""
+    if draws is None:
         return Intervals(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-    low, high = bounds(means_of_halves([values], seed))
+    low, high = bounds(draws)
     return Intervals(mean, np.minimum(low, mean), np.maximum(high, mean))  # but for rounding
+
+
+def apart(draws: Columns, others: Columns) -> Columns:
+    """Draws of a difference, of those of what is subtracted: its mean over a half is that of theirs.
+
+    Twice as fast as `means_of_halves` of the differences, and to PLACES decimals the same.
+    """
+    found: Columns = (draws - others).round(PLACES) + 0.0  # no -0.0
+    return found
 
 
 def means_of_halves(parts: Sequence[Columns], seed: int) -> Columns:
