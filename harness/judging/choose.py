@@ -68,7 +68,8 @@ class Chooser:
                 return Pick(drawn.query_id, left[0], None)
         rows = of.to_draw(draws, grades, skipped)
         if not rows:
-            return None
+            beyond = of.beyond(draws, grades, skipped)
+            return Pick(*beyond[0], None) if beyond else None
         unsure = np.sqrt(of.learnt(draws, grades).guess.variance[rows].mean(axis=1))
         shares = unsure / unsure.sum() if unsure.any() else np.full(len(rows), 1 / len(rows))
         chances = FLOOR / len(rows) + (1 - FLOOR) * shares
@@ -108,13 +109,19 @@ class Chooser:
             )
             return Standing(False, sentence, None)
         seen = predict(found, self._smallest, LEVEL, self._seed)
-        if not rest or seen.likely[0][1] >= LEVEL:
-            return Standing(True, self._settled(seen, bool(rest)), 0)
-        names = {drawn.query_id for drawn in done}
-        each = sum(query_id in names for query_id, _ in grades) / len(done)
-        every = len(done) + len(rest)
-        needed = 1 / (seen.share * (1 / len(done) - 1 / every) + 1 / every)
-        more = max(round((needed - len(done)) * each), 1)
+        beyond = [] if rest else self.queries.beyond(done, grades, skipped)
+        if seen.likely[0][1] >= LEVEL or not (rest or beyond):
+            return Standing(True, self._settled(seen, bool(rest or beyond)), 0)
+        if rest:
+            names = {drawn.query_id for drawn in done}
+            each = sum(query_id in names for query_id, _ in grades) / len(done)
+            every = len(done) + len(rest)
+            needed = 1 / (seen.share * (1 / len(done) - 1 / every) + 1 / every)
+            more = max(round((needed - len(done)) * each), 1)
+        else:
+            now = self.queries.whole(done, grades, skipped)
+            needed = now / (now + seen.share * (1 - now))
+            more = max(round((needed - now) / (1 - now) * len(beyond)), 1)
         return Standing(False, self._open(seen, more, more * seconds_per_judgment), more)
 
     def _settled(self, seen: Prediction, some_left: bool) -> str:

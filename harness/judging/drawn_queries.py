@@ -23,7 +23,7 @@ COVERED = 0.8
 """How much of what may move a query's gains is judged before it is left."""
 
 WHOLE = 0.3
-"""The chance that all documents of a query are judged."""
+"""The chance that all documents of a query are judged, as long as there are queries to draw."""
 
 LEARNT = (0, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560)
 """After so many draws the model of grades is made anew."""
@@ -50,7 +50,7 @@ class DrawnQueries:
         self._row = {name: i for i, name in enumerate(self.of.names)}
         self._contenders = self.of.weights.shape[2]
         self._differs: NDArray[np.bool_] = np.any(self.of.weights != 0, axis=(1, 2))
-        self._is_whole = np.array([_number(seed, name) < WHOLE for name in self.of.names])
+        self._numbers = np.array([_number(seed, name) for name in self.of.names])
         self._learnt: dict[tuple[object, ...], Learnt] = {}
 
     def to_draw(
@@ -78,7 +78,7 @@ class DrawnQueries:
             for query_id, _ in now:
                 row = self._row[query_id]
                 docs = self.of.docs[row]
-                count = len(docs) if self._is_whole[row] else learnt.least[row]
+                count = len(docs) if self._numbers[row] < WHOLE else learnt.least[row]
                 pairs = [(query_id, docs[place]) for place in learnt.order[row, :count]]
                 yield [pair[1] for pair in pairs if pair not in grades and pair not in skipped]
 
@@ -90,6 +90,26 @@ class DrawnQueries:
             if left:
                 return draws[:i]
         return draws
+
+    def beyond(
+        self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
+    ) -> list[Pair]:
+        """What is left of drawn queries, one after the other: for when no query is left to draw."""
+        names = sorted((drawn.query_id for drawn in draws), key=self._number_of)
+        return [(name, doc) for name in names for doc in self.left(name, grades, skipped)]
+
+    def whole(self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]) -> float:
+        """The chance that a drawn query is judged as a whole: WHOLE, and more when none is left to draw.
+
+        Queries become whole in the order of numbers that are drawn, so that it is a chance still.
+        """
+        if self.to_draw(draws, grades, skipped):
+            return WHOLE
+        first = next(iter(self.beyond(draws, grades, skipped)), None)
+        return 1.0 if first is None else max(WHOLE, self._number_of(first[0]))
+
+    def _number_of(self, query_id: str) -> float:
+        return float(self._numbers[self._row[query_id]])
 
     def _epochs(self, draws: Sequence[Drawn]) -> Iterator[tuple[int, Sequence[Drawn]]]:
         """The draws between one model and the next, with the number of those before."""
@@ -109,14 +129,20 @@ class DrawnQueries:
         sure = [row for row in range(len(self.of.names)) if row not in drawn]
         model = self.learnt(draws, grades).model
         certain = model.guess(sure, model.known(sure, grades)).mean
-        parts = list(self._parts(draws, rows, rest, grades))
+        whole = self.whole(draws, grades, skipped)
+        parts = list(self._parts(draws, rows, rest, grades, whole))
         empty = np.zeros((0, self._contenders))
         each = [np.concatenate([empty, *(part[i] for part in parts)]) for i in range(4)]
         chances = np.array([drawn.chance for drawn in draws])
         return estimate(Draws(chances, *each), len(drawn), certain)
 
     def _parts(
-        self, draws: Sequence[Drawn], rows: Sequence[int], rest: Sequence[int], grades: Grades
+        self,
+        draws: Sequence[Drawn],
+        rows: Sequence[int],
+        rest: Sequence[int],
+        grades: Grades,
+        whole: float,
     ) -> Iterator[tuple[Columns, ...]]:
         """Of the draws between two models what `Draws` has: measured, predicted, left and noise."""
         for start, of_model in self._epochs(draws):
@@ -129,12 +155,12 @@ class DrawnQueries:
                 first[i, places] = known[i, places]
             part = learnt.model.guess(now, first).mean
             surprise = learnt.model.guess(now, known).mean - part
-            surprise *= self._is_whole[now][:, np.newaxis]
+            surprise *= (self._numbers[now] < whole)[:, np.newaxis]
             predicted = learnt.guess.mean[now]
             later = learnt.guess.mean[[*rows[end:], *rest]].sum(axis=0)
             left = later + predicted[::-1].cumsum(axis=0)[::-1]
-            noise = np.sqrt(1 - WHOLE) / WHOLE * surprise
-            yield part + surprise / WHOLE, predicted, left, noise
+            noise = np.sqrt(1 - whole) / whole * surprise
+            yield part + surprise / whole, predicted, left, noise
 
     def learnt(self, draws: Sequence[Drawn], grades: Grades) -> Learnt:
         """What was known when so many queries had been drawn, from the last time the model was made."""

@@ -9,6 +9,7 @@ an oracle answers: chosen by `harness.judging`, in random order, and query by qu
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -82,14 +83,18 @@ def chosen(of: Case, seed: int) -> tuple[list[Step], Step]:
     draws: list[Drawn] = []
     grades: dict[Pair, int] = {}
     path: list[Step] = []
-    while pick := chooser.next(draws, grades, ()):
-        if len(draws) >= FEWEST and len(draws) % EVERY == 0:
+    for opened in itertools.count():
+        if len(draws) >= FEWEST and opened % EVERY == 0:
             path.append(Step(len(grades), _now(of, chooser, draws, grades)))
             if chooser.standing(draws, grades, (), 25).settled:
                 return path, path[-1]
-        assert pick.drawn
-        draws.append(pick.drawn)
-        *_, wanted = chooser.queries.wanted(draws, grades, ())
+        if (pick := chooser.next(draws, grades, ())) is None:
+            break
+        if pick.drawn:
+            draws.append(pick.drawn)
+            *_, wanted = chooser.queries.wanted(draws, grades, ())
+        else:  # no query is left to draw
+            wanted = chooser.queries.left(pick.query_id, grades, ())
         for doc_id in wanted:
             grades[pick.query_id, doc_id] = of.grade((pick.query_id, doc_id))
     path.append(Step(len(grades), _now(of, chooser, draws, grades)))
