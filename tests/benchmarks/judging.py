@@ -1,6 +1,6 @@
 """How many judgments it takes until the decision is the one that all judgments give.
 
-    python tests/benchmarks/judging.py RESULTS/EXPERIMENT [...] [--seeds 20] [--figure FILE.svg]
+    python tests/benchmarks/judging.py RESULTS/EXPERIMENT DATASET --baseline NAME [--figure FILE.svg]
 
 Reads stored results of datasets that have judgements, hides these, and gives them back one by one as
 an oracle answers: chosen by `harness.judging`, in random order, and query by query to depth 10.
@@ -13,15 +13,20 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from harness.analysis.judgments.prediction import Outcome, named, outcomes
+from harness.files import disk
 from harness.judging.choose import FEWEST, Chooser
 from harness.judging.pool import Drawn, Pair, Pool, pooled
+from harness.page import drawing
 from harness.results.store import load_results
 from harness.results.terms import terms
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 POINTS = 40
 """Of a curve."""
@@ -155,23 +160,54 @@ def right_for_good(path: list[Step], truth: Outcome) -> int | None:
     return last
 
 
+def figure(paths: Mapping[str, list[list[Step]]], of: Case, file: Path) -> None:
+    """By the number of judgments the share of seeds whose decision is that of all judgments."""
+    asked = np.linspace(0, of.size, 4 * POINTS)
+    colours = drawing.coloured(paths)
+    keys = [drawing.Key(way, colours[way], "line") for way in paths]
+
+    def draw(axes: Axes) -> None:
+        for way, seeds in paths.items():
+            shares = np.mean(
+                [[_right(path, count, of) for count in asked] for path in seeds], axis=0
+            )
+            axes.plot(asked, 100 * shares, color=colours[way])
+        axes.set_ylim(0, 105)
+        axes.set_xlabel("judgments")
+        axes.set_ylabel("% of runs with the decision of all judgments")
+
+    alt = f"Runs whose decision is that of all {of.size} judgments, by the number of judgments"
+    disk.write(file, drawing.standalone(drawing.drawn(draw, alt, keys, 260)))
+
+
+def _right(path: list[Step], count: float, of: Case) -> bool:
+    """Whether the last decision up to so many judgments is the true one."""
+    last = next((step for step in reversed(path) if step.judgments <= count), None)
+    return last is not None and last.decision == of.truth
+
+
 def main() -> None:
     """Print a line a seed and way of choosing, as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path)
+    parser.add_argument("results", type=Path, metavar="RESULTS/EXPERIMENT")
     parser.add_argument("dataset")
     parser.add_argument("--baseline", required=True)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--figure", type=Path, metavar="FILE.svg")
     asked = parser.parse_args()
     of = case(asked.results, asked.dataset, asked.baseline)
     print(f"all {of.size} judgments: {said(of.truth)}")
     print("baseline,seed,way,right_for_good_after,stopped_after,decision", flush=True)
+    paths: dict[str, list[list[Step]]] = {}
     for seed in range(asked.first, asked.first + asked.seeds):
         for way, path, stop in measured(of, seed):
+            paths.setdefault(way, []).append(path)
             stopped = (stop.judgments, said(stop.decision)) if stop else ("", "")
             right = right_for_good(path, of.truth)
             print(asked.baseline, seed, way, right, *stopped, sep=",", flush=True)
+    if asked.figure:
+        figure(paths, of, asked.figure)
 
 
 def said(decision: Outcome) -> str:
