@@ -1,8 +1,12 @@
-"""MaxSim of 100 candidates against `pylate.rank.rerank`, on the same vectors, in one run.
+"""MaxSim against `pylate.rank.rerank`, `lateweave` and torch, on the same vectors, in one run.
 
-On one thread. The arms run in random order in every round, each round with other documents; a
-ratio is pylate's seconds by ours of the same round (above 1 is faster than pylate). The machine's
-own rates are measured in the same run.
+    python tests/benchmarks/maxsim.py [ROUNDS]
+
+On one thread, for 10, 100 and 1,000 candidates. The arms run in random order in every round (default:
+60), each round with other documents; a ratio is theirs by ours of the same round (above 1: ours is
+faster). Of 1,000 candidates it is a third of the rounds. `lateweave` is measured where it is
+installed (`pip install lateweave`). The machine's own rates are measured in the same run. Milliseconds
+are the processor's: a busy machine stretches them less than those of the wall.
 """
 
 from __future__ import annotations
@@ -12,12 +16,15 @@ import os
 for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):
     os.environ[f"{library}_NUM_THREADS"] = "1"  # read once, when the library is loaded
 
+import importlib
+import importlib.util
 import random
 import statistics
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,13 +33,16 @@ from pylate import rank
 
 from harness.components.vectors import token_index
 from harness.components.vectors.compression import Precision, unit
-from harness.components.vectors.maxsim import maxsim
-from harness.components.vectors.token_index import TokenIndex
+from harness.components.vectors.maxsim import maxsim, maxsim_on_device
+from harness.components.vectors.token_index import Tokens
 
-DIMS = (128, 384)
-DOCUMENTS, CANDIDATES, ROUNDS = 5000, 100, 60
+DIMS = (96, 128, 384)
+DOCUMENTS, CANDIDATES, ROUNDS = 5000, (10, 100, 1000), 60
 QUERY_TOKENS, MOST_TOKENS = 32, 180
-PRECISIONS: Sequence[Precision] = get_args(Precision)
+PRECISIONS: Sequence[Precision] = ("float32", "int8")
+THEIRS = ("pylate", "lateweave", "torch")
+
+lateweave: Any = importlib.util.find_spec("lateweave") and importlib.import_module("lateweave")
 
 Matrix = NDArray[np.float32]
 
@@ -43,9 +53,9 @@ class Rates(NamedTuple):
 
 
 def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def rates() -> Rates:
@@ -75,77 +85,89 @@ def pylate_scores(query: Matrix, docs: Sequence[Matrix]) -> list[float]:
     return [result["score"] for result in sorted(found, key=lambda result: result["id"])]
 
 
-def fetched_scores(query: Matrix, index: TokenIndex, places: Sequence[int]) -> Matrix:
-    vectors, lengths = index.fetch(places)
-    return maxsim(query, vectors, lengths)
+def lateweave_scores(query: Matrix, ready: Tokens) -> Matrix:
+    scores: Matrix = lateweave.maxsim_scores_packed(query, *ready, threads=1)
+    return scores
 
 
-def measure(dim: int, machine: Rates) -> None:
+def torch_scores(query: Matrix, ready: Tokens) -> Matrix:
+    return maxsim_on_device(query, torch.from_numpy(ready.vectors), ready.lengths)
+
+
+def scorers(query: Matrix) -> dict[str, Callable[[Tokens], Matrix]]:
+    """What scores vectors that lie one document after the other."""
+    found: dict[str, Callable[[Tokens], Matrix]] = {"ours": lambda ready: maxsim(query, *ready)}
+    found["torch"] = lambda ready: torch_scores(query, ready)
+    if lateweave:
+        found["lateweave"] = lambda ready: lateweave_scores(query, ready)
+    return found
+
+
+def measure(dim: int, machine: Rates, most: int) -> None:
     rng = np.random.default_rng(dim)
     docs, query = documents(rng, dim), rows(rng, QUERY_TOKENS, dim)
     indexes = {precision: token_index.build(docs, precision) for precision in PRECISIONS}
-    took: dict[str, list[float]] = defaultdict(list)
-    tokens: list[int] = []
-    worst = 0.0
-    for _ in range(ROUNDS):
-        places = rng.choice(DOCUMENTS, CANDIDATES, replace=False).tolist()
-        candidates = [docs[place] for place in places]
-        ready = indexes["float32"].fetch(places)
-        arms: dict[str, Callable[[], object]] = {
-            "pylate": lambda d=candidates: pylate_scores(query, d),
-            "score": lambda r=ready: maxsim(query, *r),
-        }
-        for name, index in indexes.items():
-            arms[f"fetch {name}"] = lambda i=index, p=places: i.fetch(p)
-            arms[f"fetch {name} and score"] = lambda i=index, p=places: fetched_scores(query, i, p)
-        for name in random.sample(list(arms), len(arms)):
-            took[name].append(seconds(arms[name]))
-        tokens.append(len(ready.vectors))
-        difference = np.abs(pylate_scores(query, candidates) - maxsim(query, *ready))
-        worst = max(worst, float(difference.max()))
-    report(dim, took, statistics.mean(tokens), machine)
-    print(f"  greatest difference of a score from pylate's: {worst:.1e}")
+    of = scorers(query)
+    for count in CANDIDATES:
+        took: dict[str, list[float]] = defaultdict(list)
+        tokens, worst = [], 0.0
+        for _ in range(max(1, most // 3) if count == max(CANDIDATES) else most):
+            places = rng.choice(DOCUMENTS, count, replace=False).tolist()
+            candidates = [docs[place] for place in places]
+            ready = indexes["float32"].fetch(places)
+            arms: dict[str, Callable[[], object]] = {
+                "pylate": lambda d=candidates: pylate_scores(query, d)
+            }
+            for name, score in of.items():
+                arms[name] = lambda s=score, r=ready: s(r)
+                for kept, index in indexes.items():
+                    arms[f"{name}, fetched {kept}"] = lambda s=score, i=index, p=places: s(
+                        i.fetch(p)
+                    )
+            for name in random.sample(list(arms), len(arms)):
+                took[name].append(seconds(arms[name]))
+            tokens.append(len(ready.vectors))
+            others = [pylate_scores(query, candidates), *(score(ready) for score in of.values())]
+            worst = max(worst, float(np.ptp(others, axis=0).max()))
+        report(dim, count, took, statistics.mean(tokens), machine)
+        print(f"  greatest difference between scores of the same document: {worst:.1e}")
 
 
-def report(dim: int, took: dict[str, list[float]], tokens: float, machine: Rates) -> None:
-    print(f"{dim} dimensions, {tokens / CANDIDATES:.0f} tokens a document on average:")
+def report(
+    dim: int, count: int, took: dict[str, list[float]], tokens: float, machine: Rates
+) -> None:
+    """A line an arm: its median, and what it takes in times of ours that does the same."""
+    print(f"{dim} dimensions, {count} candidates, {tokens / count:.0f} tokens each on average:")
     for name, values in sorted(took.items()):
-        ratios = [theirs / ours for theirs, ours in zip(took["pylate"], values, strict=True)]
+        who, _, kept = name.partition(", ")
         middle = statistics.median(values)
-        line = f"  {name:26} {middle * 1000:6.2f} ms"
-        if name != "pylate" and name.endswith("score"):
-            line += f"  ratio {statistics.median(ratios):.2f}"
+        line = f"  {name:28} {middle * 1000:8.2f} ms"
+        if who in THEIRS:
+            ours = took[f"ours, {kept}" if kept else "ours"]
+            ratios = [theirs / mine for theirs, mine in zip(values, ours, strict=True)]
+            line += f"  {statistics.median(ratios):5.2f} times ours"
             line += f" (min {min(ratios):.2f}, max {max(ratios):.2f})"
-        print(line + share(name, dim, tokens, middle, machine))
-    least = 2 * QUERY_TOKENS * dim * tokens / machine.flops
-    most = statistics.median(took["pylate"]) / least
-    print(f"  At the machine's full rate of products the ratio would be {most:.2f}.")
-
-
-def share(name: str, dim: int, tokens: float, took: float, machine: Rates) -> str:
-    """How much of the machine's rate an arm reaches that does one thing."""
-    if name in ("pylate", "score"):  # the products of real tokens; padding is no work
-        rate = 2 * QUERY_TOKENS * dim * tokens / took
-        return f"  {rate / 1e9:.0f} GFLOP/s, {rate / machine.flops:.0%} of the machine's"
-    if name == "fetch float32":
-        rate = 2 * 4 * dim * tokens / took
-        return f"  {rate / 1e9:.1f} GB/s, {rate / machine.bytes:.0%} of the machine's"
-    return ""
+        elif not kept:
+            rate = 2 * QUERY_TOKENS * dim * tokens / middle
+            line += f"  {rate / 1e9:.0f} GFLOP/s, {rate / machine.flops:.0%} of the machine's"
+        print(line)
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    machine = rates()
+    machine, most = rates(), int(sys.argv[1]) if sys.argv[1:] else ROUNDS
     print(
         f"One thread: {machine.flops / 1e9:.0f} GFLOP/s in large float32 products, "
         f"{machine.bytes / 1e9:.1f} GB/s read and written in large copies."
     )
     print(
-        f"{CANDIDATES} of {DOCUMENTS} documents of up to {MOST_TOKENS} tokens, "
-        f"{QUERY_TOKENS} query tokens, medians of {ROUNDS} interleaved rounds:"
+        f"Of {DOCUMENTS} documents of up to {MOST_TOKENS} tokens, {QUERY_TOKENS} query tokens, "
+        f"medians of {most} interleaved rounds:"
     )
+    if not lateweave:
+        print("lateweave: not measured, because it is not installed.")
     for dim in DIMS:
-        measure(dim, machine)
+        measure(dim, machine, most)
 
 
 if __name__ == "__main__":
