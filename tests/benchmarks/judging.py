@@ -160,30 +160,21 @@ def right_for_good(path: list[Step], truth: Outcome) -> int | None:
     return last
 
 
-def figure(paths: Mapping[str, list[list[Step]]], of: Case, file: Path) -> None:
-    """By the number of judgments the share of seeds whose decision is that of all judgments."""
-    asked = np.linspace(0, of.size, 4 * POINTS)
-    colours = drawing.coloured(paths)
-    keys = [drawing.Key(way, colours[way], "line") for way in paths]
+def figure(rights: Mapping[str, list[int | None]], of: Case, file: Path) -> None:
+    """By the number of judgments the share of seeds that are right from then on."""
+    colours = drawing.coloured(rights)
+    keys = [drawing.Key(way, colour) for way, colour in colours.items()]
 
     def draw(axes: Axes) -> None:
-        for way, seeds in paths.items():
-            shares = np.mean(
-                [[_right(path, count, of) for count in asked] for path in seeds], axis=0
-            )
-            axes.plot(asked, 100 * shares, color=colours[way])
+        for way, seeds in rights.items():
+            found = sorted(count for count in seeds if count is not None)
+            shares = 100 * np.arange(len(found) + 1) / len(seeds)
+            axes.step([0, *found, of.size], [*shares, shares[-1]], where="post", color=colours[way])
         axes.set_ylim(0, 105)
-        axes.set_xlabel("judgments")
-        axes.set_ylabel("% of runs with the decision of all judgments")
+        axes.set_xlabel("judgments; upwards: % of runs that are right from then on")
 
     alt = f"Runs whose decision is that of all {of.size} judgments, by the number of judgments"
     disk.write(file, drawing.standalone(drawing.drawn(draw, alt, keys, 260)))
-
-
-def _right(path: list[Step], count: float, of: Case) -> bool:
-    """Whether the last decision up to so many judgments is the true one."""
-    last = next((step for step in reversed(path) if step.judgments <= count), None)
-    return last is not None and last.decision == of.truth
 
 
 def main() -> None:
@@ -199,15 +190,15 @@ def main() -> None:
     of = case(asked.results, asked.dataset, asked.baseline)
     print(f"all {of.size} judgments: {said(of.truth)}")
     print("baseline,seed,way,right_for_good_after,stopped_after,decision", flush=True)
-    paths: dict[str, list[list[Step]]] = {}
+    rights: dict[str, list[int | None]] = {}
     for seed in range(asked.first, asked.first + asked.seeds):
         for way, path, stop in measured(of, seed):
-            paths.setdefault(way, []).append(path)
             stopped = (stop.judgments, said(stop.decision)) if stop else ("", "")
             right = right_for_good(path, of.truth)
+            rights.setdefault(way, []).append(right)
             print(asked.baseline, seed, way, right, *stopped, sep=",", flush=True)
     if asked.figure:
-        figure(paths, of, asked.figure)
+        figure(rights, of, asked.figure)
 
 
 def said(decision: Outcome) -> str:
