@@ -122,7 +122,8 @@ def ours(folder: Path, turn: int) -> Spent:
     command = [sys.executable, "-m", "harness", "run", "mteb.yaml", "--json", *where]
     answer, wall, used = whole(command, folder)
     rows = [row for row in json.loads(answer)["leaderboard"] if row["metric"] == METRIC]
-    return spent(wall, used, {row["system"]: row["value"] for row in rows})
+    ndcg = {row["system"]: round(row["value"], 5) for row in rows}  # as MTEB rounds its own
+    return spent(wall, used, ndcg)
 
 
 def theirs(folder: Path, turn: int, python: Path) -> Spent:
