@@ -180,13 +180,16 @@ def figure(rights: Mapping[str, list[int | None]], of: Case, file: Path) -> None
 def main() -> None:
     """Print a line a seed and way of choosing, as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, metavar="RESULTS/EXPERIMENT")
-    parser.add_argument("dataset")
-    parser.add_argument("--baseline", required=True)
+    parser.add_argument("results", type=Path, nargs="?", metavar="RESULTS/EXPERIMENT")
+    parser.add_argument("dataset", nargs="?")
+    parser.add_argument("--baseline")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--figure", type=Path, metavar="FILE.svg")
     asked = parser.parse_args()
+    if not (asked.results and asked.dataset and asked.baseline):
+        print("Not measured: name stored results, a dataset and a baseline.")
+        return
     of = case(asked.results, asked.dataset, asked.baseline)
     print(f"all {of.size} judgments: {said(of.truth)}")
     print("baseline,seed,way,right_for_good_after,stopped_after,decision", flush=True)
