@@ -136,6 +136,16 @@ class DrawnQueries:
         chances = np.array([drawn.chance for drawn in draws])
         return estimate(Draws(chances, *each), len(drawn), certain)
 
+    def measured(
+        self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
+    ) -> tuple[Sequence[Drawn], Columns]:
+        """The finished draws, and of each an unbiased estimate of every contender's gain."""
+        done = self.finished(draws, grades, skipped)
+        rows = [self._row[drawn.query_id] for drawn in done]
+        whole = self.whole(done, grades, skipped)
+        parts = [part[0] for part in self._parts(done, rows, [], grades, whole)]
+        return done, np.concatenate([np.zeros((0, self._contenders)), *parts])
+
     def _parts(
         self,
         draws: Sequence[Drawn],

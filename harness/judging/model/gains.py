@@ -14,7 +14,6 @@ from harness.analysis.judgments.corrected import (
     corrected,
     people_alone,
 )
-from harness.analysis.statistics.intervals import Columns
 from harness.data import Hit, Qrels, Run
 from harness.judging.drawn_queries import DrawnQueries
 from harness.judging.pool import Drawn, Grades, Pair, Pool
@@ -44,7 +43,7 @@ def corrected_gains(
     Where the model judged nothing its difference is 0, which makes the interval wider and not wrong.
     """
     places = {query_id: place for place, query_id in enumerate(pool.queries)}
-    by_model, drawn = _values(pool, labels), _ByPeople(pool, pool.seed)
+    by_model, drawn = _values(pool, labels), DrawnQueries(pool, pool.seed)
     done, measured = drawn.measured(draws, people, skipped)
     found = {}
     contenders = [name for name in pool.systems if name != pool.baseline]
@@ -57,19 +56,6 @@ def corrected_gains(
         both = corrected(theirs.tolist(), judged), people_alone(len(theirs), judged)
         found[system] = Gain(*both, len(judged))
     return found
-
-
-class _ByPeople(DrawnQueries):
-    """What people's judgments say of the queries that were drawn for them."""
-
-    def measured(
-        self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
-    ) -> tuple[Sequence[Drawn], Columns]:
-        """The finished draws, and of each an unbiased estimate of every contender's gain."""
-        done = self.finished(draws, grades, skipped)
-        rows = [self._row[drawn.query_id] for drawn in done]
-        parts = [part[0] for part in self._parts(done, rows, [], grades)]
-        return done, np.concatenate([np.zeros((0, self._contenders)), *parts])
 
 
 def _values(pool: Pool, grades: Grades) -> dict[str, Values]:
