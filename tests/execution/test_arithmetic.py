@@ -23,7 +23,10 @@ A_TOKEN = 2 * 6 * (4 * 384 * 384 + 2 * 384 * 1536)
     ("model", "operations"),
     [
         (MINILM, A_TOKEN),  # by its config.json
-        ("BAAI/bge-reranker-base", 2 * 12 * (4 * 768**2 + 2 * 768 * 3072)),  # by the catalogue
+        (
+            "dummy:BAAI/bge-reranker-base",
+            2 * 12 * (4 * 768**2 + 2 * 768 * 3072),
+        ),  # by the catalogue
         ("dummy:jinaai/jina-reranker-v1-turbo-en", 2 * 6 * (4 * 384**2 + 3 * 384 * 1536)),  # gated
         ("nobody/knows-it", 0),
     ],
