@@ -87,7 +87,7 @@ Qrels = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Documents, the queries that have judgements, and the judgements."""
+    """Documents, the queries that have judgements, and the judgements; or all queries and none."""
 
     name: str
     docs: Sequence[Doc]

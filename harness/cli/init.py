@@ -27,6 +27,13 @@ PARTS = ("corpus", "queries", "qrels")
 """What tables can be named."""
 
 
+JUDGE = (
+    "Nothing is judged yet, so that a run measures latency, memory and storage, and no quality. After "
+    "it, judge what the systems find with: python -m harness judge {file}"
+)
+"""What to do without judgements."""
+
+
 def _add_folder(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("folder", metavar="FOLDER", type=Path, help="where the data lies")
     sub.add_argument(
@@ -59,6 +66,8 @@ def _init(arguments: argparse.Namespace) -> int:
     question = f"Does reranking beat dense retrieval on {dataset.name} by enough to pay for it?"
     disk.write(output, starter.text(question, spec, found))
     say("\n".join(_next(output, found)))
+    if not dataset.qrels:
+        say("\n".join(paragraph(JUDGE.format(file=output))))
     return exits.OK
 
 
@@ -146,11 +155,16 @@ def _described(spec: dict[str, Any], dataset: Dataset, lengths: list[int]) -> It
     for name, words in (("documents", lengths), ("queries", asked)):
         empty = f", {words.count(0):,} empty" * (0 in words)
         yield f"  {len(words):,} {name}: {median(words):g} words at the median, {max(words):,} at most{empty}"
-    grades = [grade for judged in dataset.qrels.values() for grade in judged.values()]
-    a_query = median(map(len, dataset.qrels.values()))
-    yield f"  {len(grades):,} judgements: {a_query:g} a query at the median, grades {min(grades)} to {max(grades)}"
+    if dataset.qrels:
+        yield _judged(dataset)
     for note in dataset.notes:
         yield from paragraph(note, "  ", "  ")
+
+
+def _judged(dataset: Dataset) -> str:
+    grades = [grade for judged in dataset.qrels.values() for grade in judged.values()]
+    a_query = median(map(len, dataset.qrels.values()))
+    return f"  {len(grades):,} judgements: {a_query:g} a query at the median, grades {min(grades)} to {max(grades)}"
 
 
 def _next(output: Path, found: Models) -> Iterator[str]:

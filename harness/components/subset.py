@@ -29,7 +29,8 @@ class Draw:
             rng = np.random.default_rng(seed)
             places = rng.choice(len(chosen), size=queries, replace=False)
             chosen = [chosen[i] for i in sorted(places)]
-        qrels = {query.query_id: asked.qrels[query.query_id] for query in chosen}
+        names = [query.query_id for query in chosen if query.query_id in asked.qrels]
+        qrels = {name: asked.qrels[name] for name in names}
         self._judged = frozenset(doc_id for judged in qrels.values() for doc_id in judged)
         self._of_all, self._documents, self._seed = asked, documents, seed
         self._chosen = dataclasses.replace(asked, queries=chosen, qrels=qrels)

@@ -106,7 +106,7 @@ def retrieve(retriever: Retriever, dataset: Dataset, depth: int) -> StageResult:
         "own_document_first": sum(
             hits[0].doc_id == query_id and dataset.qrels[query_id].get(query_id, 0) < 1
             for query_id, hits in run.items()
-            if hits
+            if hits and query_id in dataset.qrels
         ),
     }
     if isinstance(searcher, HasFacts):

@@ -13,7 +13,7 @@ from harness.errors import ModelError
 from harness.experiment import remote_code
 from harness.experiment.provenance import machine_words
 from harness.page.text import listed
-from harness.results.store import Results
+from harness.results.store import NO_JUDGMENTS, Results
 
 QUALITY_ONLY = (
     "Latency, memory and cost: this experiment asks for quality and the size of the index alone."
@@ -62,6 +62,7 @@ def not_measured(results: Results) -> list[str]:
     asked = {kind for _, kind in results.cost_facts}
     left_out = results.plan.get("left_out", {})  # none in older results
     lines = [*remote_code.sentences(left_out), *_undone(results)]
+    lines += [f"Quality on {name}: {NO_JUDGMENTS}." for name in sorted(results.unjudged)]
     lines += [*_arms(results.costs["arms"]), *_ways(results.costs["grid"])]
     lines += _under_load(results.costs["steps"])
     lines += _elsewhere(results)

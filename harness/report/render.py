@@ -20,6 +20,7 @@ from harness.analysis.decision.first_screen import opening_block
 from harness.analysis.decision.gains_page import gain_blocks
 from harness.analysis.decision.page import decision_blocks, decision_details
 from harness.analysis.decision.record import record_context
+from harness.analysis.judgments.without import unjudged_blocks
 from harness.analysis.quality.changed_queries import changed_queries
 from harness.analysis.quality.leaderboard import subsets
 from harness.analysis.quality.page import (
@@ -115,7 +116,7 @@ def _in_short(results: Results, analysis: Analysis, datasets: Sequence[str]) -> 
         "The decision", list(decision_blocks(results, decided, analysis.frontier)), "decision"
     )
     quality = [*gain_blocks(results, decided.gains), *alarm_blocks(analysis.alarms)]
-    quality += trial_blocks(results)
+    quality += [*unjudged_blocks(results), *trial_blocks(results)]
     yield Section("Quality", quality, "quality")
     judged = list(judgments.judgment_blocks(results, datasets))
     yield from [Section("Judgments", judged, "judgments")] * bool(judged)

@@ -70,7 +70,7 @@ def values(found: Rankings, qrels: Qrels, metrics: Sequence[str]) -> pd.DataFram
     import pandas as pd
 
     wanted = {name: parsed(name) for name in metrics}
-    of_ranx = [metric for metric in wanted.values() if metric.function not in OWN]
+    of_ranx = [metric for metric in wanted.values() if metric.function not in OWN and qrels]
     by_metric: dict[str, Scores] = {}
     for level in {metric.level for metric in of_ranx}:
         same = [metric for metric in of_ranx if metric.level == level]
@@ -78,7 +78,7 @@ def values(found: Rankings, qrels: Qrels, metrics: Sequence[str]) -> pd.DataFram
     for name, metric in wanted.items():
         if own := OWN.get(metric.function):
             by_metric[name] = _share(own(found)[:, : metric.cut], found.places[:, : metric.cut])
-    columns = {name: by_metric[name] for name in wanted}
+    columns = {name: by_metric.get(name, np.empty(0)) for name in wanted}
     return pd.DataFrame(columns, index=pd.Index(list(qrels), name="query_id", dtype=str))
 
 

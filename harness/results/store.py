@@ -47,6 +47,10 @@ NO_WEIGHTS = "no weights here"
 """Why nothing says how a system ranks whose model has random weights."""
 
 
+NO_JUDGMENTS = "no judgments"
+"""Why nothing says how systems rank on a dataset of which nothing is judged."""
+
+
 class Store:
     """The results of one experiment."""
 
@@ -185,6 +189,12 @@ class Results:
     def weightless(self) -> frozenset[str]:
         """The systems with random weights, whose quality cannot be measured."""
         return frozenset(self.trials[self.trials["status"] == "not measured"]["system"])
+
+    @cached_property
+    def unjudged(self) -> frozenset[str]:
+        """The datasets that were run and of which nothing is judged, so that quality is not measured."""
+        known = {name: facts.get("dataset", {}) for (name, _), facts in self.facts.items()}
+        return frozenset(name for name, of in known.items() if of.get("judgements") == 0)
 
     @cached_property
     def readings(self) -> Callable[..., pd.DataFrame]:

@@ -64,6 +64,8 @@ def _of_dataset(results: Results, dataset: str) -> Iterator[str]:
     yield from columns(rows)
     if len(trials) > SHOWN:
         yield f"  and {len(trials) - SHOWN} more: results.trials"
+    if dataset in results.unjudged:
+        yield "  Quality: not measured, no judgments"
     undone = trials[trials["status"] != "done"]
     for reason, alike in undone.groupby("reason", sort=False):
         yield from paragraph(f"{', '.join(alike['system'])}: not measured, {reason}", "  ")

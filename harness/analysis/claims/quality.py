@@ -65,6 +65,8 @@ def _datasets(asked: Quality, results: Results, stored: Stored) -> list[str]:
 
 
 def _check_done(results: Results, dataset: str, system: str, command: str) -> None:
+    if dataset in results.unjudged:
+        raise NoValueError(f"nothing on {dataset} is judged")
     if (dataset, system) in results.facts:
         return
     trials = results.trials

@@ -88,7 +88,7 @@ def _open(case: DecisionInput, choice: Choice) -> str:
     if choice.because == "baseline invalid":
         return f"the measurement of {name}{role} is invalid ({case.invalid[system]})"
     why = case.gains.missing.get(system, "it was left out").rstrip(".")
-    if system in case.gains.weightless:
+    if system in case.gains.untold:
         return f"nothing says how these systems rank, because there are {why}{_fastest(case)}"
     return f"the quality of {name}{role} was not measured ({why})"
 

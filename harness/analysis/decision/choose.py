@@ -14,7 +14,7 @@
    queries that holds for anything.
 4. Without any that is ready, something worth measuring comes before the baseline: a requirement of a
    system whose gain is shown, the gain of one that looks large enough, a system that failed. A system
-   with random weights is not: no measurement here would tell how it ranks.
+   with random weights or without judgments is not: no measurement would tell how it ranks.
 5. Else the baseline stays. Where it misses a requirement itself, that is the first thing said of it:
    what meets all of them may be no better.
 """
@@ -170,7 +170,7 @@ def _unsettled(case: DecisionInput) -> Choice | None:
         return Choice("assess", hidden[0], "requirement not measured")
     if undecided := case.ranked("undecided", "in", "unknown"):
         return Choice("assess", undecided[0], "gain undecided")
-    unmeasured = case.gains.missing.keys() - case.gains.weightless
+    unmeasured = case.gains.missing.keys() - case.gains.untold
     for option in case.options:
         if option.system in unmeasured and case.standings[option] != "out":
             return Choice("assess", option, "system not measured")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness.analysis.quality.leaderboard import per_query
 from harness.analysis.statistics import intervals
 from harness.analysis.statistics.intervals import Columns
-from harness.results.store import Results
+from harness.results.store import NO_JUDGMENTS, Results
 
 State = Literal["shown", "undecided", "small"]
 
@@ -66,8 +66,9 @@ class Gains:
     """By dataset what each system gains there, with its interval."""
     missing: Mapping[str, str]
     """By system why it cannot be compared."""
-    weightless: frozenset[str] = frozenset()
-    """Of these the systems with random weights: no measurement of theirs would tell their quality."""
+    untold: frozenset[str] = frozenset()
+    """Of these the systems with random weights or without judgments: no measurement of theirs would
+    tell their quality."""
 
     @cached_property
     def of(self) -> Mapping[str, Any]:
@@ -101,10 +102,13 @@ class Gains:
 def gains(results: Results, objective: str, smallest: float) -> Gains:
     """The gains of all systems by the metric `objective`, judged by the smallest that matters."""
     parts, missing = _values(results, objective)
+    untold = results.weightless.union(
+        system for system, why in missing.items() if why.startswith(NO_JUDGMENTS)
+    )
     baseline, seed = results.plan["baseline"], results.plan["seed"]
     if not parts or baseline not in next(iter(parts.values())):
         nothing = pd.DataFrame(columns=list(GAINS))
-        return Gains(nothing, {}, {}, 0, 0, {}, missing, results.weightless)
+        return Gains(nothing, {}, {}, 0, 0, {}, missing, untold)
     names = list(next(iter(parts.values())).columns)
     others = [name for name in names if name != baseline]
     values = [part.to_numpy(dtype=np.float64) for part in parts.values()]
@@ -124,7 +128,7 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
             for (name, part), halves in zip(parts.items(), each, strict=True)
         },
         missing=missing,
-        weightless=results.weightless,
+        untold=untold,
     )
     tests = _tests(changes, family, among, smallest)
     needed = _needed(changes, found.queries, smallest, len(family))
@@ -168,7 +172,9 @@ def _values(results: Results, objective: str) -> tuple[dict[str, pd.DataFrame], 
     missing: dict[str, str] = {}
     for name, part in wide.items():
         for system in part.columns[part.isna().any() | (len(part) == 0)]:
-            why = reasons.get((name, system), "") or f"{objective} was not measured"
+            why = reasons.get((name, system), "") or (
+                NO_JUDGMENTS if name in results.unjudged else f"{objective} was not measured"
+            )
             missing.setdefault(str(system), f"{why} (on {name})" if len(datasets) > 1 else why)
     compared = [system for system in systems if system not in missing]
     return {name: part[compared] for name, part in wide.items() if compared}, missing

@@ -21,6 +21,7 @@ from harness.page.text import (
     sentence_case,
     significant,
 )
+from harness.results.store import NO_JUDGMENTS
 
 NAMED = 3
 """Systems that a sentence names; of more it gives the number."""
@@ -33,6 +34,9 @@ def headline(case: DecisionInput, choice: Choice) -> str:
     name = choice.option.name
     if choice.answer != "assess":
         return f"{choice.answer.capitalize()} {name}."
+    missing = case.gains.missing.get(choice.option.system, "")
+    if choice.because == "baseline not measured" and missing.startswith(NO_JUDGMENTS):
+        return "Assess further: judge what the systems find, by `python -m harness judge FILE`."
     row = case.gains.of.get(choice.option.system)
     more = "" if row is None else more_queries(row.needed, case.gains.queries)
     return f"Assess further: {TO_DO[choice.because].format(name=name, more=more)}."

@@ -21,7 +21,7 @@ from harness.errors import InputError
 from harness.experiment.plan import Plan
 from harness.experiment.rules import LatencyRule, QualityRule
 from harness.experiment.schema import Experiment
-from harness.results.store import Results
+from harness.results.store import NO_JUDGMENTS, Results
 
 DECIMALS = 6
 """Decimals of a metric's value that are stored: enough for any margin, and short enough to read in a diff."""
@@ -59,7 +59,7 @@ def _without_values(results: Results, plan: Plan, found: Baseline) -> Iterator[s
     for rule in plan.experiment.gate:
         if isinstance(rule, QualityRule):
             if rule.metric not in known:
-                yield f"{rule.metric} (not measured)"
+                yield f"{rule.metric} ({NO_JUDGMENTS if results.unjudged else 'not measured'})"
         elif not any(is_of(rule, name) for name in known):
             yield f"{latency_metric(rule, '')} (not measured)"
         elif datasets := sorted(name for name in other if rule.on(name)):

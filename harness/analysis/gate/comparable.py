@@ -130,6 +130,8 @@ class _Pairing:
         return math.log(max(RUN_TO_RUN, *(side[here] for side in sides)))
 
     def _against_quality(self, name: Name) -> Iterator[Incomparable]:
+        if name[0] in self._results.unjudged:
+            yield Incomparable("not measured", f"nothing on {name[0]} is judged")
         yield from self._absent(name)
         yield from self._other_data(name)
         old, new = (facts["trials"][name[0]][name[1]] for facts in self._facts)

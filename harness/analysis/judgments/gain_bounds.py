@@ -45,6 +45,9 @@ def _highest(
             weights[doc_id] += sign * discount
     given = sum(weights[doc_id] * max(grades.get(doc_id, 0), 0) for doc_id in weights)
     free = np.sort([weight for doc_id, weight in weights.items() if doc_id not in grades])[::-1]
+    if not grades:  # then the best is that the first few of `free` are relevant
+        norms = np.cumsum(discounts)[np.minimum(np.arange(len(free)), depth - 1)]
+        return float(max([0.0, *np.cumsum(free) / norms]))
     judged = [max(grade, 0) for grade in grades.values()]
     levels = sorted({0, most, *(grade for grade in judged if grade < most)}, reverse=True)
     filled = np.full(depth, most)

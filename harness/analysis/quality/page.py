@@ -14,10 +14,10 @@ from harness.analysis.quality import figures
 from harness.analysis.statistics.intervals import mean_text
 from harness.experiment.result_folders import slug
 from harness.page.blocks import Block, CaptionedTable, tabled
-from harness.page.tables import Table
+from harness.page.tables import NOT_MEASURED, Table
 from harness.page.text import NONE, change, counted, number, significant, spoken
 from harness.results.metrics import DIAGNOSTICS
-from harness.results.store import Results
+from harness.results.store import NO_JUDGMENTS, Results
 from harness.results.terms import objective
 
 
@@ -27,7 +27,8 @@ def quality_details(
     """Every metric of every system; columns LEADERBOARD and DIFFERENCES of the dataset."""
     metric, baseline = objective(results), results.plan["baseline"]
     if board.empty:
-        return [Block("Leaderboard", ["Quality was not measured."])]
+        why = f": {NO_JUDGMENTS}" * (dataset in results.unjudged)
+        return [Block("Leaderboard", [f"Quality was not measured{why}."])]
     caption = f"Means over all judged queries, with 95 % intervals.{_label(board)}"
     table = leaderboard_table(board, results.plan["metrics"])
     several = len(set(results.trials["dataset"])) > 1
@@ -52,13 +53,14 @@ def storage_blocks(
         return
     others = main[~main["system"].isin(known["system"])]
     flat = list(zip(others["system"], others["value"], strict=True))
-    shown = figures.quality_against_storage(known, metric, flat, f"storage-{slug(dataset)}")
+    name = f"storage-{slug(dataset)}"
+    shown = [figures.quality_against_storage(known, metric, flat, name)] if len(main) else []
     table = _storage_table(storage, metric, baseline)
     few = [table.columns.index(column) for column in (*SHORT, f"times {baseline}")]
     short = Table([table.columns[i] for i in few], [[row[i] for i in few] for row in table.rows])
     tables = [CaptionedTable(f"The index of all stages.{_label(board)}", short)]
     lines = list(_storage_sentence(known, baseline))
-    yield Block(dataset, lines, (), tables, [shown], "storage")
+    yield Block(dataset, lines, (), tables, shown, "storage")
 
 
 def storage_details(results: Results, board: pd.DataFrame, sizes: pd.DataFrame) -> Iterator[Block]:
@@ -172,10 +174,12 @@ and of the last stage what they are of."""
 
 
 def _storage(sizes: pd.DataFrame, board: pd.DataFrame, configs: Configs) -> pd.DataFrame:
-    """Columns SIZES."""
-    quality = board.set_index("system")
+    """Columns SIZES; of all systems, without their quality, where that was not measured of any."""
+    if len(board):
+        sizes = sizes[sizes["system"].isin(board["system"])]
+    quality = board.set_index("system").reindex(sizes["system"].unique())
     rows = []
-    for system, group in sizes[sizes["system"].isin(board["system"])].groupby("system", sort=False):
+    for system, group in sizes.groupby("system", sort=False):
         last = group[group["holder"] == min(group["holder"])]  # the reranker, where it stores any
         first = last.iloc[0]
         rows.append(
@@ -202,7 +206,7 @@ def _storage_table(storage: pd.DataFrame, metric: str, baseline: str) -> Table:
     rows = [
         [
             row.system,
-            mean_text(row._asdict()),
+            NOT_MEASURED if math.isnan(row.value) else mean_text(row._asdict()),
             row.kind or "unknown",
             number(row.dim) if row.kind else NONE,
             row.precision or NONE,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.components.datasets import table
+from harness.components.datasets._streams import NO_QRELS
 from harness.errors import DataError
 from harness.files.disk import text_lines
 from harness.page.text import listed
@@ -122,7 +123,7 @@ def recognised(folder: Path, said: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _known(folder: Path, there: Sequence[str], kind: str) -> dict[str, Any]:
-    """A BEIR or MS MARCO folder, whose judgements may have three columns or four."""
+    """A BEIR or MS MARCO folder, whose judgements may have three columns or four, or be missing."""
     plain = [name.removesuffix(".gz") for name in there]
     splits = [name[6:-4] for name in plain if name.startswith("qrels/") and name.endswith(".tsv")]
     others = [name for name in plain if name.startswith("qrels") and "/" not in name]
@@ -133,10 +134,7 @@ def _known(folder: Path, there: Sequence[str], kind: str) -> dict[str, Any]:
     elif others:
         named, settings = others[0], {"qrels": others[0]}
     else:
-        raise DataError(
-            f"{folder} has documents and queries, but no judgements: which document answers which "
-            "query stands in qrels/test.tsv, with the columns query-id, corpus-id, score."
-        )
+        return spec | ({"format": kind} if kind != "beir" else {}) | {"qrels": NO_QRELS}
     file = folder / (named if named in there else f"{named}.gz")
     if kind == "beir" and max(_widths(file), default=3) == 4:
         kind = "trec"
@@ -164,6 +162,8 @@ def _table(folder: Path, there: Sequence[str], said: Mapping[str, str]) -> dict[
             asked.append(file)
             continue
         spec[part] = file
+        if part == "qrels" and file == NO_QRELS:
+            continue
         for setting, column in _columns(folder, part, file, {**spec, **said}):
             if isinstance(column, Question):
                 asked.append(column)
@@ -185,6 +185,10 @@ def _file(folder: Path, part: str, there: Sequence[str]) -> str | Question:
     if len(fit) == 1:
         return fit[0]
     choices = fit or [name for name in there if not role(name)]
+    if part == "qrels":
+        if not choices:
+            return NO_QRELS
+        choices = [*choices, NO_QRELS]
     if not choices:
         raise DataError(
             f"{folder} has no file of {HELD[part]} {NEEDED[part]}; there are {listed(there)}. "

@@ -17,6 +17,11 @@ from harness.files import ids
 from harness.files.stored_docs import BLOCK, Numbers, hashes
 from harness.page.text import counted
 
+NO_QRELS = "none"
+"""What stands in the place of a file of judgements where there are none."""
+
+UNJUDGED = "Nothing is judged (`qrels: none`): all queries count, and quality is not measured."
+
 SELF_HITS_FROM = 0.1
 """Share of the queries that are documents, above which that is said."""
 
@@ -96,7 +101,7 @@ class Questions:
 
     def _finds_itself(self, doc: Doc) -> bool:
         query = self._queries.get(doc.doc_id)
-        if query is None or self.dataset.qrels[query.query_id].get(doc.doc_id, 0) > 0:
+        if query is None or self.dataset.qrels.get(query.query_id, {}).get(doc.doc_id, 0) > 0:
             return False
         words = _words(query.text)
         return bool(words) and words in _words(doc.text)
@@ -113,6 +118,8 @@ class Questions:
         if self.left_out:
             total = counted(self.left_out + len(dataset.queries), "query", "queries")
             yield f"Left out without a judgement: {self.left_out} of {total}."
+        if not dataset.qrels:
+            yield UNJUDGED
         yield from self._unknown_docs()
         if len(self._own) > len(dataset.queries) * SELF_HITS_FROM:
             yield (
@@ -175,6 +182,15 @@ def asked(
         raise DataError(f"No query of the dataset {label!r} has a judgement in {qrels_name}.")
     dataset = Dataset(label, (), found, qrels, drop_self_hits=drop_self_hits)
     return Questions(dataset, qrels_name, len(queries) - len(found))
+
+
+def unjudged(
+    source: StreamedSource, queries: Sequence[Query], *, drop_self_hits: bool
+) -> Questions:
+    """All queries of a source that has no judgements; raises DataError where there is none."""
+    if not queries:
+        raise DataError(f"The dataset {source.label()!r} has no queries.")
+    return Questions(Dataset(source.label(), (), queries, {}, drop_self_hits=drop_self_hits), "", 0)
 
 
 def _unknown_query(query_id: str, known: set[str], source: StreamedSource) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from harness.components.datasets._qrels import FORMATS, read_judgements
-from harness.components.datasets._streams import Questions, asked, in_memory
+from harness.components.datasets._streams import NO_QRELS, Questions, asked, in_memory, unjudged
 from harness.components.protocols import PLACE
 from harness.data import Dataset, Doc, PlacedDoc, Query
 from harness.errors import DataError
@@ -38,7 +38,7 @@ class Files:
     queries: str | None = field(default=None, metadata=PLACE)
     """The file of queries, if not the format's own name."""
     qrels: str | None = field(default=None, metadata=PLACE)
-    """The file of judgements, if not the format's own name."""
+    """The file of judgements, if not the format's own name; `none`: nothing is judged."""
     drop_self_hits: bool = False
     """Drop hits whose doc id is the query's own id (ArguAna, Quora)."""
 
@@ -48,7 +48,7 @@ class Files:
         return name if self.split == "test" else f"{name}-{self.split}"
 
     def identity(self) -> Mapping[str, str]:
-        """The digests of the three files."""
+        """The digests of the files."""
         return {kind: sha256(file) for kind, file in self._files().items()}
 
     def training(self) -> Files:
@@ -64,7 +64,7 @@ class Files:
         return replace(self, split="train", qrels=None)
 
     def load(self) -> Dataset:
-        """The dataset; queries without judgements are left out and counted.
+        """The dataset; queries without judgements are left out and counted, unless there are none.
 
         Raises DataError naming file and line of a malformed line, a repeated id, a judgement of
         an unknown query, or if nothing is left.
@@ -74,9 +74,12 @@ class Files:
     def questions(self) -> Questions:
         """Queries and judgements."""
         files = self._files()
+        queries = unique(self._read(files["queries"], Query))
+        if self.qrels == NO_QRELS:
+            return unjudged(self, queries, drop_self_hits=self.drop_self_hits)
         return asked(
             self,
-            unique(self._read(files["queries"], Query)),
+            queries,
             read_judgements(files["qrels"], FORMATS[self.format]),
             str(files["qrels"]),
             self.drop_self_hits,
@@ -101,8 +104,9 @@ class Files:
         usual = {
             "corpus": self.corpus or f"{corpus}.{ending}",
             "queries": self.queries or f"queries.{ending}",
-            "qrels": self.qrels or f"qrels/{self.split}.tsv",
         }
+        if self.qrels != NO_QRELS:
+            usual["qrels"] = self.qrels or f"qrels/{self.split}.tsv"
         return {kind: _existing(folder / name, kind) for kind, name in usual.items()}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.components.datasets._qrels import GRADE, Judgement, Placed
-from harness.components.datasets._streams import Questions, asked, in_memory
+from harness.components.datasets._streams import NO_QRELS, Questions, asked, in_memory, unjudged
 from harness.components.datasets.files import objects, unique
 from harness.components.protocols import PLACE
 from harness.data import Dataset, Doc, PlacedDoc, Query
@@ -36,7 +36,7 @@ class Table:
     queries: str = field(metadata=PLACE)
     """The file of queries."""
     qrels: str = field(metadata=PLACE)
-    """The file that says which documents answer which query, a row a pair."""
+    """The file that says which documents answer which query, a row a pair; `none`: nothing is judged."""
     doc_id: str = "doc_id"
     """The column of the documents' ids."""
     doc_text: str = "text"
@@ -59,11 +59,12 @@ class Table:
         return Path(self.path).resolve().name
 
     def identity(self) -> Mapping[str, str]:
-        """The digests of the three files."""
-        return {kind: sha256(self._file(kind)) for kind in ("corpus", "queries", "qrels")}
+        """The digests of the files."""
+        kinds = ("corpus", "queries", "qrels")[: 2 if self.qrels == NO_QRELS else 3]
+        return {kind: sha256(self._file(kind)) for kind in kinds}
 
     def load(self) -> Dataset:
-        """The dataset; queries without judgements are left out and counted.
+        """The dataset; queries without judgements are left out and counted, unless there are none.
 
         Raises DataError naming file and line of what cannot be used.
         """
@@ -71,8 +72,10 @@ class Table:
 
     def questions(self) -> Questions:
         """Queries and judgements."""
-        judgements = self._file("qrels")
         queries = unique(self._queries())
+        if self.qrels == NO_QRELS:
+            return unjudged(self, queries, drop_self_hits=False)
+        judgements = self._file("qrels")
         return asked(self, queries, self._judged(judgements), str(judgements), drop_self_hits=False)
 
     def stream(self) -> Iterator[PlacedDoc]:
