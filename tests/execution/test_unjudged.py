@@ -41,6 +41,12 @@ def test_it_runs_is_judged_and_runs_again(
     assert results.measurements.empty
     assert set(pooled(results, "data").queries) == set(QUERIES)
 
+    query_id = next(iter(QUERIES))
+    assert main(["why", str(file), query_id, *places(tmp_path)[:2]]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "0 judged documents, 0 relevant." in said
+    assert "1: overlap 2: reversed" in said
+
     monkeypatch.setattr("sys.stdin", io.StringIO("2\n0\n1\n" * 40))
     judge = ["judge", str(file), *places(tmp_path), "--terminal", "--judge", "ann"]
     assert main(judge) == 0

@@ -26,7 +26,7 @@ class Why:
     query_id: str
     text: str
     metrics: pd.DataFrame
-    """By system the query's metrics."""
+    """By system the query's metrics; no column where nothing of the dataset is judged."""
     ranked: pd.DataFrame
     """Columns RANKED, in the order of the systems and their ranks."""
     judged: Mapping[str, int]
@@ -44,8 +44,8 @@ def why(
     Raises DataError for a query, dataset or system that the results do not have, and for a query
     of several datasets where none is named.
     """
-    measured = results.measurements
-    found = measured[measured["query_id"] == query_id]
+    ranked = _ranked(results)
+    found = ranked[ranked["query_id"] == query_id]
     names = list(dict.fromkeys(found["dataset"]))
     if dataset is None and len(names) > 1:
         raise DataError(
@@ -53,7 +53,7 @@ def why(
         )
     chosen = found[found["dataset"] == (dataset or names[0])] if names else found
     if chosen.empty:
-        raise DataError(_unknown(measured, query_id, dataset))
+        raise DataError(_unknown(ranked, query_id, dataset))
     place = str(chosen["dataset"].iloc[0])
     known = [str(name) for name in dict.fromkeys(chosen["system"])]
     for name in systems:
@@ -64,12 +64,14 @@ def why(
     judged = results.qrels(place, wanted[0]).get(query_id, {})
     parts = [_of_system(results, place, name, query_id, judged) for name in wanted]
     lengths = {name: results.lengths(place, name) for name in wanted}
-    values = chosen.pivot_table(index="system", columns="metric", values="value", sort=False)
+    measured = results.measurements
+    values = measured[(measured["query_id"] == query_id) & (measured["dataset"] == place)]
+    by_metric = values.pivot_table(index="system", columns="metric", values="value", sort=False)
     return Why(
         dataset=place,
         query_id=query_id,
         text=texts.get(f"query {query_id}", ""),
-        metrics=values.loc[wanted],
+        metrics=by_metric.reindex(wanted),
         ranked=pd.concat(parts, ignore_index=True)[list(RANKED)],
         judged=judged,
         unread=[name for name, own in lengths.items() if own and query_id in own.cut_queries()],
@@ -77,11 +79,24 @@ def why(
     )
 
 
-def _unknown(measured: pd.DataFrame, query_id: str, dataset: str | None) -> str:
-    datasets = list(map(str, dict.fromkeys(measured["dataset"])))
+def _ranked(results: Results) -> pd.DataFrame:
+    """Columns dataset, system and query_id: what was measured, and what was ranked without judgments."""
+    columns = ["dataset", "system", "query_id"]
+    rows = [
+        (dataset, system, query_id)
+        for dataset, system in results.facts
+        if dataset in results.unjudged
+        for query_id in results.run(dataset, system)
+    ]
+    measured = results.measurements[columns].drop_duplicates().astype(str)
+    return pd.concat([measured, pd.DataFrame(rows, columns=columns)], ignore_index=True)
+
+
+def _unknown(ranked: pd.DataFrame, query_id: str, dataset: str | None) -> str:
+    datasets = list(map(str, dict.fromkeys(ranked["dataset"])))
     if dataset is not None and dataset not in datasets:
         return f"There are no results on a dataset {dataset!r}{did_you_mean(dataset, datasets)}."
-    queries = list(map(str, dict.fromkeys(measured["query_id"])))
+    queries = list(map(str, dict.fromkeys(ranked["query_id"])))
     where = f" on {dataset!r}" if dataset else ""
     if not queries:
         return "There are no results of any query: `python -m harness run FILE` makes them."

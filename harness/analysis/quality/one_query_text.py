@@ -35,15 +35,16 @@ def why_text(found: Why, metrics: Sequence[str], top: int) -> str:
     """
     shown, in_every = _shown(found, top)
     systems = list(enumerate(found.metrics.index, start=1))
+    known = [metric for metric in metrics if metric in found.metrics]
     values = [
-        [f"{number}: {name}", *(f"{found.metrics.loc[name, metric]:.4f}" for metric in metrics)]
+        [f"{number}: {name}", *(f"{found.metrics.loc[name, metric]:.4f}" for metric in known)]
         for number, name in systems
     ]
     lines = [
         *paragraph(f"{found.dataset}, query {found.query_id}: {found.text}"),
         *paragraph(" ".join(_judged(found, shown))),
         "",
-        *columns([["", *metrics], *values]),
+        *columns([["", *known], *values]),
         "",
     ]
     for start in range(0, len(systems), SIDE_BY_SIDE):
