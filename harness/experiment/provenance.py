@@ -28,6 +28,7 @@ PACKAGES = (
     "pylate",
     "fastembed",
     "onnxruntime",
+    "candding",
     "fast-plaid",
     "psycopg",
     "pgvector",

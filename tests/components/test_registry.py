@@ -27,8 +27,10 @@ COMPONENTS = [(kind, name) for kind in registry.KINDS for name in registry.names
 SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "bge_m3": {"model": "x/y"},
     "cross_encoder": {"model": "x/y"},
+    "encoders/candle": {"model": "BAAI/bge-m3"},
     "encoders/endpoint": {"dialect": "openai", "url": "http://localhost", "model": "m"},
     "encoders/token_endpoint": {"dialect": "pylate", "url": "http://localhost", "model": "m"},
+    "rerankers/candle": {"model": "BAAI/bge-reranker-base"},
     "rerankers/endpoint": {"dialect": "plain", "url": "http://localhost"},
     "rerankers/maxsim_endpoint": {
         "dialect": "next_plaid",
@@ -169,7 +171,7 @@ def test_config_of_a_component_elsewhere() -> None:
             "rerankers",
             {"use": "x"},
             "it.use",
-            "there is no reranker 'x'; known: cross_encoder, ",
+            "there is no reranker 'x'; known: candle, cross_encoder, ",
         ),
         ("retrievers", {"use": "fakes:Identity"}, "it.use", "is not a Retriever: it lacks index()"),
         (
