@@ -46,7 +46,6 @@ TABLES = ("timings", "storage")
 NO_WEIGHTS = "no weights here"
 """Why nothing says how a system ranks whose model has random weights."""
 
-
 NO_JUDGMENTS = "no judgments"
 """Why nothing says how systems rank on a dataset of which nothing is judged."""
 
@@ -63,11 +62,9 @@ class Store:
 
         With random weights there is nothing to be done: quality would mean nothing.
         """
-        metrics = plan.experiment.metrics
-        measurable = [trial for trial in plan.trials if not trial.random_weights]
-        return [
-            one for one in measurable if not trials.is_measured(self.folder / one.folder, metrics)
-        ]
+        asked = plan.experiment.metrics
+        some = [trial for trial in plan.trials if not trial.random_weights]
+        return [one for one in some if not trials.is_measured(self.folder / one.folder, asked)]
 
     def pending_cost_stages(self, plan: Plan) -> list[CostStage]:
         """The measurements of cost that are not done, or that left out what can be measured now."""
