@@ -110,6 +110,15 @@ class State:
         """One grade a pair (see `settled_grade`)."""
         return {pair: settled_grade(list(by.values())) for pair, by in self.given.items()}
 
+    @cached_property
+    def of_people(self) -> Mapping[Pair, int]:
+        """The same without grades of models."""
+        by_people = {
+            pair: [one for one in by.values() if one.source == "person"]
+            for pair, by in self.given.items()
+        }
+        return {pair: settled_grade(events) for pair, events in by_people.items() if events}
+
     @property
     def skipped(self) -> set[Pair]:
         """What somebody passed over and nobody graded."""

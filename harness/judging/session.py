@@ -1,17 +1,20 @@
-"""One judge at work: what comes next, what was done with it, and how much is left."""
+"""One person at work: what comes next, what was done with it, and how much is left.
+
+Grades of models are no judgments here: what a model graded is shown as any other document.
+"""
 
 from __future__ import annotations
 
 import random
 import statistics
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from harness.judging.choose import Pick, Standing
+from harness.judging.choose import Chooser, Standing
 from harness.judging.journal import Event, Journal, Kind, now
-from harness.judging.pool import Drawn, Grades, Pair, Pool
+from harness.judging.pool import Pair, Pool
 
 DOUBLES = 0.05
 """The share of picks that are documents which another judge graded, so that agreement is seen."""
@@ -23,26 +26,6 @@ FEWEST = 3
 
 HELD = timedelta(minutes=10)
 """How long after a judge's last judgment his query is not given to another."""
-
-
-class Choosing(Protocol):
-    """What says what to judge next and when it is enough: a `choose.Chooser`."""
-
-    def next(
-        self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
-    ) -> Pick | None:
-        """What to judge next; None where nothing is left."""
-        ...
-
-    def standing(
-        self,
-        draws: Sequence[Drawn],
-        grades: Grades,
-        skipped: Collection[Pair],
-        seconds_per_judgment: float,
-    ) -> Standing:
-        """How far the judgments have come."""
-        ...
 
 
 class View(NamedTuple):
@@ -68,7 +51,7 @@ class Session:
         self,
         journal: Journal,
         pool: Pool,
-        chooser: Choosing,
+        chooser: Chooser,
         judge: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -96,7 +79,7 @@ class Session:
         """How far the judgments of all judges have come."""
         state = self._journal.state
         if self._standing is None or self._standing[0] != len(state.events):
-            given = (state.draws, state.grades, state.skipped)
+            given = (state.draws, state.of_people, state.skipped)
             found = self._chooser.standing(*given, self.seconds_per_judgment())
             self._standing = len(state.events), found
         return self._standing[1]
@@ -159,8 +142,8 @@ class Session:
             return double
         state = self._journal.state
         held = state.skipped | self._held()
-        pick = self._chooser.next(state.draws, state.grades, held) or self._chooser.next(
-            state.draws, state.grades, state.skipped
+        pick = self._chooser.next(state.draws, state.of_people, held) or self._chooser.next(
+            state.draws, state.of_people, state.skipped
         )
         if pick is None:
             return None

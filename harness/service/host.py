@@ -179,5 +179,5 @@ def _port_errors(host: str, port: int) -> Iterator[None]:
         why = getattr(error, "strerror", None) or error
         raise ServerError(
             f"Nothing can be served at port {port} of {host}: {why}. Way out: "
-            "stop what is there, or name another with --port (0 is any that is free) or --host."
+            "stop what is there, or name another with --port (0 is any that is free)."
         ) from error

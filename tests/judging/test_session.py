@@ -36,6 +36,14 @@ def test_what_is_not_shown_is_not_noted(tmp_path: Path) -> None:
     assert [one.event for one in Journal(tmp_path).state.events] == ["drawn", "grade"]
 
 
+def test_what_a_model_graded_is_shown_to_people(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with journal.alone():
+        at = datetime.now(UTC).isoformat()
+        journal.append(Event("grade", "q", "m", at, "d0", 3, source="model", model="m"))
+    assert shown(session(tmp_path)) == ("q", "d0")
+
+
 def test_undo_shows_the_document_again(tmp_path: Path) -> None:
     ann = session(tmp_path)
     ann.undo()  # nothing is there to be undone

@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-FEWEST = 6
-"""Queries that people judged; of fewer there is no interval, as `statistics.intervals` has none."""
+from harness.analysis.judgments.estimate import t_quantile
+from harness.analysis.statistics.intervals import CONFIDENCE, FEWEST
 
 TUNED_FROM = 20
 """Queries that people judged; fewer do not show how far the model can be trusted, and stand alone. In
 simulated draws intervals that were tuned by 10 covered 88 to 95 % where they should cover 95."""
-
-CONFIDENCE = 0.95
 
 TINY = 1e-12
 """Below which a sum of squares is rounding."""
@@ -97,7 +94,7 @@ def _estimate(model: Values, judged: Sequence[Judged], power: float) -> Estimate
         off /= 1 - _pull(model[places], judged, len(model))
     of_drawing, of_queries = _weights(left.shares) @ off**2, _spread(people, judged, len(model))
     variance = of_drawing + of_queries / len(model)
-    apart = _student(len(judged) - (2 if power else 1)) * math.sqrt(variance)
+    apart = t_quantile(CONFIDENCE, len(judged) - (2 if power else 1)) * math.sqrt(variance)
     return Estimate(value, value - apart, value + apart, power)
 
 
@@ -159,23 +156,6 @@ def _spread(people: Values, judged: Sequence[Judged], count: int) -> float:
     of_mean = _weights(first.shares) @ (first.values - mean) ** 2
     over_all = float(second.shares @ second.values - mean**2 + of_mean)
     return max(over_all, 0.0) * count / max(count - 1, 1)
-
-
-def _student(freedom: int) -> float:
-    """The quantile of Student's t at both tails, by Hill's expansion about the normal one.
-
-    To three digits from 4 degrees of freedom (Abramowitz and Stegun 1964, 26.7.5).
-    """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160,
-    )
-    return z + math.fsum(
-        term / float(freedom) ** power for power, term in enumerate(terms, start=1)
-    )
 
 
 def _check(count: int, judged: Sequence[Judged]) -> None:

@@ -11,8 +11,6 @@ statistical bias in active learning), and a variance: the surprises of different
 
 from __future__ import annotations
 
-import math
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -112,15 +110,7 @@ def _total(draws: Draws, queries: int) -> tuple[NDArray[np.float64], Columns, ND
 
 
 def t_quantile(confidence: float, freedom: int) -> float:
-    """How many standard errors a two-sided interval of Student's t reaches,.
+    """How many standard errors a two-sided interval of Student's t reaches."""
+    from scipy.stats import t
 
-    The first terms of Abramowitz and Stegun 26.7.5; within 1 % from 5 degrees of freedom.
-    """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return math.fsum(term / freedom**i for i, term in enumerate(terms))
+    return float(t.ppf((1 + confidence) / 2, freedom))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import NamedTuple
+
+import numpy as np
 
 from harness.analysis.judgments.agreement import Agreement, Grades, agreement
 from harness.data import Hit
@@ -17,6 +18,9 @@ FEWEST = 30
 
 RELEVANT = 2
 """The model's grade from which a document counts as relevant where people said only yes or no."""
+
+DECIMALS = 9
+"""Of a metric's mean; further ones are rounding."""
 
 PEOPLE = "people"
 
@@ -80,14 +84,13 @@ def tried(
 def kendall(first: Sequence[float], second: Sequence[float]) -> float:
     """Kendall's tau-b of two orders: 1 is the same order, -1 the reverse; ties count for neither.
 
-    NaN where one of them gives no order at all (Kendall 1945, The treatment of ties).
+    Values that differ by rounding alone are ties. NaN where one of them gives no order at all.
     """
-    signs = [
-        (_sign(first[i] - first[j]), _sign(second[i] - second[j]))
-        for i, j in combinations(range(len(first)), 2)
-    ]
-    ordered = math.sqrt(sum(a * a for a, _ in signs) * sum(b * b for _, b in signs))
-    return sum(a * b for a, b in signs) / ordered if ordered else math.nan
+    from scipy.stats import kendalltau
+
+    if len(first) < 2:
+        return math.nan
+    return float(kendalltau(np.round(first, DECIMALS), np.round(second, DECIMALS)).statistic)
 
 
 def sentences(trial: Trial) -> list[str]:
@@ -153,7 +156,3 @@ def _means(grades: Grades, rankings: Rankings, metric: str) -> list[float]:
         }
         found.append(float(metrics.measurements(run, qrels, [metric])[metric].mean()))
     return found
-
-
-def _sign(value: float) -> int:
-    return 0 if abs(value) < 1e-9 else 1 if value > 0 else -1

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.judging.journal import Event, Journal, State, now, settled_grade
+from harness.judging.journal import Event, Journal, now
 from harness.judging.pool import Pair
-
-
-def people_in(state: State) -> dict[Pair, int]:
-    """The grades that people gave, one a pair, without those of models."""
-    given = {
-        pair: [one for one in by.values() if one.source == "person"]
-        for pair, by in state.given.items()
-    }
-    return {pair: settled_grade(events) for pair, events in given.items() if events}
 
 
 def recorder(journal: Journal, model: str) -> Callable[[Pair, int], None]:

@@ -14,10 +14,10 @@ from harness.analysis.judgments.model_trial import Trial
 from harness.errors import BusyError, ComponentError, TextError
 from harness.experiment import judge_prompt
 from harness.experiment.judge_terms import ModelJudge
+from harness.judging.choose import Chooser
 from harness.judging.model.asking import Asker, SpentError
 from harness.judging.model.ledger import Ledger, Spent
 from harness.judging.pool import Drawn, Grades, Pair, Pool
-from harness.judging.session import Choosing
 from harness.page.text import counted, listed, significant
 
 TRIED = 300
@@ -47,7 +47,7 @@ def judge_by_model(
     pool: Pool,
     text: Callable[[str], str],
     people: Grades,
-    chooser: Choosing,
+    chooser: Chooser,
     ledger: Path,
     record: Callable[[Pair, int], None],
 ) -> Outcome:
@@ -122,7 +122,7 @@ class _Work:
         for pair, grade in self.grades.items():
             self._record(pair, grade)
 
-    def go_on(self, chooser: Choosing) -> None:
+    def go_on(self, chooser: Chooser) -> None:
         """Judge what is chosen until nothing is left.
 
         The chooser does not see the trial: whole queries that it did not draw would look done.

@@ -12,7 +12,7 @@ from harness.files import locks
 from harness.judging.desk import Desk
 from harness.judging.model import trial_file
 from harness.judging.model.gains import Gain, corrected_gains
-from harness.judging.model.into_journal import people_in, recorder
+from harness.judging.model.into_journal import recorder
 from harness.judging.model.judge import Outcome, judge_by_model
 from harness.judging.pool import Pair, Pool
 from harness.page.text import change, counted
@@ -25,22 +25,23 @@ def judge_dataset(judge: ModelJudge, results: Path, desk: Desk) -> Outcome:
     """Have the model judge; its grades are in the journal, and what the trial showed is beside it.
 
     `results` is the folder of the experiment. What people graded is in the journal, and in the
-    dataset's qrels, whose documents need no grade of a model in the journal. Another process that does the same is waited for. Raises as `judge_by_model`
-    does, and PackageError where the client of servers is not installed.
+    dataset's qrels, whose documents need no grade of a model in the journal. Another process that
+    does the same is waited for. Raises as `judge_by_model` does, and PackageError where the client
+    of servers is not installed.
     """
     registry.require_packages([], also=dict.fromkeys(("httpx", "tenacity"), "judge"))
     pool, dataset, journal = desk.pool, desk.dataset, desk.journal
     busy = "Another process lets a model judge for this experiment"
     with locks.alone(results / f".{LEDGER}.lock", busy):
         state = journal.state
-        by_people = people_in(state)
+        by_people = state.of_people
         given = given_by_people(pool, dataset, of_models=state.given.keys() - by_people.keys())
         record = recorder(journal, judge.model)
         found = judge_by_model(
             judge,
             pool,
             lambda doc_id: dataset.found([doc_id])[doc_id].text,
-            given | by_people,
+            {**given, **by_people},
             desk.chooser,
             results / LEDGER,
             lambda pair, grade: (

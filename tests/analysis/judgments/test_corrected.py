@@ -115,9 +115,3 @@ def test_few_judged_queries_stand_alone() -> None:
 def test_what_cannot_be_is_refused(judged: list[Judged], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         corrected([0.0, 0.1, 0.2], judged)
-
-
-@pytest.mark.parametrize(("freedom", "quantile"), [(5, 2.5706), (18, 2.1009), (60, 2.0003)])
-def test_students_quantiles(freedom: int, quantile: float) -> None:
-    """Those of a printed table (Abramowitz and Stegun 1964, 26.10)."""
-    assert corrections._student(freedom) == pytest.approx(quantile, abs=5e-4)

@@ -2,12 +2,7 @@ from __future__ import annotations
 
 import math
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import kendalltau
-
-from harness.analysis.judgments.model_trial import kendall, sentences, tried
+from harness.analysis.judgments.model_trial import sentences, tried
 
 NAMES = [f"d{i}" for i in range(10)]
 GRADES = [3, 0, 1, 2, 0, 3, 1, 0, 0, 2]
@@ -23,13 +18,6 @@ RANKINGS = {
 
 def trial(labels: dict[tuple[str, str], int], people: dict[tuple[str, str], int] = PEOPLE):  # noqa: ANN201
     return tried("org/judge", people, labels, RANKINGS, "ndcg@4", 0.4, 1)
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=8))
-def test_kendall_is_scipys(values: list[tuple[int, int]]) -> None:
-    first, second = ([pair[side] / 4 for pair in values] for side in (0, 1))
-    expected = kendalltau(first, second).statistic if len(values) > 1 else math.nan
-    assert kendall(first, second) == pytest.approx(expected, nan_ok=True)
 
 
 def test_a_model_as_people_counts() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.judging.journal import Event, Journal, now
-from harness.judging.model.into_journal import people_in, recorder
+from harness.judging.model.into_journal import recorder
 
 PAIR, OTHER = ("q1", "d1"), ("q1", "d2")
 
@@ -19,5 +19,5 @@ def test_a_models_grades_are_marked_and_count_where_no_person_judged(tmp_path: P
     state = Journal(tmp_path).state
     assert state.judges == {"ann": {PAIR: 3}, "org/judge (model)": {PAIR: 0, OTHER: 2}}
     assert state.grades == {PAIR: 3, OTHER: 2}
-    assert people_in(state) == {PAIR: 3}
+    assert state.of_people == {PAIR: 3}
     assert len(state.events) == 3  # each grade once, however often it comes
