@@ -16,10 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.statistics.intervals import CONFIDENCE, Columns, Intervals
-
-FEWEST_DRAWS = 5
-"""Below so many draws their variance says too little for an interval."""
+from harness.analysis.statistics.intervals import CONFIDENCE, FEWEST, Columns, Intervals
 
 
 class Draws(NamedTuple):
@@ -54,15 +51,25 @@ class Estimate(NamedTuple):
         """With bounds for what judging everything of these queries would give."""
         return self._bounds(np.diag(self.covariance), confidence)
 
-    def of_others(self, confidence: float = CONFIDENCE) -> Intervals:
-        """With bounds for other queries like these: what is unjudged, and which queries they are."""
-        return self._bounds(np.diag(self.covariance + self.spread / self.queries), confidence)
+    def of_others(self, confidence: float = CONFIDENCE, tuned: int = 0) -> Intervals:
+        """With bounds for other queries like these: what is unjudged, and which queries they are.
 
-    def _bounds(self, variance: NDArray[np.float64], confidence: float) -> Intervals:
-        if self.draws < min(FEWEST_DRAWS, self.queries):
+        `tuned` numbers of the prediction were fitted to these draws, whose surprises are the smaller
+        for it: as of residuals, their variance is over so many less degrees of freedom, and once more
+        as much because each draw pulled the fit (MacKinnon and White 1985, HC3).
+        """
+        free = self.draws - 1
+        wider = (free / max(free - tuned, 1)) ** 2
+        variance = np.diag(wider * self.covariance + self.spread / self.queries)
+        return self._bounds(variance, confidence, tuned)
+
+    def _bounds(
+        self, variance: NDArray[np.float64], confidence: float, tuned: int = 0
+    ) -> Intervals:
+        if self.draws < min(FEWEST, self.queries):
             nothing = np.full_like(self.value, np.nan)
             return Intervals(self.value, nothing, nothing)
-        far = t_quantile(confidence, max(self.draws - 1, 1)) * np.sqrt(variance)
+        far = t_quantile(confidence, max(self.draws - 1 - tuned, 1)) * np.sqrt(variance)
         return Intervals(self.value, self.value - far, self.value + far)
 
 

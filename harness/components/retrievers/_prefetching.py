@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.components.protocols import encode_part
+from harness.components.protocols import DenseEncoder, TokenEncoder, encode_part
 from harness.components.retrievers._token_searcher import TokenSearcher
 from harness.components.timing import span
 from harness.components.vectors import indexing
@@ -28,24 +28,37 @@ BITS = {"none": 32, "int8": 8, "binary": 1}
 """Of a number of a token vector, by `quantization`."""
 
 
-def check(system: Any) -> None:
-    """Raise ValueError for a retriever that would look at nothing."""
-    if system.candidates < 1 or system.ef < 1:
-        raise ValueError("candidates and ef must be at least 1")
+@dataclass(frozen=True, kw_only=True)
+class Prefetching:
+    """The settings of both ways to Qdrant."""
 
+    encoder: TokenEncoder
+    prefetch: DenseEncoder | None = None
+    """Candidates are found by HNSW over these vectors, one a document; null: every document is one."""
+    candidates: int = 100
+    """Documents that `prefetch` finds, at least as many as are asked for."""
+    ef: int = 128
+    """How wide HNSW searches: more finds more of the nearest, and takes longer."""
+    quantization: Literal["none", "int8", "binary"] = "none"
+    """Of the token vectors, whose scores are then those of the compressed ones."""
 
-def first_vectors(system: Any, docs: Sequence[Doc], found: Encoded) -> NDArray[np.float32] | None:
-    """By which candidates are found, of shape (encoded documents, dim); None without `prefetch`."""
-    if system.prefetch is None:
-        return None
-    texts = {doc.doc_id: doc.text for doc in docs}
-    named = [texts[doc_id] for doc_id in found.doc_ids]
-    return np.asarray(encode_part(system.prefetch, "dense", named, "doc"), dtype=np.float32)
+    def __post_init__(self) -> None:
+        """Refuse to look at nothing."""
+        if self.candidates < 1 or self.ef < 1:
+            raise ValueError("candidates and ef must be at least 1")
+
+    def first_vectors(self, docs: Sequence[Doc], found: Encoded) -> NDArray[np.float32] | None:
+        """By which candidates are found, of shape (encoded documents, dim); None without `prefetch`."""
+        if self.prefetch is None:
+            return None
+        texts = {doc.doc_id: doc.text for doc in docs}
+        named = [texts[doc_id] for doc_id in found.doc_ids]
+        return np.asarray(encode_part(self.prefetch, "dense", named, "doc"), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class PrefetchingSearcher(TokenSearcher):
-    """A searcher whose `system` has `prefetch`, `candidates`, `ef` and `quantization`."""
+    """A searcher for what `Prefetching` says."""
 
     def search(self, queries: Sequence[Query], depth: int) -> list[list[Hit]]:
         """The hits of each query; raises ComponentError where fewer candidates than hits are found."""

@@ -8,22 +8,21 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
-from harness.components.protocols import DenseEncoder, Searcher, TokenEncoder
+from harness.components.protocols import Searcher
 from harness.components.retrievers._empty import Nothing
 from harness.components.retrievers._prefetching import (
     EDGES,
     FIRST,
     TOKENS,
     WIDTH,
+    Prefetching,
     PrefetchingSearcher,
-    check,
-    first_vectors,
 )
 from harness.components.vectors import indexing
 from harness.components.vectors.indexing import Encoded
@@ -40,31 +39,17 @@ NO_SERVER = (
 
 
 @dataclass(frozen=True)
-class Qdrant:
+class Qdrant(Prefetching):
     """MaxSim by Qdrant's engine: of every document, or of candidates that HNSW finds."""
 
     needs: ClassVar[tuple[str, ...]] = ("qdrant_edge",)
-
-    encoder: TokenEncoder
-    prefetch: DenseEncoder | None = None
-    """Candidates are found by HNSW over these vectors, one a document; null: every document is one."""
-    candidates: int = 100
-    """Documents that `prefetch` finds, at least as many as are asked for."""
-    ef: int = 128
-    """How wide HNSW searches: more finds more of the nearest, and takes longer."""
-    quantization: Literal["none", "int8", "binary"] = "none"
-    """Of the token vectors, whose scores are then those of the compressed ones."""
-
-    def __post_init__(self) -> None:
-        """Refuse to look at nothing."""
-        check(self)
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher over a shard with the vectors of `docs`, in a temporary folder."""
         found = indexing.encoded(self.encoder, docs)
         if not found.doc_ids:
             return Nothing()
-        first = first_vectors(self, docs, found)
+        first = self.first_vectors(docs, found)
         folder = temporary.folder()
         began = time.perf_counter()
         shard = _filled(folder, found, first, self.quantization)

@@ -5,22 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
-from harness.components.protocols import PLACE, DenseEncoder, Searcher, TokenEncoder
+from harness.components.protocols import PLACE, Searcher
 from harness.components.retrievers._empty import Nothing
 from harness.components.retrievers._prefetching import (
     EDGES,
     FIRST,
     TOKENS,
     WIDTH,
+    Prefetching,
     PrefetchingSearcher,
-    check,
-    first_vectors,
 )
 from harness.components.servers import joined, qdrant
 from harness.components.servers.dialect import Dialect, IndexedValue, Request
@@ -45,7 +44,7 @@ COMPRESSED: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class QdrantServer(Server):
+class QdrantServer(Prefetching, Server):
     """MaxSim by a Qdrant server: of every document, or of candidates that HNSW finds.
 
     Documents are fed into a collection `harness-DIGEST`, named by its content, which stays there for
@@ -56,22 +55,13 @@ class QdrantServer(Server):
 
     dialect: str = "qdrant"
     """There is no other."""
-    encoder: TokenEncoder
-    prefetch: DenseEncoder | None = None
-    """Candidates are found by HNSW over these vectors, one a document; null: every document is one."""
-    candidates: int = 100
-    """Documents that `prefetch` finds, at least as many as are asked for."""
-    ef: int = 128
-    """How wide HNSW searches: more finds more of the nearest, and takes longer."""
-    quantization: Literal["none", "int8", "binary"] = "none"
-    """Of the token vectors, whose scores are then those of the compressed ones."""
     ready_s: float = field(default=600.0, metadata=PLACE)
     """For the graph to be built after documents were fed."""
 
     def __post_init__(self) -> None:
         """Refuse to look at nothing."""
-        super().__post_init__()
-        check(self)
+        Server.__post_init__(self)
+        Prefetching.__post_init__(self)
         if self.ready_s <= 0:
             raise ValueError("ready_s must be above 0")
 
@@ -80,7 +70,7 @@ class QdrantServer(Server):
         found = indexing.encoded(self.encoder, docs)
         if not found.doc_ids:
             return Nothing()
-        first = first_vectors(self, docs, found)
+        first = self.first_vectors(docs, found)
         name = f"harness-{digest(_parts(self, found, first))[:16]}"
         began, client = time.perf_counter(), self.client
         held = qdrant.count(client, name)
