@@ -219,8 +219,8 @@ def token_vectors(ready: Ready, docs: Sequence[Doc], queries: Sequence[Query]) -
             name = f"lancedb, ivf_pq, refine_factor {factor}"
             retrievers[name] = Lancedb(ready, "ivf_pq", refine_factor=factor)
     if importlib.util.find_spec("qdrant_edge"):
-        retrievers["qdrant, exact"] = Qdrant(encoder=ready)
-        retrievers["qdrant, int8"] = Qdrant(encoder=ready, quantization="int8")
+        retrievers["qdrant, exact"] = Qdrant(ready)
+        retrievers["qdrant, int8"] = Qdrant(ready, quantization="int8")
     prepared: Any = LateInteraction(ready).prepare(docs)
     bm25, by_id = Bm25().index(docs), {doc.doc_id: doc for doc in docs}
 

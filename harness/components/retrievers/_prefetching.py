@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.components.protocols import DenseEncoder, TokenEncoder, encode_part
+from harness.components.protocols import DenseEncoder, encode_part
 from harness.components.retrievers._token_searcher import TokenSearcher
 from harness.components.timing import span
 from harness.components.vectors import indexing
@@ -30,9 +30,8 @@ BITS = {"none": 32, "int8": 8, "binary": 1}
 
 @dataclass(frozen=True, kw_only=True)
 class Prefetching:
-    """The settings of both ways to Qdrant."""
+    """The settings of both ways to Qdrant, beside the `encoder` of token vectors."""
 
-    encoder: TokenEncoder
     prefetch: DenseEncoder | None = None
     """Candidates are found by HNSW over these vectors, one a document; null: every document is one."""
     candidates: int = 100

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
-from harness.components.protocols import Searcher
+from harness.components.protocols import Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
 from harness.components.retrievers._prefetching import (
     EDGES,
@@ -43,6 +43,8 @@ class Qdrant(Prefetching):
     """MaxSim by Qdrant's engine: of every document, or of candidates that HNSW finds."""
 
     needs: ClassVar[tuple[str, ...]] = ("qdrant_edge",)
+
+    encoder: TokenEncoder
 
     def index(self, docs: Sequence[Doc]) -> Searcher:
         """A searcher over a shard with the vectors of `docs`, in a temporary folder."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.components.abilities import Footprint
-from harness.components.protocols import PLACE, Searcher
+from harness.components.protocols import PLACE, Searcher, TokenEncoder
 from harness.components.retrievers._empty import Nothing
 from harness.components.retrievers._prefetching import (
     EDGES,
@@ -55,6 +55,7 @@ class QdrantServer(Prefetching, Server):
 
     dialect: str = "qdrant"
     """There is no other."""
+    encoder: TokenEncoder
     ready_s: float = field(default=600.0, metadata=PLACE)
     """For the graph to be built after documents were fed."""
 

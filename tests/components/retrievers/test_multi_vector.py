@@ -38,9 +38,9 @@ NEEDS_LANCEDB = (
 
 EXACT: Mapping[str, Any] = {
     "maxsim": Maxsim(ENCODER),
-    "qdrant": Qdrant(encoder=ENCODER),
+    "qdrant": Qdrant(ENCODER),
     # All documents are candidates, so that what the graph finds makes no difference.
-    "qdrant by its graph": Qdrant(encoder=ENCODER, prefetch=HashingEncoder(), candidates=99),
+    "qdrant by its graph": Qdrant(ENCODER, prefetch=HashingEncoder(), candidates=99),
     "lancedb": Lancedb(ENCODER),
     # All documents that the index finds are scored again by their own vectors.
     "lancedb by its index": Lancedb(ENCODER, method="ivf_pq", nprobes=99, refine_factor=99),
@@ -153,7 +153,7 @@ def test_more_hits_than_plaid_scores_are_refused() -> None:
 
 
 def test_qdrant_by_8_bits_is_near_maxsim() -> None:
-    found = indexed(Qdrant(encoder=ENCODER, quantization="int8")).search(QUERIES, 1000)
+    found = indexed(Qdrant(ENCODER, quantization="int8")).search(QUERIES, 1000)
     differences = []
     for query, hits in zip(QUERIES, found, strict=True):
         expected = {hit.doc_id: hit.score for hit in by_hand(DOCS, query)}
@@ -171,7 +171,7 @@ def test_qdrant_by_1_bit_compares_signs() -> None:
         def encode(self, texts: Sequence[str], side: str) -> list[NDArray[np.float32]]:
             return [np.where(matrix > 0, 1, -1) for matrix in super().encode(texts, side)]
 
-    found = indexed(Qdrant(encoder=ENCODER, quantization="binary")).search(QUERIES, 1000)
+    found = indexed(Qdrant(ENCODER, quantization="binary")).search(QUERIES, 1000)
     for query, hits in zip(QUERIES, found, strict=True):
         expected = {hit.doc_id: hit.score for hit in by_hand(DOCS, query, Signs())}
         assert {hit.doc_id: hit.score for hit in hits} == expected
@@ -179,7 +179,7 @@ def test_qdrant_by_1_bit_compares_signs() -> None:
 
 def test_qdrant_finds_candidates_by_its_graph() -> None:
     """47 documents are few enough for HNSW to find the nearest ten; MaxSim puts them in order."""
-    graph = Qdrant(encoder=ENCODER, prefetch=HashingEncoder(), candidates=10)
+    graph = Qdrant(ENCODER, prefetch=HashingEncoder(), candidates=10)
     there = [doc for doc in DOCS if doc.text.split()]
     dense = np.asarray(HashingEncoder().encode([doc.text for doc in there], "doc"))
     for query, hits in zip(QUERIES, indexed(graph).search(QUERIES, 10), strict=True):
@@ -208,7 +208,7 @@ def test_nothing_to_be_found(retriever: Any) -> None:
     assert indexed(retriever).search([], 3) == []
 
 
-@pytest.mark.parametrize("retriever", [Maxsim(ENCODER), Qdrant(encoder=ENCODER), PLAID])
+@pytest.mark.parametrize("retriever", [Maxsim(ENCODER), Qdrant(ENCODER), PLAID])
 def test_order_of_documents_does_not_matter(retriever: Any) -> None:
     backwards = retriever.index(DOCS[::-1])
     assert backwards.search(QUERIES, 5) == indexed(retriever).search(QUERIES, 5)
@@ -220,9 +220,9 @@ def test_order_of_documents_does_not_matter(retriever: Any) -> None:
         pytest.param(one, precision, least, marks=NEEDS_LANCEDB if "lance" in name else (), id=name)
         for name, one, precision, least in (
             ("maxsim", Maxsim(ENCODER), "float32", 64),
-            ("qdrant", Qdrant(encoder=ENCODER), "float32", 64),
-            ("qdrant int8", Qdrant(encoder=ENCODER, quantization="int8"), "int8", 16),
-            ("qdrant binary", Qdrant(encoder=ENCODER, quantization="binary"), "binary", 2),
+            ("qdrant", Qdrant(ENCODER), "float32", 64),
+            ("qdrant int8", Qdrant(ENCODER, quantization="int8"), "int8", 16),
+            ("qdrant binary", Qdrant(ENCODER, quantization="binary"), "binary", 2),
             ("lancedb", Lancedb(ENCODER), "float32", 64),
             ("lancedb by its index", Lancedb(ENCODER, "ivf_pq"), "float32, ivf_pq", 65),
             ("plaid", PLAID, "plaid 4 bits", 16),
@@ -251,7 +251,7 @@ def test_vector_that_is_not_finite_is_refused(kind: Any, which: str) -> None:
 
 
 def test_what_a_reader_must_know() -> None:
-    for retriever, said in ((PLAID, "beside BM25"), (Qdrant(encoder=ENCODER), "a server adds")):
+    for retriever, said in ((PLAID, "beside BM25"), (Qdrant(ENCODER), "a server adds")):
         searcher = indexed(retriever)
         assert isinstance(searcher, HasFacts)
         (note,) = searcher.facts(QUERIES, 3)["notes"]
@@ -281,7 +281,7 @@ def test_folder_on_disk_goes_with_the_searcher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(temporary.CACHE, str(tmp_path))
-    searcher = Qdrant(encoder=ENCODER).index(DOCS)
+    searcher = Qdrant(ENCODER).index(DOCS)
     assert len(list(tmp_path.glob("tmp/*/*"))) == 1
     del searcher
     gc.collect()
