@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,7 +28,7 @@ ALWAYS = ("Transformer", "Pooling", "Normalize")
 
 
 @dataclass(frozen=True)
-class Candle(CandleModel, inference.ReadsOneText):
+class Candle(CandleModel, prompts.Prompted):
     """One vector a text by candding's TextEmbedding, on a CPU in float32."""
 
     gives: ClassVar = "dense"
@@ -39,8 +39,8 @@ class Candle(CandleModel, inference.ReadsOneText):
     }
 
     query_prompt: str | None = None
-    """Put before queries in place of what candding would; None is what the model's own files say,
-    else this project's catalogue."""
+    """Put before queries, which Candle's `embed` leaves to its caller; None is what the model's own
+    files say, else this project's catalogue."""
     doc_prompt: str | None = None
     """Put before documents; None is what the model's own files say, else this project's catalogue."""
     normalize: bool = True
@@ -64,10 +64,6 @@ class Candle(CandleModel, inference.ReadsOneText):
         """The model's weights and the prompts that the catalogue adds to it."""
         return {**super().identity(), **prompts.added(self)}
 
-    def notes(self) -> Iterator[str]:
-        """Which prompts come from the catalogue."""
-        return prompts.notes(self)
-
     def made(self, settings: Mapping[str, Any]) -> Any:
         """A TextEmbedding."""
         from candding import TextEmbedding
@@ -80,7 +76,7 @@ class Candle(CandleModel, inference.ReadsOneText):
 
         if not texts:
             return np.empty((0, 0), dtype=np.float32)
-        read = self._read(texts, side)
+        read = self.read(texts, side)
         size = 1 if side == "query" else self.texts_per_run()
         with self.running() as found:
             vectors = inference.by_length(
@@ -90,17 +86,8 @@ class Candle(CandleModel, inference.ReadsOneText):
 
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
-        counts: list[int] = self.loaded().candle.token_count(self._read(texts, "doc"))
+        counts: list[int] = self.loaded().candle.token_count(self.read(texts, "doc"))
         return counts
-
-    def room_of(self, side: Side) -> int:
-        """The limit beside special tokens and the prompt."""
-        found = self.loaded()
-        return max(found.room(pair=False) - found.lengths(self._read([""], side))[0], 0)
-
-    def _read(self, texts: Sequence[str], side: Side) -> list[str]:
-        prompt = prompts.before(side, self)
-        return [prompt + text for text in texts]
 
 
 def _unlike(encoder: Candle, folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -27,7 +27,7 @@ IN_THE_GRAPH = ("Transformer", "Pooling", "Normalize")
 
 
 @dataclass(frozen=True)
-class Fastembed(OnnxModel, inference.ReadsOneText):
+class Fastembed(OnnxModel, prompts.Prompted):
     """One vector a text by fastembed's TextEmbedding."""
 
     gives: ClassVar = "dense"
@@ -51,15 +51,11 @@ class Fastembed(OnnxModel, inference.ReadsOneText):
             _pooling(self, found.folder)
         return {**super().identity(), **prompts.added(self)}
 
-    def notes(self) -> Iterator[str]:
-        """Which prompts come from the catalogue."""
-        return prompts.notes(self)
-
     def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """Vectors of shape (texts, dim); each query goes through alone, as it would be asked."""
         import numpy as np
 
-        model, read = self.loaded().fastembed, self._read(texts, side)
+        model, read = self.loaded().fastembed, self.read(texts, side)
         if not texts:
             return np.empty((0, 0), dtype=np.float32)
         if side == "query":
@@ -72,17 +68,8 @@ class Fastembed(OnnxModel, inference.ReadsOneText):
 
     def count_doc_tokens(self, texts: Sequence[str]) -> list[int]:
         """For each text the number of tokens that the model reads."""
-        rows = self.loaded().inner.tokenizer.encode_batch(self._read(texts, "doc"))
+        rows = self.loaded().inner.tokenizer.encode_batch(self.read(texts, "doc"))
         return [sum(row.attention_mask) for row in rows]
-
-    def room_of(self, side: Side) -> int:
-        """The limit beside special tokens and the prompt."""
-        found = self.loaded()
-        return max(found.room(pair=False) - found.lengths(self._read([""], side))[0], 0)
-
-    def _read(self, texts: Sequence[str], side: Side) -> list[str]:
-        prompt = prompts.before(side, self)
-        return [prompt + text for text in texts]
 
     def made(self, settings: Mapping[str, Any]) -> Any:
         """A TextEmbedding that pools as the model does."""

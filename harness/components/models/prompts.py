@@ -7,10 +7,11 @@ random weights.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.components.models import catalogue, references
+from harness.components.models import catalogue, inference, references
 from harness.components.models.catalogue import Sides
 from harness.components.protocols import Side
 from harness.errors import InputError
@@ -23,6 +24,29 @@ DOCUMENT = ("document", "passage", "corpus")
 
 SIDES = {"query_prompt": "queries", "doc_prompt": "documents"}
 """What stands behind a prompt, by the encoder's field that says it; None leaves it to the model."""
+
+
+class Prompted(inference.ReadsOneText):
+    """An encoder that puts the prompts itself, because its library leaves them to its caller."""
+
+    @abstractmethod
+    def loaded(self) -> Any:
+        """The model in memory, with `lengths(texts)` and `room(pair)` in tokens."""
+
+    def notes(self) -> Iterator[str]:
+        """Which prompts come from the catalogue."""
+        return notes(self)
+
+    def room_of(self, side: Side) -> int:
+        """The limit beside special tokens and the prompt."""
+        found = self.loaded()
+        room: int = found.room(pair=False) - found.lengths(self.read([""], side))[0]
+        return max(room, 0)
+
+    def read(self, texts: Sequence[str], side: Side) -> list[str]:
+        """The texts with their prompts, as the model reads them."""
+        prompt = before(side, self)
+        return [prompt + text for text in texts]
 
 
 def before(side: Side, encoder: Any) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tiny
 
 from harness.components.encoders.candle import Candle as Encoder
 from harness.components.encoders.sentence_transformers import SentenceTransformers
@@ -36,6 +40,20 @@ def test_vectors_are_those_of_torch(side: str) -> None:
     expected = SentenceTransformers(MINILM, device="cpu").encode(TEXTS, side)  # type: ignore[arg-type]
     encoder = Encoder(MINILM, known_as="sentence-transformers/all-MiniLM-L6-v2", max_length=256)
     found = encoder.encode(TEXTS, side)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("known_as", "pooling"), [("BAAI/bge-small-en-v1.5", "cls"), ("thenlper/gte-base", "mean")]
+)
+@pytest.mark.parametrize("side", ["query", "doc"])
+def test_no_template_is_added(tmp_path: Path, known_as: str, pooling: str, side: str) -> None:
+    """The catalogue of candding has one for queries of the first, which its other calls use."""
+    folder = str(tiny.sentence_transformers(tmp_path / "model"))
+    file = tmp_path / "model" / "1_Pooling" / "config.json"
+    file.write_text(json.dumps(tiny._pooling(pooling)))
+    expected = SentenceTransformers(folder, device="cpu").encode(TEXTS[:4], side)  # type: ignore[arg-type]
+    found = Encoder(folder, known_as=known_as).encode(TEXTS[:4], side)  # type: ignore[arg-type]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
