@@ -149,7 +149,7 @@ def _index_row(config: Mapping[str, Any]) -> dict[str, Any]:
     dim = _dense_dim(config)
     if dim is None:
         use = (config.get("retriever") or {}).get("use", "retriever's")
-        return {"kind": "", "unknown": INDEX.format(use), "source": ""}
+        return {"kind": "", "precision": "", "unknown": INDEX.format(use), "source": ""}
     row = {"kind": "vectors", "dim": dim, "precision": "float32", "source": "formula"}
     return row | _sizes(1.0, 4.0 * dim)
 

@@ -209,7 +209,7 @@ def _storage_table(storage: pd.DataFrame, metric: str, baseline: str) -> Table:
             NOT_MEASURED if math.isnan(row.value) else mean_text(row._asdict()),
             row.kind or "unknown",
             number(row.dim) if row.kind else NONE,
-            row.precision if isinstance(row.precision, str) and row.precision else NONE,
+            row.precision or NONE,
             number(row.vectors_per_document, ".1f") if row.kind else NONE,
             number(row.bytes_per_document),
             number(row.disk_bytes_per_document),
