@@ -36,7 +36,7 @@ PLACE = {"decides": "place"}
 lies there is in the identity. It is in no key."""
 
 Progress = Callable[[str, int, int], None]
-"""Told the name of the work, how much is done and how much there is."""
+"""Hears the name of the work, how much is done and how much there is."""
 
 
 @runtime_checkable

@@ -157,14 +157,14 @@ class Nodes:
 
     def _tell(self) -> None:
         """Show what the workers are at, and what they warn of."""
-        told: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        heard: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for seat, news in self._news():
             for line in news.said:
                 log.warning("%s: %s", seat.name, line)
             if news.progress and seat.task:
                 name, done, total = news.progress
-                told[name].append((done, total))
-        for name, amounts in list(told.items())[:1]:
+                heard[name].append((done, total))
+        for name, amounts in list(heard.items())[:1]:
             shared = f"{name} ({len(amounts)} of {len(self._seats)} workers)"
             self._progress(shared, *map(sum, zip(*amounts, strict=True)))
 

@@ -94,7 +94,7 @@ def stored_run(file: Path) -> dict[str, list[Hit]]:
 def first_hits(file: Path, query_ids: Iterable[str]) -> dict[str, str]:
     """The doc id of the first hit of these queries, from a file that `run_bytes` made.
 
-    The other lines are not even told apart: the queries stand in the order of their ids.
+    The other lines are not even taken apart: the queries stand in the order of their ids.
     """
     content, place, found = b"\n" + gzip.decompress(file.read_bytes()), 0, {}
     for query_id in sorted(query_ids):

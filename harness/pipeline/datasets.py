@@ -105,7 +105,7 @@ def _made(choice: DatasetChoice, cache: Path, beside: Sequence[DatasetChoice]) -
         first = _Making(choice, cache, streamed.questions(), stack)
         others = []
         for one in beside:
-            with contextlib.suppress(InputError):  # told when its turn comes
+            with contextlib.suppress(InputError):  # said when its turn comes
                 if not _folder(one, cache).exists() and one != choice and _same(source, one.source):
                     others.append(_Making(one, cache, one.source.questions(), stack))
         for block in blocks(streamed.stream, source.label()):

@@ -75,7 +75,7 @@ def _encode(
     encode: Encode,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Encode the texts at `ahead`, a part after the other; each store keeps what it lacks."""
+    """Encode the texts at `ahead`, a part after the other; each store takes what it lacks."""
     total, done = int(asked.lengths[ahead].sum()), 0
     progress(done, total)
     with ExitStack() as writing:

@@ -12,7 +12,7 @@ LINE = re.compile(r"^[ \t]*Grade:[ \t]*(?P<grade>\S.*?)?[ \t]*\r?$", re.MULTILIN
 REMINDER = (
     "That answer cannot be read. Answer again with one line and nothing else, such as:\nGrade: 1"
 )
-"""What a model is told whose answer had no grade."""
+"""What is said to a model whose answer had no grade."""
 
 
 def grade(answer: str) -> int | None:

@@ -15,7 +15,7 @@ NAME = "model-judge.json"
 
 
 def write(judgments: Path, model: str, sentences: Sequence[str], *, counts: bool) -> None:
-    """Store what people are told of a model in the folder of a dataset's judgments."""
+    """Store what people read of a model in the folder of a dataset's judgments."""
     content = {"model": model, "counts": counts, "sentences": list(sentences)}
     text = json.dumps(digests.stamped(content), indent=1)
     disk.write(judgments / NAME, text + "\n")
