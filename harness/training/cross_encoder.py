@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 TOKENS_AT_ONCE = 4096
 """Tokens in one forward pass, about: more take memory and save no time."""
 
+ATTENTION = "eager"
+"""PyTorch's fused attention is for long texts: of short ones its gradients take most of a step on a
+processor. `tests/benchmarks/training.py` measures it."""
+
 
 class CrossEncoderStudent:
     """Pairs are cut and put together as `use: cross_encoder` does it."""
@@ -43,6 +47,7 @@ class CrossEncoderStudent:
                 device=self._device,
                 activation_fn=torch.nn.Identity(),
                 local_files_only=True,
+                model_kwargs={"attn_implementation": ATTENTION},
             )
         _keep_layers(self._model.model, training)
         self.module = self._model.model.float()

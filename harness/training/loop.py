@@ -90,7 +90,7 @@ def fit(
 
     parameters = [p for p in student.module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
-        parameters, lr=training.learning_rate, weight_decay=WEIGHT_DECAY, foreach=False
+        parameters, lr=training.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
     )
     state = _resumed(student, optimizer, partial)
     steps = math.ceil(len(examples.learnt) / training.batch_groups)

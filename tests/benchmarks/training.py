@@ -4,8 +4,9 @@
 
 Both read the same groups of pydoc's training queries with the packaged MiniLM. The bare loop has
 its batches tokenised and its vectors on hand before the clock starts, and does nothing but forward
-and backward passes and steps; training also draws, checks, compares, logs and saves. Each part is
-timed three times in turn; the ratios are of the medians.
+and backward passes and steps, with the attention and the optimizer that the libraries choose by
+themselves; training also draws, checks, compares, logs and saves. Each part is timed three times in
+turn; the ratios are of the medians.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -64,12 +65,23 @@ def trained(student: Student, training: Training, lessons: Examples) -> float:
         return time.perf_counter() - start
 
 
-def bare(student: Student, training: Training, forward: Callable[[int], torch.Tensor]) -> float:
+class Lesson(NamedTuple):
+    """One training, and the same passes without it."""
+
+    student: Student
+    training: Training
+    module: torch.nn.Module
+    """What the bare loop trains."""
+    forward: Callable[[int], torch.Tensor]
+    """The scores of a batch by it."""
+
+
+def bare(module: torch.nn.Module, batches: int, forward: Callable[[int], torch.Tensor]) -> float:
     """Seconds of one forward and backward pass and step for each batch that `forward` gives."""
-    parameters = [p for p in student.module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-6, weight_decay=WEIGHT_DECAY, foreach=False)
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-6, weight_decay=WEIGHT_DECAY)
     start = time.perf_counter()
-    for batch in range(COUNT // training.batch_groups):
+    for batch in range(batches):
         scores = forward(batch)
         (-torch.log_softmax(scores, -1)[..., 0].mean()).backward()
         optimizer.step()
@@ -77,9 +89,11 @@ def bare(student: Student, training: Training, forward: Callable[[int], torch.Te
     return time.perf_counter() - start
 
 
-def cross_encoder(lessons: Examples) -> tuple[Student, Training, Callable[[int], torch.Tensor]]:
+def cross_encoder(lessons: Examples) -> Lesson:
     training = CrossEncoderTraining(MODEL, NEGATIVES, layers=3, patience=99)
     student = CrossEncoderStudent(training)
+    module: Any = CrossEncoderStudent(training).module
+    module.set_attn_implementation("sdpa")
     tokenizer: Any = student._model.tokenizer
     size = training.batch_groups
     batches = [
@@ -96,13 +110,13 @@ def cross_encoder(lessons: Examples) -> tuple[Student, Training, Callable[[int],
 
     def forward(batch: int) -> torch.Tensor:
         with mixed_precision("cpu"):
-            logits = student.module(**batches[batch]).logits
+            logits = module(**batches[batch]).logits
         return logits.float().reshape(1, size, -1)
 
-    return student, training, forward
+    return Lesson(student, training, module, forward)
 
 
-def late_interaction(lessons: Examples) -> tuple[Student, Training, Callable[[int], torch.Tensor]]:
+def late_interaction(lessons: Examples) -> Lesson:
     training = LateInteractionTraining(MODEL, NEGATIVES, patience=99)
     with tempfile.TemporaryDirectory() as folder:
         encoder = StoredEncoder(Path(folder), body_of(training), quiet)
@@ -111,7 +125,7 @@ def late_interaction(lessons: Examples) -> tuple[Student, Training, Callable[[in
             held.update({text: matrix.copy() for text, matrix in held.items()})
     size = training.batch_groups
     batches = [lessons.learnt[i : i + size] for i in range(0, COUNT, size)]
-    return student, training, lambda batch: student.scores(batches[batch])
+    return Lesson(student, training, student.module, lambda i: student.scores(batches[i]))
 
 
 if __name__ == "__main__":
@@ -119,10 +133,10 @@ if __name__ == "__main__":
     precision = "bfloat16" if threads.multiplies_bfloat16() else "float32"
     print(f"{COUNT} groups of 8, {torch.get_num_threads()} threads, {precision} in products")
     for made in (cross_encoder, late_interaction):
-        student, training, forward = made(lessons)
+        student, training, module, forward = made(lessons)
         whole, loops = [], []
         for _ in range(TURNS):
-            loops.append(bare(student, training, forward))
+            loops.append(bare(module, COUNT // training.batch_groups, forward))
             whole.append(trained(student, training, lessons))
         loop, total = statistics.median(loops), statistics.median(whole)
         print(
