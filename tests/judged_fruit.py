@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contract_chat
 
-from harness.judging.pool import Pool
+from harness.analysis.judgments.pool import Pool
 
 WORDS = ("apple", "pear", "plum", "fig")
 TEXTS = {f"d{i}": f"{' '.join(WORDS[: i % 5])} number {i}" for i in range(10)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from harness.analysis.judgments.journal import Journal
+from harness.analysis.judgments.pool import Drawn, Grades, Pair, Pool
 from harness.judging.choose import Pick, Standing
-from harness.judging.journal import Journal
-from harness.judging.pool import Drawn, Grades, Pair, Pool
 from harness.judging.session import Session
 
 DOCS = [f"d{i}" for i in range(30)]

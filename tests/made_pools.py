@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from harness.analysis.judgments.pool import Drawn, Pair, Pool
 from harness.judging.choose import Chooser
-from harness.judging.pool import Drawn, Pair, Pool
 
 Qrels = Mapping[Pair, int]
 

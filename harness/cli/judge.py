@@ -49,8 +49,7 @@ def _add_arguments(sub: argparse.ArgumentParser) -> None:
         "--depth",
         metavar="N",
         type=count,
-        default=10,
-        help="judge the first N documents of each system (default: 10)",
+        help="judge the first N documents of each system (default: as many as the objective looks at)",
     )
     sub.add_argument("--judge", metavar="NAME", help="who judges (default: the user's name here)")
     sub.add_argument(
@@ -135,7 +134,7 @@ def _judge(arguments: argparse.Namespace) -> int:
     say("\n".join(paragraph(view.standing.sentence)))
     say(
         f"{counted(view.mine, 'document')} judged by {judge}, "
-        f"{counted(view.all, 'document')} by all: {desk.journal.folder / 'qrels' / 'judged.tsv'}"
+        f"{counted(view.all, 'document')} by all. `python -m harness report FILE` decides by them."
     )
     return exits.OK
 

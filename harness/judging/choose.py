@@ -11,16 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.analysis.judgments.drawn_queries import FEWEST, DrawnQueries
 from harness.analysis.judgments.estimate import Estimate
+from harness.analysis.judgments.pool import Drawn, Grades, Pair, Pool
 from harness.analysis.judgments.prediction import Outcome, Prediction, predict
-from harness.judging.drawn_queries import DrawnQueries
-from harness.judging.pool import Drawn, Grades, Pair, Pool
+from harness.page.text import counted
 
 FLOOR = 0.2
 """Of drawing a query whatever is known."""
-
-FEWEST = 20
-"""Draws before anything is called settled."""
 
 LEVEL = 0.98
 """The probability of the same decision from which on it is settled; `tests/benchmarks/judging.py`
@@ -104,7 +102,7 @@ class Chooser:
         found = self.queries.estimate(done, grades, skipped)
         if found is None or (rest and len(done) < FEWEST):
             sentence = (
-                f"Decision now: assess further. {len(done)} queries are judged; it takes at least "
+                f"Decision now: assess further. {counted(len(done), 'query')} judged; it takes at least "
                 f"{FEWEST} before anything can be settled."
             )
             return Standing(False, sentence, None)

@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.analysis.judgments.journal import Journal, journal_of
+from harness.analysis.judgments.pool import Pair, Pool, pooled
 from harness.data import Dataset
 from harness.errors import ConfigError, DataError
+from harness.experiment.metric_names import parsed
 from harness.experiment.schema import Experiment
 from harness.files.wrong_values import did_you_mean
 from harness.judging.choose import Chooser
-from harness.judging.journal import Journal, folder_of
-from harness.judging.pool import Pair, Pool, pooled
 from harness.judging.session import Session
 from harness.pipeline.datasets import load_dataset
 from harness.results.store import Results
-from harness.results.terms import terms
+from harness.results.terms import objective, terms
+
+DEPTH = 10
+"""Documents of each system that are judged, where the objective looks at all."""
 
 
 class Texts(NamedTuple):
@@ -45,8 +49,12 @@ class Desk:
         return Texts(self.pool.queries[query_id], self.dataset.found([doc_id])[doc_id].text)
 
 
-def desk(experiment: Experiment, results: Results, name: str, depth: int, cache: Path) -> Desk:
+def desk(
+    experiment: Experiment, results: Results, name: str, depth: int | None, cache: Path
+) -> Desk:
     """The desk of an experiment's dataset; of its only one where `name` is empty.
+
+    Of each system the first `depth` documents are judged; None: as many as the objective looks at.
 
     Raises ConfigError where the dataset has no results, or no two systems that can be compared, and
     DataError where its documents are others than those that were searched.
@@ -64,6 +72,7 @@ def desk(experiment: Experiment, results: Results, name: str, depth: int, cache:
             f"Results of the baseline ({baseline}) and of another system are needed on {choice.name!r}, "
             f"and there are those of: {', '.join(done) or 'none'}. Run `python -m harness run FILE` first."
         )
+    depth = depth or parsed(objective(results)).cut or DEPTH
     pool = pooled(results, choice.name, depth, results.plan["seed"])
     dataset = load_dataset(choice, cache)
     pairs = {doc_id for query_id in pool.queries for doc_id in pool.items(query_id)}
@@ -73,5 +82,5 @@ def desk(experiment: Experiment, results: Results, name: str, depth: int, cache:
             f"(such as {min(lost)!r}): it changed since. Run `python -m harness run FILE` again."
         )
     chooser = Chooser(pool, terms(results).smallest_gain_that_matters, pool.seed)
-    journal = Journal(folder_of(results, choice.name))
+    journal = journal_of(results, choice.name)
     return Desk(dataset, pool, chooser, journal)

@@ -20,14 +20,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from harness.judging.journal import GRADES
+from harness.analysis.judgments.journal import GRADES
 from harness.judging.marking import beginning, marked
 from harness.judging.session import Session, View
 from harness.page.text import counted
 
 if TYPE_CHECKING:
+    from harness.analysis.judgments.pool import Pair
     from harness.judging.desk import Texts
-    from harness.judging.pool import Pair
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; "

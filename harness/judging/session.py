@@ -12,9 +12,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from harness.analysis.judgments.journal import Event, Journal, Kind, now
+from harness.analysis.judgments.pool import Pair, Pool
 from harness.judging.choose import Chooser, Standing
-from harness.judging.journal import Event, Journal, Kind, now
-from harness.judging.pool import Pair, Pool
 
 DOUBLES = 0.05
 """The share of picks that are documents which another judge graded, so that agreement is seen."""

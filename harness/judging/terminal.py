@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from harness.analysis.judgments.journal import GRADES
 from harness.judging.desk import Texts
-from harness.judging.journal import GRADES
 from harness.judging.marking import beginning, marked
 from harness.judging.session import View
 from harness.page.terminal import WIDTH, paragraph

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from harness.analysis.costs.vector_bytes import configurations, models_of
+from harness.analysis.judgments.journal import journal_of
 from harness.components.models import catalogue
 from harness.components.models.random_weights import remark
 from harness.errors import ModelError
@@ -62,7 +63,12 @@ def not_measured(results: Results) -> list[str]:
     asked = {kind for _, kind in results.cost_facts}
     left_out = results.plan.get("left_out", {})  # none in older results
     lines = [*remote_code.sentences(left_out), *_undone(results)]
-    lines += [f"Quality on {name}: {NO_JUDGMENTS}." for name in sorted(results.unjudged)]
+    lines += [
+        f"Metrics on {name}: people judged drawn queries, which give the gains alone."
+        if journal_of(results, name).state.draws
+        else f"Quality on {name}: {NO_JUDGMENTS}."
+        for name in sorted(results.unjudged)
+    ]
     lines += [*_arms(results.costs["arms"]), *_ways(results.costs["grid"])]
     lines += _under_load(results.costs["steps"])
     lines += _elsewhere(results)

@@ -116,9 +116,9 @@ def _in_short(results: Results, analysis: Analysis, datasets: Sequence[str]) -> 
         "The decision", list(decision_blocks(results, decided, analysis.frontier)), "decision"
     )
     quality = [*gain_blocks(results, decided.gains), *alarm_blocks(analysis.alarms)]
-    quality += [*unjudged_blocks(results), *trial_blocks(results)]
+    quality += [*unjudged_blocks(results, decided.gains.judged), *trial_blocks(results)]
     yield Section("Quality", quality, "quality")
-    judged = list(judgments.judgment_blocks(results, datasets))
+    judged = list(judgments.judgment_blocks(results, datasets, decided.gains.judged))
     yield from [Section("Judgments", judged, "judgments")] * bool(judged)
     latency: list[Block] = []
     storage: list[Block] = []

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from harness.analysis.judgments.drawn_queries import FEWEST
+from harness.analysis.judgments.pool import Drawn, Pair, Pool, pooled
 from harness.analysis.judgments.prediction import Outcome, named, outcomes
 from harness.files import disk
-from harness.judging.choose import FEWEST, Chooser
-from harness.judging.pool import Drawn, Pair, Pool, pooled
+from harness.judging.choose import Chooser
 from harness.page import drawing
 from harness.results.store import load_results
 from harness.results.terms import terms

@@ -16,8 +16,8 @@ from browser import Browser
 from commands import ROOT, environment
 from fakes import write_beir, write_experiment
 
+from harness.analysis.judgments.journal import Journal
 from harness.cli.commands import main
-from harness.judging.journal import Journal
 
 in_browser = pytest.mark.skipif(
     browser.found() is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from fakes import QUERIES, write_beir, write_experiment
 
+from harness.analysis.decision.estimated_gains import gains_of
+from harness.analysis.judgments.journal import Event, journal_of, now
+from harness.analysis.judgments.pool import pooled
 from harness.cli.commands import main
-from harness.judging.pool import pooled
 from harness.results.store import load_results
 
 OVERLAP = {"use": "fakes:WordOverlap"}
@@ -23,6 +25,16 @@ JUDGED = "../results/experiment/data/judgments/qrels/judged.tsv"
 
 def places(folder: Path) -> list[str]:
     return ["--results", str(folder / "results"), "--cache", str(folder / "cache")]
+
+
+def judge_the_rest(folder: Path) -> None:
+    """Everything that the systems bring up gets a grade."""
+    results = load_results(folder)
+    journal, pool = journal_of(results, "data"), pooled(results, "data", depth=3)
+    with journal.alone():
+        pairs = [(name, doc_id) for name in QUERIES for doc_id in pool.items(name)]
+        left = [pair for pair in pairs if pair not in journal.state.grades]
+        journal.append(*(Event("grade", name, "ben", now(), doc, 1) for name, doc in left))
 
 
 def test_it_runs_is_judged_and_runs_again(
@@ -50,10 +62,20 @@ def test_it_runs_is_judged_and_runs_again(
     monkeypatch.setattr("sys.stdin", io.StringIO("2\n0\n1\n" * 40))
     judge = ["judge", str(file), *places(tmp_path), "--terminal", "--judge", "ann"]
     assert main(judge) == 0
+    assert main(["report", str(file), *places(tmp_path)[:2]]) == 0
+    page = (folder / "report.md").read_text()
+    assert "People judged 9 documents of 4 queries on data" in page
+    assert "| reversed | n/a | -0.191" in page
+    assert "The numbers above use 9 judgments: 9 by people." in page
+    judge_the_rest(folder)
+    estimated = gains_of(load_results(folder)).of["reversed"].gain
+    assert main(["why", str(file), query_id, *places(tmp_path)[:2]]) == 0
+    assert "(judged by ann 2)" in " ".join(capsys.readouterr().out.split())
     judged = [{"use": "files", "path": "data", "format": "trec", "qrels": JUDGED}]
     file = write_experiment(tmp_path, datasets=judged, systems=SYSTEMS)
     assert main(["run", str(file), *places(tmp_path)]) == 0
     again = load_results(folder)
     assert not again.measurements.empty
     assert not again.unjudged
+    assert gains_of(again).of["reversed"].gain == pytest.approx(estimated)  # all was judged
     assert "by people" in (folder / "report.md").read_text()

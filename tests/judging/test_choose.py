@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from made_pools import full_gains, judged, made_pool
 
+from harness.analysis.judgments.pool import Drawn, Pool
 from harness.judging.choose import Chooser
-from harness.judging.pool import Drawn, Pool
 
 
 def test_everything_that_differs_is_judged_in_the_end_and_gives_the_full_value() -> None:
@@ -66,7 +66,7 @@ def test_a_large_gain_is_settled_early_and_said_so() -> None:
 def test_before_enough_is_known_it_says_how_far_it_is() -> None:
     pool, qrels = made_pool(60, [0.8, 0.75], 5)
     chooser = Chooser(pool, 0.01, 42)
-    assert "0 queries are judged" in chooser.standing([], {}, (), 25).sentence
+    assert "0 queries judged" in chooser.standing([], {}, (), 25).sentence
     draws, grades = judged(chooser, qrels, 22)
     standing = chooser.standing(draws, grades, (), 30)
     assert not standing.settled

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from judges import POOL, session
 
+from harness.analysis.judgments.journal import Journal
 from harness.judging.desk import Texts
-from harness.judging.journal import Journal
 from harness.judging.page import LARGEST, Page, application
 from harness.judging.session import Session
 

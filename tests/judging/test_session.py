@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from judges import session, shown
 
-from harness.judging.journal import Event, Journal
+from harness.analysis.judgments.journal import Event, Journal
 from harness.judging.session import ASSUMED_SECONDS, Session
 
 

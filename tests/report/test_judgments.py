@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.judging.journal import Event, without_undone
+from harness.analysis.judgments.journal import Event, without_undone
 from harness.report.judgments import sources
 
 AT = "2026-11-30T05:00:00+00:00"
@@ -29,10 +29,7 @@ def test_each_judgment_in_use_has_its_source() -> None:
     assert sources(used, STATE) == [
         ("The numbers above use 4 judgments: 2 given with the dataset, 1 by people, 1 by models."),
         "The journal of judgments has grades of ann (2) and gpt (model) (2).",
-        (
-            "1 document of the journal is not in use: the experiment file does not name its grades "
-            "as `qrels`, or was not run since."
-        ),
+        "1 document of the journal is not in use.",
     ]
 
 

@@ -10,7 +10,7 @@ from harness.analysis.decision.choose import Choice, DecisionInput, able, neares
 from harness.analysis.decision.measurements import Option
 from harness.analysis.decision.reasons import nobody
 from harness.experiment.metric_names import written
-from harness.page.text import counted, listed, rounded_up, significant, spoken
+from harness.page.text import listed, rounded_up, significant, spoken
 
 
 def sentence(case: DecisionInput, choice: Choice) -> str:
@@ -63,7 +63,7 @@ def _kept(case: DecisionInput) -> str:
     if row.verdict == "better":
         return f"{found}, less than the {case.smallest:g} that you asked for"
     if row.gain > 0 and row.verdict == "open":
-        return f"{found}, which {_queries(case)} cannot tell from no gain"
+        return f"{found}, which {case.gains.evidence} cannot tell from no gain"
     return found
 
 
@@ -82,7 +82,7 @@ def _open(case: DecisionInput, choice: Choice) -> str:
     if choice.because == "requirement not measured":
         return f"{name} {better(case, choice.option)}, but it may miss a requirement"
     if choice.because == "gain undecided":
-        shown = f"{_queries(case)} cannot show that it gains {case.smallest:g}"
+        shown = f"{case.gains.evidence} cannot show that it gains {case.smallest:g}"
         return f"{name} {better(case, choice.option)}, but {shown}"
     role = ", the baseline," * (choice.option == case.baseline)
     if choice.because == "baseline invalid":
@@ -106,7 +106,3 @@ def _fastest(case: DecisionInput) -> str:
         return ""
     first = min(known, key=known.__getitem__)
     return f"; the fastest reranker, {spoken(first.name)}, {', '.join(needs(case, first))}"
-
-
-def _queries(case: DecisionInput) -> str:
-    return counted(case.gains.queries, "query")

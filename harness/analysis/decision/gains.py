@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.analysis.judgments.estimated import Estimated
 from harness.analysis.quality.leaderboard import per_query
 from harness.analysis.statistics import intervals
 from harness.analysis.statistics.intervals import Columns
+from harness.page.text import counted
 from harness.results.store import NO_JUDGMENTS, Results
 
 State = Literal["shown", "undecided", "small"]
@@ -55,9 +57,9 @@ class Gains:
     table: pd.DataFrame
     """Columns GAINS."""
     means: Mapping[str, float]
-    """By system the mean over datasets."""
+    """By system the mean over datasets; where gains are estimated, its distance to the baseline's."""
     resampled: Mapping[str, NDArray[np.float64]]
-    """By system that mean over each random half of the queries, the same halves for all systems."""
+    """By system draws of that mean, the same for all systems: over each random half of the queries."""
     queries: int
     """Of all datasets."""
     family: int
@@ -67,8 +69,26 @@ class Gains:
     missing: Mapping[str, str]
     """By system why it cannot be compared."""
     untold: frozenset[str] = frozenset()
-    """Of these the systems with random weights or without judgments: no measurement of theirs would
+    """Of the missing the systems with random weights or without judgments: no measurement of theirs would
     tell their quality."""
+    judged: Mapping[str, Estimated] = field(default_factory=dict)
+    """By dataset what its gains were estimated from, where queries were drawn and judged for that."""
+
+    def value(self, system: str) -> float:
+        """The mean of a system; NaN where it is missing, or only gains are known."""
+        return math.nan if self.judged else self.means.get(system, math.nan)
+
+    @property
+    def evidence(self) -> str:
+        """What the gains are known from, in words."""
+        every = counted(self.queries, "query")
+        drawn = sum(one.gains.draws for one in self.judged.values())
+        return f"judgments of {drawn:,} of {every}" if drawn else every
+
+    @property
+    def all_judged(self) -> bool:
+        """Whether no more judgments of the same queries could be given."""
+        return all(one.whole for one in self.judged.values())
 
     @cached_property
     def of(self) -> Mapping[str, Any]:
@@ -101,14 +121,10 @@ class Gains:
 
 def gains(results: Results, objective: str, smallest: float) -> Gains:
     """The gains of all systems by the metric `objective`, judged by the smallest that matters."""
-    parts, missing = _values(results, objective)
-    untold = results.weightless.union(
-        system for system, why in missing.items() if why.startswith(NO_JUDGMENTS)
-    )
+    parts, missing = values_of(results, objective, dict.fromkeys(results.trials["dataset"]))
     baseline, seed = results.plan["baseline"], results.plan["seed"]
     if not parts or baseline not in next(iter(parts.values())):
-        nothing = pd.DataFrame(columns=list(GAINS))
-        return Gains(nothing, {}, {}, 0, 0, {}, missing, untold)
+        return none(results, missing)
     names = list(next(iter(parts.values())).columns)
     others = [name for name in names if name != baseline]
     values = [part.to_numpy(dtype=np.float64) for part in parts.values()]
@@ -116,27 +132,50 @@ def gains(results: Results, objective: str, smallest: float) -> Gains:
     means = np.mean([value.mean(axis=0) for value in values], axis=0).tolist()
     each = [_halves([value], seed) for value in values]
     halves = each[0] if len(each) == 1 else _halves(values, seed)
-    family, among = _family(np.concatenate(changes))
+    tested, among = alike(np.concatenate(changes))
     found = Gains(
         table=pd.DataFrame(columns=list(GAINS)),
         means=dict(zip(names, means, strict=True)),
         resampled={} if halves is None else dict(zip(names, halves.T, strict=True)),
         queries=sum(map(len, values)),
-        family=len(family),
+        family=len(tested),
         by_dataset={
             name: _losses(part, halves, baseline)
             for (name, part), halves in zip(parts.items(), each, strict=True)
         },
         missing=missing,
-        untold=untold,
+        untold=_untold(results, missing),
     )
-    tests = _tests(changes, family, among, smallest)
-    needed = _needed(changes, found.queries, smallest, len(family))
+    changed = [part[:, tested] for part in changes]
+    p = [p_values(changed, gain) for gain in (0.0, smallest)]
+    needed = _needed(changes, found.queries, smallest, len(tested))
+    return compared(found, baseline, tests(others, p, among), needed, smallest)
+
+
+def compared(
+    found: Gains,
+    baseline: str,
+    tested: Mapping[str, Sequence[float]],
+    needed: Columns,
+    smallest: float,
+) -> Gains:
+    """The same with its table: by system the gain over the baseline, and its p of GAINS."""
     rows = [
         _row(name, found.loss(baseline, name), test, smallest, float(more))
-        for name, test, more in zip(others, tests.tolist(), needed, strict=True)
+        for (name, test), more in zip(tested.items(), needed, strict=True)
     ]
     return replace(found, table=pd.DataFrame(rows, columns=list(GAINS)))
+
+
+def none(results: Results, missing: Mapping[str, str]) -> Gains:
+    """Where nothing can be compared."""
+    nothing = pd.DataFrame(columns=list(GAINS))
+    return Gains(nothing, {}, {}, 0, 0, {}, missing, _untold(results, missing))
+
+
+def _untold(results: Results, missing: Mapping[str, str]) -> frozenset[str]:
+    unjudged = (system for system, why in missing.items() if why.startswith(NO_JUDGMENTS))
+    return results.weightless.union(unjudged)
 
 
 def _halves(values: Sequence[Columns], seed: int) -> Columns | None:
@@ -161,10 +200,11 @@ def changes(results: Results, dataset: str, metric: str) -> pd.DataFrame:
     return values.drop(columns=baseline).sub(values[baseline], axis=0)
 
 
-def _values(results: Results, objective: str) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
-    """By dataset a row a query and a column a system; and why systems have none."""
+def values_of(
+    results: Results, objective: str, datasets: Collection[str]
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """By dataset a row a query and a column a system; and why systems have none on some dataset."""
     systems = list(dict.fromkeys(results.trials["system"]))
-    datasets = list(dict.fromkeys(results.trials["dataset"]))
     wide = {
         str(name): per_query(results, name, objective).reindex(columns=systems) for name in datasets
     }
@@ -180,8 +220,8 @@ def _values(results: Results, objective: str) -> tuple[dict[str, pd.DataFrame], 
     return {name: part[compared] for name, part in wide.items() if compared}, missing
 
 
-def _family(changes: Columns) -> tuple[list[int], list[int]]:
-    """The columns to test, and for each column its place among them, -1 where nothing changes."""
+def alike(changes: Columns) -> tuple[list[int], list[int]]:
+    """The columns to test, alike ones once, and for each column its place among them; -1 where all is 0."""
     places: dict[bytes, int] = {}
     family: list[int] = []
     among: list[int] = []
@@ -193,17 +233,18 @@ def _family(changes: Columns) -> tuple[list[int], list[int]]:
     return family, among
 
 
-def _tests(
-    changes: Sequence[Columns], family: Sequence[int], among: Sequence[int], smallest: float
-) -> Columns:
-    """A row a system, a column a p of GAINS; NaN where nothing changes."""
+def tests(
+    systems: Sequence[str], p_of_gains: Sequence[Columns], among: Sequence[int]
+) -> dict[str, list[float]]:
+    """By system each p of GAINS; NaN where nothing changes.
+
+    Given are the p of no gain and of the smallest that matters, each of the columns of `alike`.
+    """
     found = []
-    for gain in (0.0, smallest):
-        p = p_values([part[:, family] for part in changes], gain)
-        adjusted = intervals.holm(dict(zip(map(str, family), p.tolist(), strict=True)))
-        found += [[*p, math.nan], [*(adjusted[str(i)] for i in family), math.nan]]
-    columns: Columns = np.array(found).T[among]
-    return columns
+    for p in p_of_gains:
+        adjusted = intervals.holm({str(i): one for i, one in enumerate(p.tolist())})
+        found += [[*p, math.nan], [*(adjusted[str(i)] for i in range(len(p))), math.nan]]
+    return dict(zip(systems, np.array(found).T[list(among)].tolist(), strict=True))
 
 
 def p_values(changes: Sequence[Columns], gain: float) -> Columns:

@@ -35,20 +35,26 @@ def gain_blocks(results: Results, gained: Gains) -> Iterator[Block]:
 
 def _caption(metric: str, gained: Gains) -> str:
     over = f" over {len(gained.by_dataset)} datasets" * (len(gained.by_dataset) > 1)
-    return f"{metric}{over}, {counted(gained.queries, 'query')}, with 95 % intervals."
+    return f"{metric}{over}, {gained.evidence}, with 95 % intervals."
 
 
 def _sentences(results: Results, gained: Gains) -> Iterator[str]:
     baseline, best = results.plan["baseline"], gained.best
     if best is not None:
-        yield _first(best, written(objective(results)), baseline, gained.queries)
+        yield _first(best, written(objective(results)), baseline, gained.evidence)
         yield from _losses(results, gained)
+    for dataset, one in gained.judged.items():
+        yield (
+            f"People judged {counted(one.judged, 'document')} of {counted(one.gains.draws, 'query')} on "
+            f"{dataset}, which were drawn with known chances. The gains are estimated for all "
+            f"{one.gains.queries:,} queries: a document that nobody judged does not count as wrong."
+        )
     for reason in dict.fromkeys(gained.missing.values()):
         names = dict.fromkeys(family(n) for n, why in gained.missing.items() if why == reason)
         yield f"{', '.join(names)}: {NOT_MEASURED}: {reason.rstrip('.')}."
 
 
-def _first(best: Any, metric: str, baseline: str, queries: int) -> str:
+def _first(best: Any, metric: str, baseline: str, evidence: str) -> str:
     name, bounds = spoken(best.system), interval(best.low, best.high)
     if best.verdict == "better":
         return f"{name} ranks best: {best.gain:.3f} {metric} above {baseline} {bounds}."
@@ -58,7 +64,7 @@ def _first(best: Any, metric: str, baseline: str, queries: int) -> str:
     if best.verdict == "worse":
         return f"Every system ranks worse than {baseline}; {name} loses least: {gain}."
     return (
-        f"Inconclusive: {counted(queries, 'query')} cannot tell any system from {baseline}. The "
+        f"Inconclusive: {evidence} cannot tell any system from {baseline}. The "
         f"nearest is {name}: {gain}."
     )
 
@@ -82,14 +88,14 @@ def _table(results: Results, gained: Gains) -> Table:
     metric, baseline = objective(results), results.plan["baseline"]
     smallest = terms(results).smallest_gain_that_matters
     rows = [
-        [baseline, number(gained.means[name], ".4f"), "", "baseline"]
+        [baseline, number(gained.value(name), ".4f"), "", "baseline"]
         for name in [baseline]
         if name in gained.means
     ]
     rows += [
         [
             row.system,
-            number(gained.means[row.system], ".4f"),
+            number(gained.value(row.system), ".4f"),
             change(row.gain, row.low, row.high),
             gain_words(row, smallest),
         ]

@@ -14,7 +14,6 @@ from harness.analysis.statistics.tail import Seen
 from harness.page.text import (
     chance,
     change,
-    counted,
     interval,
     more_queries,
     percent,
@@ -37,6 +36,8 @@ def headline(case: DecisionInput, choice: Choice) -> str:
     missing = case.gains.missing.get(choice.option.system, "")
     if choice.because == "baseline not measured" and missing.startswith(NO_JUDGMENTS):
         return "Assess further: judge what the systems find, by `python -m harness judge FILE`."
+    if choice.because == "gain undecided" and not case.gains.all_judged:
+        return "Assess further: judge more of what the systems find, by `python -m harness judge FILE`."
     row = case.gains.of.get(choice.option.system)
     more = "" if row is None else more_queries(row.needed, case.gains.queries)
     return f"Assess further: {TO_DO[choice.because].format(name=name, more=more)}."
@@ -215,7 +216,7 @@ def _undecided(case: DecisionInput, choice: Choice) -> Iterator[str]:
     sure = "Some gain is certain, but" if row.verdict == "better" else "But"
     yield (
         f"{choice.option.name} gains {_gains(case, choice.option.system)} over {case.baseline.name}. "
-        f"{sure} {counted(case.gains.queries, 'query')} cannot show that it is at least "
+        f"{sure} {case.gains.evidence} cannot show that it is at least "
         f"{case.smallest:g}, as you asked ({corrected(row.p_holm, case.gains.family)})."
     )
     if said := unknowns(case, choice.option):

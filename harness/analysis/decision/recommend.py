@@ -14,7 +14,8 @@ from harness.analysis.costs.measured import CostAnalysis
 from harness.analysis.decision.amounts import Quantity, amounts, limits
 from harness.analysis.decision.answer import sentence
 from harness.analysis.decision.choose import Answer, DecisionInput, choose
-from harness.analysis.decision.gains import GAINS, Gains, gains
+from harness.analysis.decision.estimated_gains import gains_of
+from harness.analysis.decision.gains import GAINS, Gains
 from harness.analysis.decision.measurements import Measurements, Option
 from harness.analysis.decision.reasons import headline, reasons
 from harness.analysis.decision.remarks import flips, remarks
@@ -102,7 +103,7 @@ def decide(
     """
     alarms = alarms_of(results) if alarms is None else alarms
     asked, measured = terms(results), Measurements(results, costs)
-    gained = gains(results, objective(results), asked.smallest_gain_that_matters)
+    gained = gains_of(results)
     case = decision_input(measured, gained, alarms, asked.workload)
     choice = choose(case)
     return Recommendation(
@@ -190,7 +191,7 @@ def _options(case: DecisionInput) -> Iterator[dict[str, Any]]:
             **_values(case, option, names, device),
             "system": option.system,
             "mode": option.mode,
-            "value": case.gains.means.get(option.system, math.nan),
+            "value": case.gains.value(option.system),
             "standing": case.standings[option],
             "invalid": case.invalid.get(option.system, ""),
         }

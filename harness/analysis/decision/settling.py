@@ -20,13 +20,14 @@ from harness.analysis.costs.measured import analyse_costs
 from harness.analysis.costs.vector_bytes import storage_per_document
 from harness.analysis.decision.amounts import Quantity
 from harness.analysis.decision.choose import DecisionInput, choose
-from harness.analysis.decision.gains import Gains, gains
+from harness.analysis.decision.estimated_gains import gains_of
+from harness.analysis.decision.gains import Gains
 from harness.analysis.decision.measurements import Measurements, Option, Place
 from harness.analysis.decision.recommend import decision_input
 from harness.analysis.quality.alarms import alarms
 from harness.experiment.decision_terms import Workload
 from harness.results.store import Results, load_results
-from harness.results.terms import objective, terms
+from harness.results.terms import terms
 
 FEWEST = 2
 """More calls that are asked for at a time: two that are too slow already show that a limit is missed."""
@@ -61,9 +62,7 @@ class Inquiry:
     @cached_property
     def _known(self) -> tuple[Gains, pd.DataFrame, pd.DataFrame]:
         """Gains, alarms and bytes, which no measurement of latency changes."""
-        smallest = terms(self.results).smallest_gain_that_matters
-        gained = gains(self.results, objective(self.results), smallest)
-        return gained, alarms(self.results), storage_per_document(self.results)
+        return gains_of(self.results), alarms(self.results), storage_per_document(self.results)
 
     def open(
         self, device: str, tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]

@@ -84,7 +84,7 @@ def _short(case: DecisionInput, option: Option, roles: Sequence[str]) -> Short:
     return Short(
         option,
         roles,
-        case.gains.means.get(option.system, math.nan),
+        case.gains.value(option.system),
         case.gains.of.get(option.system),
         case.gains.missing.get(option.system, ""),
         {name: case.amount(option, one) for name, one in quantities.items()},

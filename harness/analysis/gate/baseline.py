@@ -17,6 +17,7 @@ from harness.analysis.gate.relative_latency import (
     latency_metric,
     latency_ratios,
 )
+from harness.analysis.judgments.sources import counts_of
 from harness.errors import InputError
 from harness.experiment.plan import Plan
 from harness.experiment.rules import LatencyRule, QualityRule
@@ -74,7 +75,9 @@ def baseline_of(results: Results, experiment: Experiment) -> Baseline:
     for (dataset, system), facts in sorted(results.facts.items()):
         if facts["provenance"] not in provenances:
             provenances.append(facts["provenance"])
-        datasets.setdefault(dataset, {key: facts["dataset"][key] for key in OF_A_DATASET})
+        if dataset not in datasets:
+            of_dataset = {key: facts["dataset"][key] for key in OF_A_DATASET}
+            datasets[dataset] = {**of_dataset, "judged": dict(counts_of(results, dataset))}
         first, last = facts["stages"][0], facts["stages"][-1]
         trials.setdefault(dataset, {})[system] = {
             "fingerprint": facts["dataset"]["fingerprint"],

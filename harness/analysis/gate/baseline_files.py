@@ -39,6 +39,8 @@ class _Data(BaseModel):
     documents: int
     queries: int
     judgements: int
+    judged: dict[str, int] = {}
+    """By source how many judgments are of it, where there is a journal of judgments."""
 
 
 class _Trial(BaseModel):

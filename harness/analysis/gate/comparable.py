@@ -19,7 +19,7 @@ not run, is not measured: no regression and no pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -155,8 +155,8 @@ class _Pairing:
     def _other_data(self, name: Name) -> Iterator[Incomparable]:
         dataset, system, _ = name
         old, new = (facts["trials"][dataset][system]["fingerprint"] for facts in self._facts)
+        then, now = (facts["datasets"][dataset] for facts in self._facts)
         if old != new:
-            then, now = (facts["datasets"][dataset] for facts in self._facts)
             counts = [
                 f"{what} {then[what]:,} -> {now[what]:,}"
                 for what in ("documents", "queries", "judgements")
@@ -165,6 +165,12 @@ class _Pairing:
             why = ", ".join(counts) or "their numbers are the same, their content is not"
             yield Incomparable(
                 "not comparable", f"documents, queries or judgements of {dataset} changed ({why})"
+            )
+        was, are = (side.get("judged") for side in (then, now))
+        if was is not None and was != are:  # None: accepted before sources were stored
+            whose = f"{_judged(was)} -> {_judged(are)}"
+            yield Incomparable(
+                "not comparable", f"judgments of {dataset} have other sources: {whose}"
             )
 
     def _against_latency(self, name: Name, rule: LatencyRule, arm: Any) -> Iterator[Incomparable]:
@@ -195,6 +201,14 @@ class _Pairing:
         if not is_quiet:
             again = f"delete {self._timed_in[dataset]} below these results and run again"
             yield Incomparable("inconclusive", f"{unequal} now: {again}", run_again=True)
+
+
+def _judged(by: Mapping[str, int]) -> str:
+    """How many judgments come from which source."""
+    return (
+        ", ".join(f"{count:,} {source}" for source, count in by.items())
+        or "no journal of judgments"
+    )
 
 
 def _by_name(baseline: Baseline) -> dict[Name, pd.Series]:

@@ -63,6 +63,16 @@ class Estimate(NamedTuple):
         variance = np.diag(wider * self.covariance + self.spread / self.queries)
         return self._bounds(variance, confidence, tuned)
 
+    def of_others_drawn(self, count: int, seed: int) -> Columns:
+        """Draws, shape (count, C), of the means of other queries like these: Student's t, all C at once."""
+        rng, free = np.random.default_rng(seed), max(self.draws - 1, 1)
+        normal = rng.standard_normal((count, len(self.value)))
+        scale = np.sqrt(free / rng.chisquare(free, (count, 1)))
+        found: Columns = self.value + scale * normal @ root(
+            self.covariance + self.spread / self.queries
+        )
+        return found
+
     def _bounds(
         self, variance: NDArray[np.float64], confidence: float, tuned: int = 0
     ) -> Intervals:
@@ -114,6 +124,13 @@ def _total(draws: Draws, queries: int) -> tuple[NDArray[np.float64], Columns, ND
     # The noise of one draw is in its own estimate, whose variance was seen, and in all later ones.
     carried = (draws.noise.T * (2 * now * later + later**2)) @ draws.noise
     return total, queries * (queries - count) / count * common + carried, now + later
+
+
+def root(covariance: Columns) -> Columns:
+    """The matrix whose transpose times itself is `covariance`, which may lack ranks."""
+    values, vectors = np.linalg.eigh(covariance)
+    found: Columns = (vectors * np.sqrt(np.clip(values, 0.0, None))).T
+    return found
 
 
 def t_quantile(confidence: float, freedom: int) -> float:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.judgments.estimate import Estimate
+from harness.analysis.judgments.estimate import Estimate, root
 from harness.analysis.statistics.intervals import ALPHA, Columns
 
 SIMULATED = 2_000
@@ -74,7 +74,7 @@ def predict(found: Estimate, smallest: float, level: float, seed: int) -> Predic
     rng = np.random.default_rng(seed)
     errors = np.sqrt(np.diag(found.spread) / found.queries)
     scale = math.sqrt(max(found.draws - 1, 1) / max(found.draws - 3, 1))  # of Student's t
-    drawn = scale * rng.standard_normal((SIMULATED, len(errors))) @ _root(found.covariance)
+    drawn = scale * rng.standard_normal((SIMULATED, len(errors))) @ root(found.covariance)
     likely = _likely(found.value + drawn, errors, smallest)
     share = 1.0
     while likely[0][1] < level and share > 1 / 64:
@@ -90,10 +90,3 @@ def _likely(gains: Columns, errors: Columns, smallest: float) -> list[tuple[Outc
     counts = np.bincount(outcomes(gains, errors, smallest), minlength=contenders + 2) / len(gains)
     order = np.argsort(-counts, kind="stable")
     return [(named(code, contenders), float(counts[code])) for code in order.tolist()]
-
-
-def _root(covariance: Columns) -> Columns:
-    """A matrix whose product with its transpose is `covariance`, which may lack ranks."""
-    values, vectors = np.linalg.eigh(covariance)
-    found: Columns = (vectors * np.sqrt(np.clip(values, 0.0, None))).T
-    return found

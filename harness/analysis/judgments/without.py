@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -30,15 +30,17 @@ HOW = (
     "0.9). The last column is the least and the most that any judgments could make of the gain."
 )
 
+UNTOLD = (
+    "Nothing on {dataset} is judged, so that no number says who ranks better.",
+    "`python -m harness judge FILE` shows you the documents on which the decision hangs.",
+)
 
-def unjudged_blocks(results: Results) -> Iterator[Block]:
-    """A block for each dataset of which nothing is judged."""
+
+def unjudged_blocks(results: Results, judged: Collection[str]) -> Iterator[Block]:
+    """A block for each dataset of which nothing is judged, or drawn queries alone: these in `judged`."""
     baseline = results.plan["baseline"]
     for dataset in sorted(results.unjudged):
-        lines = [
-            f"Nothing on {dataset} is judged, so that no number says who ranks better.",
-            "`python -m harness judge FILE` shows you the documents on which the decision hangs.",
-        ]
+        lines = [] if dataset in judged else [line.format(dataset=dataset) for line in UNTOLD]
         found, depth = differences(results, dataset), _depth(results)
         if not len(found):
             yield Block(f"What is known of {dataset} without judgments", lines)

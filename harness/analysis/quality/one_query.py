@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from harness.analysis.judgments.journal import journal_of
 from harness.errors import DataError
 from harness.files.wrong_values import did_you_mean
 from harness.results.store import Results
@@ -30,6 +31,8 @@ class Why:
     ranked: pd.DataFrame
     """Columns RANKED, in the order of the systems and their ranks."""
     judged: Mapping[str, int]
+    judges: Mapping[str, str]
+    """By document who gave its judgment, with which grade, where there is a journal of judgments."""
     unread: Sequence[str]
     """The systems whose last model read only the beginning of the query."""
     texts: Mapping[str, str]
@@ -61,7 +64,9 @@ def why(
             raise DataError(f"No system {name!r} has results{did_you_mean(name, known)}.")
     wanted = list(systems) or known
     texts = {key: text for name in wanted for key, text in results.texts(place, name).items()}
-    judged = results.qrels(place, wanted[0]).get(query_id, {})
+    state = journal_of(results, place).state
+    given = {doc_id: grade for (name, doc_id), grade in state.grades.items() if name == query_id}
+    judged = results.qrels(place, wanted[0]).get(query_id, {}) or given
     parts = [_of_system(results, place, name, query_id, judged) for name in wanted]
     lengths = {name: results.lengths(place, name) for name in wanted}
     measured = results.measurements
@@ -74,6 +79,11 @@ def why(
         metrics=by_metric.reindex(wanted),
         ranked=pd.concat(parts, ignore_index=True)[list(RANKED)],
         judged=judged,
+        judges={
+            doc_id: ", ".join(state.judged_by((query_id, doc_id)))
+            for doc_id, grade in judged.items()
+            if given.get(doc_id) == grade
+        },
         unread=[name for name, own in lengths.items() if own and query_id in own.cut_queries()],
         texts={key.removeprefix("doc "): text for key, text in texts.items() if key[:4] == "doc "},
     )

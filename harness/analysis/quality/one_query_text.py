@@ -56,7 +56,8 @@ def why_text(found: Why, metrics: Sequence[str], top: int) -> str:
     lines += paragraph(LEGEND)
     for doc_id in shown:
         text = " ".join(found.texts.get(doc_id, "(text not stored)").split())
-        lines += ["", *paragraph(f"{doc_id}: {text}")[:SNIPPET_LINES]]
+        by = f" (judged by {found.judges[doc_id]})" if doc_id in found.judges else ""
+        lines += ["", *paragraph(f"{doc_id}{by}: {text}")[:SNIPPET_LINES]]
     return "\n".join(lines)
 
 

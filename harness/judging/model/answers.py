@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.judging.journal import GRADES
+from harness.analysis.judgments.journal import GRADES
 
 LINE = re.compile(r"^[ \t]*Grade:[ \t]*(?P<grade>\S.*?)?[ \t]*\r?$", re.MULTILINE)
 """A line that says a grade, be it one or not."""

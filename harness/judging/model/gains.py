@@ -14,9 +14,9 @@ from harness.analysis.judgments.corrected import (
     corrected,
     people_alone,
 )
+from harness.analysis.judgments.drawn_queries import DrawnQueries
+from harness.analysis.judgments.pool import Drawn, Grades, Pair, Pool
 from harness.data import Hit, Qrels, Run
-from harness.judging.drawn_queries import DrawnQueries
-from harness.judging.pool import Drawn, Grades, Pair, Pool
 from harness.results import metrics
 
 

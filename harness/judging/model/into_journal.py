@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.judging.journal import Event, Journal, now
-from harness.judging.pool import Pair
+from harness.analysis.judgments.journal import Event, Journal, now
+from harness.analysis.judgments.pool import Pair
 
 
 def recorder(journal: Journal, model: str) -> Callable[[Pair, int], None]:

@@ -11,13 +11,13 @@ import numpy as np
 
 from harness.analysis.judgments import model_trial
 from harness.analysis.judgments.model_trial import Trial
+from harness.analysis.judgments.pool import Drawn, Grades, Pair, Pool
 from harness.errors import BusyError, ComponentError, TextError
 from harness.experiment import judge_prompt
 from harness.experiment.judge_terms import ModelJudge
 from harness.judging.choose import Chooser
 from harness.judging.model.asking import Asker, SpentError
 from harness.judging.model.ledger import Ledger, Spent
-from harness.judging.pool import Drawn, Grades, Pair, Pool
 from harness.page.text import counted, listed, significant
 
 TRIED = 300

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from harness.analysis.judgments.pool import Pair, Pool
 from harness.components import registry
 from harness.data import Dataset
 from harness.experiment.judge_terms import ModelJudge
@@ -14,7 +15,6 @@ from harness.judging.model import trial_file
 from harness.judging.model.gains import Gain, corrected_gains
 from harness.judging.model.into_journal import recorder
 from harness.judging.model.judge import Outcome, judge_by_model
-from harness.judging.pool import Pair, Pool
 from harness.page.text import change, counted
 
 LEDGER = "asked_of_model.jsonl"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from made_results import MACHINE
 
+from harness.analysis.gate import baseline
 from harness.analysis.gate.baseline import accept
 from harness.analysis.gate.baseline_files import Baseline
 from harness.analysis.gate.judge import Gate, judge
@@ -123,6 +124,20 @@ def test_other_documents_are_not_comparable(bench: Bench) -> None:
     )
     gate = bench.judge(accepted, values, dataset={"fingerprint": "g"})
     assert "their numbers are the same, their content is not" in messages(gate)["first"][1]
+
+
+def test_the_same_grades_of_other_judges_are_not_comparable(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"first": SAME, "second": SAME}
+    monkeypatch.setattr(baseline, "counts_of", lambda *_: {"by models": 6})
+    accepted = bench.accept(values)
+    assert bench.judge(accepted, values).status == "pass"
+    monkeypatch.setattr(baseline, "counts_of", lambda *_: {"by people": 2, "by models": 4})
+    said = "judgments of data have other sources: 6 by models -> 2 by people, 4 by models."
+    assert messages(bench.judge(accepted, values))["second"] == ("not comparable", said)
+    accepted.facts["datasets"]["data"].pop("judged")  # accepted before sources were stored
+    assert bench.judge(accepted, values).status == "pass"
 
 
 @pytest.mark.parametrize(

@@ -120,5 +120,16 @@ def test_the_noise_of_measured_values_is_in_the_interval() -> None:
     assert 0.93 <= coverage(each, values.mean()) <= 0.97
 
 
+def test_draws_have_the_bounds_of_the_interval() -> None:
+    """The interval is Student's t of the same mean and variance, computed from the quantile."""
+    values, predicted = population(100, 15)
+    found = estimate(draw(values, predicted, 30, np.random.default_rng(16), 0.2), 100)
+    drawn = found.of_others_drawn(200_000, 17)
+    bounds = found.of_others()
+    assert np.quantile(drawn[:, 0], [0.025, 0.975]) == pytest.approx(
+        [bounds.low[0], bounds.high[0]], abs=0.02 * (bounds.high[0] - bounds.low[0])
+    )
+
+
 def test_the_normal_quantile_is_the_limit() -> None:
     assert t_quantile(0.9, 10**6) == pytest.approx(NormalDist().inv_cdf(0.95), abs=1e-5)

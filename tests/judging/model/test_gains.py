@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from harness.analysis.judgments.pool import Drawn, Pair, Pool
 from harness.judging.choose import Chooser
 from harness.judging.model.gains import corrected_gains
-from harness.judging.pool import Drawn, Pair, Pool
 
 QUERIES = {f"q{i}": "words" for i in range(60)}
 RNG = np.random.default_rng(18)

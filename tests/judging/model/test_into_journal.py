@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.judging.journal import Event, Journal, now
+from harness.analysis.judgments.journal import Event, Journal, now
 from harness.judging.model.into_journal import recorder
 
 PAIR, OTHER = ("q1", "d1"), ("q1", "d2")

@@ -15,11 +15,11 @@ from contract_answer import Answer, refusal
 from contract_server import ContractServer, CutError
 from judged_fruit import ALL, PEOPLE, POOL, QUERIES, TEXTS
 
+from harness.analysis.judgments.pool import Drawn, Grades, Pair
 from harness.errors import ServerError, StoreError
 from harness.experiment.judge_terms import ModelJudge
 from harness.judging.choose import Pick, Standing
 from harness.judging.model.judge import Outcome, judge_by_model
-from harness.judging.pool import Drawn, Grades, Pair
 
 
 class Everything:

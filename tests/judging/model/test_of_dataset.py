@@ -10,6 +10,7 @@ import pytest
 from contract_server import ContractServer
 from judged_fruit import PEOPLE, POOL, QUERIES, TEXTS
 
+from harness.analysis.judgments.journal import Event, Journal, now
 from harness.cli.commands import main
 from harness.data import Dataset, Doc, Query
 from harness.errors import StoreError
@@ -17,7 +18,6 @@ from harness.experiment.judge_terms import ModelJudge
 from harness.experiment.reading import load_experiment
 from harness.judging.choose import Chooser
 from harness.judging.desk import Desk, desk
-from harness.judging.journal import Event, Journal, now
 from harness.judging.model import trial_file
 from harness.judging.model.of_dataset import LEDGER, judge_dataset
 from harness.report.render import report_stored

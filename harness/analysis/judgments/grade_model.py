@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judging.pool import Grades, Pool
+from harness.analysis.judgments.pool import Grades, Pool
 
 Places = NDArray[np.int64]
 Values = NDArray[np.float64]

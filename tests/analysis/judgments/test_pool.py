@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.judging.pool import Pool
+from harness.analysis.judgments.pool import Pool
 
 RANKINGS = {"base": {"q1": ["a", "b"], "q2": ["c"]}, "new": {"q1": ["b", "d"]}}
 POOL = Pool({"q1": "one", "q2": "two", "q3": "three"}, RANKINGS, "base")

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.analysis.judgments.journal import Event, Journal, Kind, settled_grade, without_undone
+from harness.analysis.judgments.pool import Drawn
 from harness.components.datasets._qrels import FORMATS, read_judgements
 from harness.errors import DataError
-from harness.judging.journal import Event, Journal, Kind, settled_grade, without_undone
-from harness.judging.pool import Drawn
 
 AT = "2026-11-30T05:00:00+00:00"
 
@@ -146,7 +146,7 @@ def test_two_journals_of_one_file_see_each_other(tmp_path: Path) -> None:
 APPENDING = """
 import sys
 from pathlib import Path
-from harness.judging.journal import Event, Journal
+from harness.analysis.judgments.journal import Event, Journal
 journal = Journal(Path(sys.argv[1]))
 for i in range(20):
     with journal.alone():

@@ -20,9 +20,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from harness.analysis.judgments.pool import Drawn, Pair
 from harness.errors import DataError
 from harness.files import disk, locks
-from harness.judging.pool import Drawn, Pair
 from harness.results.store import Results
 
 Kind = Literal["drawn", "grade", "skip", "undo", "note"]
@@ -71,12 +71,11 @@ class Event:
         return json.dumps(said).encode() + b"\n"
 
 
-def folder_of(results: Results, dataset: str) -> Path:
-    """Where the judgments of a dataset lie that the last run measured."""
-    folders: list[str] = [
-        one["folder"] for one in results.plan["trials"] if one["dataset"] == dataset
-    ]
-    return (results.folder / folders[0]).parent / "judgments"
+def journal_of(results: Results, dataset: str) -> Journal:
+    """The journal of a dataset of the last run; it may be empty. Raises DataError."""
+    of_trials = [one["folder"] for one in results.plan["trials"] if one["dataset"] == dataset]
+    place = Path(of_trials[0]).parent if of_trials else Path(dataset)
+    return Journal(results.folder / place / "judgments")
 
 
 def now() -> str:
@@ -133,6 +132,10 @@ class State:
                 name = f"{one.judge} (model)" if one.source == "model" else one.judge
                 found.setdefault(name, {})[one.pair] = one.grade or 0
         return dict(sorted(found.items()))
+
+    def judged_by(self, pair: Pair) -> list[str]:
+        """Each judge with the grade that he gave; judges that are models are marked as such."""
+        return [f"{name} {grades[pair]}" for name, grades in self.judges.items() if pair in grades]
 
     def done_by(self, judge: str) -> list[Event]:
         """The judge's grades and skips that still hold, in their order."""
@@ -263,7 +266,7 @@ def _csv(state: State) -> str:
     for pair, by in sorted(state.given.items()):
         each = sorted(by.values(), key=lambda one: one.judge)
         people = any(one.source == "person" for one in each)
-        judges = ", ".join(f"{one.judge} {one.grade}" for one in each)
+        judges = ", ".join(state.judged_by(pair))
         noted = [state.notes.get((one.judge, pair), "") for one in each]
         at = max(one.at for one in each)
         source = "person" if people else "model"

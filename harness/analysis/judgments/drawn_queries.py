@@ -15,15 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.judgments.estimate import Draws, Estimate, estimate
+from harness.analysis.judgments.grade_model import UNKNOWN, GradeModel, Guess, Places, layout
+from harness.analysis.judgments.pool import Drawn, Grades, Pair, Pool
 from harness.analysis.statistics.intervals import Columns
-from harness.judging.grade_model import UNKNOWN, GradeModel, Guess, Places, layout
-from harness.judging.pool import Drawn, Grades, Pair, Pool
 
 COVERED = 0.8
 """How much of what may move a query's gains is judged before it is left."""
 
 WHOLE = 0.3
 """The chance that all documents of a query are judged, as long as there are queries to draw."""
+
+FEWEST = 20
+"""Draws before anything is said of all queries."""
 
 LEARNT = (0, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560)
 """After so many draws the model of grades is made anew."""
