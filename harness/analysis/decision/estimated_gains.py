@@ -99,8 +99,8 @@ def _losses(part: _Drawn) -> dict[str, Loss]:
 
 
 def _p(draws: Columns, gain: float) -> Columns:
-    """Two-sided, that the mean is truly `gain`: no smaller than one draw in all can tell."""
-    beyond = np.minimum((draws <= gain).sum(axis=0), (draws >= gain).sum(axis=0))
+    """Two-sided, that the mean is truly `gain`; one draw is the least that counts, and NaN is beyond."""
+    beyond = np.minimum((~(draws > gain)).sum(axis=0), (~(draws < gain)).sum(axis=0))
     found: Columns = np.minimum(2 * (beyond + 1) / (len(draws) + 1), 1.0)
     return found
 

@@ -82,8 +82,8 @@ class Gains:
     def evidence(self) -> str:
         """What the gains are known from, in words."""
         every = counted(self.queries, "query")
-        drawn = sum(one.gains.draws for one in self.judged.values())
-        return f"judgments of {drawn:,} of {every}" if drawn else every
+        nobody = sum(one.gains.queries - one.queries for one in self.judged.values())
+        return f"judgments of {self.queries - nobody:,} of {every}" if nobody else every
 
     @property
     def all_judged(self) -> bool:

@@ -45,7 +45,7 @@ def _sentences(results: Results, gained: Gains) -> Iterator[str]:
         yield from _losses(results, gained)
     for dataset, one in gained.judged.items():
         yield (
-            f"People judged {counted(one.judged, 'document')} of {counted(one.gains.draws, 'query')} on "
+            f"People judged {counted(one.judged, 'document')} of {counted(one.queries, 'query')} on "
             f"{dataset}, which were drawn with known chances. The gains are estimated for all "
             f"{one.gains.queries:,} queries: a document that nobody judged does not count as wrong."
         )

@@ -25,6 +25,8 @@ class Estimated:
     gains: Estimate
     judged: int
     """Documents that people graded."""
+    queries: int
+    """Of which these are."""
     whole: bool
     """Whether nothing is left that could be judged."""
 
@@ -57,4 +59,8 @@ def _of_dataset(results: Results, dataset: str, metric: str) -> Estimated | None
     gains = queries.estimate(done, grades, state.skipped)
     contenders = [system for system in pool.systems if system != baseline]
     left = any(queries.left(name, grades, state.skipped) for name in pool.queries)
-    return None if gains is None else Estimated(contenders, gains, len(grades), not left)
+    return (
+        None
+        if gains is None
+        else Estimated(contenders, gains, len(grades), len({name for name, _ in grades}), not left)
+    )
