@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.analysis.judgments.drawn_queries import FEWEST, DrawnQueries
-from harness.analysis.judgments.estimate import Estimate
 from harness.analysis.judgments.pool import Drawn, Grades, Pair, Pool
 from harness.analysis.judgments.prediction import Outcome, Prediction, predict
 from harness.page.text import counted
@@ -76,16 +75,6 @@ class Chooser:
         *_, left = of.wanted([*draws, drawn], grades, skipped)
         left = left or of.left(drawn.query_id, grades, skipped)
         return Pick(drawn.query_id, left[0], drawn)
-
-    def estimate(
-        self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
-    ) -> Estimate | None:
-        """The mean gains of the contenders, in the order of the systems; None before anything is known.
-
-        A draw counts when all that is to be judged of it is judged or skipped, and all before it are.
-        """
-        done = self.queries.finished(draws, grades, skipped)
-        return self.queries.estimate(done, grades, skipped)
 
     def standing(
         self,

@@ -109,7 +109,7 @@ def chosen(of: Case, seed: int) -> tuple[list[Step], Step]:
 
 def _now(of: Case, chooser: Chooser, draws: list[Drawn], grades: Mapping[Pair, int]) -> Outcome:
     """The decision that all judgments of these queries would give, by the estimate."""
-    found = chooser.estimate(draws, grades, ())
+    found = chooser.queries.estimate(draws, grades, ())
     assert found is not None
     errors = np.sqrt(np.diag(found.spread) / found.queries)
     code = int(outcomes(found.value[np.newaxis], errors, of.smallest)[0])

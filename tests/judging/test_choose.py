@@ -20,7 +20,7 @@ def test_everything_that_differs_is_judged_in_the_end_and_gives_the_full_value()
         grades[pick.query_id, pick.doc_id] = qrels[pick.query_id, pick.doc_id]
     assert len(grades) == sum(len(pool.items(name)) for name in pool.queries)
     assert chooser.standing(draws, grades, (), 25).settled
-    found = chooser.estimate(draws, grades, ())
+    found = chooser.queries.estimate(draws, grades, ())
     assert found is not None
     assert found.value == pytest.approx(full_gains(pool, qrels).mean(axis=0), abs=1e-9)
     assert found.covariance == pytest.approx(0, abs=1e-12)

@@ -123,7 +123,11 @@ class DrawnQueries:
     def estimate(
         self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
     ) -> Estimate | None:
-        """The mean gains of the contenders, of finished draws; None before anything is known."""
+        """The mean gains of the contenders; None before anything is known.
+
+        A draw counts when all that is to be judged of it is judged or skipped, and all before it are.
+        """
+        draws = self.finished(draws, grades, skipped)
         rest = self.to_draw(draws, grades, skipped)
         if rest and not draws:
             return None
