@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -84,6 +84,15 @@ class Gains:
         every = counted(self.queries, "query")
         nobody = sum(one.gains.queries - one.queries for one in self.judged.values())
         return f"judgments of {self.queries - nobody:,} of {every}" if nobody else every
+
+    def judged_by_people(self) -> Iterator[str]:
+        """A sentence for each dataset whose gains are estimated."""
+        for dataset, one in self.judged.items():
+            yield (
+                f"People judged {counted(one.judged, 'document')} of {counted(one.queries, 'query')} on "
+                f"{dataset}, which were drawn with known chances. The gains are estimated for all "
+                f"{one.gains.queries:,} queries: a document that nobody judged does not count as wrong."
+            )
 
     @property
     def all_judged(self) -> bool:

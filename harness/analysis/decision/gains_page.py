@@ -12,7 +12,7 @@ from harness.analysis.quality.figures import forest
 from harness.experiment.metric_names import written
 from harness.page.blocks import Block, CaptionedTable
 from harness.page.tables import NOT_MEASURED, Table
-from harness.page.text import change, counted, family, interval, number, spoken
+from harness.page.text import change, family, interval, number, spoken
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 
@@ -43,12 +43,7 @@ def _sentences(results: Results, gained: Gains) -> Iterator[str]:
     if best is not None:
         yield _first(best, written(objective(results)), baseline, gained.evidence)
         yield from _losses(results, gained)
-    for dataset, one in gained.judged.items():
-        yield (
-            f"People judged {counted(one.judged, 'document')} of {counted(one.queries, 'query')} on "
-            f"{dataset}, which were drawn with known chances. The gains are estimated for all "
-            f"{one.gains.queries:,} queries: a document that nobody judged does not count as wrong."
-        )
+    yield from gained.judged_by_people()
     for reason in dict.fromkeys(gained.missing.values()):
         names = dict.fromkeys(family(n) for n, why in gained.missing.items() if why == reason)
         yield f"{', '.join(names)}: {NOT_MEASURED}: {reason.rstrip('.')}."

@@ -7,10 +7,10 @@ from typing import Any
 
 from harness.analysis.costs.sentences import load_words
 from harness.analysis.decision.first_screen import short_table
+from harness.analysis.decision.gains import Gains
 from harness.analysis.decision.page import workload_blocks
 from harness.analysis.decision.recommend import Recommendation
 from harness.analysis.quality.page import counts
-from harness.experiment.decision_terms import Decision
 from harness.results.store import Results
 from harness.results.terms import objective, terms
 
@@ -34,7 +34,7 @@ def record_context(results: Results, decided: Recommendation) -> dict[str, Any]:
         "question": results.plan["question"],
         "experiment": results.plan["experiment"],
         "decided": decided,
-        "context": list(_context(results, terms(results))),
+        "context": list(_context(results, decided.gains)),
         "options": short_table(decided, objective(results)),
         "workloads": list(workload_blocks(decided)),
         "trials": list(_keys(results)),
@@ -57,12 +57,14 @@ def _keys(results: Results) -> Iterator[str]:
             yield f"{entry['kind']} on {entry['dataset']}: {key}"
 
 
-def _context(results: Results, asked: Decision) -> Iterator[str]:
-    """Data, terms and workload, a line each."""
+def _context(results: Results, gained: Gains) -> Iterator[str]:
+    """Data, judgments, terms and workload, a line each."""
+    asked = terms(results)
     datasets = {name: facts["dataset"] for (name, _), facts in results.facts.items()}
     for name, facts in datasets.items():
         fingerprint = facts["fingerprint"][:16]
         yield f"{name}: {counts(facts)}, fingerprint {fingerprint}. {facts['description']}".rstrip()
+    yield from gained.judged_by_people()
     yield (
         f"The baseline is {results.plan['baseline']}. A gain counts by {objective(results)}, from "
         f"{asked.smallest_gain_that_matters:g} on."
