@@ -57,7 +57,7 @@ def test_queries_that_no_system_changes_are_never_asked_for() -> None:
 def test_a_large_gain_is_settled_early_and_said_so() -> None:
     pool, qrels = made_pool(60, [3.0, 0.2], 4)
     chooser = Chooser(pool, 0.01, 42)
-    draws, grades = judged(chooser, qrels, 25)
+    draws, grades = judged(chooser, qrels, 35)
     standing = chooser.standing(draws, grades, (), 25)
     assert standing.settled
     assert standing.sentence.startswith("Settled: adopt s1; judging the rest would leave it so")
@@ -67,7 +67,7 @@ def test_before_enough_is_known_it_says_how_far_it_is() -> None:
     pool, qrels = made_pool(60, [0.8, 0.75], 5)
     chooser = Chooser(pool, 0.01, 42)
     assert "0 queries judged" in chooser.standing([], {}, (), 25).sentence
-    draws, grades = judged(chooser, qrels, 22)
+    draws, grades = judged(chooser, qrels, 32)
     standing = chooser.standing(draws, grades, (), 30)
     assert not standing.settled
     assert standing.more

@@ -25,7 +25,7 @@ COVERED = 0.8
 WHOLE = 0.3
 """The chance that all documents of a query are judged, as long as there are queries to draw."""
 
-FEWEST = 20
+FEWEST = 30
 """Draws before anything is said of all queries."""
 
 LEARNT = (0, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560)

@@ -46,6 +46,8 @@ class Estimate(NamedTuple):
     queries: int
     """Of all."""
     draws: int
+    freedom: float
+    """Degrees of freedom of the covariance."""
 
     def of_these(self, confidence: float = CONFIDENCE) -> Intervals:
         """With bounds for what judging everything of these queries would give."""
@@ -58,19 +60,25 @@ class Estimate(NamedTuple):
         for it: as of residuals, their variance is over so many less degrees of freedom, and once more
         as much because each draw pulled the fit (MacKinnon and White 1985, HC3).
         """
-        free = self.draws - 1
+        free = self.freedom
         wider = (free / max(free - tuned, 1)) ** 2
         variance = np.diag(wider * self.covariance + self.spread / self.queries)
         return self._bounds(variance, confidence, tuned)
 
+    def of_these_drawn(self, count: int, seed: int) -> Columns:
+        """Draws, shape (count, C), about `value`: how far off it may be; Student's t, all C at once."""
+        return self._drawn(self.covariance, count, seed)
+
     def of_others_drawn(self, count: int, seed: int) -> Columns:
-        """Draws, shape (count, C), of the means of other queries like these: Student's t, all C at once."""
-        rng, free = np.random.default_rng(seed), max(self.draws - 1, 1)
+        """Draws, shape (count, C), of the means of other queries like these."""
+        return self.value + self._drawn(self.covariance + self.spread / self.queries, count, seed)
+
+    def _drawn(self, covariance: Columns, count: int, seed: int) -> Columns:
+        rng, free = np.random.default_rng(seed), max(self.freedom, 1)
         normal = rng.standard_normal((count, len(self.value)))
-        scale = np.sqrt(free / rng.chisquare(free, (count, 1)))
-        found: Columns = self.value + scale * normal @ root(
-            self.covariance + self.spread / self.queries
-        )
+        values, vectors = np.linalg.eigh(covariance)  # which may lack ranks
+        root = (vectors * np.sqrt(np.clip(values, 0.0, None))).T
+        found: Columns = np.sqrt(free / rng.chisquare(free, (count, 1))) * (normal @ root)
         return found
 
     def _bounds(
@@ -79,7 +87,7 @@ class Estimate(NamedTuple):
         if self.draws < min(FEWEST, self.queries):
             nothing = np.full_like(self.value, np.nan)
             return Intervals(self.value, nothing, nothing)
-        far = t_quantile(confidence, max(self.draws - 1 - tuned, 1)) * np.sqrt(variance)
+        far = t_quantile(confidence, max(self.freedom - tuned, 1)) * np.sqrt(variance)
         return Intervals(self.value, self.value - far, self.value + far)
 
 
@@ -102,7 +110,7 @@ def estimate(draws: Draws, queries: int, certain: Columns | None = None) -> Esti
     least = np.clip(np.diag(spread), 0.0, None) - np.diag(spread)
     known = max(count + len(sure) - 1, 1)
     spread = (spread + np.diag(least)) * (known + 1) / known
-    return Estimate(value, covariance / every**2, spread, every, count)
+    return Estimate(value, covariance / every**2, spread, every, count, _freedom(draws))
 
 
 def _total(draws: Draws, queries: int) -> tuple[NDArray[np.float64], Columns, NDArray[np.float64]]:
@@ -126,14 +134,20 @@ def _total(draws: Draws, queries: int) -> tuple[NDArray[np.float64], Columns, ND
     return total, queries * (queries - count) / count * common + carried, now + later
 
 
-def root(covariance: Columns) -> Columns:
-    """The matrix whose transpose times itself is `covariance`, which may lack ranks."""
-    values, vectors = np.linalg.eigh(covariance)
-    found: Columns = (vectors * np.sqrt(np.clip(values, 0.0, None))).T
-    return found
+def _freedom(draws: Draws) -> float:
+    """Degrees of freedom of a variance of two parts (Welch and Satterthwaite), as shares of the surprises.
+
+    How far noise scatters is told by those draws alone that have any, the rest by all.
+    """
+    surprises = float(((draws.measured - draws.predicted) ** 2).sum())
+    share = min(float((draws.noise**2).sum()) / surprises, 1.0) if surprises else 0.0
+    telling = int(np.any(draws.noise != 0, axis=1).sum())
+    parts = (share, telling), (1 - share, len(draws.chances))
+    found = 1 / sum(part**2 / max(count - 1, 1) for part, count in parts)
+    return min(found, max(len(draws.chances) - 1, 1))
 
 
-def t_quantile(confidence: float, freedom: int) -> float:
+def t_quantile(confidence: float, freedom: float) -> float:
     """How many standard errors a two-sided interval of Student's t reaches."""
     from scipy.stats import t
 

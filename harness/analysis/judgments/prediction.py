@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.judgments.estimate import Estimate, root
+from harness.analysis.judgments.estimate import Estimate
 from harness.analysis.statistics.intervals import ALPHA, Columns
 
 SIMULATED = 2_000
@@ -71,10 +71,8 @@ def _normal(alpha: float) -> float:
 
 def predict(found: Estimate, smallest: float, level: float, seed: int) -> Prediction:
     """What judging the rest may give, and how far it must go to be known with probability `level`."""
-    rng = np.random.default_rng(seed)
     errors = np.sqrt(np.diag(found.spread) / found.queries)
-    scale = math.sqrt(max(found.draws - 1, 1) / max(found.draws - 3, 1))  # of Student's t
-    drawn = scale * rng.standard_normal((SIMULATED, len(errors))) @ root(found.covariance)
+    drawn = found.of_these_drawn(SIMULATED, seed)
     likely = _likely(found.value + drawn, errors, smallest)
     share = 1.0
     while likely[0][1] < level and share > 1 / 64:
