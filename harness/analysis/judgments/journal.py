@@ -65,6 +65,11 @@ class Event:
         """Which document of which query."""
         return self.query_id, self.doc_id
 
+    @property
+    def who(self) -> str:
+        """The judge; one that is a model is marked as such."""
+        return f"{self.judge} (model)" if self.source == "model" else self.judge
+
     def line(self) -> bytes:
         """As it stands in the file; what says nothing is left out."""
         said = {name: value for name, value in asdict(self).items() if value not in (None, "")}
@@ -129,13 +134,12 @@ class State:
         found: dict[str, dict[Pair, int]] = {}
         for by in self.given.values():
             for one in by.values():
-                name = f"{one.judge} (model)" if one.source == "model" else one.judge
-                found.setdefault(name, {})[one.pair] = one.grade or 0
+                found.setdefault(one.who, {})[one.pair] = one.grade or 0
         return dict(sorted(found.items()))
 
     def judged_by(self, pair: Pair) -> list[str]:
         """Each judge with the grade that he gave; judges that are models are marked as such."""
-        return [f"{name} {grades[pair]}" for name, grades in self.judges.items() if pair in grades]
+        return [f"{one.who} {one.grade}" for _, one in sorted(self.given.get(pair, {}).items())]
 
     def done_by(self, judge: str) -> list[Event]:
         """The judge's grades and skips that still hold, in their order."""
