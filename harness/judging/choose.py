@@ -13,15 +13,11 @@ import numpy as np
 
 from harness.analysis.judgments.drawn_queries import FEWEST, DrawnQueries
 from harness.analysis.judgments.pool import Drawn, Grades, Pair, Pool
-from harness.analysis.judgments.prediction import Outcome, Prediction, predict
+from harness.analysis.judgments.prediction import LEVEL, Outcome, Prediction, predict
 from harness.page.text import counted
 
 FLOOR = 0.2
 """Of drawing a query whatever is known."""
-
-LEVEL = 0.98
-"""The probability of the same decision from which on it is settled; `tests/benchmarks/judging.py`
-shows how often it is wrong then."""
 
 
 class Pick(NamedTuple):

@@ -10,7 +10,31 @@ from harness.analysis.decision.choose import Choice, DecisionInput, able, neares
 from harness.analysis.decision.measurements import Option
 from harness.analysis.decision.reasons import nobody
 from harness.experiment.metric_names import written
-from harness.page.text import listed, rounded_up, significant, spoken
+from harness.page.text import listed, more_queries, rounded_up, significant, spoken
+from harness.results.store import NO_JUDGMENTS
+
+
+def headline(case: DecisionInput, choice: Choice) -> str:
+    """The answer in one sentence."""
+    name = choice.option.name
+    if choice.answer != "assess":
+        return f"{choice.answer.capitalize()} {name}."
+    missing = case.gains.missing.get(choice.option.system, "")
+    if choice.because == "baseline not measured" and missing.startswith(NO_JUDGMENTS):
+        return "Assess further: judge what the systems find, by `python -m harness judge FILE`."
+    row = case.gains.of.get(choice.option.system)
+    more = "" if row is None else more_queries(row.needed, case.gains.queries)
+    return f"Assess further: {TO_DO[choice.because].format(name=name, more=more)}."
+
+
+TO_DO = {
+    "baseline not measured": "measure the quality of {name}, the baseline",
+    "baseline invalid": "mend the measurement of {name}, the baseline",
+    "requirement not measured": "measure {name} against the requirements",
+    "judgments open": "judge more of what the systems find, by `python -m harness judge FILE`",
+    "gain undecided": "compare {name} on {more}",
+    "system not measured": "measure the quality of {name}",
+}
 
 
 def sentence(case: DecisionInput, choice: Choice) -> str:
@@ -84,6 +108,8 @@ def _open(case: DecisionInput, choice: Choice) -> str:
     if choice.because == "gain undecided":
         shown = f"{case.gains.evidence} cannot show that it gains {case.smallest:g}"
         return f"{name} {better(case, choice.option)}, but {shown}"
+    if choice.because == "judgments open":
+        return f"{case.gains.evidence} do not settle the decision yet"
     role = ", the baseline," * (choice.option == case.baseline)
     if choice.because == "baseline invalid":
         return f"the measurement of {name}{role} is invalid ({case.invalid[system]})"

@@ -42,6 +42,7 @@ that was not measured or has no bounds."""
 Because = Literal[
     "ready",
     "baseline not measured",
+    "judgments open",
     "baseline invalid",
     "requirement not measured",
     "gain undecided",
@@ -138,6 +139,8 @@ def choose(case: DecisionInput) -> Choice:
         return Choice("assess", case.baseline, "baseline invalid")
     if case.baseline.system not in case.gains.means:
         return Choice("assess", case.baseline, "baseline not measured")
+    if not case.gains.settled:
+        return Choice("assess", case.baseline, "judgments open")
     if ready := case.ranked("shown", "in"):
         return _cheapest(case, ready)
     return _unsettled(case) or Choice("keep", case.baseline, "nothing gains")

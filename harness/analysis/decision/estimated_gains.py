@@ -43,7 +43,7 @@ def gains_of(results: Results) -> Gains:
     `estimated` does.
     """
     metric, smallest = objective(results), terms(results).smallest_gain_that_matters
-    judged = estimated(results, metric)
+    judged = estimated(results, metric, smallest)
     return _estimated(results, judged) if judged else gains(results, metric, smallest)
 
 

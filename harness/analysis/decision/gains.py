@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.analysis.judgments.drawn_queries import FEWEST
 from harness.analysis.judgments.estimated import Estimated
+from harness.analysis.judgments.journal import journal_of
 from harness.analysis.quality.leaderboard import per_query
 from harness.analysis.statistics import intervals
 from harness.analysis.statistics.intervals import Columns
@@ -95,9 +97,9 @@ class Gains:
             )
 
     @property
-    def all_judged(self) -> bool:
-        """Whether no more judgments of the same queries could be given."""
-        return all(one.whole for one in self.judged.values())
+    def settled(self) -> bool:
+        """Whether more judgments of the same queries would hardly change the decision."""
+        return all(one.settled for one in self.judged.values())
 
     @cached_property
     def of(self) -> Mapping[str, Any]:
@@ -222,11 +224,18 @@ def values_of(
     for name, part in wide.items():
         for system in part.columns[part.isna().any() | (len(part) == 0)]:
             why = reasons.get((name, system), "") or (
-                NO_JUDGMENTS if name in results.unjudged else f"{objective} was not measured"
+                _unjudged(results, name)
+                if name in results.unjudged
+                else f"{objective} was not measured"
             )
             missing.setdefault(str(system), f"{why} (on {name})" if len(datasets) > 1 else why)
     compared = [system for system in systems if system not in missing]
     return {name: part[compared] for name, part in wide.items() if compared}, missing
+
+
+def _unjudged(results: Results, dataset: str) -> str:
+    begun = journal_of(results, dataset).state.draws
+    return f"{NO_JUDGMENTS} of {FEWEST} queries yet" if begun else NO_JUDGMENTS
 
 
 def alike(changes: Columns) -> tuple[list[int], list[int]]:

@@ -15,41 +15,15 @@ from harness.page.text import (
     chance,
     change,
     interval,
-    more_queries,
     percent,
     sentence_case,
     significant,
 )
-from harness.results.store import NO_JUDGMENTS
 
 NAMED = 3
 """Systems that a sentence names; of more it gives the number."""
 
 NOISE = ", within the noise of the machine"
-
-
-def headline(case: DecisionInput, choice: Choice) -> str:
-    """The answer in one sentence."""
-    name = choice.option.name
-    if choice.answer != "assess":
-        return f"{choice.answer.capitalize()} {name}."
-    missing = case.gains.missing.get(choice.option.system, "")
-    if choice.because == "baseline not measured" and missing.startswith(NO_JUDGMENTS):
-        return "Assess further: judge what the systems find, by `python -m harness judge FILE`."
-    if choice.because == "gain undecided" and not case.gains.all_judged:
-        return "Assess further: judge more of what the systems find, by `python -m harness judge FILE`."
-    row = case.gains.of.get(choice.option.system)
-    more = "" if row is None else more_queries(row.needed, case.gains.queries)
-    return f"Assess further: {TO_DO[choice.because].format(name=name, more=more)}."
-
-
-TO_DO = {
-    "baseline not measured": "measure the quality of {name}, the baseline",
-    "baseline invalid": "mend the measurement of {name}, the baseline",
-    "requirement not measured": "measure {name} against the requirements",
-    "gain undecided": "compare {name} on {more}",
-    "system not measured": "measure the quality of {name}",
-}
 
 
 def reasons(case: DecisionInput, choice: Choice) -> Iterator[str]:
@@ -223,6 +197,15 @@ def _undecided(case: DecisionInput, choice: Choice) -> Iterator[str]:
         yield f"It may also miss a requirement: {said}."
 
 
+def _unsettled(case: DecisionInput, choice: Choice) -> Iterator[str]:
+    best = case.gains.best
+    yield (
+        f"By {case.gains.evidence}, {best.system} gains {_gains(case, best.system)} over "
+        f"{choice.option.name}. The judgments that are left may still change the decision: `python -m "
+        "harness judge FILE` says about how many it takes."
+    )
+
+
 def _hidden(case: DecisionInput, choice: Choice) -> Iterator[str]:
     yield (
         f"{choice.option.name} gains {_gains(case, choice.option.system)} over {case.baseline.name}, "
@@ -242,6 +225,7 @@ def _unmeasured(case: DecisionInput, choice: Choice) -> Iterator[str]:
 
 WHY = {
     "ready": _ready,
+    "judgments open": _unsettled,
     "gain undecided": _undecided,
     "requirement not measured": _hidden,
     "baseline invalid": _invalid,

@@ -12,12 +12,12 @@ import pandas as pd
 
 from harness.analysis.costs.measured import CostAnalysis
 from harness.analysis.decision.amounts import Quantity, amounts, limits
-from harness.analysis.decision.answer import sentence
+from harness.analysis.decision.answer import headline, sentence
 from harness.analysis.decision.choose import Answer, DecisionInput, choose
 from harness.analysis.decision.estimated_gains import gains_of
 from harness.analysis.decision.gains import GAINS, Gains
 from harness.analysis.decision.measurements import Measurements, Option
-from harness.analysis.decision.reasons import headline, reasons
+from harness.analysis.decision.reasons import reasons
 from harness.analysis.decision.remarks import flips, remarks
 from harness.analysis.decision.shortlist import Short, deciding_costs, shortlist
 from harness.analysis.quality.alarms import INVALID

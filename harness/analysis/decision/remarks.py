@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.decision.amounts import WORDS, Amount, Quantity
+from harness.analysis.decision.answer import headline
 from harness.analysis.decision.choose import Choice, DecisionInput, choose
 from harness.analysis.decision.measurements import Option
-from harness.analysis.decision.reasons import NAMED, headline, unknowns
+from harness.analysis.decision.reasons import NAMED, unknowns
 from harness.analysis.quality.alarms import CAUTION, cautions
 from harness.analysis.quality.leaderboard import subsets
 from harness.analysis.statistics.paired_ratios import noise_text
@@ -143,7 +144,7 @@ def flips(case: DecisionInput, choice: Choice) -> Iterator[str]:
     A limit that only lies between two amounts which may be the same flips nothing: their intervals,
     or the noise of the machine, reach across it.
     """
-    if choice.because in ("baseline invalid", "baseline not measured"):
+    if choice.because in ("baseline invalid", "baseline not measured", "judgments open"):
         return
     free = [one for one in case.known - case.limits.keys() if one.name in COULD_BE_LIMITED]
     for quantity in [*(one for one in case.limits if one.name != "licence"), *sorted(free)]:

@@ -9,6 +9,7 @@ from harness.analysis.judgments.drawn_queries import FEWEST, DrawnQueries
 from harness.analysis.judgments.estimate import Estimate
 from harness.analysis.judgments.journal import journal_of
 from harness.analysis.judgments.pool import pooled
+from harness.analysis.judgments.prediction import LEVEL, predict
 from harness.experiment.metric_names import parsed
 from harness.results.store import Results
 
@@ -27,22 +28,26 @@ class Estimated:
     """Documents that people graded."""
     queries: int
     """Of which these are."""
-    whole: bool
-    """Whether nothing is left that could be judged."""
+    settled: bool
+    """Whether nothing is left to judge, or the rest would hardly change the decision."""
 
 
-def estimated(results: Results, metric: str) -> Mapping[str, Estimated]:
+def estimated(results: Results, metric: str, smallest: float) -> Mapping[str, Estimated]:
     """By dataset what its journal says of the metric; only of datasets of which nothing else is judged.
+
+    `smallest` is the smallest gain that matters, by which the decision is settled or not.
 
     A dataset is left out where fewer than FEWEST queries are judged and more could be, where the
     metric is not METRIC, and where the baseline has no ranking. Raises StoreError for damaged rankings, and
     DataError for a damaged journal.
     """
-    found = {name: _of_dataset(results, name, metric) for name in sorted(results.unjudged)}
+    found = {
+        name: _of_dataset(results, name, metric, smallest) for name in sorted(results.unjudged)
+    }
     return {name: one for name, one in found.items() if one is not None}
 
 
-def _of_dataset(results: Results, dataset: str, metric: str) -> Estimated | None:
+def _of_dataset(results: Results, dataset: str, metric: str, smallest: float) -> Estimated | None:
     name, baseline = parsed(metric), results.plan["baseline"]
     state = journal_of(results, dataset).state
     if name.function != METRIC or not name.cut or not state.draws:
@@ -58,9 +63,9 @@ def _of_dataset(results: Results, dataset: str, metric: str) -> Estimated | None
         return None
     gains = queries.estimate(done, grades, state.skipped)
     contenders = [system for system in pool.systems if system != baseline]
+    if gains is None:
+        return None
     left = any(queries.left(name, grades, state.skipped) for name in pool.queries)
-    return (
-        None
-        if gains is None
-        else Estimated(contenders, gains, len(grades), len({name for name, _ in grades}), not left)
-    )
+    settled = not left or predict(gains, smallest, LEVEL, pool.seed).likely[0][1] >= LEVEL
+    judged = {name for name, _ in grades}
+    return Estimated(contenders, gains, len(grades), len(judged), settled)

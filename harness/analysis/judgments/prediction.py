@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from harness.analysis.judgments.estimate import Estimate
 from harness.analysis.statistics.intervals import ALPHA, Columns
 
+LEVEL = 0.99
+"""The probability of the same decision from which on it is settled; `tests/benchmarks/judging.py`
+shows how often it is wrong then."""
+
 SIMULATED = 2_000
 """Outcomes of judging the rest that are drawn; each has 0.05 % of the weight."""
 
