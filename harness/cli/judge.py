@@ -132,10 +132,12 @@ def _judge(arguments: argparse.Namespace) -> int:
         _on_page(desk, session, judge, arguments.port)
     view = session.view()
     say("\n".join(paragraph(view.standing.sentence)))
-    say(
-        f"{counted(view.mine, 'document')} judged by {judge}, "
-        f"{counted(view.all, 'document')} by all. `python -m harness report FILE` decides by them."
-    )
+    said = f"{counted(view.mine, 'document')} judged by {judge}, {counted(view.all, 'document')} by all."
+    if any(desk.dataset.qrels.values()):
+        say("\n".join(paragraph(f"{said} To measure by them, name this file as `qrels`:")))
+        say(str(desk.journal.folder / "qrels" / "judged.tsv"))
+    else:
+        say("\n".join(paragraph(f"{said} `python -m harness report FILE` decides by them.")))
     return exits.OK
 
 

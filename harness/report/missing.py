@@ -64,7 +64,7 @@ def not_measured(results: Results) -> list[str]:
     left_out = results.plan.get("left_out", {})  # none in older results
     lines = [*remote_code.sentences(left_out), *_undone(results)]
     lines += [
-        f"Metrics on {name}: people judged drawn queries, which give the gains alone."
+        f"Metrics on {name}: people judged drawn queries, from which gains alone are estimated."
         if journal_of(results, name).state.draws
         else f"Quality on {name}: {NO_JUDGMENTS}."
         for name in sorted(results.unjudged)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 TOKENS_AT_ONCE = 4096
 """Tokens in one forward pass, about: more take memory and save no time."""
 
-ATTENTION = "eager"
-"""PyTorch's fused attention is for long texts: of short ones its gradients take most of a step on a
-processor. `tests/benchmarks/training.py` measures it."""
+ON_A_PROCESSOR = {"attn_implementation": "eager"}
+"""There PyTorch's fused attention is for long texts: of short ones its gradients take most of a step
+(`tests/benchmarks/training.py`). On other devices the library chooses."""
 
 
 class CrossEncoderStudent:
@@ -47,7 +47,7 @@ class CrossEncoderStudent:
                 device=self._device,
                 activation_fn=torch.nn.Identity(),
                 local_files_only=True,
-                model_kwargs={"attn_implementation": ATTENTION},
+                model_kwargs=dict(ON_A_PROCESSOR) if self._device == "cpu" else {},
             )
         _keep_layers(self._model.model, training)
         self.module = self._model.model.float()

@@ -11,6 +11,7 @@ from fakes import QUERIES, write_beir, write_experiment
 from harness.analysis.decision.estimated_gains import gains_of
 from harness.analysis.judgments.journal import Event, journal_of, now
 from harness.analysis.judgments.pool import pooled
+from harness.analysis.judgments.sources import counts_of
 from harness.cli.commands import main
 from harness.results.store import load_results
 
@@ -25,6 +26,10 @@ JUDGED = "../results/experiment/data/judgments/qrels/judged.tsv"
 
 def places(folder: Path) -> list[str]:
     return ["--results", str(folder / "results"), "--cache", str(folder / "cache")]
+
+
+def _words(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
 
 
 def judge_the_rest(folder: Path) -> None:
@@ -43,7 +48,7 @@ def test_it_runs_is_judged_and_runs_again(
     write_beir(tmp_path / "data")
     file = write_experiment(tmp_path, datasets=NONE, systems=SYSTEMS)
     assert main(["run", str(file), *places(tmp_path)]) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    said = _words(capsys)
     assert "nothing says how these systems rank, because there are no judgments" in said
     folder = tmp_path / "results" / "experiment"
     page = (folder / "report.md").read_text()
@@ -55,13 +60,14 @@ def test_it_runs_is_judged_and_runs_again(
 
     query_id = next(iter(QUERIES))
     assert main(["why", str(file), query_id, *places(tmp_path)[:2]]) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    said = _words(capsys)
     assert "0 judged documents, 0 relevant." in said
     assert "1: overlap 2: reversed" in said
 
     monkeypatch.setattr("sys.stdin", io.StringIO("2\n0\n1\n" * 40))
     judge = ["judge", str(file), *places(tmp_path), "--terminal", "--judge", "ann"]
     assert main(judge) == 0
+    assert "`python -m harness report FILE` decides by them" in _words(capsys)
     assert main(["report", str(file), *places(tmp_path)[:2]]) == 0
     page = (folder / "report.md").read_text()
     assert "People judged 9 documents of 4 queries on data" in page
@@ -70,11 +76,15 @@ def test_it_runs_is_judged_and_runs_again(
     judge_the_rest(folder)
     estimated = gains_of(load_results(folder)).of["reversed"].gain
     assert main(["why", str(file), query_id, *places(tmp_path)[:2]]) == 0
-    assert "(judged by ann 2)" in " ".join(capsys.readouterr().out.split())
+    assert "(judged by ann 2)" in _words(capsys)
     judged = [{"use": "files", "path": "data", "format": "trec", "qrels": JUDGED}]
     file = write_experiment(tmp_path, datasets=judged, systems=SYSTEMS)
     assert main(["run", str(file), *places(tmp_path)]) == 0
     again = load_results(folder)
+    assert counts_of(again, "data") == {"by people": 10}
+    with (journal := journal_of(again, "data")).alone():
+        journal.append(Event("grade", query_id, "ben", now(), "elsewhere", 1))
+    assert counts_of(again, "data") == {}  # its grades are not the qrels that were measured by
     assert not again.measurements.empty
     assert not again.unjudged
     assert gains_of(again).of["reversed"].gain == pytest.approx(estimated)  # all was judged

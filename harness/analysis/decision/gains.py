@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.analysis.judgments.drawn_queries import FEWEST
-from harness.analysis.judgments.estimated import Estimated
+from harness.analysis.judgments.estimated import Estimated, depth_of
 from harness.analysis.judgments.journal import journal_of
 from harness.analysis.quality.leaderboard import per_query
 from harness.analysis.statistics import intervals
@@ -224,7 +224,7 @@ def values_of(
     for name, part in wide.items():
         for system in part.columns[part.isna().any() | (len(part) == 0)]:
             why = reasons.get((name, system), "") or (
-                _unjudged(results, name)
+                _unjudged(results, name, objective)
                 if name in results.unjudged
                 else f"{objective} was not measured"
             )
@@ -233,9 +233,12 @@ def values_of(
     return {name: part[compared] for name, part in wide.items() if compared}, missing
 
 
-def _unjudged(results: Results, dataset: str) -> str:
-    begun = journal_of(results, dataset).state.draws
-    return f"{NO_JUDGMENTS} of {FEWEST} queries yet" if begun else NO_JUDGMENTS
+def _unjudged(results: Results, dataset: str, objective: str) -> str:
+    if not journal_of(results, dataset).state.draws:
+        return NO_JUDGMENTS
+    if depth_of(objective) is None:
+        return f"{NO_JUDGMENTS} as qrels, and {objective} is not estimated"
+    return f"{NO_JUDGMENTS} of {FEWEST} queries yet"
 
 
 def alike(changes: Columns) -> tuple[list[int], list[int]]:

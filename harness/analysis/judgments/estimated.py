@@ -47,14 +47,20 @@ def estimated(results: Results, metric: str, smallest: float) -> Mapping[str, Es
     return {name: one for name, one in found.items() if one is not None}
 
 
+def depth_of(metric: str) -> int | None:
+    """How many documents of a ranking it looks at; None where its gains cannot be estimated."""
+    name = parsed(metric)
+    return name.cut if name.function == METRIC else None
+
+
 def _of_dataset(results: Results, dataset: str, metric: str, smallest: float) -> Estimated | None:
-    name, baseline = parsed(metric), results.plan["baseline"]
+    depth, baseline = depth_of(metric), results.plan["baseline"]
     state = journal_of(results, dataset).state
-    if name.function != METRIC or not name.cut or not state.draws:
+    if depth is None or not state.draws:
         return None
     if (dataset, baseline) not in results.facts:
         return None
-    pool = pooled(results, dataset, name.cut, results.plan["seed"])
+    pool = pooled(results, dataset, depth, results.plan["seed"])
     if any(drawn.query_id not in pool.queries for drawn in state.draws):
         return None  # of another set of queries
     queries, grades = DrawnQueries(pool, pool.seed), state.of_people

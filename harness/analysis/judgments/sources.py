@@ -38,6 +38,11 @@ def counts(used: Grades, state: State) -> Mapping[str, int]:
 
 
 def counts_of(results: Results, dataset: str) -> Mapping[str, int]:
-    """`counts` of what a dataset was measured by; empty where there is no journal."""
-    state = journal_of(results, dataset).state
-    return counts(in_use(results, dataset), state) if state.given else {}
+    """`counts` of what a dataset was measured by; empty where the journal's grades are not its qrels.
+
+    A grade that the dataset has already, too, may be in use by chance: the journal is a source where
+    all of its grades are.
+    """
+    state, used = journal_of(results, dataset).state, in_use(results, dataset)
+    named = state.grades and all(used.get(pair) == one for pair, one in state.grades.items())
+    return counts(used, state) if named else {}

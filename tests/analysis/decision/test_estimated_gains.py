@@ -22,6 +22,7 @@ from harness.analysis.judgments.journal import Event, journal_of, now
 from harness.analysis.judgments.pool import pooled
 from harness.cli.commands import main
 from harness.results.store import Results, load_results
+from harness.results.terms import with_decision
 
 OVERLAP = {"use": "fakes:WordOverlap"}
 SYSTEMS = [
@@ -62,6 +63,10 @@ def test_a_few_judgments_are_not_none(tmp_path: Path) -> None:
     with journal.alone():
         journal.append(Event("drawn", "q1", "ann", now(), chance=0.125))
     assert set(gains_of(results).missing.values()) == {"no judgments of 30 queries yet"}
+    other = with_decision(results, objective="mrr@3")
+    assert set(gains_of(other).missing.values()) == {
+        "no judgments as qrels, and mrr@3 is not estimated"
+    }
 
 
 def judge(results: Results, grade: int) -> None:
