@@ -93,7 +93,8 @@ class Gains:
             yield (
                 f"People judged {counted(one.judged, 'document')} of {counted(one.queries, 'query')} on "
                 f"{dataset}, which were drawn with known chances. The gains are estimated for all "
-                f"{one.gains.queries:,} queries: a document that nobody judged does not count as wrong."
+                f"{one.gains.queries:,} queries, with intervals and tests by Student's t: a document that "
+                "nobody judged does not count as wrong."
             )
 
     @property

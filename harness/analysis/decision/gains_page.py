@@ -29,7 +29,7 @@ def gain_blocks(results: Results, gained: Gains) -> Iterator[Block]:
         tables.append(CaptionedTable("The gain on each dataset.", _by_dataset(gained)))
     shown = [forest(gained.table, metric, baseline, "gains")] if len(gained.table) else []
     lines = list(_sentences(results, gained))
-    method = "tests" if len(gained.table) else "metrics"
+    method = "tests" if len(gained.table) and not gained.judged else "metrics"
     yield Block(f"Who ranks better than {baseline}", lines, (), tables, shown, method)
 
 
