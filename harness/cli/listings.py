@@ -12,6 +12,8 @@ from harness.cli.streams import say
 from harness.page.terminal import WIDTH, paragraph
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.components.models.catalogue import Kind, Model
 
 KINDS = ("datasets", "retrievers", "rerankers", "encoders", "models", "systems")
@@ -25,20 +27,34 @@ TESTED_AGAINST = (
 
 
 def _add_kind(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("kind", nargs="?", choices=KINDS, help="default: all")
+    sub.add_argument("kind", nargs="?", choices=KINDS, help="default: the names of all")
 
 
 def _list(arguments: argparse.Namespace) -> int:
     from harness.components import support_matrix
 
-    for kind in [arguments.kind] if arguments.kind else KINDS:
-        if kind == "models":
-            say(models_text())
-        elif kind == "systems":
-            say("\n".join([support_matrix.text(WIDTH), *paragraph(TESTED_AGAINST)]))
-        else:
-            say(_components_text(kind))
+    if arguments.kind is None:
+        say(_names_text())
+    elif arguments.kind == "models":
+        say(models_text())
+    elif arguments.kind == "systems":
+        say("\n".join([support_matrix.text(WIDTH), *paragraph(TESTED_AGAINST)]))
+    else:
+        say(_components_text(arguments.kind))
     return exits.OK
+
+
+def _names_text() -> str:
+    """What there is of every kind, and how to read more of it."""
+    from harness.components import registry, support_matrix
+    from harness.components.models.catalogue import catalogue
+
+    names: dict[str, Iterable[str]] = {kind: registry.names(kind) for kind in registry.KINDS}
+    names |= {"models": catalogue(), "systems": (one.name for one in support_matrix.known())}
+    lines = [
+        line for kind in KINDS for line in paragraph(f"{kind}: {'; '.join(names[kind])}", "", "  ")
+    ]
+    return "\n".join([*lines, "", f"Settings and facts: list {'|'.join(KINDS)}"])
 
 
 def _components_text(kind: str) -> str:

@@ -72,7 +72,7 @@ class Worker:
     """How many work at this plan."""
     _at_hand: list[tuple[DatasetChoice, StageRunner]] = field(default_factory=list)
     """The dataset of the last task."""
-    _learning: list[StageRunner] = field(default_factory=list)
+    _learning: list[tuple[Any, StageRunner]] = field(default_factory=list)
     """The stages over the training queries of the dataset at hand."""
     _untrained: dict[str, Exception] = field(default_factory=dict)
 
@@ -148,9 +148,10 @@ class Worker:
         if references.is_trained(stage.reference):
             return
         try:
-            if not self._learning:
-                self._learning.append(training_runner(stage, work))
-            make(stage, self._learning[0])
+            unjudged = stage.training.unjudged
+            if not self._learning or self._learning[0][0] != unjudged:
+                self._learning[:] = [(unjudged, training_runner(stage, work))]
+            make(stage, self._learning[0][1])
         except StoreError:
             raise
         except Exception as error:

@@ -291,7 +291,9 @@ def _train_stage(
             "no training queries."
         )
     queries = choice.source.training()
-    data = key_of(dataset_key(choice), component_key(queries))
+    others = training.unjudged
+    sources = [queries] if others is None else [queries, others]
+    data = key_of(dataset_key(choice), *map(component_key, sources))
     negatives = training.negatives
     candidates = _retrieve(data, negatives.retriever, negatives.depth, precision)
     made_by = code_versions.versions(*(f"harness.training.{name}" for name in TRAINING))

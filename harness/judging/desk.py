@@ -56,8 +56,8 @@ def desk(
 
     Of each system the first `depth` documents are judged; None: as many as the objective looks at.
 
-    Raises ConfigError where the dataset has no results, or no two systems that can be compared, and
-    DataError where its documents are others than those that were searched.
+    Raises ConfigError where the dataset has no results, or no two systems that can be compared, or
+    where the objective looks at more documents than `depth`, and DataError where its documents are others than those that were searched.
     """
     choices = {choice.name: choice for choice in experiment.datasets}
     choice = choices.get(name or (next(iter(choices)) if len(choices) == 1 else ""))
@@ -72,7 +72,14 @@ def desk(
             f"Results of the baseline ({baseline}) and of another system are needed on {choice.name!r}, "
             f"and there are those of: {', '.join(done) or 'none'}. Run `python -m harness run FILE` first."
         )
-    depth = depth or parsed(objective(results)).cut or DEPTH
+    metric = objective(results)
+    seen = parsed(metric).cut or DEPTH
+    if depth is not None and depth < seen:
+        raise ConfigError(
+            f"{metric} looks at the first {seen} documents of each system. Of {depth} judged ones its "
+            f"gain cannot be estimated: give --depth {seen} or more, or leave it out."
+        )
+    depth = depth or seen
     pool = pooled(results, choice.name, depth, results.plan["seed"])
     dataset = load_dataset(choice, cache)
     pairs = {doc_id for query_id in pool.queries for doc_id in pool.items(query_id)}

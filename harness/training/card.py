@@ -27,8 +27,8 @@ published {makes}.
 |---|---|---|
 {checks}
 
-The checkpoint with the best reciprocal rank was kept. A group is a relevant document beside
-{per_query} that the retriever finds and nobody judged.
+The checkpoint with the best reciprocal rank was stored. A group is a relevant document beside
+{per_query} that the retriever finds and nobody judged; of a query that nobody judged, all are.
 
 How to make it again:
 

@@ -33,6 +33,8 @@ class Group(NamedTuple):
     texts: tuple[str, ...]
     taught: tuple[float, ...] | None = None
     """The teacher's scores, parallel to the texts."""
+    judged: bool = True
+    """False where nobody judged the first either."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,12 @@ class Examples:
     """How many queries and judgements these are, and how many were left out."""
 
 
-def learnable(training: Dataset, measured: Dataset) -> Dataset:
-    """The training queries over the documents that are measured on.
+def learnable(training: Dataset, measured: Dataset, unjudged: Sequence[Query] = ()) -> Dataset:
+    """The training queries over the documents that are measured on, then `unjudged` ones.
 
     Left out are queries that are also measured, by id or by their words, and those without a
-    relevant document among the documents. Raises DataError if too few are left.
+    relevant document among the documents; of the unjudged, those with the words of any other.
+    Raises DataError if too few are left of the judged.
     """
     ids = {query.query_id for query in measured.queries}
     words = {_words(query) for query in measured.queries}
@@ -74,6 +77,12 @@ def learnable(training: Dataset, measured: Dataset) -> Dataset:
             f"{len(training.queries)} that are judged: those that {measured.name!r} is not measured on, with a relevant "
             f"document in it. At least {FEWEST} are needed."
         )
+    known = words.union(map(_words, training.queries))
+    for query in unjudged:
+        if _words(query) not in known:
+            known.add(_words(query))
+            queries.append(Query(f"unjudged:{query.query_id}", query.text))
+            qrels[queries[-1].query_id] = {}
     return dataclasses.replace(measured, name=training.name, queries=queries, qrels=qrels, notes=())
 
 
@@ -81,16 +90,23 @@ def searched(dataset: Dataset, training: Training) -> Dataset:
     """The training queries that are worth a search: twice as many as groups can be drawn of.
 
     Each of them has a group at least, and few have none for want of negatives. They are drawn by the
-    training's seed; it is the dataset itself where all are wanted.
+    training's seed, so many of the judged and so many of the others; it is the dataset itself where
+    all are wanted.
     """
     if training.groups is None:
         return dataset
     groups = training.groups * training.epochs / (1 - training.held_out)
     most = max(math.ceil(2 * groups), SEARCHED)
-    if len(dataset.queries) <= most:
+    judged = [query for query in dataset.queries if dataset.qrels[query.query_id]]
+    others = [query for query in dataset.queries if not dataset.qrels[query.query_id]]
+    if max(len(judged), len(others)) <= most:
         return dataset
-    drawn = np.random.default_rng(training.seed).permutation(len(dataset.queries))[:most]
-    queries = [dataset.queries[i] for i in sorted(drawn.tolist())]
+    rng = np.random.default_rng(training.seed)
+    queries = [
+        kind[i]
+        for kind in (judged, others)
+        for i in sorted(rng.permutation(len(kind))[:most].tolist())
+    ]
     qrels = {query.query_id: dataset.qrels[query.query_id] for query in queries}
     return dataclasses.replace(dataset, queries=queries, qrels=qrels)
 
@@ -109,35 +125,42 @@ class _Draft(NamedTuple):
 
 
 def examples(dataset: Dataset, found: Run, training: Training, teach: Teach | None) -> Examples:
-    """Groups of every training query, drawn by the training's seed.
+    """Groups of every training query, drawn by the training's seed; the judged alone are held out.
 
     Raises DataError where the retriever finds too few documents that nobody judged.
     """
-    negatives = training.negatives
+    negatives, qrels = training.negatives, dataset.qrels
     rng = np.random.default_rng(training.seed)
     pools = {
         query.query_id: [  # near the top, and judged by nobody
             hit.doc_id
             for hit in found.get(query.query_id, ())[: negatives.depth]
-            if hit.doc_id not in dataset.qrels[query.query_id]
+            if hit.doc_id not in qrels[query.query_id]
         ]
         for query in dataset.queries
     }
-    usable = [query_id for query_id, pool in pools.items() if len(pool) >= negatives.per_query]
-    if len(usable) < FEWEST:
+    usable = [
+        query_id
+        for query_id, pool in pools.items()
+        if len(pool) >= negatives.per_query + (not qrels[query_id])
+    ]
+    judged = [query_id for query_id in usable if qrels[query_id]]
+    unjudged = [query_id for query_id in usable if not qrels[query_id]]
+    if len(judged) < FEWEST:
         raise DataError(
             f"The negatives of {dataset.name!r} are exhausted: among the first {negatives.depth} "
-            f"documents that the retriever finds, {len(usable)} of {len(pools)} queries have "
+            f"documents that the retriever finds, {len(judged)} of {sum(map(bool, qrels.values()))} "
+            f"queries have "
             f"{negatives.per_query} that nobody judged, and at least {FEWEST} must. Raise "
             "`negatives.depth` or lower `negatives.per_query`."
         )
-    order = rng.permutation(usable).tolist()
+    order = rng.permutation(judged).tolist()
     count = min(max(round(len(order) * training.held_out), 1), len(order) - 1)
     held = _drafts(order[:count], pools, dataset, negatives, rng)
     held = [held[i] for i in rng.permutation(len(held))[:MOST_HELD_OUT].tolist()]
     learnt = []
     for _ in range(training.epochs):
-        drafts = _drafts(order[count:], pools, dataset, negatives, rng)
+        drafts = _drafts([*order[count:], *unjudged], pools, dataset, negatives, rng)
         learnt += [drafts[i] for i in rng.permutation(len(drafts))[: training.groups].tolist()]
     taught = teach(_asked([*held, *learnt])) if teach else None
     return Examples(
@@ -146,9 +169,10 @@ def examples(dataset: Dataset, found: Run, training: Training, teach: Teach | No
         facts={
             "queries": len(dataset.queries),
             "queries_learnt": len(order) - count,
+            "queries_unjudged": len(unjudged),
             "queries_held_out": count,
             "queries_without_negatives": len(pools) - len(usable),
-            "judgements": sum(map(len, dataset.qrels.values())),
+            "judgements": sum(map(len, qrels.values())),
             "groups_learnt": len(learnt),
             "groups_held_out": len(held),
         },
@@ -162,13 +186,16 @@ def _drafts(
     negatives: Negatives,
     rng: np.random.Generator,
 ) -> list[_Draft]:
-    """A group for each relevant document of each query."""
-    return [
-        _Draft(query_id, (doc_id, *rng.choice(pools[query_id], negatives.per_query, False)))
-        for query_id in query_ids
-        for doc_id, grade in dataset.qrels[query_id].items()
-        if grade > 0
-    ]
+    """A group for each relevant document of each query, and one for a query that is not judged."""
+    drafts = []
+    for query_id in query_ids:
+        judged = dataset.qrels[query_id]
+        firsts = [[doc_id] for doc_id, grade in judged.items() if grade > 0]
+        for first in firsts or [[]]:
+            count = 1 + negatives.per_query - len(first)
+            drawn = rng.choice(pools[query_id], count, replace=False)
+            drafts.append(_Draft(query_id, (*first, *drawn)))
+    return drafts
 
 
 def _asked(drafts: Sequence[_Draft]) -> Run:
@@ -191,6 +218,7 @@ def _groups(drafts: Sequence[_Draft], dataset: Dataset, taught: Run | None) -> l
             texts[query_id],
             tuple(docs[doc_id].text for doc_id in doc_ids),
             tuple(scores[query_id][doc_id] for doc_id in doc_ids) if taught else None,
+            bool(dataset.qrels[query_id]),
         )
         for query_id, doc_ids in drafts
     ]

@@ -152,6 +152,7 @@ def _parts(groups: Sequence[Group], size: int) -> Iterator[Sequence[Group]]:
 def _loss(scores: torch.Tensor, groups: Sequence[Group], label_weight: float) -> torch.Tensor:
     """Softmax over each group against its relevant document and its teacher's softmax.
 
+    Of a group that nobody judged the teacher's alone counts.
     The first is ListNet's loss with one relevant document, as in localized contrastive estimation
     (Gao et al. 2021); the second is the cross-entropy with the teacher, a divergence but for a
     constant.
@@ -159,12 +160,14 @@ def _loss(scores: torch.Tensor, groups: Sequence[Group], label_weight: float) ->
     import torch
 
     logs = torch.log_softmax(scores.float(), dim=-1)
-    judged = -logs[..., 0].mean()
+    judged = -logs[..., 0]
     if groups[0].taught is None:
-        return judged
+        return judged.mean()
     taught = torch.softmax(torch.tensor([group.taught for group in groups], device=logs.device), -1)
-    followed = -(taught * logs).sum(dim=-1).mean()
-    return label_weight * judged + (1 - label_weight) * followed
+    followed = -(taught * logs).sum(dim=-1)
+    weights = [label_weight if group.judged else 0.0 for group in groups]
+    weight = torch.tensor(weights, device=logs.device)
+    return (weight * judged + (1 - weight) * followed).mean()
 
 
 def _given_up(checks: Sequence[Check], patience: int) -> bool:

@@ -38,7 +38,9 @@ def training_runner(stage: TrainStage, measured: StageRunner) -> StageRunner:
     Raises DataError if there are too few.
     """
     with span("data"):
-        dataset = learnable(load_questions(stage.queries), measured.dataset)
+        others = stage.training.unjudged
+        unjudged = load_questions(others).queries if others is not None else ()
+        dataset = learnable(load_questions(stage.queries), measured.dataset, unjudged)
     return StageRunner(dataset, (), measured.cache, measured.progress, measured.precision)
 
 

@@ -107,6 +107,41 @@ def test_what_is_measured_is_not_learnt_from() -> None:
     assert set(found.qrels) == {q.query_id for q in found.queries}
 
 
+UNJUDGED = [Query(f"q{i}", f"log {i}") for i in range(4)]
+WITH_LOG = learnable(TRAIN, MEASURED, UNJUDGED)
+FOUND_WITH_LOG = FOUND | {f"unjudged:q{i}": FOUND["q1"] for i in range(4)}
+
+
+def test_of_unjudged_queries_those_in_other_words_are_added_under_ids_of_their_own() -> None:
+    more = [Query("t9", "Measured"), *UNJUDGED, Query("q9", "LOG  1"), Query("new", "query 4")]
+    measured = dataclasses.replace(MEASURED, queries=[Query("t0", "measured"), QUERIES[2]])
+    found = learnable(TRAIN, measured, [*more, QUERIES[2]])
+    assert found.queries[29:] == [Query(f"unjudged:q{i}", f"log {i}") for i in range(4)]
+    assert [found.qrels[query.query_id] for query in found.queries[29:]] == [{}] * 4
+    assert learnable(TRAIN, MEASURED, ()) == learnable(TRAIN, MEASURED)
+
+
+def test_an_unjudged_query_has_a_group_of_what_is_found_and_is_never_held_out() -> None:
+    found = examples(WITH_LOG, FOUND_WITH_LOG, training(epochs=2), None)
+    logged = [group for group in found.learnt if group.query.startswith("log")]
+    assert sorted(group.query for group in logged) == sorted(2 * [f"log {i}" for i in range(4)])
+    near = {f"text {i}" for i in range(10)}
+    assert all(len(set(group.texts)) == 4 and set(group.texts) <= near for group in logged)
+    assert {group.judged for group in logged} == {False}
+    others = [*found.held_out, *(group for group in found.learnt if group not in logged)]
+    assert {group.judged for group in others} == {True}
+    assert (found.facts["queries_unjudged"], found.facts["queries_learnt"]) == (4, 27)
+    few = {query_id: hits[:4] for query_id, hits in FOUND_WITH_LOG.items()}
+    assert examples(WITH_LOG, few, training(4, 4), None).facts["queries_unjudged"] == 0
+
+
+def test_unjudged_queries_do_not_crowd_out_the_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examples_module, "SEARCHED", 5)
+    log = [Query(f"l{i}", f"log {i}") for i in range(500)]
+    found = searched(learnable(TRAIN, MEASURED, log), training(groups=4, epochs=2, held_out=0.2))
+    assert [bool(found.qrels[q.query_id]) for q in found.queries] == [True] * 20 + [False] * 20
+
+
 def test_queries_need_a_relevant_document_among_those_that_are_measured_on() -> None:
     measured = dataclasses.replace(MEASURED, docs=DOCS[:25])
     qrels = {**TRAIN.qrels, "q1": {"d1": 0}, "q2": {"d2": 1, "d39": 1}}

@@ -164,6 +164,9 @@ def test_the_loss_by_hand() -> None:
     followed = -(log_first / 4 + log_other * 3 / 4)
     both = loop._loss(scores, taught, 0.25).item()
     assert both == pytest.approx(0.25 * -log_first + 0.75 * followed)
+    mixed = [*taught, taught[0]._replace(judged=False)]
+    half = loop._loss(scores.expand(1, 2, 3), mixed, 0.25).item()
+    assert half == pytest.approx((both + followed) / 2)
 
 
 def test_the_rate_rises_and_falls() -> None:

@@ -19,7 +19,7 @@ from harness.cli.commands import main
 from harness.components.datasets.files import Files
 from harness.components.encoders.pylate import Pylate
 from harness.components.models import inference
-from harness.errors import ComponentError, DataError
+from harness.errors import ComponentError, ConfigError, DataError
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
 from harness.experiment.reading import load_experiment
@@ -179,6 +179,37 @@ def test_only_queries_that_are_used_are_searched(
     (facts,) = load_results(tmp_path / "results" / "experiment").facts["data", "few"]["trainings"]
     assert facts["examples"]["queries"] == 27  # of 40; 2 x 12 / 0.9
     assert facts["examples"]["groups_learnt"] == 12
+
+
+def test_a_log_of_queries_that_nobody_judged_is_learnt_from_the_teacher(
+    base: str, source: Files, tmp_path: Path
+) -> None:
+    texts = ("cat", "dog tree", "river stone sort")
+    lines = [json.dumps({"_id": f"q{i}", "text": text}) + "\n" for i, text in enumerate(texts)]
+    log = tmp_path / "data" / "log.jsonl"
+    log.write_text("".join(lines), encoding="utf-8")
+    unjudged = {"use": "files", "path": "data", "qrels": "none", "queries": "log.jsonl"}
+    made = execution(tmp_path, source, systems(base, unjudged=unjudged))
+    made.execute()
+    assert not made.failures
+    results = load_results(tmp_path / "results" / "experiment")
+    late, cross = results.facts["data", "cross"]["trainings"]
+    assert [one["examples"]["queries_unjudged"] for one in (late, cross)] == [0, 3]
+    assert cross["examples"]["groups_learnt"] == late["examples"]["groups_learnt"] + 3
+    card = (trained(tmp_path)["cross-encoder"] / "README.md").read_text(encoding="utf-8")
+    assert "and by those alone for 3 queries that nobody judged" in card
+    log.write_text("".join(lines[:2]), encoding="utf-8")
+    again = execution(tmp_path, source, systems(base, unjudged=unjudged)).plan
+    keys = [[stage.key for stage in plan.trials[-1].trainings] for plan in (made.plan, again)]
+    assert keys[0][0] == keys[1][0]  # the teacher's
+    assert keys[0][1] != keys[1][1]
+
+
+def test_unjudged_queries_ask_for_a_teacher(base: str, source: Files, tmp_path: Path) -> None:
+    lone = train(base, unjudged={"use": "pydoc", "split": "unjudged"})
+    cross = {"retriever": {"use": "bm25"}, "reranker": {"use": "cross_encoder", "model": lone}}
+    with pytest.raises(ConfigError, match="nobody judged teach nothing without a teacher: name"):
+        execution(tmp_path, source, [{"name": "cross", **cross}])
 
 
 def test_one_seed_gives_one_ranking(base: str, source: Files, tmp_path: Path) -> None:

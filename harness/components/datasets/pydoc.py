@@ -246,17 +246,32 @@ def _queries(selection: _Selection) -> dict[str, list[str]]:
     return {"test": sorted(usable[:TEST_QUERIES]), "train": sorted(usable[TEST_QUERIES:])}
 
 
+def _unjudged(entries: Sequence[_Entry], judged: Sequence[str]) -> list[Query]:
+    """The summaries of some length in other words, each once, whether a document is theirs or not."""
+    names = set(judged)
+    wordings: dict[str, _Entry | None] = {}
+    for entry in sorted(entries, key=lambda entry: (entry.name not in names, entry.name)):
+        wording = " ".join(_words(entry.parts.summary))
+        wordings.setdefault(wording, None if entry.name in names else entry)
+    return [
+        Query(entry.name, entry.parts.summary)
+        for entry in wordings.values()
+        if entry and len(entry.parts.summary.split()) >= SMALLEST_QUERY
+    ]
+
+
 @dataclass(frozen=True)
 class Pydoc:
     """Find the function that a summary describes, and those that its authors call related."""
 
     needs: ClassVar[tuple[str, ...]] = tuple(_DISTRIBUTIONS)
-    split: Literal["test", "train"] = "test"
-    """300 queries chosen by the hashes of their ids, or all the others, over the same docs."""
+    split: Literal["test", "train", "unjudged"] = "test"
+    """300 queries chosen by the hashes of their ids, all the others that are judged, or the summaries
+    of all other functions; over the same docs."""
 
     def label(self) -> str:
-        """`pydoc`, or `pydoc-train` for the training queries."""
-        return "pydoc" if self.split == "test" else "pydoc-train"
+        """`pydoc`, or `pydoc-train` and `pydoc-unjudged` for the other splits."""
+        return "pydoc" if self.split == "test" else f"pydoc-{self.split}"
 
     def identity(self) -> Mapping[str, str]:
         """The versions of the packages and of the making rules; raises PackageError."""
@@ -283,12 +298,17 @@ class Pydoc:
     def load(self) -> Dataset:
         """The dataset, made anew in seconds; raises PackageError, or DataError."""
         versions = self.identity()
-        selection = _selected(_harvest())
-        chosen = _queries(selection)[self.split]
+        entries = _harvest()
+        selection = _selected(entries)
+        names = _queries(selection)
+        chosen = names.get(self.split, [])
+        queries = [Query(name, selection.docs[name].summary) for name in chosen]
+        if self.split == "unjudged":
+            queries = _unjudged(entries, [*names["test"], *names["train"]])
         return Dataset(
             name=self.label(),
             docs=[Doc(name, parts.body) for name, parts in selection.docs.items()],
-            queries=[Query(name, selection.docs[name].summary) for name in chosen],
+            queries=queries,
             qrels={id_: {id_: 2} | dict.fromkeys(selection.related[id_], 1) for id_ in chosen},
             description=_DESCRIPTION,
             notes=[*selection.notes, "made from " + ", ".join(map(" ".join, versions.items()))],

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.components.models import positions, references
-from harness.components.protocols import Reranker, Retriever
+from harness.components.protocols import DatasetSource, Reranker, Retriever
 from harness.files.disk import read_json
 
 
@@ -50,8 +50,11 @@ class Training:
     """A reranker whose scores of the same documents are learnt beside the judgements."""
     label_weight: float = 0.5
     """The share of the judgements in the loss where there is a teacher."""
+    unjudged: DatasetSource | None = None
+    """Queries that nobody judged, from which the teacher's scores alone are learnt. The documents of
+    this source are not read."""
     epochs: int = 2
-    """How often each relevant document is seen."""
+    """How often each relevant document is seen, and each unjudged query."""
     groups: int | None = None
     """At most so many groups, of a relevant document and its negatives, in an epoch; drawn."""
     batch_groups: int = 8
@@ -87,6 +90,8 @@ class Training:
                 "label_weight and warm_up must be shares from 0 to 1, held_out one between them, "
                 "and learning_rate above 0"
             )
+        if self.unjudged is not None and self.teacher is None:
+            raise ValueError("queries that nobody judged teach nothing without a teacher: name one")
 
     def misfits(self) -> Mapping[str, str]:
         """Lengths beyond the positions of the base."""
@@ -169,6 +174,8 @@ def sentence(facts: Mapping[str, Any]) -> str:
     """What was trained on what, for a reader."""
     examples, taught = facts["examples"], facts["training"]["teacher"]
     teacher = f", taught besides by the scores of a {taught['use']} reranker" if taught else ""
+    if unjudged := examples["queries_unjudged"]:
+        teacher += f", and by those alone for {unjudged:,} queries that nobody judged"
     return (
         f"{facts['reference']} is a {facts['makes']} made from {facts['base']} by "
         f"{examples['queries_learnt']:,} training queries of {facts['dataset']} in "

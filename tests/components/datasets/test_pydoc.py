@@ -134,6 +134,7 @@ def test_texts_are_on_one_line(docstring: str) -> None:
 def test_is_a_dataset_source_whose_identity_names_every_package() -> None:
     assert isinstance(Pydoc(), DatasetSource)
     assert (Pydoc().label(), Pydoc(split="train").label()) == ("pydoc", "pydoc-train")
+    assert Pydoc(split="unjudged").label() == "pydoc-unjudged"
     assert set(Pydoc().identity()) == {
         "pydoc", "numpy", "scipy", "pandas", "scikit-learn", "networkx",
     }  # fmt: skip
@@ -212,6 +213,18 @@ def test_own_doc_is_2_and_related_docs_are_1(test_set: Dataset, train_set: Datas
             others = Counter(judged.values()) - Counter([2])
             assert set(others) == {1}
             assert dataset.known(judged) == judged.keys()
+
+
+def test_unjudged_queries_say_what_no_judged_one_says(
+    test_set: Dataset, train_set: Dataset
+) -> None:
+    unjudged = Pydoc(split="unjudged").load()
+    assert (unjudged.qrels, unjudged.docs) == ({}, test_set.docs)
+    assert len(unjudged.queries) > len(train_set.queries)
+    wordings = [normalised(query.text) for query in unjudged.queries]
+    assert len(wordings) == len(set(wordings))
+    judged = {normalised(query.text) for query in [*test_set.queries, *train_set.queries]}
+    assert judged.isdisjoint(wordings)
 
 
 def test_well_known_links(test_set: Dataset, train_set: Dataset) -> None:
