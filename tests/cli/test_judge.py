@@ -198,8 +198,8 @@ def test_without_results_it_says_what_to_do(
     [
         (["--judge", " "], "Who judges?"),
         (
-            ["--judge", "ann", "--depth", "9"],
-            "looks at the first 10 documents of each system. Of 9",
+            ["--judge", "ann", "--depth", "1"],
+            "looks at the first 3 documents of each system. Of 1",
         ),
         (["--model"], "names no judging model: it has no block `judge`"),
         (["--judge", "ann", "--dataset", "date"], "has no dataset 'date'; did you mean 'data'?"),
