@@ -57,7 +57,8 @@ def desk(
     Of each system the first `depth` documents are judged; None: as many as the objective looks at.
 
     Raises ConfigError where the dataset has no results, or no two systems that can be compared, or
-    where the objective looks at more documents than `depth`, and DataError where its documents are others than those that were searched.
+    where the objective looks at more documents than `depth`, and DataError where its documents are
+    others than those that were searched.
     """
     choices = {choice.name: choice for choice in experiment.datasets}
     choice = choices.get(name or (next(iter(choices)) if len(choices) == 1 else ""))

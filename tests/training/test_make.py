@@ -184,7 +184,9 @@ def test_only_queries_that_are_used_are_searched(
 def test_a_log_of_queries_that_nobody_judged_is_learnt_from_the_teacher(
     base: str, source: Files, tmp_path: Path
 ) -> None:
-    texts = ("cat", "dog tree", "river stone sort")
+    (measured, *_) = (tmp_path / "data" / "queries.jsonl").read_text().splitlines()
+    turned = " ".join(reversed(json.loads(measured)["text"].split()))
+    texts = ("cat", turned, "river stone sort")
     lines = [json.dumps({"_id": f"q{i}", "text": text}) + "\n" for i, text in enumerate(texts)]
     log = tmp_path / "data" / "log.jsonl"
     log.write_text("".join(lines), encoding="utf-8")
@@ -196,6 +198,9 @@ def test_a_log_of_queries_that_nobody_judged_is_learnt_from_the_teacher(
     late, cross = results.facts["data", "cross"]["trainings"]
     assert [one["examples"]["queries_unjudged"] for one in (late, cross)] == [0, 3]
     assert cross["examples"]["groups_learnt"] == late["examples"]["groups_learnt"] + 3
+    readings = results.readings(results.plan["metrics"][0])
+    near = readings[readings["reading"] == "learnt"]  # of what learnt from the log alone
+    assert near[["system", "query_id"]].to_numpy().tolist() == [["cross", "q0"]]
     card = (trained(tmp_path)["cross-encoder"] / "README.md").read_text(encoding="utf-8")
     assert "and by those alone for 3 queries that nobody judged" in card
     log.write_text("".join(lines[:2]), encoding="utf-8")

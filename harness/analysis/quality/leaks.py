@@ -1,4 +1,4 @@
-"""Alarms of texts that stand twice: queries in documents, unjudged documents that repeat relevant ones."""
+"""Alarms of texts that stand twice: queries in documents or in training, and unjudged twins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from harness.analysis.quality.leaderboard import per_query
 from harness.analysis.quality.reranking import read
 from harness.page.text import counted, number
-from harness.results.leaks import COPIED, TOP, TWINS
+from harness.results.leaks import COPIED, LEARNT, TOP, TWINS
 from harness.results.store import Results
 from harness.results.terms import objective
 
@@ -20,6 +20,11 @@ SAID: Mapping[str, tuple[str, str, str]] = {
     COPIED: (
         "queries in documents",
         f"one of the first {TOP} documents has the query word for word",
+        "without these queries",
+    ),
+    LEARNT: (
+        "queries near learnt ones",
+        "a trained model learnt from nearly the same words",
         "without these queries",
     ),
     TWINS: (
@@ -41,7 +46,7 @@ def leaks(results: Results, dataset: str) -> Iterator[tuple[str, str, bool, str]
         for system, rows in others.groupby("system", sort=False):
             values, found = measured[system], rows.set_index("query_id")["value"]
             rest = values.drop(found.index)
-            after = rest.mean() if kind == COPIED else pd.concat([rest, found]).mean()
+            after = pd.concat([rest, found]).mean() if kind == TWINS else rest.mean()
             said = (
                 f"For {len(found):,} of {counted(len(values), 'query')} {what}: {metric} is "
                 f"{values.mean():.3f}, and {number(after, '.3f')} {condition}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from made_results import measured, results
 
 from harness.analysis.quality.leaks import leaks
-from harness.results.leaks import COPIED, TWINS
+from harness.results.leaks import COPIED, LEARNT, TWINS
 
 PLAN = {"decision": {"objective": "m@1"}}
 VALUES = measured("d", "base", [0.5, 0.5, 1.0, 0.0]) + measured("d", "other", [0.5, 0.5, 0.5, 0.5])
@@ -40,6 +40,16 @@ def test_what_the_mean_is_without_copied_queries_and_with_twins() -> None:
             ),
         ),
     ]
+
+
+def test_what_the_mean_is_without_queries_near_learnt_ones() -> None:
+    rows = [read("base", LEARNT, "q2", 1.0), read("base", LEARNT, "q0", 0.5)]
+    (found,) = leaks(results(PLAN, measurements=VALUES, readings=rows), "d")
+    said = (
+        "For 2 of 4 queries a trained model learnt from nearly the same words: m@1 is 0.500, and "
+        "0.250 without these queries."
+    )
+    assert found == ("base", "queries near learnt ones", True, said)
 
 
 def test_copies_of_all_queries_leave_no_mean() -> None:
