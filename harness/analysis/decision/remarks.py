@@ -60,7 +60,7 @@ def remarks(
 
 
 def _by_dataset(case: DecisionInput, option: Option) -> Iterator[str]:
-    """Of several datasets each by itself, for a mean hides where a system loses."""
+    """Of several datasets each by itself, because a mean hides where a system loses."""
     gained = {name: of[option.system] for name, of in case.gains.by_dataset.items()}
     if len(gained) < 2:
         return

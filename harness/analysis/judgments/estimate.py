@@ -137,7 +137,7 @@ def _total(draws: Draws, queries: int) -> tuple[NDArray[np.float64], Columns, ND
 def _freedom(draws: Draws) -> float:
     """Degrees of freedom of a variance of two parts (Welch and Satterthwaite), as shares of the surprises.
 
-    How far noise scatters is told by those draws alone that have any, the rest by all.
+    Only draws that have noise show how far it scatters; all draws show the rest.
     """
     surprises = float(((draws.measured - draws.predicted) ** 2).sum())
     share = min(float((draws.noise**2).sum()) / surprises, 1.0) if surprises else 0.0

@@ -23,7 +23,7 @@ MINIMUM = {50: 1, 90: 100, 95: 200, 99: 500}
 """By percentile, the effective calls from which on it is given.
 
 So many put 5 to 10 calls above the percentile; with fewer it is little more than the maximum. The
-median is always given, for it may be all there is of a slow arm: its interval says how far to trust
+median is always given, because it may be all there is of a slow arm: its interval says how far to trust
 it, is absent below 6 calls, and spans the middle two fifths of 20.
 """
 

@@ -126,7 +126,7 @@ def _data_folder() -> Path:
     """A temporary folder; a server whose process was killed ends when it finds that swept.
 
     As root the package opens all folders above it to the user that it runs the server as: where
-    they are closed it is a folder of the system's own, for no cache is worth that.
+    they are closed it is a folder of the system's own: no cache is worth that.
     """
     folder = temporary.folder()
     root = hasattr(os, "geteuid") and os.geteuid() == 0

@@ -46,7 +46,7 @@ class BgeM3(TorchEncoder):
     model: str
     """Hub id, folder, `package:` or `dummy:`."""
     max_length: int | None = None
-    """Tokens kept of a text; None is the model's own limit."""
+    """Tokens read of a text; None is the model's own limit."""
 
     def identity(self) -> Mapping[str, str]:
         """The revisions of body and heads; raises ModelError where a head was never trained."""

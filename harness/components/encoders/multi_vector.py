@@ -41,7 +41,7 @@ class MultiVector(TorchEncoder):
     query_length: int | None = None
     """Tokens of a query; None is what the checkpoint says."""
     document_length: int | None = None
-    """Tokens kept of a document; None is what the checkpoint says."""
+    """Tokens read of a document; None is what the checkpoint says."""
 
     def check_trained(self, folder: Path) -> None:
         """Raise ModelError for random weights, and for a projection that was never trained."""

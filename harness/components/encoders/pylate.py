@@ -49,7 +49,7 @@ class Pylate(TorchEncoder):
     query_length: int | None = None
     """Tokens of a query; None is what the checkpoint says."""
     document_length: int | None = None
-    """Tokens kept of a document; None is what the checkpoint says."""
+    """Tokens read of a document; None is what the checkpoint says."""
     query_prefix: str | None = None
     """Marker token of queries; None is what the checkpoint says."""
     document_prefix: str | None = None

@@ -39,7 +39,7 @@ class SentenceTransformers(TorchEncoder):
     doc_prompt: str | None = None
     """Put before documents; None is what the model's own files say, else the catalogue."""
     max_length: int | None = None
-    """Tokens kept of a text; None is the model's own limit."""
+    """Tokens read of a text; None is the model's own limit."""
     normalize: bool = True
     """Vectors of length 1, so that the inner product is the cosine."""
 

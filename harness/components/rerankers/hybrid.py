@@ -40,7 +40,7 @@ class Hybrid:
     multi_vector: float = 0.4
     """Weight of the multi-vector score."""
     precision: Precision = "float32"
-    """How token vectors of documents are kept; queries, dense vectors and terms stay float32."""
+    """How token vectors of documents are stored; queries, dense vectors and terms stay float32."""
     documents: Literal["prepared", "mapped", "on_the_fly"] = "prepared"
     """Encode documents beforehand, and keep their token vectors in memory or in memory-mapped files
     below the cache; or encode them when a query brings them."""

@@ -29,7 +29,7 @@ class LateInteraction:
     dim: int | None = None
     """Keep the first `dim` coordinates, at length 1 again; None: all of them."""
     precision: Precision = "float32"
-    """How document vectors are kept; queries stay float32."""
+    """How document vectors are stored; queries stay float32."""
     pool_factor: int = 1
     """Keep about one vector for this many tokens of a document."""
     documents: Literal["prepared", "mapped", "on_the_fly"] = "prepared"

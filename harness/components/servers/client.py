@@ -56,7 +56,7 @@ WORDS_BYTES = 64 * 2**10
 
 IDLE_CONNECTIONS, IDLE_SECONDS = 100, 3.0
 """Connections that stay open for the next request, and how long: less than the 5 s after which
-uvicorn and others close one that is idle, for a request on its way at that moment would be lost."""
+uvicorn and others close one that is idle, because a request on its way then would be lost."""
 
 PASSING = (429, 502, 503, 504)
 """Statuses of what may be over soon."""
