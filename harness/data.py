@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,6 +153,11 @@ class Fingerprint:
             for doc_id, relevance in judged.items():
                 _add(self._state, f"qrel\0{query_id}\0{doc_id}\0{relevance}")
         return self._state.hexdigest()
+
+
+def words(text: str) -> list[str]:
+    """Its words in lower case, without punctuation."""
+    return re.findall(r"\w+", text.casefold())
 
 
 def digest(parts: Iterable[str | bytes]) -> str:

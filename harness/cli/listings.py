@@ -158,7 +158,10 @@ def _accelerator() -> str:
 
 
 LIST = Command(
-    "list", "list components and their settings, known models and systems", _add_kind, _list
+    "list",
+    "name components, known models and systems; with a kind, their settings and facts",
+    _add_kind,
+    _list,
 )
 DOCTOR = Command(
     "doctor", "show the machine, the packages and what is missing", lambda _: None, _doctor

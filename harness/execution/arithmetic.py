@@ -56,9 +56,10 @@ class Arithmetic(NamedTuple):
     def training(self, stage: TrainStage) -> float:
         """Of all steps, where the file says how many groups there are."""
         made = stage.training
-        if not made.groups or not isinstance(made, CrossEncoderTraining):
+        groups = made.most_groups()
+        if not groups or not isinstance(made, CrossEncoderTraining):
             return 0.0
-        texts = made.epochs * made.groups * (1 + made.negatives.per_query)
+        texts = groups * (1 + made.negatives.per_query)
         return BACKWARD * texts * made.max_length * self._a_token(stage.reference)
 
     def _a_token(self, model: Any) -> float:

@@ -179,7 +179,7 @@ def training_work(stage: TrainStage) -> Work:
     """A whole training: its search, its teacher's scores and its steps."""
     training = stage.training
     name = f"train a {training.makes} from {short(training.base)}, all of it"
-    return Work(name, float(training.epochs * (training.groups or 1)))
+    return Work(name, float(training.most_groups() or training.epochs))
 
 
 COLD_STARTS = "cold starts on "

@@ -13,6 +13,7 @@ from harness.experiment.plan import Plan, TrainStage
 from harness.experiment.schema import DatasetChoice
 from harness.page.text import counted
 from harness.pipeline.datasets import load_dataset, load_questions
+from harness.training.make import unjudged_queries
 
 
 def fetch(plan: Plan, cache: Path) -> Iterator[str]:
@@ -65,5 +66,6 @@ def _dataset(choice: DatasetChoice, plan: Plan, cache: Path) -> str:
 
 
 def _training(stage: TrainStage) -> str:
-    queries = len(load_questions(stage.queries).queries)
-    return f"{stage.dataset.name}: {counted(queries, 'training query', 'training queries')}"
+    queries, others = len(load_questions(stage.queries).queries), len(unjudged_queries(stage))
+    said = f"{stage.dataset.name}: {counted(queries, 'training query', 'training queries')}"
+    return said + (f", {counted(others, 'unjudged query', 'unjudged queries')}" if others else "")

@@ -29,7 +29,6 @@ from harness.measure.storage.study import measure_storage
 from harness.pipeline import stage_parts, text_ranges
 from harness.pipeline.datasets import load_dataset
 from harness.pipeline.stage_runner import StageRunner
-from harness.results.leaks import near_learnt
 from harness.results.store import Store
 from harness.training.make import make, training_runner
 
@@ -75,8 +74,6 @@ class Worker:
     """The dataset of the last task."""
     _learning: list[tuple[Any, StageRunner]] = field(default_factory=list)
     """The stages over the training queries of the dataset at hand."""
-    _near: dict[str, set[str]] = field(default_factory=dict)
-    """By training the measured queries near those that it learns from."""
     _untrained: dict[str, Exception] = field(default_factory=dict)
 
     @cached_property
@@ -151,28 +148,15 @@ class Worker:
         if references.is_trained(stage.reference):
             return
         try:
-            make(stage, self._learner(stage, work))
+            unjudged = stage.training.unjudged
+            if not self._learning or self._learning[0][0] != unjudged:
+                self._learning[:] = [(unjudged, training_runner(stage, work))]
+            make(stage, self._learning[0][1], work.dataset.queries)
         except StoreError:
             raise
         except Exception as error:
             self._untrained[stage.key] = error
             raise
-
-    def _learner(self, stage: TrainStage, work: StageRunner) -> StageRunner:
-        """The stages over the queries that a training learns from."""
-        unjudged = stage.training.unjudged
-        if not self._learning or self._learning[0][0] != unjudged:
-            self._learning[:] = [(unjudged, training_runner(stage, work))]
-        return self._learning[0][1]
-
-    def _near_learnt(self, trial: Trial, work: StageRunner) -> set[str]:
-        """The measured queries that say nearly what the models of a trial learnt from."""
-        stages = () if trial.random_weights else trial.trainings
-        for stage in stages:
-            if stage.key not in self._near:
-                learnt = self._learner(stage, work).dataset.queries
-                self._near[stage.key] = near_learnt(work.dataset.queries, learnt)
-        return set().union(*(self._near[stage.key] for stage in stages))
 
     def _encode(self, task: Encode, work: StageRunner) -> Outcome:
         if self.workers == 1:  # then a stage encodes what it asks for
@@ -209,10 +193,9 @@ class Worker:
         return Outcome()
 
     def _measure(self, task: Measure, work: StageRunner) -> Outcome:
-        near = self._near_learnt(task.trial, work)
         if task.ranked:  # only a metric is missing: no model is needed
-            return Outcome(work.measured(task.trial, self.store.ranked(task.trial), near))
-        return Outcome(work.record(task.trial, near))
+            return Outcome(work.measured(task.trial, self.store.ranked(task.trial)))
+        return Outcome(work.record(task.trial))
 
     def _cost(self, task: Cost, work: StageRunner) -> Outcome:
         stage = task.stage

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.analysis.judgments.estimated import depth_of
 from harness.analysis.judgments.journal import Journal, journal_of
 from harness.analysis.judgments.pool import Pair, Pool, pooled
 from harness.data import Dataset
@@ -57,7 +58,7 @@ def desk(
     Of each system the first `depth` documents are judged; None: as many as the objective looks at.
 
     Raises ConfigError where the dataset has no results, or no two systems that can be compared, or
-    where the objective looks at more documents than `depth`, and DataError where its documents are
+    where gains are estimated of more documents than `depth`, and DataError where its documents are
     others than those that were searched.
     """
     choices = {choice.name: choice for choice in experiment.datasets}
@@ -74,13 +75,13 @@ def desk(
             f"and there are those of: {', '.join(done) or 'none'}. Run `python -m harness run FILE` first."
         )
     metric = objective(results)
-    seen = parsed(metric).cut or DEPTH
-    if depth is not None and depth < seen:
+    least = (depth_of(metric) or 0) if choice.name in results.unjudged else 0
+    if depth is not None and depth < least:
         raise ConfigError(
-            f"{metric} looks at the first {seen} documents of each system. Of {depth} judged ones its "
-            f"gain cannot be estimated: give --depth {seen} or more, or leave it out."
+            f"{metric} looks at the first {least} documents of each system. Of {depth} judged ones its "
+            f"gain cannot be estimated: give --depth {least} or more, or leave it out."
         )
-    depth = depth or seen
+    depth = depth or parsed(metric).cut or DEPTH
     pool = pooled(results, choice.name, depth, results.plan["seed"])
     dataset = load_dataset(choice, cache)
     pairs = {doc_id for query_id in pool.queries for doc_id in pool.items(query_id)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -93,8 +93,8 @@ class StageRunner:
             if uses > 1:
                 self.cached_encoder(encoder).encode(texts, "doc")
 
-    def record(self, trial: Trial, near: Collection[str] = ()) -> Record:
-        """The finished trial, its stages run if they are not in the cache; `near` as below."""
+    def record(self, trial: Trial) -> Record:
+        """The finished trial, its stages run if they are not in the cache."""
         results = [(stage.kind, self._result(stage)) for stage in trial.stages]
         run = results[-1][1].run
         name = {"dataset": trial.dataset.name, "system": trial.system.name}
@@ -112,15 +112,15 @@ class StageRunner:
         ranked = Ranked(run, candidates, lengths and Lengths(**lengths))
         return Record(
             ranked=ranked,
-            measured=self.measured(trial, ranked, near),
+            measured=self.measured(trial, ranked),
             timings=pd.DataFrame(timings, columns=list(columns.TIMINGS)),
             storage=pd.DataFrame(storage, columns=list(columns.STORAGE)),
             texts=shown_texts(self.dataset.queries, self._texts(run)),
             facts=self._facts(trial, results),
         )
 
-    def measured(self, trial: Trial, ranked: Ranked, near: Collection[str] = ()) -> Measured:
-        """Its metrics and those of rankings made of its run; `near` are queries near learnt ones."""
+    def measured(self, trial: Trial, ranked: Ranked) -> Measured:
+        """The experiment's metrics of a trial's run, and of other rankings made of it."""
         run, candidates, lengths = ranked
         qrels, depth = self.dataset.qrels, trial.system.depth.rerank
         with span("measure"):
@@ -130,7 +130,7 @@ class StageRunner:
             )
             queries = {query.query_id: query.text for query in self.dataset.queries}
             docs = self._texts(run)
-            twice = leaks.readings(run, qrels, queries, docs, self._metrics, near)
+            twice = leaks.readings(run, qrels, queries, docs, self._metrics)
         return Measured(values, pd.concat([others, twice], ignore_index=True), qrels)
 
     def run(self, stage: Stage) -> Run:

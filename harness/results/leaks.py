@@ -2,29 +2,24 @@
 
 A query that stands word for word in a document is found by matching words alone. A document without a
 judgement that nearly repeats a relevant one counts as not relevant, though it would be judged alike
-(Bernstein and Zobel 2005, Redundant documents and search effectiveness). A query that says nearly what a
-model learnt from asks for what the model has seen.
+(Bernstein and Zobel 2005, Redundant documents and search effectiveness).
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from harness.data import Qrels, Query, Run
+from harness.data import Qrels, Run, words
 from harness.results import metrics
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COPIED, LEARNT, TWINS = "copied", "learnt", "twins"
+COPIED, TWINS = "copied", "twins"
 """Kinds of reading, of the affected queries alone: as they were measured, where a document near the top
-has the query word for word, or a trained model learnt from a query near it; with the grade of a relevant
-document for what nearly repeats it."""
+has the query word for word; with the grade of a relevant document for what nearly repeats it."""
 
 TOP = 10
 """Documents of a ranking that are looked at."""
@@ -34,7 +29,7 @@ FEWEST_WORDS = 4
 
 SHINGLE, ALIKE = 5, 0.8
 """Documents are twins where so great a share of their runs of five words is in both: their resemblance
-(Broder 1997, On the resemblance and containment of documents). Of queries it is that of their words."""
+(Broder 1997, On the resemblance and containment of documents)."""
 
 
 def readings(
@@ -43,12 +38,11 @@ def readings(
     queries: Mapping[str, str],
     docs: Mapping[str, str],
     names: Sequence[str],
-    near: Collection[str] = (),
 ) -> pd.DataFrame:
     """Columns reading, depth and query_id, and one for each metric of `names`.
 
     `docs` has the texts of the first TOP documents of each query and of those that are relevant,
-    by their ids. `near` are the ids of queries near one that was learnt from.
+    by their ids.
     """
     import pandas as pd
 
@@ -58,7 +52,6 @@ def readings(
     twins = {name: _twins(tops[name], judged, docs) for name, judged in qrels.items()}
     affected: dict[str, Qrels] = {
         COPIED: {name: qrels[name] for name, top in tops.items() if copied(queries[name], top)},
-        LEARNT: {name: judged for name, judged in qrels.items() if name in near},
         TWINS: {name: {**qrels[name], **found} for name, found in twins.items() if found},
     }
     parts = [
@@ -71,39 +64,18 @@ def readings(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def near_learnt(queries: Iterable[Query], learnt: Iterable[Query]) -> set[str]:
-    """Ids of those whose words are in one that was `learnt` from, and its words in them, but for a few.
-
-    ALIKE of the words of both are in both, whatever their order.
-    """
-    holders: defaultdict[str, list[frozenset[str]]] = defaultdict(list)
-    for words in {frozenset(_words(query.text)) for query in learnt}:
-        for word in words:
-            holders[word].append(words)
-    found = set()
-    for query in queries:
-        words = frozenset(_words(query.text))
-        # What is near has one of so many of its words, and so one of the rarest of them.
-        some = len(words) - math.ceil(ALIKE * len(words)) + 1
-        rare = sorted(words, key=lambda word: len(holders.get(word, ())))[:some]
-        others = (other for word in rare for other in holders.get(word, ()))
-        if any(len(words & other) >= ALIKE * len(words | other) for other in others):
-            found.add(query.query_id)
-    return found
-
-
 def copied(query: str, texts: Mapping[str, str]) -> bool:
     """Whether one of the texts has the query word for word, punctuation and case aside."""
-    words = _words(query)
-    return len(words) >= FEWEST_WORDS and any(_has(text, words) for text in texts.values())
+    asked = words(query)
+    return len(asked) >= FEWEST_WORDS and any(_has(text, asked) for text in texts.values())
 
 
-def _has(text: str, words: Sequence[str]) -> bool:
+def _has(text: str, asked: Sequence[str]) -> bool:
     """Whether the words stand in a text in this order, with nothing between them."""
     plain = text.casefold()
-    if not all(word in plain for word in words):  # which is all that most texts need
+    if not all(word in plain for word in asked):  # which is all that most texts need
         return False
-    return f" {' '.join(words)} " in f" {' '.join(_words(text))} "
+    return f" {' '.join(asked)} " in f" {' '.join(words(text))} "
 
 
 def _twins(
@@ -127,10 +99,6 @@ def resemblance(one: str, other: str) -> float:
 
 @lru_cache(maxsize=4096)
 def _shingles(text: str) -> frozenset[tuple[str, ...]]:
-    words = _words(text)
-    runs = zip(*(words[i:] for i in range(SHINGLE)), strict=False)
-    return frozenset(runs) or frozenset([tuple(words)])
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+    ordered = words(text)
+    runs = zip(*(ordered[i:] for i in range(SHINGLE)), strict=False)
+    return frozenset(runs) or frozenset([tuple(ordered)])

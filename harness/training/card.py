@@ -28,7 +28,7 @@ published {makes}.
 {checks}
 
 The checkpoint with the best reciprocal rank was stored. A group is a relevant document beside
-{per_query} that the retriever finds and nobody judged; of a query that nobody judged, all are.
+{per_query} that the retriever finds and nobody judged. Where nobody judged the query, all are of that kind.
 
 How to make it again:
 

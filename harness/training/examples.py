@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.components.models.trained import Negatives, Training
-from harness.data import Dataset, Hit, Query, Run
+from harness.data import Dataset, Hit, Query, Run, words
 from harness.errors import DataError
 from harness.page.text import counted
 
@@ -27,14 +28,14 @@ SEARCHED = 10_000
 
 
 class Group(NamedTuple):
-    """One query with some documents: the first is relevant, nobody judged the others."""
+    """One query with some documents: nobody judged them but for the first, which is relevant."""
 
     query: str
     texts: tuple[str, ...]
     taught: tuple[float, ...] | None = None
     """The teacher's scores, parallel to the texts."""
     judged: bool = True
-    """False where nobody judged the first either."""
+    """False where nobody judged the first either, and it is like the others."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,14 @@ def learnable(training: Dataset, measured: Dataset, unjudged: Sequence[Query] = 
 
     Left out are queries that are also measured, by id or by their words, and those without a
     relevant document among the documents; of the unjudged, those with the words of any other.
-    Raises DataError if too few are left of the judged.
+    Raises DataError if too few are left of the judged, or none of the unjudged.
     """
     ids = {query.query_id for query in measured.queries}
-    words = {_words(query) for query in measured.queries}
+    wordings = {_wording(query) for query in measured.queries}
     there = measured.known(doc_id for judged in training.qrels.values() for doc_id in judged)
     queries, qrels = [], {}
     for query in training.queries:
-        if query.query_id in ids or _words(query) in words:
+        if query.query_id in ids or _wording(query) in wordings:
             continue
         judged = {
             doc_id: grade
@@ -77,12 +78,18 @@ def learnable(training: Dataset, measured: Dataset, unjudged: Sequence[Query] = 
             f"{len(training.queries)} that are judged: those that {measured.name!r} is not measured on, with a relevant "
             f"document in it. At least {FEWEST} are needed."
         )
-    known = words.union(map(_words, training.queries))
+    wordings.update(map(_wording, training.queries))
+    others: dict[str, Query] = {}
     for query in unjudged:
-        if _words(query) not in known:
-            known.add(_words(query))
-            queries.append(Query(f"unjudged:{query.query_id}", query.text))
-            qrels[queries[-1].query_id] = {}
+        if (wording := _wording(query)) not in wordings:
+            others.setdefault(wording, Query(f"unjudged:{query.query_id}", query.text))
+    if unjudged and not others:
+        raise DataError(
+            f"{training.name!r} is to be learnt with queries that nobody judged, but each of the "
+            f"{len(unjudged)} has the words of one that is measured or judged."
+        )
+    queries += others.values()
+    qrels |= {query.query_id: {} for query in others.values()}
     return dataclasses.replace(measured, name=training.name, queries=queries, qrels=qrels, notes=())
 
 
@@ -111,8 +118,9 @@ def searched(dataset: Dataset, training: Training) -> Dataset:
     return dataclasses.replace(dataset, queries=queries, qrels=qrels)
 
 
-def _words(query: Query) -> str:
-    return " ".join(query.text.casefold().split())
+def _wording(query: Query) -> str:
+    """What queries have in common that differ in case, blanks and punctuation."""
+    return " ".join(words(query.text)) or query.text.strip()
 
 
 Teach = Callable[[Run], Run]
@@ -161,7 +169,8 @@ def examples(dataset: Dataset, found: Run, training: Training, teach: Teach | No
     learnt = []
     for _ in range(training.epochs):
         drafts = _drafts([*order[count:], *unjudged], pools, dataset, negatives, rng)
-        learnt += [drafts[i] for i in rng.permutation(len(drafts))[: training.groups].tolist()]
+        shuffled = [drafts[i] for i in rng.permutation(len(drafts)).tolist()]
+        learnt += _some_of_each(shuffled, training.groups, qrels)
     taught = teach(_asked([*held, *learnt])) if teach else None
     return Examples(
         learnt=_groups(learnt, dataset, taught),
@@ -169,7 +178,7 @@ def examples(dataset: Dataset, found: Run, training: Training, teach: Teach | No
         facts={
             "queries": len(dataset.queries),
             "queries_learnt": len(order) - count,
-            "queries_unjudged": len(unjudged),
+            "queries_unjudged": len({one.query_id for one in learnt}.intersection(unjudged)),
             "queries_held_out": count,
             "queries_without_negatives": len(pools) - len(usable),
             "judgements": sum(map(len, qrels.values())),
@@ -196,6 +205,20 @@ def _drafts(
             drawn = rng.choice(pools[query_id], count, replace=False)
             drafts.append(_Draft(query_id, (*first, *drawn)))
     return drafts
+
+
+def _some_of_each(
+    drafts: Sequence[_Draft], most: int | None, qrels: Mapping[str, Mapping[str, int]]
+) -> list[_Draft]:
+    """The first `most` of judged queries and the first `most` of the others, in their order."""
+    seen: Counter[bool] = Counter()
+    taken = []
+    for draft in drafts:
+        kind = bool(qrels[draft.query_id])
+        seen[kind] += 1
+        if most is None or seen[kind] <= most:
+            taken.append(draft)
+    return taken
 
 
 def _asked(drafts: Sequence[_Draft]) -> Run:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from harness.components.models import references
 from harness.components.models.names import reranking
 from harness.components.models.trained import FACTS, LateInteractionTraining
 from harness.components.timing import span
-from harness.data import Dataset, Run
+from harness.data import Dataset, Query, Run
+from harness.errors import DataError
 from harness.experiment.keys import key
 from harness.experiment.plan import TrainStage
 from harness.experiment.provenance import provenance
@@ -28,6 +30,7 @@ from harness.training.cross_encoder import CrossEncoderStudent
 from harness.training.examples import Examples, Teach, examples, learnable, searched
 from harness.training.late_interaction import LateInteractionStudent, body_of
 from harness.training.loop import State, best_of, fit
+from harness.training.near import near_learnt
 
 WEIGHTS = "model.safetensors"
 
@@ -38,14 +41,28 @@ def training_runner(stage: TrainStage, measured: StageRunner) -> StageRunner:
     Raises DataError if there are too few.
     """
     with span("data"):
-        others = stage.training.unjudged
-        unjudged = load_questions(others).queries if others is not None else ()
-        dataset = learnable(load_questions(stage.queries), measured.dataset, unjudged)
+        dataset = learnable(
+            load_questions(stage.queries), measured.dataset, unjudged_queries(stage)
+        )
     return StageRunner(dataset, (), measured.cache, measured.progress, measured.precision)
 
 
-def make(stage: TrainStage, work: StageRunner) -> None:
-    """Train the model of a stage over the queries of its `training_runner`.
+def unjudged_queries(stage: TrainStage) -> Sequence[Query]:
+    """Those that nobody judged, where it learns from some; raises DataError where some are judged."""
+    source = stage.training.unjudged
+    if source is None:
+        return ()
+    found = load_questions(source)
+    if found.qrels:
+        raise DataError(
+            f"The queries of {found.name!r} are to be learnt as unjudged ones, but there are judgements "
+            "of them: say `qrels: none`, or name a file of other queries."
+        )
+    return found.queries
+
+
+def make(stage: TrainStage, work: StageRunner, measured: Sequence[Query]) -> None:
+    """Train the model of a stage over the queries of its `training_runner`; others are `measured`.
 
     Raises InputError for what the user must mend, ComponentError for a loss that is not finite.
     """
@@ -63,6 +80,8 @@ def make(stage: TrainStage, work: StageRunner) -> None:
     with disk.new_folder(folder) as aside:
         student.save(aside)
         facts = _facts(stage, dataset, found, state, disk.sha256(_weights(aside)))
+        learnt = found.learnt[: state.step * stage.training.batch_groups]
+        facts["near"] = near_learnt(measured, {group.query for group in learnt})
         (aside / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         (aside / "README.md").write_text(card(facts), encoding="utf-8")
         digests.seal(aside)

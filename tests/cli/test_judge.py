@@ -182,6 +182,12 @@ def test_the_same_in_a_terminal(file: Path) -> None:
     assert "2 documents judged by bob, 2 documents by all" in again
 
 
+def test_the_depth_bounds_what_is_judged(file: Path) -> None:
+    """Of each query one or two documents: those in the first place."""
+    in_terminal(file, "0\n" * 100, "--judge", "bob", "--depth", "1")
+    assert len(journal(file).state.grades) <= 60
+
+
 def test_without_results_it_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,10 +203,6 @@ def test_without_results_it_says_what_to_do(
     ("options", "told"),
     [
         (["--judge", " "], "Who judges?"),
-        (
-            ["--judge", "ann", "--depth", "1"],
-            "looks at the first 3 documents of each system. Of 1",
-        ),
         (["--model"], "names no judging model: it has no block `judge`"),
         (["--judge", "ann", "--dataset", "date"], "has no dataset 'date'; did you mean 'data'?"),
     ],

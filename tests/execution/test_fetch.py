@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from commands import environment
-from fakes import write_experiment
+from fakes import write_beir, write_experiment
 
 from harness.cli.commands import main
 from harness.components.models import references
@@ -152,3 +152,10 @@ def test_training_queries_are_fetched(tmp_path: Path) -> None:
     test.with_name("train.tsv").write_text(test.read_text())
     told = list(fetch.fetch(make_plan(load_experiment(file)), tmp_path / "cache"))
     assert told[-2:] == ["data: 5 documents", "data: 4 training queries"]
+    log = {"use": "files", "path": str(write_beir(tmp_path / "log")), "qrels": "none"}
+    train |= {"teacher": {"use": "fakes:Reversed"}, "unjudged": log}
+    file = write_experiment(
+        tmp_path, systems=[{"name": "a", "retriever": OVERLAP, "reranker": reranker}]
+    )
+    told = list(fetch.fetch(make_plan(load_experiment(file)), tmp_path / "cache"))
+    assert told[-1] == "data: 4 training queries, 4 unjudged queries"

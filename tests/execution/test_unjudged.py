@@ -58,6 +58,12 @@ def test_it_runs_is_judged_and_runs_again(
     assert results.measurements.empty
     assert set(pooled(results, "data").queries) == set(QUERIES)
 
+    shallow = ["judge", str(file), *places(tmp_path), "--judge", "ann", "--depth", "1"]
+    assert main(shallow) == 2
+    assert (
+        "looks at the first 3 documents of each system. Of 1 judged ones" in capsys.readouterr().err
+    )
+
     query_id = next(iter(QUERIES))
     assert main(["why", str(file), query_id, *places(tmp_path)[:2]]) == 0
     said = _words(capsys)

@@ -1,4 +1,4 @@
-"""Texts that stand twice: queries in documents or in training, documents that repeat relevant ones."""
+"""Texts that stand twice: a query in a document, an unjudged document that repeats a relevant one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data import Hit, Query
-from harness.results.leaks import (
-    ALIKE,
-    COPIED,
-    LEARNT,
-    TWINS,
-    copied,
-    near_learnt,
-    readings,
-    resemblance,
-)
+from harness.data import Hit
+from harness.results.leaks import COPIED, TWINS, copied, readings, resemblance
 
 WORDS = [f"w{i}" for i in range(40)]
 LONG = " ".join(WORDS)
@@ -76,43 +67,6 @@ def test_readings_are_of_the_queries_that_are_affected() -> None:
     # q1: the twin gets the grade 2 of what it repeats: both are in their best places.
     # q2: bad has the query; good is second: 1 / log2(3).
     assert found() == pytest.approx({(COPIED, "q2"): 1 / math.log2(3), (TWINS, "q1"): 1.0})
-
-
-def test_queries_near_learnt_ones_are_read_as_they_were_measured() -> None:
-    assert found(near={"q1"})[LEARNT, "q1"] == pytest.approx(1 / math.log2(3))
-    assert (LEARNT, "q2") not in found(near={"q1"})
-
-
-@pytest.mark.parametrize(
-    ("query", "learnt", "near"),
-    [
-        ("Return the mean of an array.", "return the mean of an array", True),
-        ("mean of the rows", "the mean of rows", True),  # the same words in another order
-        ("a b c d", "a b c d e", True),  # 4 of 5
-        ("a b c d", "a b c e", False),  # 3 of 5
-        ("a b c d e f g h i", "a b c d e f g h j k", False),  # 8 of 11
-        ("mean", "mean of rows", False),
-        ("", "mean", False),
-    ],
-)
-def test_a_query_near_a_learnt_one(query: str, learnt: str, near: bool) -> None:
-    asked = [Query("q", query), Query("other", "something else")]
-    assert near_learnt(asked, [Query("x", "z y"), Query("y", learnt)]) == ({"q"} if near else set())
-
-
-TEXTS = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=9).map(" ".join)
-
-
-@given(st.lists(TEXTS, max_size=6), st.lists(TEXTS, max_size=6))
-def test_near_is_what_comparing_all_with_all_finds(queries: list[str], learnt: list[str]) -> None:
-    asked, seen = ([Query(str(i), text) for i, text in enumerate(x)] for x in (queries, learnt))
-    expected = {
-        query.query_id
-        for query in asked
-        for one, other in [(set(query.text.split()), set(x.text.split())) for x in seen]
-        if len(one & other) / len(one | other) >= ALIKE
-    }
-    assert near_learnt(asked, seen) == expected
 
 
 def test_what_is_judged_is_no_unjudged_twin() -> None:

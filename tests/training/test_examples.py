@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_what_is_measured_is_not_learnt_from() -> None:
     measured = Dataset(
         "test",
         DOCS[:35],
-        [Query("q3", "another"), Query("t1", "  QUERY   4 "), Query("t2", "what")],
+        [Query("q3", "another"), Query("t1", "  QUERY   4? "), Query("t2", "what")],
         {"q3": {"d3": 1}, "t1": {"d4": 1}, "t2": {"d1": 1}},
     )
     found = learnable(TRAIN, measured)
@@ -113,12 +114,13 @@ FOUND_WITH_LOG = FOUND | {f"unjudged:q{i}": FOUND["q1"] for i in range(4)}
 
 
 def test_of_unjudged_queries_those_in_other_words_are_added_under_ids_of_their_own() -> None:
-    more = [Query("t9", "Measured"), *UNJUDGED, Query("q9", "LOG  1"), Query("new", "query 4")]
+    more = [Query("t9", "Measured."), *UNJUDGED, Query("q9", "LOG  1"), Query("new", "query 4?")]
     measured = dataclasses.replace(MEASURED, queries=[Query("t0", "measured"), QUERIES[2]])
     found = learnable(TRAIN, measured, [*more, QUERIES[2]])
     assert found.queries[29:] == [Query(f"unjudged:q{i}", f"log {i}") for i in range(4)]
     assert [found.qrels[query.query_id] for query in found.queries[29:]] == [{}] * 4
-    assert learnable(TRAIN, MEASURED, ()) == learnable(TRAIN, MEASURED)
+    with pytest.raises(DataError, match="each of the 2 has the words of one that is measured or"):
+        learnable(TRAIN, MEASURED, [Query("t9", "Measured"), Query("new", "Query 4.")])
 
 
 def test_an_unjudged_query_has_a_group_of_what_is_found_and_is_never_held_out() -> None:
@@ -138,8 +140,13 @@ def test_an_unjudged_query_has_a_group_of_what_is_found_and_is_never_held_out() 
 def test_unjudged_queries_do_not_crowd_out_the_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examples_module, "SEARCHED", 5)
     log = [Query(f"l{i}", f"log {i}") for i in range(500)]
-    found = searched(learnable(TRAIN, MEASURED, log), training(groups=4, epochs=2, held_out=0.2))
-    assert [bool(found.qrels[q.query_id]) for q in found.queries] == [True] * 20 + [False] * 20
+    few = training(groups=4, epochs=2, held_out=0.2)
+    dataset = searched(learnable(TRAIN, MEASURED, log), few)
+    assert [bool(dataset.qrels[q.query_id]) for q in dataset.queries] == [True] * 20 + [False] * 20
+    run = FOUND | {q.query_id: FOUND["q1"] for q in dataset.queries[20:]}
+    found = examples(dataset, run, dataclasses.replace(few, held_out=0.1), None)
+    assert Counter(group.judged for group in found.learnt) == {True: 8, False: 8}
+    assert found.facts["queries_unjudged"] == len({g.query for g in found.learnt if not g.judged})
 
 
 def test_queries_need_a_relevant_document_among_those_that_are_measured_on() -> None:
@@ -205,3 +212,11 @@ def test_settings_that_say_nothing_are_refused(fields: dict[str, Any]) -> None:
         training(**fields)
     with pytest.raises(ValueError, match="per_query must be"):
         training(per_query=0)
+
+
+def test_the_most_groups_are_those_of_both_kinds_in_all_epochs() -> None:
+    assert training(epochs=3).most_groups() is None
+    assert training(epochs=3, groups=5).most_groups() == 15
+    log: Any = object()
+    both = training(epochs=3, groups=5, teacher=log, unjudged=log)
+    assert both.most_groups() == 30

@@ -19,6 +19,7 @@ from harness.cli.commands import main
 from harness.components.datasets.files import Files
 from harness.components.encoders.pylate import Pylate
 from harness.components.models import inference
+from harness.components.models.trained import sentence
 from harness.errors import ComponentError, ConfigError, DataError
 from harness.execution.execute import Execution
 from harness.experiment.plan import make_plan
@@ -107,6 +108,8 @@ def test_each_model_is_trained_once_and_a_teacher_before_its_student(
     assert counts["queries_without_negatives"] == 5  # BM25 finds few documents for them
     assert (counts["queries_learnt"], counts["queries_held_out"]) == (31, 4)
     assert facts["training"]["dims"] == [16, 8]
+    older = {name: count for name, count in counts.items() if name != "queries_unjudged"}
+    assert sentence(facts | {"examples": older}) == sentence(facts)
     assert facts["documents"] == 60
     of_cross = results.facts["data", "cross"]["trainings"]
     assert [one["makes"] for one in of_cross] == fits
@@ -198,9 +201,7 @@ def test_a_log_of_queries_that_nobody_judged_is_learnt_from_the_teacher(
     late, cross = results.facts["data", "cross"]["trainings"]
     assert [one["examples"]["queries_unjudged"] for one in (late, cross)] == [0, 3]
     assert cross["examples"]["groups_learnt"] == late["examples"]["groups_learnt"] + 3
-    readings = results.readings(results.plan["metrics"][0])
-    near = readings[readings["reading"] == "learnt"]  # of what learnt from the log alone
-    assert near[["system", "query_id"]].to_numpy().tolist() == [["cross", "q0"]]
+    assert (late["near"], cross["near"]) == ([], ["q0"])
     card = (trained(tmp_path)["cross-encoder"] / "README.md").read_text(encoding="utf-8")
     assert "and by those alone for 3 queries that nobody judged" in card
     log.write_text("".join(lines[:2]), encoding="utf-8")
@@ -208,6 +209,16 @@ def test_a_log_of_queries_that_nobody_judged_is_learnt_from_the_teacher(
     keys = [[stage.key for stage in plan.trials[-1].trainings] for plan in (made.plan, again)]
     assert keys[0][0] == keys[1][0]  # the teacher's
     assert keys[0][1] != keys[1][1]
+
+
+def test_unjudged_queries_that_are_judged_are_refused(
+    base: str, source: Files, tmp_path: Path
+) -> None:
+    forgotten = {"use": "files", "path": "data"}  # without `qrels: none`
+    made = execution(tmp_path, source, systems(base, unjudged=forgotten))
+    made.execute()
+    ((_, why),) = made.failures.items()
+    assert "are to be learnt as unjudged ones, but there are judgements of them: say" in str(why)
 
 
 def test_unjudged_queries_ask_for_a_teacher(base: str, source: Files, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import ClassVar, Literal, NamedTuple
 
 from harness.components.datasets._docstrings import Parts, split
-from harness.data import Dataset, Doc, Query
+from harness.data import Dataset, Doc, Query, words
 from harness.errors import DataError, PackageError
 
 VERSION = "1"
@@ -85,10 +85,6 @@ class _Selection(NamedTuple):
     related: Mapping[str, Sequence[str]]
     """The docs that a doc's own See Also names, sorted; only docs that have some."""
     notes: Sequence[str]
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
 
 
 def _modules(name: str) -> Iterator[ModuleType]:
@@ -185,8 +181,8 @@ def _originals(entries: Sequence[_Entry]) -> dict[str, str]:
     columns: list[int] = []
     ends = [0]
     for entry in entries:
-        words = _words(entry.parts.body)
-        shingles = dict.fromkeys(zip(*(words[i:] for i in range(SHINGLE)), strict=False))
+        body = words(entry.parts.body)
+        shingles = dict.fromkeys(zip(*(body[i:] for i in range(SHINGLE)), strict=False))
         columns += [numbers.setdefault(shingle, len(numbers)) for shingle in shingles]
         ends.append(len(columns))
     ones = np.ones(len(columns), dtype=np.int32)
@@ -227,14 +223,14 @@ def _selected(entries: Sequence[_Entry]) -> _Selection:
 
 def _queries(selection: _Selection) -> dict[str, list[str]]:
     """The names whose summaries are queries, by split; raises DataError where they are too few."""
-    wordings = {name: " ".join(_words(parts.summary)) for name, parts in selection.docs.items()}
+    wordings = {name: " ".join(words(parts.summary)) for name, parts in selection.docs.items()}
     times = Counter(wordings.values())
     usable = [
         name
         for name in selection.related
         if len(selection.docs[name].summary.split()) >= SMALLEST_QUERY
         and times[wordings[name]] == 1
-        and wordings[name] not in " ".join(_words(selection.docs[name].body))
+        and wordings[name] not in " ".join(words(selection.docs[name].body))
     ]
     if len(usable) < TEST_QUERIES:
         raise DataError(
@@ -251,7 +247,7 @@ def _unjudged(entries: Sequence[_Entry], judged: Sequence[str]) -> list[Query]:
     names = set(judged)
     wordings: dict[str, _Entry | None] = {}
     for entry in sorted(entries, key=lambda entry: (entry.name not in names, entry.name)):
-        wording = " ".join(_words(entry.parts.summary))
+        wording = " ".join(words(entry.parts.summary))
         wordings.setdefault(wording, None if entry.name in names else entry)
     return [
         Query(entry.name, entry.parts.summary)
@@ -266,8 +262,8 @@ class Pydoc:
 
     needs: ClassVar[tuple[str, ...]] = tuple(_DISTRIBUTIONS)
     split: Literal["test", "train", "unjudged"] = "test"
-    """300 queries chosen by the hashes of their ids, all the others that are judged, or the summaries
-    of all other functions; over the same docs."""
+    """300 queries chosen by the hashes of their ids, all the others that are judged, or summaries of
+    other functions (four words and more, each wording once); over the same docs."""
 
     def label(self) -> str:
         """`pydoc`, or `pydoc-train` and `pydoc-unjudged` for the other splits."""

@@ -51,12 +51,13 @@ class Training:
     label_weight: float = 0.5
     """The share of the judgements in the loss where there is a teacher."""
     unjudged: DatasetSource | None = None
-    """Queries that nobody judged, from which the teacher's scores alone are learnt. The documents of
-    this source are not read."""
+    """Queries that nobody judged, from which the teacher's scores of the dataset's documents alone are
+    learnt."""
     epochs: int = 2
     """How often each relevant document is seen, and each unjudged query."""
     groups: int | None = None
-    """At most so many groups, of a relevant document and its negatives, in an epoch; drawn."""
+    """At most so many groups, of a relevant document and its negatives, in an epoch, and as many of
+    unjudged queries; drawn."""
     batch_groups: int = 8
     """Groups whose gradients are accumulated for a step."""
     learning_rate: float = 2e-3
@@ -92,6 +93,11 @@ class Training:
             )
         if self.unjudged is not None and self.teacher is None:
             raise ValueError("queries that nobody judged teach nothing without a teacher: name one")
+
+    def most_groups(self) -> int | None:
+        """Of all epochs together; None where only the number of queries bounds them."""
+        kinds = 1 if self.unjudged is None else 2
+        return self.groups and self.groups * self.epochs * kinds
 
     def misfits(self) -> Mapping[str, str]:
         """Lengths beyond the positions of the base."""
@@ -174,7 +180,7 @@ def sentence(facts: Mapping[str, Any]) -> str:
     """What was trained on what, for a reader."""
     examples, taught = facts["examples"], facts["training"]["teacher"]
     teacher = f", taught besides by the scores of a {taught['use']} reranker" if taught else ""
-    if unjudged := examples["queries_unjudged"]:
+    if unjudged := examples.get("queries_unjudged"):  # models of older versions have none
         teacher += f", and by those alone for {unjudged:,} queries that nobody judged"
     return (
         f"{facts['reference']} is a {facts['makes']} made from {facts['base']} by "
