@@ -7,8 +7,9 @@ BIN := .venv/bin
 run: .venv/run
 	$(BIN)/python -m harness run experiments/quickstart.yaml
 
-# A process a core, but no more than four: each may hold 2 GB of models.
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+# A process a core, but no more than four: each may hold 2 GB of models. Files begin in the order of
+# tests/conftest.py, the long ones first.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: .venv/test lint types
 	$(PYTEST) -m "not slow and not servers and not hostile"

@@ -33,9 +33,23 @@ MODELS: Mapping[str, Callable[[Path], Path]] = {
     "google-bert/bert": tiny.bare_bert,
 }
 
+LONG = (
+    "training/test_make.py",
+    "measure/latency/test_study.py",
+    "measure/latency/test_cold_start.py",
+    "execution/test_ray_nodes.py",
+    "test_resume.py",
+)
+"""Files that take longest: they begin first, so that no process waits for one of them at the end."""
+
 # How long an example takes says something of the machine, and nothing of what is tested.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has the files of LONG come first; all else stays in its order."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
 
 
 @pytest.fixture(scope="session", autouse=True)
