@@ -28,14 +28,14 @@ SEARCHED = 10_000
 
 
 class Group(NamedTuple):
-    """One query with some documents: nobody judged them but for the first, which is relevant."""
+    """One query with some documents that nobody judged; the first is relevant where one is judged."""
 
     query: str
     texts: tuple[str, ...]
     taught: tuple[float, ...] | None = None
     """The teacher's scores, parallel to the texts."""
     judged: bool = True
-    """False where nobody judged the first either, and it is like the others."""
+    """False where nobody judged the query: then the first is like the others."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,7 @@ def examples(dataset: Dataset, found: Run, training: Training, teach: Teach | No
         raise DataError(
             f"The negatives of {dataset.name!r} are exhausted: among the first {negatives.depth} "
             f"documents that the retriever finds, {len(judged)} of {sum(map(bool, qrels.values()))} "
-            f"queries have "
-            f"{negatives.per_query} that nobody judged, and at least {FEWEST} must. Raise "
+            f"queries have {negatives.per_query} that nobody judged, and at least {FEWEST} must. Raise "
             "`negatives.depth` or lower `negatives.per_query`."
         )
     order = rng.permutation(judged).tolist()

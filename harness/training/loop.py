@@ -152,10 +152,9 @@ def _parts(groups: Sequence[Group], size: int) -> Iterator[Sequence[Group]]:
 def _loss(scores: torch.Tensor, groups: Sequence[Group], label_weight: float) -> torch.Tensor:
     """Softmax over each group against its relevant document and its teacher's softmax.
 
-    Of a group that nobody judged the teacher's alone counts.
     The first is ListNet's loss with one relevant document, as in localized contrastive estimation
     (Gao et al. 2021); the second is the cross-entropy with the teacher, a divergence but for a
-    constant.
+    constant. A group of a query that nobody judged has the second alone.
     """
     import torch
 
