@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,6 +55,16 @@ def add_part(sub: argparse.ArgumentParser) -> None:
         "`{use: ..., ...}`; may be repeated. Results: RESULTS/EXPERIMENT-DATASET",
     )
     add_quick(sub)
+
+
+def add_one_dataset(sub: argparse.ArgumentParser) -> None:
+    """Which dataset of a run; read by `one_dataset`."""
+    sub.add_argument(
+        "--dataset",
+        metavar="DATASET",
+        dest="of",
+        help="where the file has several, or a run was given this --dataset",
+    )
 
 
 def add_quick(sub: argparse.ArgumentParser) -> None:
@@ -108,6 +118,21 @@ def experiment_of(given: argparse.Namespace) -> Experiment:
     datasets = [dataset_spec(text) for text in given.dataset]
     experiment = load_experiment(given.file, datasets, given.weights)
     return quickened(experiment) if given.quick else experiment
+
+
+def one_dataset(given: argparse.Namespace) -> tuple[list[Mapping[str, Any]], str]:
+    """What `add_one_dataset` took: what it says where a run may have been given it, and its name.
+
+    The name of one of the file's datasets says nothing more. Without the option the name is empty.
+    """
+    from harness.components.registry import names
+    from harness.experiment.dataset_option import dataset_names, dataset_spec
+
+    text = given.of or ""
+    if not (text.startswith("{") or (text and Path(text).is_dir()) or text in names("datasets")):
+        return [], text
+    specs = [dataset_spec(text)]
+    return specs, dataset_names(specs)[0]
 
 
 def results_folder(given: argparse.Namespace, datasets: Sequence[str]) -> Path:

@@ -14,8 +14,10 @@ from harness.cli.arguments import (
     Command,
     add_cache,
     add_file,
+    add_one_dataset,
     add_quick,
     count,
+    one_dataset,
     port,
     results_folder,
 )
@@ -39,12 +41,7 @@ def _add_arguments(sub: argparse.ArgumentParser) -> None:
     add_file(sub)
     add_quick(sub)
     add_cache(sub)
-    sub.add_argument(
-        "--dataset",
-        metavar="DATASET",
-        dest="of",
-        help="where the file has several, or a run was given this --dataset",
-    )
+    add_one_dataset(sub)
     sub.add_argument(
         "--depth",
         metavar="N",
@@ -68,7 +65,7 @@ def _desk(given: argparse.Namespace) -> Desk:
     from harness.judging.desk import desk
     from harness.results.store import load_results
 
-    folder, specs = _place(given)
+    folder, specs, name = _place(given)
     if not (folder / "plan.json").exists():
         raise ConfigError(
             f"There are no results in {folder}, and what the systems find is what is judged: run "
@@ -76,22 +73,16 @@ def _desk(given: argparse.Namespace) -> Desk:
         )
     experiment = load_experiment(given.file, specs, given.weights)
     experiment = quickened(experiment) if given.quick else experiment
-    name = "" if specs else given.of or ""
     return desk(experiment, load_results(folder), name, given.depth, given.cache)
 
 
-def _place(given: argparse.Namespace) -> tuple[Path, Sequence[Mapping[str, Any]]]:
-    """Where the run lies, and the dataset that it was given in the place of the file's."""
-    from harness.components.registry import names
-    from harness.experiment.dataset_option import dataset_names, dataset_spec
-
-    text = given.of or ""
-    if text and (text.startswith("{") or Path(text).is_dir() or text in names("datasets")):
-        specs = [dataset_spec(text)]
-        folder = results_folder(given, dataset_names(specs))
-        if folder.exists():
-            return folder, specs
-    return results_folder(given, []), []
+def _place(given: argparse.Namespace) -> tuple[Path, Sequence[Mapping[str, Any]], str]:
+    """Where the run lies, the dataset it was given in the place of the file's, else one's name."""
+    specs, name = one_dataset(given)
+    folder = results_folder(given, [name])
+    if specs and folder.exists():
+        return folder, specs, ""
+    return results_folder(given, []), [], name
 
 
 def _name(given: str | None) -> str:
@@ -112,7 +103,7 @@ def _by_model(given: argparse.Namespace) -> int:
     from harness.experiment.reading import load_experiment
     from harness.judging.model.of_dataset import judge_dataset
 
-    folder, specs = _place(given)
+    folder, specs, _ = _place(given)
     judge = load_experiment(given.file, specs, given.weights).judge
     if judge is None:
         raise ConfigError(f"{given.file} names no judging model: it has no block `judge`.")

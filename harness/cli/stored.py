@@ -9,11 +9,13 @@ from harness.cli import exits
 from harness.cli.arguments import (
     Command,
     add_file,
+    add_one_dataset,
     add_part,
     add_plan,
     add_quick,
     count,
     experiment_of,
+    one_dataset,
     results_folder,
 )
 from harness.cli.streams import say
@@ -44,12 +46,7 @@ def _add_why(sub: argparse.ArgumentParser) -> None:
     add_file(sub)
     add_quick(sub)
     sub.add_argument("query_id", metavar="QUERY_ID", help="as it stands in the dataset")
-    sub.add_argument(
-        "--dataset",
-        metavar="NAME",
-        dest="of",
-        help="where several datasets have the query, or a run was given this --dataset",
-    )
+    add_one_dataset(sub)
     sub.add_argument(
         "--system",
         metavar="NAME",
@@ -65,9 +62,10 @@ def _why(arguments: argparse.Namespace) -> int:
     from harness.analysis.quality.one_query_text import why_text
     from harness.results.store import load_results
 
-    given = results_folder(arguments, [arguments.of] if arguments.of else [])
+    _, name = one_dataset(arguments)
+    given = results_folder(arguments, [name] if name else [])
     results = load_results(given if given.exists() else results_folder(arguments, []))
-    found = why(results, arguments.query_id, arguments.of, arguments.system)
+    found = why(results, arguments.query_id, name or None, arguments.system)
     say(why_text(found, results.plan["metrics"], arguments.top))
     return exits.OK
 

@@ -97,7 +97,8 @@ def test_a_query_is_shown_of_the_run_that_is_named(
 
     assert "d6" not in why()
     assert why("--dataset", "data") == why() == why("--quick")
-    assert "d6" in why("--dataset", "other")
+    for same in ("other", "./other/", str(folder / "other"), "{use: files, path: other}"):
+        assert "d6" in why("--dataset", same)
     assert (folder / "results" / "experiment-other").is_dir()
 
 
