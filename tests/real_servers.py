@@ -71,6 +71,20 @@ def started(
     seconds: float = SECONDS,
 ) -> Iterator[None]:
     """A server while its URL `ready` answers 200; what it printed is shown if it never does."""
+    with launched(command, folder, environment) as (process, log):
+        until = time.monotonic() + seconds
+        while not _answers(ready):
+            if process.poll() is not None or time.monotonic() > until:
+                pytest.fail(f"{command} is not ready: {log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.3)
+        yield
+
+
+@contextlib.contextmanager
+def launched(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A server's process, and the file of what it prints; it is stopped at the end."""
     log = folder / "server.log"
     paths = os.pathsep.join([str(HERE), str(HERE.parent)])
     with log.open("wb") as out:
@@ -83,12 +97,7 @@ def started(
             start_new_session=True,
         )
     try:
-        until = time.monotonic() + seconds
-        while not _answers(ready):
-            if process.poll() is not None or time.monotonic() > until:
-                pytest.fail(f"{command} is not ready: {log.read_text(errors='replace')[-3000:]}")
-            time.sleep(0.3)
-        yield
+        yield process, log
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import write_experiment
-from real_servers import free_port, python_with, started
+from real_servers import free_port, launched, python_with, started
 
 from harness.analysis.quality import same_model
 from harness.cli import commands
@@ -22,6 +24,7 @@ from harness.components.models import references
 from harness.components.rerankers.cross_encoder import CrossEncoder
 from harness.components.rerankers.endpoint import Endpoint
 from harness.components.rerankers.late_interaction import LateInteraction
+from harness.components.servers import vllm
 from harness.data import Doc
 from harness.errors import ComponentError
 from harness.results.store import load_results
@@ -40,6 +43,7 @@ TORCH = {
 TEXTS = ["the cat is blue", "a river, a tree!", "dog " * 9, "Sort the list?", "", "stone " * 600]
 DOCS = [Doc(str(i), text) for i, text in enumerate(TEXTS)]
 QUERY = "sort the list"
+WITHOUT_SIZE = '{"dim": null}'
 SECONDS = 600
 """For vLLM to be ready: it takes 47 s on two idle cores."""
 
@@ -67,11 +71,11 @@ def colbert(folder: Path, **settings: Any) -> Path:
     return folder
 
 
-def command(model: Path, port: int) -> Sequence[str]:
+def command(model: Path, port: int, *more: str) -> Sequence[str]:
     python = python_with("vllm")
     serve = ["-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port)]
     served = ["--model", str(model), "--served-model-name", "served"]
-    return [python, *serve, *served, "--dtype", "float32", "--enforce-eager"]
+    return [python, *serve, *served, "--dtype", "float32", "--enforce-eager", *more]
 
 
 ALONE = {
@@ -82,11 +86,11 @@ ALONE = {
 
 
 @contextlib.contextmanager
-def serving(model: Path, folder: Path) -> Iterator[str]:
+def serving(model: Path, folder: Path, *more: str) -> Iterator[str]:
     """vLLM while it answers; its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with started(command(model, port), f"{url}/health", folder, ALONE, SECONDS):
+    with started(command(model, port, *more), f"{url}/health", folder, ALONE, SECONDS):
         yield url
 
 
@@ -151,6 +155,21 @@ def test_late_interaction(tmp_path: Path) -> None:
         assert len(rows) == 4
         assert (rows["score_difference"] < 1e-5).all()
         assert (rows["changed"] == 0).all()
+
+
+def test_the_size_of_token_vectors_in_the_config(tmp_path: Path) -> None:
+    said, remedy = re.findall(r'"([^"]+)"', vllm.STARTS)[0], "--hf-overrides"
+    assert f"{remedy} '{WITHOUT_SIZE}'" in vllm.STARTS
+    model = colbert(tmp_path / "model", dim=384)
+    with launched(command(model, free_port()), tmp_path, ALONE) as (process, log):
+        until = time.monotonic() + SECONDS
+        while said not in log.read_text(errors="replace"):
+            assert process.poll() is None, f"it ended otherwise: {log.read_text(errors='replace')}"
+            assert time.monotonic() < until, "it starts"
+            time.sleep(0.3)
+    with serving(model, tmp_path, remedy, WITHOUT_SIZE) as url:
+        (vectors,) = TokenEndpoint(dialect="vllm", url=url, model="served").encode(TEXTS[:1], "doc")
+        assert vectors.shape[1] == 384
 
 
 @pytest.mark.usefixtures("hub")
