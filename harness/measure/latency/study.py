@@ -63,10 +63,12 @@ def measure_latency(
     found = Tables()
     runs, lost = _runs(stage.trials, work, lost)
     trials = list(_measurable(stage.trials, lost, found, settings))
-    chosen = choose(runs, work.dataset.queries, settings, experiment.seed)
+    reranked = {one.stages[0].key for one in trials if one.system.reranker is not None}
+    given = {key: run for key, run in runs.items() if key in reranked} or runs
+    chosen = choose(given, work.dataset.queries, settings, experiment.seed)
     for device in settings.devices:
         for k in sorted(set(settings.candidates) - set(chosen.candidates)):
-            few = f"fewer than two queries have {k} candidates"
+            few = f"fewer than two queries have {k} candidates of each first stage that is reranked"
             found.rows["arms"] += _absent(trials, (k,), device, few)
     with recording(TRAFFIC) as sent:
         for device in settings.devices:

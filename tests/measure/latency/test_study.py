@@ -137,7 +137,23 @@ def test_a_system_whose_ranking_failed_is_not_timed(tmp_path: Path) -> None:
 def test_more_candidates_than_there_are_is_not_measured(tmp_path: Path) -> None:
     latency = {"candidates": [2, 50], "budget_s": 0.3}
     found = run(tmp_path, latency=latency).costs["arms"].query("k == 50")
-    assert set(found["reason"]) == {"fewer than two queries have 50 candidates"}
+    assert set(found["reason"]) == {
+        "fewer than two queries have 50 candidates of each first stage that is reranked"
+    }
+
+
+def test_a_first_stage_that_nobody_reranks_leaves_no_candidates_out(tmp_path: Path) -> None:
+    few = {"use": "fakes:Answers", "hits": [["d1", 1.0]]}
+    systems = [*SYSTEMS[:2], {"name": "few", "retriever": few}]
+    found = run(tmp_path, systems=systems, latency={"candidates": [1, 2], "budget_s": 0.3})
+    arms = found.costs["arms"]
+    assert set(arms["status"]) == {"measured"}
+    assert names(arms, "system", "k") == {
+        ("overlap", 100),
+        ("few", 100),
+        ("oracle", 1),
+        ("oracle", 2),
+    }
 
 
 def test_without_the_block_nothing_is_timed(tmp_path: Path) -> None:
