@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +68,7 @@ def _init(arguments: argparse.Namespace) -> int:
     disk.write(output, starter.text(question, spec, found))
     say("\n".join(_next(output, found)))
     if not dataset.qrels:
-        say("\n".join(paragraph(JUDGE.format(file=output))))
+        say("\n".join(paragraph(JUDGE.format(file=shlex.quote(str(output))))))
     return exits.OK
 
 
@@ -97,7 +98,10 @@ def _recognised(folder: Path, said: dict[str, str]) -> dict[str, Any]:
         except UnclearError as unclear:
             if not sys.stdin.isatty():
                 raise
-            said |= {one.setting: _answer(one) for one in unclear.questions}
+            try:
+                said |= {one.setting: _answer(one) for one in unclear.questions}
+            except EOFError:
+                raise unclear from None
 
 
 def _answer(question: Question) -> str:
@@ -171,11 +175,12 @@ def _next(output: Path, found: Models) -> Iterator[str]:
     """What was written, and what to do with it."""
     from harness.experiment.starter import size
 
-    yield f"Wrote {output}. Run it with: python -m harness run {output}"
+    file = shlex.quote(str(output))
+    yield f"Wrote {output}. Run it with: python -m harness run {file}"
     if found.encoder in found.absent:
         yield from paragraph(
             f"Its encoder {found.encoder} ({size(found.encoder)}) is not on this machine. Run first: "
-            f"python -m harness fetch {output}. Without a download: run {output} --weights dummy, which "
+            f"python -m harness fetch {file}. Without a download: run {file} --weights dummy, which "
             "measures time and memory only."
         )
     later = [one for one in found.absent if one != found.encoder]

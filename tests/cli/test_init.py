@@ -47,6 +47,25 @@ def test_tables_are_said_with_what_was_taken_for_what(
     assert len(load_experiment(here / "a.yaml").datasets[0].source.load().docs) == 5
 
 
+def test_who_ends_the_questions_is_told_what_is_open(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(_: str) -> str:
+        raise EOFError
+
+    tables(here / "mine")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", ended)
+    assert commands.main(["init", "mine"]) == 2
+    assert "--column query_text=NAME" in capsys.readouterr().err
+
+
+def test_what_is_to_be_typed_next_is_quoted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_beir(here / "my shop")
+    assert commands.main(["init", "my shop"]) == 0
+    assert "python -m harness run 'my shop.yaml'" in capsys.readouterr().out
+
+
 def test_what_the_files_leave_open_is_asked_at_a_terminal(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

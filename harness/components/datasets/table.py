@@ -24,6 +24,9 @@ Row = tuple[str, Mapping[str, Any]]
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
+SIGNS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+"""What tables are separated by, and what these are called."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -138,6 +141,11 @@ def _separated(file: Path, delimiter: str) -> Iterator[Row]:
         reader = csv.reader(stream, delimiter=delimiter, strict=True)
         try:
             names = next(reader, [])
+            if len(names) == 1 and (other := [sign for sign in SIGNS if sign in names[0]]):
+                raise DataError(
+                    f"{file}:1: expected {SIGNS[delimiter]} between the columns, as the file's ending "
+                    f"says, found {SIGNS[other[0]]}."
+                )
             if len(set(names)) < len(names):
                 raise DataError(f"{file}:1: two columns have the same name: {', '.join(names)}.")
             for values in filter(None, reader):

@@ -55,6 +55,16 @@ def test_numbers_are_ids(tmp_path: Path) -> None:
             "d.csv:3: expected 2 fields, as the first line has, found 3",
         ),
         ("d.csv", "pid,pid\nd1,red\n", "d.csv:1: two columns have the same name"),
+        (
+            "d.csv",
+            "pid;text\nd1;red, green\n",
+            "d.csv:1: expected commas between the columns, as the file's ending says, found semicolons",
+        ),
+        (
+            "d.tsv",
+            "pid,text\nd1,red\n",
+            "d.tsv:1: expected tabs between the columns, as the file's ending says, found commas",
+        ),
         ("d.csv", 'pid,body\nd1,"red\n', "d.csv:2: unexpected end of data"),
         (
             "d.csv",
