@@ -66,12 +66,12 @@ def _desk(given: argparse.Namespace) -> Desk:
     from harness.results.store import load_results
 
     folder, specs, name = _place(given)
+    experiment = load_experiment(given.file, specs, given.weights)
     if not (folder / "plan.json").exists():
         raise ConfigError(
             f"There are no results in {folder}, and what the systems find is what is judged: run "
             "`python -m harness run FILE` first."
         )
-    experiment = load_experiment(given.file, specs, given.weights)
     experiment = quickened(experiment) if given.quick else experiment
     return desk(experiment, load_results(folder), name, given.depth, given.cache)
 
@@ -107,8 +107,9 @@ def _by_model(given: argparse.Namespace) -> int:
     judge = load_experiment(given.file, specs, given.weights).judge
     if judge is None:
         raise ConfigError(f"{given.file} names no judging model: it has no block `judge`.")
-    say("\n".join(judge_dataset(judge, folder, _desk(given)).sentences))
-    return exits.OK
+    found = judge_dataset(judge, folder, _desk(given))
+    say("\n".join(found.sentences))
+    return exits.FAILED if found.broken else exits.OK
 
 
 def _judge(arguments: argparse.Namespace) -> int:
@@ -128,7 +129,14 @@ def _judge(arguments: argparse.Namespace) -> int:
         say("\n".join(paragraph(f"{said} To measure by them, name this file as `qrels`:")))
         say(str(desk.journal.folder / "qrels" / "judged.tsv"))
     else:
-        say("\n".join(paragraph(f"{said} `python -m harness report FILE` decides by them.")))
+        say(
+            "\n".join(
+                paragraph(
+                    f"{said} `python -m harness report FILE` decides by them, and by latency, storage "
+                    "and your limits, too."
+                )
+            )
+        )
     return exits.OK
 
 
@@ -170,7 +178,7 @@ def _in_terminal(desk: Desk, session: Session) -> None:
         elif key:
             session.grade(view.pair, int(key))
         else:
-            say("That is none of the keys.")
+            say("That is none of the keys; a note is `n` and its words on one line.")
 
 
 JUDGE = Command(

@@ -86,11 +86,12 @@ class Chooser:
         rest = self.queries.to_draw(done, grades, skipped)
         found = self.queries.estimate(done, grades, skipped)
         if found is None or (rest and len(done) < FEWEST):
+            least = min(FEWEST, len(done) + len(rest))
             sentence = (
                 f"Decision now: assess further. {counted(len(done), 'query')} judged; it takes at least "
-                f"{FEWEST} before anything can be settled."
+                f"{least} before anything can be settled."
             )
-            return Standing(False, sentence, None)
+            return Standing(False, sentence + self._waiting(draws, grades, skipped), None)
         seen = predict(found, self._smallest, LEVEL, self._seed)
         beyond = [] if rest else self.queries.beyond(done, grades, skipped)
         if seen.likely[0][1] >= LEVEL or not (rest or beyond):
@@ -105,7 +106,16 @@ class Chooser:
             now = self.queries.whole(done, grades, skipped)
             needed = now / (now + seen.share * (1 - now))
             more = max(round((needed - now) / (1 - now) * len(beyond)), 1)
-        return Standing(False, self._open(seen, more, more * seconds_per_judgment), more)
+        said = self._open(seen, more, more * seconds_per_judgment)
+        return Standing(False, said + self._waiting(draws, grades, skipped), more)
+
+    def _waiting(self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]) -> str:
+        """Whose work does not count yet, because queries count in the order in which they are drawn."""
+        count, first = self.queries.waiting(draws, grades, skipped)
+        if not count:
+            return ""
+        wait = "waits" if count == 1 else "wait"
+        return f" {counted(count, 'judged query')} {wait} for query {first}, which somebody opened before."
 
     def _settled(self, seen: Prediction, some_left: bool) -> str:
         likely, chance = seen.likely[0]
@@ -113,15 +123,15 @@ class Chooser:
         if some_left:
             why = f"judging the rest would leave it so with a probability of {chance:.0%}"
         more = " Only more queries could say more." if likely.answer == "assess" else ""
-        return f"Settled: {self._said(likely)}; {why}.{more}"
+        return f"Settled by quality: {self._said(likely)}; {why}.{more}"
 
     def _open(self, seen: Prediction, more: int, seconds: float) -> str:
         first, second = (self._said(found) for found, _ in seen.likely[:2])
         minutes = max(round(seconds / 60), 1)
         return (
             f"Decision now: assess further. About {more} more judgment{'s' * (more != 1)} "
-            f"({minutes} minute{'s' * (minutes != 1)}) would settle {first} against {second}, if the "
-            "difference is as large as it looks."
+            f"({minutes} minute{'s' * (minutes != 1)}) would settle by quality whether to {first} or to "
+            f"{second}, if the difference is as large as it looks."
         )
 
     def _said(self, found: Outcome) -> str:

@@ -173,7 +173,7 @@ def in_terminal(file: Path, typed: str, *options: str) -> str:
 
 def test_the_same_in_a_terminal(file: Path) -> None:
     said = in_terminal(file, "2\nsigh\nn as in the book\n1\nu\n3\ns\nw\nq\n", "--judge", "bob")
-    assert "That is none of the keys." in said
+    assert "That is none of the keys; a note is `n` and its words on one line." in said
     assert "Your note: as in the book" in said
     state = journal(file).state
     assert sorted(state.grades.values()) == [2, 3]

@@ -60,7 +60,9 @@ def test_a_large_gain_is_settled_early_and_said_so() -> None:
     draws, grades = judged(chooser, qrels, 35)
     standing = chooser.standing(draws, grades, (), 25)
     assert standing.settled
-    assert standing.sentence.startswith("Settled: adopt s1; judging the rest would leave it so")
+    assert standing.sentence.startswith(
+        "Settled by quality: adopt s1; judging the rest would leave it so"
+    )
 
 
 def test_before_enough_is_known_it_says_how_far_it_is() -> None:
@@ -72,6 +74,25 @@ def test_before_enough_is_known_it_says_how_far_it_is() -> None:
     assert not standing.settled
     assert standing.more
     assert f"About {standing.more} more judgments" in standing.sentence
+
+
+def test_of_few_queries_no_more_are_asked_for_than_there_are() -> None:
+    pool, _ = made_pool(7, [0.8, 0.75], 5)
+    assert "it takes at least 7 before" in Chooser(pool, 0.01, 42).standing([], {}, (), 25).sentence
+
+
+def test_what_waits_for_an_open_query_is_said() -> None:
+    pool, qrels = made_pool(60, [0.8, 0.75], 5)
+    chooser = Chooser(pool, 0.01, 42)
+    draws, grades = judged(chooser, qrels, 9)
+    name = draws[6].query_id
+    left = {pair: grade for pair, grade in grades.items() if pair[0] != name}
+    sentence = chooser.standing(draws, left, (), 25).sentence
+    assert sentence.startswith("Decision now: assess further. 6 queries judged;")
+    assert sentence.endswith(
+        f"2 judged queries wait for query {name}, which somebody opened before."
+    )
+    assert "wait" not in chooser.standing(draws, grades, (), 25).sentence
 
 
 def test_of_one_system_nothing_is_to_be_judged() -> None:

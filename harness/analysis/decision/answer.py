@@ -115,7 +115,9 @@ def _open(case: DecisionInput, choice: Choice) -> str:
         return f"the measurement of {name}{role} is invalid ({case.invalid[system]})"
     why = case.gains.missing.get(system, "it was left out").rstrip(".")
     if system in case.gains.untold:
-        return f"nothing says how these systems rank, because there are {why}{_fastest(case)}"
+        judge = ": judge what they find, by `python -m harness judge FILE`"
+        way = judge if why.startswith(NO_JUDGMENTS) else ""
+        return f"nothing says how these systems rank, because there are {why}{way}{_fastest(case)}"
     return f"the quality of {name}{role} was not measured ({why})"
 
 

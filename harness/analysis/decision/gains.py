@@ -239,7 +239,7 @@ def _unjudged(results: Results, dataset: str, objective: str) -> str:
         return NO_JUDGMENTS
     if depth_of(objective) is None:
         return f"{NO_JUDGMENTS} as qrels, and {objective} is not estimated"
-    return f"{NO_JUDGMENTS} of {FEWEST} queries yet"
+    return f"{NO_JUDGMENTS} yet of {FEWEST} queries, or of all that differ"
 
 
 def alike(changes: Columns) -> tuple[list[int], list[int]]:

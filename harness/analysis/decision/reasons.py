@@ -127,7 +127,7 @@ def _ready(case: DecisionInput, choice: Choice) -> Iterator[str]:
 
 def _met(case: DecisionInput, option: Option) -> str:
     if not case.limits:
-        return "No requirement limits latency, storage, memory, licence or cost: quality decides."
+        return "No requirement limits latency, storage, memory, licence or cost."
     parts = []
     for quantity, limit in case.limits.items():
         need = case.amount(option, quantity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from harness.analysis.costs.modes import LOOKS
@@ -42,7 +42,7 @@ class Short(NamedTuple):
 
 
 def shortlist(case: DecisionInput, choice: Choice) -> list[Short]:
-    """At most six, each once, with all that it is shown for."""
+    """Six, or seven where a first stage ranks best; each once, with all that it is shown for."""
     roles: dict[Option, list[str]] = {}
     for option, role in _roles(case, choice):
         roles.setdefault(option, []).append(role)
@@ -56,10 +56,16 @@ def _roles(case: DecisionInput, choice: Choice) -> Iterator[tuple[Option, str]]:
     if second := _second(case, choice):
         yield second, "runner-up"
     for mode in KINDS:
-        kind = [one for one in case.options if one.mode == mode]
-        best = max(kind, key=lambda one: case.gains.means.get(one.system, -math.inf), default=None)
-        if best is not None:
+        if best := _best(case, [one for one in case.options if one.mode == mode]):
             yield best, f"best {LOOKS[mode].key.said}"
+    best = _best(case, case.options)
+    if best and best.mode not in KINDS and best not in (case.baseline, choice.option):
+        yield best, "ranks best"
+
+
+def _best(case: DecisionInput, options: Iterable[Option]) -> Option | None:
+    """Which of the options has the greatest mean."""
+    return max(options, key=lambda one: case.gains.means.get(one.system, -math.inf), default=None)
 
 
 def _second(case: DecisionInput, choice: Choice) -> Option | None:

@@ -49,6 +49,8 @@ def accept(results: Results, plan: Plan, reason: str, date: str) -> Baseline:
         raise InputError(
             f"Nothing was accepted, because something has no result: {'; '.join(missing)}. Mend it "
             "and run `python -m harness run FILE` first."
+            + " What `judge` stored counts here once the file names it as `qrels`."
+            * bool(results.unjudged)
         )
     return Baseline(found.table, {**found.facts, "reason": reason, "accepted": date})
 

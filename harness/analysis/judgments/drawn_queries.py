@@ -94,6 +94,16 @@ class DrawnQueries:
                 return draws[:i]
         return draws
 
+    def waiting(
+        self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
+    ) -> tuple[int, str]:
+        """How many draws are judged and do not count, because one before them is not; and that one."""
+        open_ = [bool(left) for left in self.wanted(draws, grades, skipped)]
+        if True not in open_:
+            return 0, ""
+        first = open_.index(True)
+        return open_[first:].count(False), draws[first].query_id
+
     def beyond(
         self, draws: Sequence[Drawn], grades: Grades, skipped: Collection[Pair]
     ) -> list[Pair]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-import numpy as np
 import pandas as pd
 
 from harness.analysis.judgments.gain_bounds import gain_bounds
@@ -74,7 +73,7 @@ def differences(results: Results, dataset: str) -> pd.DataFrame:
                 )
                 for one, other in pairs
             ]
-            rows.append((system, *np.nanmean(np.array(each, dtype=np.float64), axis=0)))
+            rows.append((system, *pd.DataFrame(each, dtype=float).mean()))  # without what is NaN
     return pd.DataFrame(rows, columns=list(DIFFERENCES))
 
 

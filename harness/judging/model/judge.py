@@ -24,7 +24,8 @@ TRIED = 300
 """Documents that people judged and that the model is tried on: whole queries until they are so many."""
 
 IN_A_ROW = 3
-"""Documents one after the other that end with a fault of the server: then the work ends."""
+"""Documents one after the other that end with a fault of the server: then the work ends. It ends at the
+first where there is no server."""
 
 
 class Outcome(NamedTuple):
@@ -40,6 +41,8 @@ class Outcome(NamedTuple):
     spent: Spent
     sentences: list[str]
     """For people: the trial, what was judged and spent, and why it ended."""
+    broken: bool
+    """Whether faults of the server ended it."""
 
 
 def judge_by_model(
@@ -63,7 +66,7 @@ def judge_by_model(
     """
     prompt, book = judge_prompt.loaded(judge.prompt), Ledger(ledger, judge.budget)
     work = _Work(Asker(judge, prompt, book, pool.seed), pool, text, record)
-    stopped = ""
+    stopped, broken = "", False
     try:
         for pair in trial_pairs(pool, people):
             work.judge(pair)
@@ -73,12 +76,12 @@ def judge_by_model(
     except SpentError as error:
         stopped = str(error)
     except _StoppedError as error:
+        broken = True
         stopped = f"The work ended early, and what was judged is stored. {error}"
     trial = _tried(judge, pool, people, work)
     said = [*model_trial.sentences(trial), _summary(work, book), stopped]
-    return Outcome(
-        work.grades, work.draws, work.skipped, trial, book.spent, [one for one in said if one]
-    )
+    said = [one for one in said if one]
+    return Outcome(work.grades, work.draws, work.skipped, trial, book.spent, said, broken)
 
 
 def trial_pairs(pool: Pool, people: Grades) -> list[Pair]:
@@ -153,6 +156,8 @@ class _Work:
         return True
 
     def _grade(self, pair: Pair) -> int | None:
+        import httpx
+
         query_id, doc_id = pair
         try:
             found = self.asker.grade(self._pool.queries[query_id], self._text(doc_id))
@@ -162,7 +167,7 @@ class _Work:
             raise _StoppedError(str(error)) from error
         except ComponentError as error:
             self._in_a_row += 1
-            if self._in_a_row == IN_A_ROW:
+            if self._in_a_row == IN_A_ROW or isinstance(error.__cause__, httpx.ConnectError):
                 raise _StoppedError(str(error)) from error
             return None
         self._in_a_row = 0

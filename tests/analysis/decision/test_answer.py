@@ -159,6 +159,19 @@ def test_the_shortlist_has_each_once() -> None:
     assert found.costs[0] == "gb_per_million_documents"  # the one limit
 
 
+def test_a_first_stage_that_ranks_best_is_shown_where_it_misses_a_limit() -> None:
+    found = decided(
+        {"base": BASE, "base2": above(0.2), "cross": above(-0.04)},
+        None,
+        {"gb_per_million_documents": 5},
+        bytes_per_document={"base2": 13_000},
+        seconds={"cross": 0.02},
+    )
+    assert found.sentence.startswith("Keep base: base2 ranks 0.200 m@1 better")
+    roles = {one.option.name: list(one.roles) for one in found.shortlist}
+    assert roles["base2"] == ["ranks best"]
+
+
 def test_what_decides_is_what_keeps_most_out() -> None:
     quality = {"base": BASE, "late": above(0.2), "cross": above(0.1), "cross[k=2]": above(0.1)}
     required = {"p95_ms": {"cpu": 100}, "gb_per_million_documents": 5}

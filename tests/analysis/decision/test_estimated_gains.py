@@ -62,7 +62,9 @@ def test_a_few_judgments_are_not_none(tmp_path: Path) -> None:
     journal = journal_of(results, "none")
     with journal.alone():
         journal.append(Event("drawn", "q1", "ann", now(), chance=0.125))
-    assert set(gains_of(results).missing.values()) == {"no judgments of 30 queries yet"}
+    assert set(gains_of(results).missing.values()) == {
+        "no judgments yet of 30 queries, or of all that differ"
+    }
     other = with_decision(results, objective="mrr@3")
     assert set(gains_of(other).missing.values()) == {
         "no judgments as qrels, and mrr@3 is not estimated"
