@@ -55,6 +55,16 @@ def test_the_system_that_differs_most_is_named_until_judging_has_begun(unjudged:
     assert begun.tables[0].table.rows[1][-1] == f"{-0.685:+.3f} to {0.685:+.3f}"
 
 
+def test_of_systems_that_find_nothing_nothing_is_known(
+    unjudged: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RANKINGS, "dense", {"q1": ""})
+    monkeypatch.setitem(RANKINGS, "same", {"q1": ""})
+    same, _ = differences(unjudged, "data").itertuples(index=False)
+    assert math.isnan(same.overlap)
+    assert (same.low, same.high) == (0, 0)
+
+
 def test_without_a_run_of_the_baseline_nothing_is_compared(unjudged: Results) -> None:
     del unjudged.facts["data", "dense"]
     (block,) = unjudged_blocks(unjudged, judged=())

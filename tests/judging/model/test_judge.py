@@ -14,6 +14,7 @@ import pytest
 from contract_answer import Answer, refusal
 from contract_server import ContractServer, CutError
 from judged_fruit import ALL, PEOPLE, POOL, QUERIES, TEXTS
+from real_servers import free_port
 
 from harness.analysis.judgments.pool import Drawn, Grades, Pair
 from harness.errors import ServerError, StoreError
@@ -154,12 +155,20 @@ def test_a_fault_for_good_ends_the_work_in_one_sentence(judging: Judging, name: 
     found = judging.done(timeout_s=0.25 if name == "late" else 5.0)
     assert len(judging.server.work) == requests
     assert found.grades == good.grades  # nothing is lost
+    assert (good.broken, found.broken) == (False, True)
     assert len(good.grades) == 10
     (said,) = [one for one in found.sentences if "ended early" in one]
     assert re.search(told, said)
     assert "\n" not in said
     judging.server.fault = None
     assert len(judging.done().grades) == ALL
+
+
+def test_where_there_is_no_server_the_first_document_ends_the_work(judging: Judging) -> None:
+    found = judging.done(url=f"http://127.0.0.1:{free_port()}/v1")
+    assert found.broken
+    assert found.spent.calls == 2  # a try and a retry
+    assert "the connection failed" in found.sentences[-1]
 
 
 @pytest.mark.parametrize("status", [429, 503])
