@@ -68,7 +68,7 @@ def measure_latency(
     chosen = choose(given, work.dataset.queries, settings, experiment.seed)
     for device in settings.devices:
         for k in sorted(set(settings.candidates) - set(chosen.candidates)):
-            few = f"fewer than two queries have {k} candidates of each first stage that is reranked"
+            few = f"fewer than two queries have {k} candidates to rerank"
             found.rows["arms"] += _absent(trials, (k,), device, few)
     with recording(TRAFFIC) as sent:
         for device in settings.devices:

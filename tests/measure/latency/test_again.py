@@ -114,7 +114,9 @@ def _gone(*_: Any) -> list[float]:
 def test_what_cannot_pass_is_not_measured_again(tmp_path: Path) -> None:
     changes = {"systems": SYSTEMS[:2], "latency": {"candidates": [2, 50], "budget_s": 0.2}}
     first = run(tmp_path, **changes)
-    assert "fewer than two queries have 50 candidates" in set(first.costs["arms"]["reason"])
+    assert "fewer than two queries have 50 candidates to rerank" in set(
+        first.costs["arms"]["reason"]
+    )
     pd.testing.assert_frame_equal(run(tmp_path, **changes).costs["calls"], first.costs["calls"])
 
 

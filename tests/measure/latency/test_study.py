@@ -137,9 +137,7 @@ def test_a_system_whose_ranking_failed_is_not_timed(tmp_path: Path) -> None:
 def test_more_candidates_than_there_are_is_not_measured(tmp_path: Path) -> None:
     latency = {"candidates": [2, 50], "budget_s": 0.3}
     found = run(tmp_path, latency=latency).costs["arms"].query("k == 50")
-    assert set(found["reason"]) == {
-        "fewer than two queries have 50 candidates of each first stage that is reranked"
-    }
+    assert set(found["reason"]) == {"fewer than two queries have 50 candidates to rerank"}
 
 
 def test_a_first_stage_that_nobody_reranks_leaves_no_candidates_out(tmp_path: Path) -> None:
