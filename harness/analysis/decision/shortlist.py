@@ -59,7 +59,9 @@ def _roles(case: DecisionInput, choice: Choice) -> Iterator[tuple[Option, str]]:
         if best := _best(case, [one for one in case.options if one.mode == mode]):
             yield best, f"best {LOOKS[mode].key.said}"
     best = _best(case, case.options)
-    if best and best.mode not in KINDS and best not in (case.baseline, choice.option):
+    if best is None or best.mode in KINDS or best in (case.baseline, choice.option):
+        return
+    if case.gains.means.get(best.system, -math.inf) > -math.inf:
         yield best, "ranks best"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -170,6 +171,13 @@ def test_a_first_stage_that_ranks_best_is_shown_where_it_misses_a_limit() -> Non
     assert found.sentence.startswith("Keep base: base2 ranks 0.200 m@1 better")
     roles = {one.option.name: list(one.roles) for one in found.shortlist}
     assert roles["base2"] == ["ranks best"]
+
+
+def test_of_first_stages_without_quality_none_ranks_best() -> None:
+    why = dict.fromkeys(("base", "late"), "no weights here")
+    found = decided({"base0": [math.nan] * 200}, failed=why, seconds={"late": 0.02})
+    roles = {one.option.name: list(one.roles) for one in found.shortlist}
+    assert roles == {"base": ["baseline"], "late": ["best late interaction, precomputed"]}
 
 
 def test_what_decides_is_what_keeps_most_out() -> None:
