@@ -167,7 +167,9 @@ class _Work:
             raise _StoppedError(str(error)) from error
         except ComponentError as error:
             self._in_a_row += 1
-            if self._in_a_row == IN_A_ROW or isinstance(error.__cause__, httpx.ConnectError):
+            if self._in_a_row == IN_A_ROW or isinstance(
+                error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout)
+            ):
                 raise _StoppedError(str(error)) from error
             return None
         self._in_a_row = 0
