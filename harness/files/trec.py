@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,21 +89,6 @@ def stored_run(file: Path) -> dict[str, list[Hit]]:
     starts = [0, *(np.flatnonzero(queries[1:] != queries[:-1]) + 1).tolist()]
     ends = [*starts[1:], len(hits)]
     return {queries[a]: hits[a:b] for a, b in zip(starts, ends, strict=True)}
-
-
-def first_hits(file: Path, query_ids: Iterable[str]) -> dict[str, str]:
-    """The doc id of the first hit of these queries, from a file that `run_bytes` made.
-
-    The other lines are not even taken apart: the queries stand in the order of their ids.
-    """
-    content, place, found = b"\n" + gzip.decompress(file.read_bytes()), 0, {}
-    for query_id in sorted(query_ids):
-        start = f"\n{query_id} Q0 ".encode()
-        there = content.find(start, place)
-        if there >= 0:
-            place = there + len(start)
-            found[query_id] = content[place : content.find(b" ", place)].decode()
-    return found
 
 
 def run_bytes(run: Run, tag: str) -> bytes:

@@ -147,10 +147,12 @@ def drawn(
     width: float = WIDTH,
 ) -> str:
     """The SVG of what `draw` puts on axes below `keys`, as one picture with `alt` as its text."""
-    import matplotlib.style
+    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with matplotlib.style.context(["default", dict(THEME)]), warnings.catch_warnings():
+    rules: dict[Any, Any] = {**mpl.rcParamsDefault, **THEME}
+    del rules["backend"]  # which is not a look
+    with mpl.rc_context(rules), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the page's fonts have the letter
         figure = Figure(layout="constrained")
         axes = figure.add_subplot()

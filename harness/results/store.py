@@ -237,12 +237,12 @@ class Results:
     def texts(
         self, dataset: str, system: str, names: Iterable[str] | None = None
     ) -> dict[str, str]:
-        """Texts beside a trial: `query ID` whole, `doc ID` cut to SNIPPET characters.
+        """Texts beside a trial, all or of `names`: `query ID` whole, `doc ID` cut to SNIPPET."""
+        return trials.texts(self._folders[dataset, system], names)
 
-        All, or as many of `names` as are there.
-        """
-        file = self.file(dataset, system, "texts.jsonl.gz")
-        return trials.read_texts(file, names)
+    def first_hits(self, dataset: str, system: str, query_ids: Sequence[str]) -> dict[str, str]:
+        """The doc id that stands first for each of these queries, if one does."""
+        return trials.first_hits(self._folders[dataset, system], query_ids)
 
     def file(self, dataset: str, system: str, name: str) -> Path:
         """A file of a trial that is done; raises StoreError where it is not as it was written."""

@@ -1,7 +1,7 @@
 """The files of one trial.
 
-run.trec.gz qrels.trec.gz candidates.trec.gz lengths.csv texts.jsonl.gz
-timings.csv storage.csv
+run.trec.gz qrels.trec.gz candidates.trec.gz lengths.csv timings.csv storage.csv
+texts.parquet   what a reader is shown of queries and documents, and what stood first for a query
 measurements.parquet readings.parquet   a column a metric; what they hold: `columns`
 measured.json   the metrics, and the code that measured them
 trial.json      what it was made with: its presence means that the trial is done
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.data import Qrels, Query, Run
 from harness.experiment import code_versions
 from harness.files import digests, disk, trec
+from harness.files.stored_docs import CODING
 from harness.results import columns, derived_rankings, values
 from harness.results.derived_rankings import Lengths
 from harness.results.tables import (
@@ -38,14 +39,14 @@ if TYPE_CHECKING:
 SNIPPET = 600
 """Characters of a document that are stored beside the results, for reading."""
 
-TEXT = b', "text": '
-"""What stands in a line between a name and its text."""
-
 MEASURED = ("qrels.trec.gz", "measurements.parquet", "readings.parquet", "measured.json")
 """The files of a trial that are made of its run and the judgements, and may be replaced."""
 
 OLDER = "measurements.csv"
 """What an earlier version wrote instead of the two tables."""
+
+OLDER_TEXTS = "texts.jsonl.gz"
+"""What an earlier version wrote instead of texts.parquet."""
 
 
 @dataclass(frozen=True)
@@ -99,26 +100,18 @@ def write(folder: Path, record: Record, system: str) -> None:
         write_table(folder / "lengths.csv", lengths_table(lengths))
     for name in ("timings", "storage"):
         write_table(folder / f"{name}.csv", getattr(record, name))
-    lines = [f"{_start(key)}{json.dumps(text)}}}" for key, text in record.texts.items()]
-    disk.write(folder / "texts.jsonl.gz", gzip.compress("\n".join(lines).encode(), mtime=0))
+    values.write(folder / "texts.parquet", _texts_table(record))
     write_measured(folder, record.measured)
     disk.write(folder / "trial.json", json_text(record.facts))
 
 
-def _start(name: str) -> str:
-    """How the line of a text begins."""
-    return f'{{"id": {json.dumps(name)}{TEXT.decode()}'
+def _texts_table(record: Record) -> pd.DataFrame:
+    """A row a text: its name, and for a query the document that stands first."""
+    import pandas as pd
 
-
-def read_texts(file: Path, names: Iterable[str] | None) -> dict[str, str]:
-    """What `write` wrote of texts: all, or as many of `names` as are there."""
-    lines = gzip.decompress(file.read_bytes()).split(b"\n")
-    if names is not None:
-        starts = {_start(name).encode() for name in names}
-        lines = [
-            line for size in set(map(len, starts)) for line in lines if line[:size] in starts
-        ]  # a start ends where a text begins: none is the start of another
-    return {item["id"]: item["text"] for item in map(json.loads, filter(None, lines))}
+    first = {f"query {name}": hits[0].doc_id for name, hits in record.ranked.run.items() if hits}
+    rows = [(name, text.encode(*CODING), first.get(name)) for name, text in record.texts.items()]
+    return pd.DataFrame(rows, columns=["name", "text", "first"], dtype=object)
 
 
 def write_measured(folder: Path, measured: Measured) -> None:
@@ -140,6 +133,42 @@ def ranked(folder: Path) -> Ranked:
         trec.stored_run(candidates) if candidates else None,
         read_lengths(lengths) if lengths else None,
     )
+
+
+def texts(folder: Path, names: Iterable[str] | None) -> dict[str, str]:
+    """`Record.texts` of a trial that is done: all, or as many of `names` as are there.
+
+    Raises StoreError where they are damaged.
+    """
+    if file := opened_if_any(folder, "texts.parquet"):
+        return {name: text.decode(*CODING) for name, text in _named(file, "text", names)}
+    lines = gzip.decompress(opened(folder, OLDER_TEXTS).read_bytes()).splitlines()
+    found = {one["id"]: one["text"] for one in map(json.loads, lines)}
+    return found if names is None else {name: found[name] for name in names if name in found}
+
+
+def first_hits(folder: Path, query_ids: Sequence[str]) -> dict[str, str]:
+    """The doc id that stands first for each of these queries in a trial that is done, if one does.
+
+    Raises StoreError where that is damaged.
+    """
+    if file := opened_if_any(folder, "texts.parquet"):
+        found = _named(file, "first", [f"query {query_id}" for query_id in query_ids])
+        return {name.partition(" ")[2]: doc_id for name, doc_id in found if doc_id}
+    run = trec.stored_run(opened(folder, "run.trec.gz"))
+    return {query_id: run[query_id][0].doc_id for query_id in query_ids if query_id in run}
+
+
+def _named(file: Path, column: str, names: Iterable[str] | None) -> Iterator[tuple[str, Any]]:
+    """The names in texts.parquet with a column: all, or as many of `names` as are there."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    table = values.read(file, ["name", column])
+    if names is not None:
+        wanted = pa.array(list(names), pa.string())
+        table = table.filter(compute.is_in(table["name"], wanted))
+    return zip(table["name"].to_pylist(), table[column].to_pylist(), strict=True)
 
 
 def measurements(folder: Path) -> pa.Table:

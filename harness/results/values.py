@@ -1,4 +1,4 @@
-"""Values of every query on disk: Parquet with a column a metric, of which only those asked for are read."""
+"""Tables with rows a query on disk: Parquet, of whose columns only those asked for are read."""
 
 from __future__ import annotations
 
@@ -32,15 +32,19 @@ def write(file: Path, table: pd.DataFrame) -> None:
 
 
 def bare(table: pd.DataFrame) -> pa.Table:
-    """The columns of a table with texts as codes, and nothing of pandas."""
+    """The columns of a table with TEXTS as codes, and nothing of pandas."""
     import pyarrow as pa
 
     found = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata()
-    return _coded(found, TEXTS)
+    for i, name in enumerate(found.column_names):
+        if name in TEXTS:
+            codes = found[name].cast(pa.string()).dictionary_encode()
+            found = found.set_column(i, name, codes)
+    return found
 
 
-def read(file: Path, metrics: Collection[str] | None = None) -> pa.Table:
-    """What `write` gave, to the last bit: KEYS, and these metrics or all.
+def read(file: Path, wanted: Collection[str] | None = None) -> pa.Table:
+    """What `write` gave, to the last bit: KEYS, and the columns `wanted` or all.
 
     Raises StoreError for a file that cannot be read.
     """
@@ -49,8 +53,8 @@ def read(file: Path, metrics: Collection[str] | None = None) -> pa.Table:
     try:
         with digests.reading(file), parquet.ParquetFile(file) as opened:
             names = opened.schema_arrow.names
-            wanted = names if metrics is None else {*KEYS, *metrics}
-            return opened.read([name for name in names if name in wanted])
+            asked = names if wanted is None else {*KEYS, *wanted}
+            return opened.read([name for name in names if name in asked])
     except ValueError as error:
         raise StoreError(f"{file} cannot be read: {error}. {AGAIN}") from error
 
@@ -87,18 +91,10 @@ def a_row_a_value(name: str, parts: Mapping[tuple[str, str], pa.Table]) -> pd.Da
 
 def _of_trial(part: pa.Table, names: Mapping[str, str]) -> pa.Table:
     """With a column more for each of `names`."""
+    import numpy as np
     import pyarrow as pa
 
     for name, text in names.items():
-        part = part.append_column(name, pa.array([text] * len(part)))
-    return _coded(part, names)
-
-
-def _coded(table: pa.Table, texts: Collection[str]) -> pa.Table:
-    """With the columns `texts`, where it has them, as codes."""
-    import pyarrow as pa
-
-    for i, name in enumerate(table.column_names):
-        if name in texts:
-            table = table.set_column(i, name, table[name].cast(pa.string()).dictionary_encode())
-    return table
+        same = pa.DictionaryArray.from_arrays(np.zeros(len(part), np.int32), [text])
+        part = part.append_column(name, same)
+    return part

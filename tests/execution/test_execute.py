@@ -394,7 +394,7 @@ def test_everything_stored_is_plain(tmp_path: Path) -> None:
         "readings.parquet",
         "run.trec.gz",
         "storage.csv",
-        "texts.jsonl.gz",
+        "texts.parquet",
         "timings.csv",
         "trial.json",
     ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.data import Hit
 from harness.errors import DataError
-from harness.files.trec import first_hits, read_run, run_bytes, stored_run
+from harness.files.trec import read_run, run_bytes, stored_run
 
 IDS = st.text(min_size=1).filter(lambda text: text.split() == [text] and text.isprintable())
 SCORES = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -34,8 +34,6 @@ def test_round_trip(tmp_path: Path, run: dict[str, list[Hit]]) -> None:
         scores = [np.float32(hit.score) for hit in found[query_id]]
         assert scores == [np.float32(hit.score) for hit in hits]
     assert stored_run(file) == found
-    first = {query_id: hits[0].doc_id for query_id, hits in run.items() if hits}
-    assert first_hits(file, list(run)) == first
 
 
 def test_same_bytes_twice_and_in_any_order_of_queries() -> None:
@@ -98,10 +96,3 @@ def test_damaged_pack_is_a_data_error(tmp_path: Path, content: bytes) -> None:
 def test_absent_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         read_run(tmp_path / "run.trec")
-
-
-def test_first_hits_are_those_of_rank_1(tmp_path: Path) -> None:
-    run = {"q1": [Hit("d1", 1.0), Hit("1", 0.5)], "q2": [], "1": [Hit("Q0", 2.0)]}
-    file = tmp_path / "run.trec.gz"
-    file.write_bytes(run_bytes(run, "1"))
-    assert first_hits(file, ["1", "q1", "q2", "q"]) == {"q1": "d1", "1": "Q0"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import json
 import shutil
 from pathlib import Path
 
@@ -12,8 +14,10 @@ import pytest
 from fakes import write_experiment
 from hypothesis import given
 from hypothesis import strategies as st
+from made_results import frame
 
 from harness.cli.commands import main
+from harness.data import Hit
 from harness.errors import StoreError
 from harness.files import digests
 from harness.results import trials, values
@@ -101,3 +105,47 @@ def test_damage_of_older_measurements_loses_no_run(tmp_path: Path) -> None:
     digests.seal(tmp_path)
     (tmp_path / "measurements.csv").write_text("y")
     assert trials.lost(tmp_path) == []
+
+
+TEXTS = {"query q1": "half \ud83d of a pair", "query q2": "", "query q 3": "x", "doc d1": "a\nb"}
+NO_TABLE = pd.DataFrame({"query_id": []})
+
+
+def stored(folder: Path) -> Path:
+    """A trial with TEXTS, in which d1 stands first for q1, and nothing was found for q2."""
+    run = {"q1": [Hit("d1", 2.0), Hit("q2", 1.0)], "q2": []}
+    measured = trials.Measured(NO_TABLE, NO_TABLE, {})
+    record = trials.Record(
+        trials.Ranked(run, None, None), measured, frame("timings"), frame("storage"), TEXTS, {}
+    )
+    folder.mkdir()
+    trials.write(folder, record, "system")
+    digests.seal(folder)
+    return folder
+
+
+def with_older_texts(folder: Path) -> None:
+    """Have texts as an earlier version wrote them."""
+    lines = [json.dumps({"id": name, "text": text}) for name, text in TEXTS.items()]
+    older = folder / "texts.jsonl.gz"
+    older.write_bytes(gzip.compress("\n".join(lines).encode()))
+    digests.renew(folder, [older.name], without=["texts.parquet"])
+
+
+def test_texts_and_what_stands_first_are_read_as_they_were_written(tmp_path: Path) -> None:
+    older = stored(tmp_path / "older")
+    with_older_texts(older)
+    for folder in (stored(tmp_path / "now"), older):
+        assert trials.texts(folder, None) == TEXTS
+        asked = ["doc d1", "query q2", "doc q1", "query"]
+        assert trials.texts(folder, asked) == {"doc d1": "a\nb", "query q2": ""}
+        assert trials.first_hits(folder, ["q1", "q2", "q9", "d1"]) == {"q1": "d1"}
+
+
+def test_texts_that_are_damaged_are_not_read(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "x")
+    (folder / "texts.parquet").write_bytes(b"PAR1")
+    with pytest.raises(StoreError, match="Nothing was read"):
+        trials.texts(folder, None)
+    with pytest.raises(StoreError, match="Nothing was read"):
+        trials.first_hits(folder, ["q1"])

@@ -69,7 +69,7 @@ def frontier(results: Results, leaderboard: pd.DataFrame, costs: CostAnalysis) -
             continue
         values = per_query(results, dataset, metric)[list(quality.index)]
         rng = np.random.default_rng(results.plan["seed"])
-        draws = intervals.draws(len(values), RESAMPLES, rng).astype(np.int32)
+        draws = intervals.draws(len(values), RESAMPLES, rng)
         whole = costs.end_to_end[costs.end_to_end["dataset"] == dataset]
         for device in dict.fromkeys(whole["device"]) or ("",):
             rows += _on_device(of, dataset, str(device), quality, values, draws, rng)
@@ -82,7 +82,7 @@ def _on_device(
     device: str,
     quality: pd.DataFrame,
     values: pd.DataFrame,
-    draws: NDArray[np.int32],
+    draws: NDArray[np.uint8],
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
     rows = [
@@ -153,7 +153,7 @@ def _drawn(
     of: Measurements,
     rows: Sequence[Mapping[str, Any]],
     values: pd.DataFrame,
-    draws: NDArray[np.int32],
+    draws: NDArray[np.uint8],
     rng: np.random.Generator,
 ) -> Axes:
     """The options in every draw of the queries and of the machine's noise."""
@@ -183,7 +183,7 @@ def _moved(doubt: float, shape: tuple[int, ...], rng: np.random.Generator) -> Va
 
 
 def resampled_percentiles(
-    seconds: Values, queries: NDArray[np.integer], draws: NDArray[np.int32]
+    seconds: Values, queries: NDArray[np.integer], draws: NDArray[np.uint8]
 ) -> tuple[Values, Values]:
     """Median and 95th percentile of the calls in each draw; NaN where none of their queries is in it.
 

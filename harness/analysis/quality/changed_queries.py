@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.analysis.quality import leaderboard
-from harness.files import trec
 from harness.page.blocks import Block, CaptionedTable
 from harness.page.tables import Table
 from harness.page.text import beginning
@@ -29,9 +28,8 @@ def changed_queries(results: Results, dataset: str) -> Iterator[Block]:
     chosen = distance.sort_values(ascending=False, kind="stable").head(SYSTEMS_WITH_QUERIES).index
     if not len(chosen):
         return
-    queries = table[table["system"].isin(chosen)]["query_id"].unique()
-    runs = {name: results.file(dataset, name, "run.trec.gz") for name in (baseline, *chosen)}
-    first = {name: trec.first_hits(file, queries) for name, file in runs.items()}
+    queries = table[table["system"].isin(chosen)]["query_id"].unique().tolist()
+    first = {name: results.first_hits(dataset, name, queries) for name in (baseline, *chosen)}
     docs = {doc_id for hits in first.values() for doc_id in hits.values()}
     names = [*(f"query {query_id}" for query_id in queries), *(f"doc {doc_id}" for doc_id in docs)]
     texts, before = results.texts(dataset, baseline, names), first[baseline]

@@ -122,31 +122,35 @@ def bounds(draws: Columns, confidence: float = CONFIDENCE) -> tuple[Columns, Col
 def halves(count: int, resamples: int, seed: int) -> NDArray[np.uint8]:
     """Which of `count` queries are in each of random halves: 0 or 1, a row a half.
 
-    They are stored, because a report's tables share them.
+    A random byte decides by its first bit. They are stored, because a report's tables share them.
     """
-    return np.random.default_rng(seed).integers(2, size=(resamples, count), dtype=np.uint8)
+    rng, found = np.random.default_rng(seed), np.empty((resamples, count), np.uint8)
+    for start in range(0, resamples, BLOCK):
+        block = found[start : start + BLOCK]
+        coins = np.frombuffer(rng.bytes(block.size), np.uint8).reshape(block.shape)
+        np.right_shift(coins, 7, out=block)
+    return found
 
 
 @lru_cache(maxsize=4)
 def drawn(count: int, resamples: int, seed: int) -> NDArray[np.uint8]:
+    """`draws`, which are stored, because a report's tables share them."""
+    return draws(count, resamples, np.random.default_rng(seed))
+
+
+def draws(count: int, resamples: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """How often each of `count` queries is drawn: a row a resample.
 
-    They are stored, because a report's tables share them. No query is drawn 256 times: the chance of
-    that is below 1e-500.
+    Multinomial counts with equal shares, at a tenth of the time of `Generator.multinomial`. No query
+    is drawn 256 times: the chance of that is below 1e-500.
     """
-    rng = np.random.default_rng(seed)
-    sizes = [min(BLOCK, resamples - start) for start in range(0, resamples, BLOCK)]
-    return np.concatenate([draws(count, size, rng).astype(np.uint8) for size in sizes])
-
-
-def draws(count: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """How often each of `count` queries is drawn in each of `size` resamples.
-
-    Multinomial counts with equal shares, at a tenth of the time of `Generator.multinomial`.
-    """
-    cells = rng.integers(count, size=(size, count))
-    cells += np.arange(0, size * count, count)[:, np.newaxis]
-    return np.bincount(cells.ravel(), minlength=size * count).reshape(size, count)
+    found = np.empty((resamples, count), np.uint8)
+    for start in range(0, resamples, BLOCK):
+        block = found[start : start + BLOCK]
+        cells = rng.integers(count, size=block.shape)
+        cells += np.arange(0, block.size, count)[:, np.newaxis]
+        block[:] = np.bincount(cells.ravel(), minlength=block.size).reshape(block.shape)
+    return found
 
 
 def randomisation_p(changes: Columns) -> Columns:
@@ -173,51 +177,89 @@ def _tails(changes: NDArray[np.float64]) -> tuple[float, float]:
     """The shares of all flips whose sum is at least, and at most, the one that was seen.
 
     A flipped sum is at least the one seen where the sizes of a random half of the differences sum
-    to no more than those of the losses. That distribution is counted exactly by the shift algorithm
-    (Streitberg and Roehmel 1986): the sizes as whole numbers of small steps, one after the other
-    added or not. Sums nearer than what rounding to steps does to them (half a step a difference, at
-    random) count as equal.
+    to no more than those of the losses. That distribution is counted exactly (`_sums`), with the
+    sizes as whole numbers of small steps. Sums nearer than what rounding to steps does to them (half
+    a step a difference, at random) count as equal.
+
+    Among many sizes most are there twice. One of each two is counted, then what is there once: what
+    all sum to is the sum of what was counted by then, and of what was counted in the end.
     """
     deviation = math.sqrt(float((changes**2).sum())) / 2
     if deviation < ROUNDING:
         return 1.0, 1.0
     steps = np.rint(changes * (STEPS / deviation)).astype(np.int64)
     won, lost = int(steps[steps > 0].sum()), -int(steps[steps < 0].sum())
-    sizes = np.sort(np.abs(steps[steps != 0]))
+    sizes = np.abs(steps[steps != 0])
     least, equal = min(won, lost), int(math.sqrt(len(sizes)) / 2)
-    too_large = len(sizes) - int(np.searchsorted(sizes, least + equal, side="right"))
-    sizes = sizes[: len(sizes) - too_large]
-    chance = np.zeros(least + equal + 1)
-    chance[0] = 1.0
-    low, high = (bound.tolist() for bound in _reached(sizes, least + equal))
-    for start in range(0, len(sizes), BLOCK):
-        block = sizes[start : start + BLOCK].tolist()
-        for i, size in enumerate(block, start):
-            first, last = max(low[i], size), high[i]
-            chance[first : last + 1] += chance[first - size : last + 1 - size]
-        chance *= 0.5 ** len(block)  # halved for each of the block, before it grows too large
-    chance *= 0.5**too_large
-    rare, common = float(chance.sum()), 1 - float(chance[: max(least - equal, 0)].sum())
+    possible = sizes[sizes <= least + equal]
+    different, counts = np.unique(possible, return_counts=True)
+    twice, once = np.repeat(different, counts // 2), different[counts % 2 == 1]
+    tilt = _tilt(different, counts, least + equal)
+    half, rest = _sums([twice, once], tilt, least + equal)
+    up_to, none_larger = half.cumsum(), 0.5 ** (len(sizes) - len(possible))
+    rare = float(rest @ up_to[::-1]) * none_larger
+    fewer = max(least - equal, 0)
+    common = 1 - float(rest[:fewer] @ up_to[:fewer][::-1]) * none_larger
     return (rare, common) if lost <= won else (common, rare)
 
 
-def _reached(sizes: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Between which sums to count after each of `sizes`, ascending, on the way to at most `most`.
+def _sums(parts: Sequence[NDArray[np.int64]], tilt: float, most: int) -> list[Columns]:
+    """After each of `parts` the chance of every sum up to `most`, if each size so far is in or not.
 
-    Seen from there each size was taken with the chance 1 / (1 + exp(tilt * size)), whose mean is
-    `most`. What lies outside of the bounds has no share of 2 exp(-FAR) in the end (Bernstein's
-    inequality), and would be lost in the rounding of floats.
+    The shift algorithm (Streitberg and Roehmel 1986): a size after the other is added or not.
     """
-    chances, too_little, too_much = np.full(len(sizes), 0.5), 0.0, float(FAR)
-    for _ in range(FAR if sizes.sum() > 2 * most else 0):
+    reached = _reached(np.concatenate(parts), tilt, most)
+    bounds = zip(*(bound.tolist() for bound in reached), strict=True)
+    chance, before, found = np.zeros(most + 1), np.zeros(most + 1), []
+    chance[0] = 1.0
+    for part in parts:
+        for start in range(0, len(part), BLOCK):
+            block = part[start : start + BLOCK].tolist()
+            for size, (low, high) in zip(block, bounds, strict=False):  # of all parts
+                chance, before = before, chance
+                first, end = max(low, size), high + 1
+                chance[low:first] = before[low:first]
+                np.add(before[first:end], before[first - size : end - size], chance[first:end])
+            share = 0.5 ** len(block)  # halved for each of the block, before it grows too large
+            chance *= share
+            before *= share
+        found.append(chance.copy())
+    return found
+
+
+def _tilt(sizes: NDArray[np.int64], counts: NDArray[np.int64], most: int) -> float:
+    """With the chance 1 / (1 + exp(tilt * size)) for each, `counts` of `sizes` sum to `most` in the mean.
+
+    0 where half of them sum to no more.
+    """
+    sums = sizes * counts
+    too_little, too_much = 0.0, float(FAR if sums.sum() > 2 * most else 0)
+    for _ in range(FAR if too_much else 0):
         tilt = (too_little + too_much) / 2
-        chances = np.exp(-tilt * sizes) / (1 + np.exp(-tilt * sizes))
-        if (sizes * chances).sum() > most:
+        if (sums * _taken(sizes, tilt)).sum() > most:
             too_little = tilt
         else:
             too_much = tilt
+    return too_much
+
+
+def _taken(sizes: NDArray[np.int64], tilt: float) -> Columns:
+    chances: Columns = np.exp(-tilt * sizes) / (1 + np.exp(-tilt * sizes))
+    return chances
+
+
+def _reached(
+    sizes: NDArray[np.int64], tilt: float, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Between which sums to count after each of `sizes`, on the way to at most `most` of all.
+
+    Seen from there each size was taken with the chance of `_tilt`. What lies outside of the bounds
+    has no share of 2 exp(-FAR) in the end (Bernstein's inequality), and would be lost in the rounding
+    of floats.
+    """
+    chances = _taken(sizes, tilt)
     centre, variance = (sizes * chances).cumsum(), (sizes**2 * chances * (1 - chances)).cumsum()
-    apart = 2 / 3 * FAR * sizes + np.sqrt(2 * FAR * variance)
+    apart = 2 / 3 * FAR * np.maximum.accumulate(sizes) + np.sqrt(2 * FAR * variance)
     low = np.maximum(centre - apart, 0).astype(np.int64)
     return low, np.minimum(centre + apart + 1, np.minimum(sizes.cumsum(), most)).astype(np.int64)
 

@@ -58,7 +58,7 @@ def test_resampled_percentiles_are_those_of_the_repeated_calls() -> None:
     rng = np.random.default_rng(3)
     seconds, queries = rng.random(30), rng.integers(10, size=30)
     draws = rng.integers(4, size=(50, 10))
-    median, tail = resampled_percentiles(seconds, queries, draws.astype(np.int32))
+    median, tail = resampled_percentiles(seconds, queries, draws.astype(np.uint8))
     for i, draw in enumerate(draws):
         repeated = np.repeat(seconds, draw[queries])
         for found, share in ((median, 0.5), (tail, 0.95)):
@@ -66,7 +66,7 @@ def test_resampled_percentiles_are_those_of_the_repeated_calls() -> None:
 
 
 def test_a_draw_without_any_timed_query_has_no_percentile() -> None:
-    draws = np.array([[2, 0], [0, 2]], dtype=np.int32)
+    draws = np.array([[2, 0], [0, 2]], dtype=np.uint8)
     median, tail = resampled_percentiles(np.array([0.1, 0.3]), np.array([0, 0]), draws)
     np.testing.assert_equal(median, [0.1, NAN])
     np.testing.assert_equal(tail, [0.3, NAN])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
-import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import gated
+import pandas as pd
 import pytest
 
 from harness.analysis.gate.baseline import accept
@@ -19,6 +18,7 @@ from harness.analysis.gate.junit import gate_junit
 from harness.analysis.gate.markdown import ROWS, gate_markdown
 from harness.analysis.gate.text import accepted_text, gate_text
 from harness.files import digests
+from harness.results import values
 from harness.results.store import Results
 
 EVIL = "a|b<b>&`*]]> @all #1"
@@ -51,9 +51,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Gate, Results]:
     new["new" * 40] = spread
     machine = {**gated.PROVENANCE, "packages": {"torch": f"3|{EVIL}"}}
     found = gated.store(folder / "new", file, new, {"broken": EVIL}, provenance=machine)
-    texts = next((folder / "new").rglob("a-b*/texts.jsonl.gz"))
-    lines = [json.dumps({"id": f"query q{i}", "text": QUERY * 9}) for i in range(40)]
-    texts.write_bytes(gzip.compress("\n".join(lines).encode()))
+    texts = next((folder / "new").rglob("a-b*/texts.parquet"))
+    rows = [(f"query q{i}", (QUERY * 9).encode()) for i in range(40)]
+    values.write(texts, pd.DataFrame(rows, columns=["name", "text"]))
     digests.renew(texts.parent, [texts.name])
     return judge(found, accepted, gated.loaded(file)), found
 
