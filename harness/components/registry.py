@@ -296,6 +296,11 @@ def replaced(component: Any, change: Callable[[Any], Any]) -> Any:
     return change(dataclasses.replace(component, **fields))
 
 
+def needs(component: Any) -> list[str]:
+    """What the parts of a component need installed (`requirements`)."""
+    return [need for part in parts(component) for need in getattr(type(part), "needs", ())]
+
+
 def require_packages(components: Iterable[Any], also: Mapping[str, str] = TO_MEASURE) -> None:
     """Raise PackageError, with the pip line, if a package that the work needs is absent.
 

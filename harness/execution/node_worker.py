@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.components import registry, requirements
+from harness.components.models import hub
 from harness.errors import HarnessError, InputError, StoreError, reason
 from harness.execution.worker import Outcome, Worker
 from harness.experiment.plan import Plan, make_plan
@@ -70,6 +75,16 @@ class NodeWorker(logging.Handler):
     def machines(self, devices: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], Any]:
         """What costs on such devices are measured on here."""
         return {one: measured_on(one) for one in devices}
+
+    def prepare(self) -> None:
+        """Begin to import what tasks will need, while the first of them is elsewhere."""
+        self._thread.submit(self._import_packages)
+
+    def _import_packages(self) -> None:
+        hub.tell_libraries(online=False)
+        for need in chain.from_iterable(map(registry.needs, self._worker.plan.components())):
+            with suppress(Exception):  # the task that needs it says so
+                importlib.import_module(requirements.package(need))
 
     def do(self, task: Task, workers: int) -> Outcome | HarnessError:
         """Do a task, as one of so many workers; what would stop the run is given, not raised."""

@@ -228,6 +228,7 @@ class Nodes:
             return "has no room for a worker, or is too busy to start one"
         except self._ray.exceptions.RayError as error:
             return f"cannot start a worker: {reason(error)[-400:]}"
+        seat.actor.prepare.remote()
         self._seats.append(seat)
         return ""
 

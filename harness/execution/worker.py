@@ -41,9 +41,6 @@ MEASURES: Mapping[str, Callable[..., tuple[dict[str, pd.DataFrame], dict[str, An
 }
 """By kind of cost stage what gives its tables, and what they were measured with."""
 
-RANGES = 4
-"""Ranges of texts for each worker: the longest texts come first, and take longest."""
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -162,13 +159,12 @@ class Worker:
         if self.workers == 1:  # then a stage encodes what it asks for
             work.encode_together(task.trials)
             return Outcome()
-        ranges = RANGES * self.workers
         try:
             if task.stage is None:
-                with text_ranges.shared(ranges, task.texts):
+                with text_ranges.shared(self.workers, task.texts):
                     work.encode_together(task.trials)
             elif stage_parts.can_be_shared(task.stage):
-                stage_parts.encode(work, task.stage, ranges, task.texts)
+                stage_parts.encode(work, task.stage, self.workers, task.texts)
             else:
                 work.run(task.stage)
         except text_ranges.RangeEncodedError:

@@ -81,8 +81,7 @@ def timing_key(component: Any) -> str:
 
 def packages_of(component: Any) -> dict[str, str]:
     """The versions of the packages that decide the component's scores."""
-    needs = (getattr(type(part), "needs", ()) for part in registry.parts(component))
-    return code_versions.packages(need for of_part in needs for need in of_part)
+    return code_versions.packages(registry.needs(component))
 
 
 def _config(component: Any, *without: Mapping[str, str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def can_be_shared(stage: Stage) -> bool:
     return stage.candidates is None or not encodes or isinstance(stage.component, Preparable)
 
 
-def encode(work: StageRunner, stage: Stage, parts: int, mine: TextRange | None) -> None:
+def encode(work: StageRunner, stage: Stage, workers: int, mine: TextRange | None) -> None:
     """Have all documents encoded that a stage asks for, be it by doing all of it.
 
     Raises as `text_ranges.shared` does, which has only the range `mine` encoded.
@@ -36,7 +36,7 @@ def encode(work: StageRunner, stage: Stage, parts: int, mine: TextRange | None) 
     if work.is_done(stage):
         return
     component = registry.replaced(stage.component, work.cached_encoder)
-    with work.naming(), text_ranges.shared(parts, mine):
+    with work.naming(), text_ranges.shared(workers, mine):
         if stage.candidates is None and mine:
             for retriever in _encoding(component):
                 retriever.index(work.dataset.docs)

@@ -20,6 +20,9 @@ from harness.pipeline.vector_store import Keyed
 PER_TEXT = 32
 """Characters that a text costs beside its own, when work is divided."""
 
+SHARE, SMALLEST = 1 / 2, 1 / 64
+"""A range is this share of what a worker would get of the rest, and of all at the least."""
+
 
 class UnencodedError(BaseException):
     """More is missing than one worker should encode; no component is to take it for its own."""
@@ -36,7 +39,7 @@ class RangeEncodedError(BaseException):
 
 @dataclass(frozen=True)
 class _Sharing:
-    parts: int
+    workers: int
     mine: TextRange | None
 
 
@@ -44,13 +47,13 @@ _sharing: ContextVar[_Sharing | None] = ContextVar("sharing", default=None)
 
 
 @contextmanager
-def shared(parts: int, mine: TextRange | None) -> Iterator[None]:
+def shared(workers: int, mine: TextRange | None) -> Iterator[None]:
     """Inside, documents are encoded by range.
 
     Of the range `mine` all is encoded, and then RangeEncodedError raised. Where it is None, and more
-    than a part of documents is missing, UnencodedError is, with about `parts` ranges.
+    than a part of documents is missing, UnencodedError is, with ranges for so many workers.
     """
-    token = _sharing.set(_Sharing(parts, mine))
+    token = _sharing.set(_Sharing(workers, mine))
     try:
         yield
     finally:
@@ -64,7 +67,7 @@ def to_encode(store: str, missing: Keyed, per_part: int) -> slice:
     if sharing is None or not len(missing.keys) or "encode_doc" not in store:  # queries are few
         return everything
     if sharing.mine is None:
-        ranges = _cut(store, missing, per_part, sharing.parts)
+        ranges = _cut(store, missing, per_part, sharing.workers)
         if len(ranges) > 1:
             raise UnencodedError(ranges)
         return everything
@@ -94,15 +97,21 @@ def _before(missing: Keyed, place: TextPlace | None) -> int:
     return bisect.bisect_left(range(count), place, key=lambda at: _place(missing, at))
 
 
-def _cut(store: str, missing: Keyed, per_part: int, parts: int) -> list[TextRange]:
-    """At most `parts` ranges of about as many characters, each of whole parts of a store."""
+def _cut(store: str, missing: Keyed, per_part: int, workers: int) -> list[TextRange]:
+    """Ranges of whole parts of a store, the large ones first, so that workers end together.
+
+    By characters each has SHARE of what a worker would get of the rest, and no less than SMALLEST of
+    what it would get of all (guided self-scheduling, Polychronopoulos and Kuck 1987).
+    """
     work = np.add.reduceat(missing.lengths + PER_TEXT, np.arange(0, len(missing.keys), per_part))
-    done = np.cumsum(work) - work
     total = int(work.sum())
     starts: list[TextPlace] = []
-    for number, before in enumerate(done.tolist()):
-        if before * parts >= len(starts) * total:
+    done, end = 0, 0.0
+    for number, more in enumerate(work.tolist()):
+        if done >= end:
             starts.append(_place(missing, number * per_part))
+            end = done + max((total - done) * SHARE, total * SMALLEST) / workers
+        done += more
     return [
         TextRange(store, first, before)
         for first, before in zip(starts, [*starts[1:], None], strict=True)

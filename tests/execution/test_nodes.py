@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fakes import write_experiment
+from fakes import WordOverlap, write_experiment
 
 from harness.errors import InputError
 from harness.execution.execute import Execution
@@ -94,6 +95,25 @@ def executed(cluster: FakeRay, folder: Path) -> Execution:
     made = Execution(there.plan, store, folder / "cache", lambda *_: None, there)
     made.execute()
     return made
+
+
+class Needing(WordOverlap):
+    needs = ("broken_package", "colorsys", "wave>=1")
+
+
+def test_a_worker_imports_what_its_tasks_need_before_the_first_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_package.py").write_text("raise OSError")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("colorsys", "wave"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    plan = plan_of(tmp_path, systems=[{"name": "a", "retriever": {"use": f"{__name__}:Needing"}}])
+    worker = NodeWorker(plan, tmp_path / "results" / "x", tmp_path / "cache")
+    worker.prepare()
+    first = next(iter(tasks(plan)))
+    assert worker.do(first, 2).failure is None  # after the imports
+    assert {"colorsys", "wave"} <= sys.modules.keys()
 
 
 def test_what_a_dead_worker_was_at_is_done_again(

@@ -47,10 +47,10 @@ def in_order(texts: Sequence[str]) -> list[str]:
 
 
 def encode(
-    folder: Path, texts: Sequence[str], mine: TextRange | None = None, parts: int = 3
+    folder: Path, texts: Sequence[str], mine: TextRange | None = None, workers: int = 2
 ) -> list[Sequence[str]]:
     batches = Batches()
-    with text_ranges.shared(parts, mine):
+    with text_ranges.shared(workers, mine):
         fill_store(folder, texts, batches)
     return batches.seen
 
@@ -62,9 +62,9 @@ def stored(folder: Path, texts: Sequence[str]) -> list[float]:
     return found
 
 
-def ranges_of(folder: Path, texts: Sequence[str], parts: int = 3) -> Sequence[TextRange]:
+def ranges_of(folder: Path, texts: Sequence[str]) -> Sequence[TextRange]:
     with pytest.raises(text_ranges.UnencodedError) as found:
-        encode(folder, texts, parts=parts)
+        encode(folder, texts)
     return found.value.ranges
 
 
@@ -77,7 +77,7 @@ def test_ranges_in_any_order_make_the_vectors_of_one_process(tmp_path: Path) -> 
     fill_store(tmp_path / "one", texts, Batches())
     several = tmp_path / "several"
     ranges = ranges_of(several, texts)
-    assert len(ranges) == 3
+    assert len(ranges) > 2
     for one in reversed(ranges):
         with pytest.raises(text_ranges.RangeEncodedError):
             encode(several, texts, one)
@@ -87,8 +87,8 @@ def test_ranges_in_any_order_make_the_vectors_of_one_process(tmp_path: Path) -> 
 
 def test_a_range_that_was_begun_is_finished_with_the_same_batches(tmp_path: Path) -> None:
     texts = in_order([f"{i:03}" for i in range(24)])
-    first, *_ = ranges_of(tmp_path, texts, parts=2)
-    whole = [texts[i : i + PER_PART] for i in range(0, 12, PER_PART)]
+    first, *_ = ranges_of(tmp_path, texts)  # six parts: a quarter of them begins the second
+    whole = [texts[i : i + PER_PART] for i in range(0, 8, PER_PART)]
     batches = Batches()
     fill_store(tmp_path, whole[0], batches)
     with pytest.raises(text_ranges.RangeEncodedError), text_ranges.shared(2, first):
@@ -105,17 +105,31 @@ def test_little_is_encoded_at_once_and_queries_always(tmp_path: Path) -> None:
     assert many[taken] == many
 
 
-@given(st.lists(st.text(max_size=6), unique=True, min_size=5, max_size=60), st.integers(2, 12))
-def test_every_text_is_in_one_range(texts: list[str], parts: int) -> None:
-    texts = in_order(texts)
-    missing = keyed(texts)
-    with pytest.raises(text_ranges.UnencodedError) as found, text_ranges.shared(parts, None):
+def cut(texts: Sequence[str], workers: int) -> list[slice]:
+    """Where the ranges for so many workers lie."""
+    missing, found = keyed(texts), []
+    with pytest.raises(text_ranges.UnencodedError) as cut, text_ranges.shared(workers, None):
         text_ranges.to_encode(STORE, missing, PER_PART)
-    assert 1 < len(found.value.ranges) <= parts
-    taken: list[str] = []
-    for one in found.value.ranges:
-        with text_ranges.shared(parts, one):
-            mine = text_ranges.to_encode(STORE, missing, PER_PART)
-        assert mine.start % PER_PART == 0
-        taken += texts[mine]
-    assert taken == texts
+    for one in cut.value.ranges:
+        with text_ranges.shared(workers, one):
+            found.append(text_ranges.to_encode(STORE, missing, PER_PART))
+    return found
+
+
+@given(st.lists(st.text(max_size=6), unique=True, min_size=5, max_size=60), st.integers(2, 12))
+def test_every_text_is_in_one_range(texts: list[str], workers: int) -> None:
+    texts = in_order(texts)
+    ranges = cut(texts, workers)
+    assert len(ranges) > 1
+    assert all(mine.start % PER_PART == 0 for mine in ranges)
+    assert [text for mine in ranges for text in texts[mine]] == texts
+
+
+def test_ranges_are_large_first_and_small_in_the_end() -> None:
+    texts = in_order([f"{i:05}" for i in range(4096 * PER_PART)])
+    sizes = [(mine.stop - mine.start) / len(texts) for mine in cut(texts, 4)]
+    assert sizes[:2] == [1 / 8, pytest.approx(7 / 64, abs=1e-3)]
+    assert sizes == sorted(sizes, reverse=True)
+    # the smallest is a 64th of a worker's fourth; what is left after it may be less
+    assert sizes[-2] == pytest.approx(1 / 256, abs=1e-3)
+    assert len(sizes) < 64
