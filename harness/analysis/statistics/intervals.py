@@ -181,8 +181,8 @@ def _tails(changes: NDArray[np.float64]) -> tuple[float, float]:
     sizes as whole numbers of small steps. Sums nearer than what rounding to steps does to them (half
     a step a difference, at random) count as equal.
 
-    Among many sizes most are there twice. One of each two is counted, then what is there once: what
-    all sum to is the sum of what was counted by then, and of what was counted in the end.
+    Among many sizes most are there twice. `half` is the distribution of the sums of one of each two,
+    `rest` that of all others, which goes on from it: each sum of all sizes is one of either.
     """
     deviation = math.sqrt(float((changes**2).sum())) / 2
     if deviation < ROUNDING:
