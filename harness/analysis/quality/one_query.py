@@ -63,11 +63,15 @@ def why(
         if name not in known:
             raise DataError(f"No system {name!r} has results{did_you_mean(name, known)}.")
     wanted = list(systems) or known
-    texts = {key: text for name in wanted for key, text in results.texts(place, name).items()}
     state = journal_of(results, place).state
     given = {doc_id: grade for (name, doc_id), grade in state.grades.items() if name == query_id}
     judged = results.qrels(place, wanted[0]).get(query_id, {}) or given
     parts = [_of_system(results, place, name, query_id, judged) for name in wanted]
+    table = pd.concat(parts, ignore_index=True)[list(RANKED)]
+    shown = [f"query {query_id}", *(f"doc {doc_id}" for doc_id in {*table["doc_id"], *judged})]
+    texts = {
+        key: text for name in wanted for key, text in results.texts(place, name, shown).items()
+    }
     lengths = {name: results.lengths(place, name) for name in wanted}
     measured = results.measurements
     values = measured[(measured["query_id"] == query_id) & (measured["dataset"] == place)]
@@ -77,7 +81,7 @@ def why(
         query_id=query_id,
         text=texts.get(f"query {query_id}", ""),
         metrics=by_metric.reindex(wanted),
-        ranked=pd.concat(parts, ignore_index=True)[list(RANKED)],
+        ranked=table,
         judged=judged,
         judges={
             doc_id: ", ".join(state.judged_by((query_id, doc_id)))

@@ -204,9 +204,9 @@ def _tails(changes: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _sums(parts: Sequence[NDArray[np.int64]], tilt: float, most: int) -> list[Columns]:
-    """After each of `parts` the chance of every sum up to `most`, if each size so far is in or not.
+    """After each of `parts` the chance of every sum up to `most`, if a coin says which sizes so far count.
 
-    The shift algorithm (Streitberg and Roehmel 1986): a size after the other is added or not.
+    The shift algorithm (Streitberg and Roehmel 1986): one size after the other is added or not.
     """
     reached = _reached(np.concatenate(parts), tilt, most)
     bounds = zip(*(bound.tolist() for bound in reached), strict=True)
